@@ -1,0 +1,91 @@
+# Everything runs in .venv, which make builds on demand: python3 and make are all that has to be there first.
+#   make demo                        set up, then fit the example table
+#   make test ARGS="-k lambda -x"    pass arguments on to pytest
+#   make PYTHON=python3.13 test      name the Python to use
+
+PYTHON ?= python3
+ARGS ?=
+UPGRADE ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode
+COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.12 --generate-hashes --no-header $(UPGRADE)
+
+# One thread per test worker: idle BLAS threads spin, and cost more than they bring on small matrices.
+ONE_THREAD := OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 VECLIB_MAXIMUM_THREADS=1
+PYTEST := $(ONE_THREAD) $(BIN)/python -m pytest -n auto --dist loadgroup
+
+# Without byte-code every start of Python compiles its libraries again; an empty value means "do write it".
+export PYTHONDONTWRITEBYTECODE :=
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test test-all lint format types bench wheel data requirements clean
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(VENV)/.runtime ## fit the diabetes table from the command line
+	$(BIN)/bayesridge fit data/diabetes.csv --target progression
+
+test: $(VENV)/.dev ## run the tests (all but those marked slow)
+	$(PYTEST) $(ARGS)
+
+test-all: $(VENV)/.dev ## run every test, the long studies too
+	$(PYTEST) -m "" $(ARGS)
+
+lint: $(VENV)/.dev ## check style and format with ruff
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: $(VENV)/.dev ## apply ruff's safe fixes and its format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+types: $(VENV)/.dev ## check types with mypy --strict
+	$(BIN)/mypy
+
+bench: $(VENV)/.dev ## measure speed
+	$(BIN)/python -m benchmarks.speed $(ARGS)
+
+wheel: $(VENV)/.dev ## build sdist and wheel into dist/
+	rm -rf dist
+	$(BIN)/python -m build --no-isolation
+
+data: $(VENV)/.dev ## write the example tables again
+	$(BIN)/python -m bayesridge.data.make_tables
+	$(BIN)/python -m bayesridge.data.make_sensor
+
+requirements: $(VENV)/.bootstrap ## compile the pins again (UPGRADE=--upgrade for newer versions)
+	$(COMPILE) requirements/bootstrap.in -o requirements/bootstrap.txt
+	$(COMPILE) pyproject.toml -o requirements/runtime.txt
+	$(COMPILE) pyproject.toml --extra dev -c requirements/runtime.txt -o requirements/dev.txt
+
+clean: ## remove .venv, builds and caches
+	rm -rf $(VENV) dist build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# --- set-up -------------------------------------------------------------------------------------------------------
+# Each stamp is written last, so that a set-up that was cut short is done again.
+
+$(VENV)/.bootstrap: requirements/bootstrap.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 12))' 2>/dev/null || { \
+	  echo "bayesridge needs Python 3.12 or newer, but '$(PYTHON)' is:" \
+	       "$$($(PYTHON) --version 2>&1 | head -n 1). Install a newer one, or name it: make PYTHON=python3.13 TARGET" >&2; \
+	  exit 1; }
+	$(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bootstrap.txt
+	@touch $@
+
+$(VENV)/.runtime: $(VENV)/.bootstrap requirements/runtime.txt pyproject.toml
+	$(PIP) --require-hashes -r requirements/runtime.txt
+	$(PIP) --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -m compileall -q bayesridge models data
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.bootstrap requirements/dev.txt pyproject.toml
+	$(PIP) --require-hashes -r requirements/dev.txt
+	$(PIP) --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -m compileall -q bayesridge models data
+	@touch $@ $(VENV)/.runtime

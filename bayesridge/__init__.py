@@ -1,0 +1,3 @@
+"""Bayesian ridge regression with the exact posterior, lambda included."""
+
+__version__ = "0.1.0"

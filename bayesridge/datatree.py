@@ -1,0 +1,339 @@
+r"""Draws, exact or from a Markov chain, in one result type: ArviZ's ``xarray.DataTree``.
+
+Dimensions are ``chain``, ``draw``, ``feature`` (all columns), ``penalized`` (the columns under the prior) and ``obs``.
+``obs`` holds the rows of the caller's table that are observations: rows left out for missing values, or of weight
+zero, have no place in it, and its labels are their positions in that table.
+
+With a precision weight w an observation has noise sd ``sigma / sqrt(w)``. With a frequency weight w a row stands for w
+observations, and the log likelihood stored is that of *one* of them (an attribute says so): leave-one-out
+sums have to multiply by the weight.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import gammaln
+
+from bayesridge.design import Design
+from bayesridge.errors import DataError
+from bayesridge.ridge import effective_dof
+from bayesridge.spectrum import Spectrum
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+Array = NDArray[np.float64]
+Seed = int | np.random.Generator | None
+
+_BLOCK_VALUES = 1 << 20  # draws x observations worked on at a time
+
+
+@dataclass(frozen=True, eq=False)
+class Draws:
+    """Draws of every parameter; leading axes are (chain, draw).
+
+    Attributes
+    ----------
+    beta : ndarray of shape (chain, draw, p_penalized)
+        Standardised penalised coefficients: units of y per standard deviation of the column.
+    gamma : ndarray of shape (chain, draw, u) or None
+        Coefficients of the unpenalised columns divided by ``Design.scale``; None when there are no such columns.
+    intercept : ndarray of shape (chain, draw)
+        In the units of y, at X = 0 (zeros when the model has none).
+    coef : ndarray of shape (chain, draw, p)
+        In the units of the data, for all columns.
+    sigma, tau, lam : ndarray of shape (chain, draw)
+        Noise sd, prior sd of the standardised coefficients, and ``sigma^2 / tau^2``. Where a prior gives each
+        coefficient its own scale, tau is the root of their mean square.
+    noise_df : ndarray of shape (chain, draw) or None
+        Degrees of freedom of a Student-t likelihood with scale sigma; None for a Gaussian one.
+    extra : mapping of str to ndarray
+        Further parameters of a model, (chain, draw) or (chain, draw, p_penalized).
+    """
+
+    beta: Array
+    gamma: Array | None
+    intercept: Array
+    coef: Array
+    sigma: Array
+    tau: Array
+    lam: Array
+    noise_df: Array | None = None
+    extra: Mapping[str, Array] = field(default_factory=dict)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Number of chains, and of draws in each."""
+        return self.sigma.shape[0], self.sigma.shape[1]
+
+
+@dataclass(frozen=True, eq=False)
+class _Observations:
+    """The rows that are observations, standardised: a draw's mean of y is ``centre + X beta + Z gamma``."""
+
+    index: NDArray[np.intp]
+    rows: NDArray[np.intp]
+    y: Array
+    X: Array
+    Z: Array
+    weights: Array | None
+    root_precision: Array | None
+
+
+def to_datatree(
+    design: Design,
+    draws: Draws,
+    *,
+    spectrum: Spectrum | None,
+    prior_draws: Draws | None = None,
+    sample_stats: Mapping[str, NDArray[Any]] | None = None,
+    attrs: Mapping[str, str | int | float] | None = None,
+    random_state: Seed = None,
+    predictive: bool = True,
+) -> xr.DataTree:
+    """Lay draws out as a DataTree with ArviZ's groups.
+
+    Parameters
+    ----------
+    design : Design
+        The problem the draws belong to.
+    draws : Draws
+        Of the posterior.
+    spectrum : Spectrum or None
+        For the effective degrees of freedom; None leaves them out (priors without a single lambda).
+    prior_draws : Draws, optional
+        Of the prior; with them come the groups ``prior`` and ``prior_predictive``.
+    sample_stats : mapping of str to ndarray of shape (chain, draw), optional
+        The sampler's own record (``diverging``, ``energy``, ...).
+    attrs : mapping, optional
+        Further attributes of the whole tree (method, prior, sampler, ...).
+    random_state : int, Generator or None
+        Seed of the predictive noise.
+    predictive : bool
+        Whether to add the groups whose size is draws x observations (``posterior_predictive``,
+        ``log_likelihood``, ``prior_predictive``).
+
+    Returns
+    -------
+    xarray.DataTree
+        Groups ``posterior``, ``posterior_predictive``, ``log_likelihood``, ``observed_data``, ``constant_data``, and
+        where given ``prior``, ``prior_predictive``, ``sample_stats``.
+    """
+    import xarray as xr
+
+    rng = np.random.default_rng(random_state)
+    _check_shapes(design, draws)
+    seen = _observations(design)
+    labels = _root_attrs(design, attrs or {})
+    groups = {"posterior": _parameters(design, draws, spectrum)}
+    if predictive:
+        y_new, log_density = _predict(design, seen, draws, rng, likelihood=True)
+        groups["posterior_predictive"] = _sampled(design, seen, y_new, "posterior predictive draw of one observation")
+        assert log_density is not None
+        groups["log_likelihood"] = _sampled(design, seen, log_density, _likelihood_name(design))
+        groups["log_likelihood"]["y"].attrs["units"] = "nats"
+    if sample_stats is not None:
+        groups["sample_stats"] = xr.Dataset(
+            {name: (("chain", "draw"), values) for name, values in sample_stats.items()}, coords=_draw_coords(draws)
+        )
+    if prior_draws is not None:
+        _check_shapes(design, prior_draws)
+        groups["prior"] = _parameters(design, prior_draws, spectrum)
+        if predictive:
+            y_new, _ = _predict(design, seen, prior_draws, rng, likelihood=False)
+            groups["prior_predictive"] = _sampled(design, seen, y_new, "prior predictive draw of one observation")
+    groups["observed_data"] = _dataset(
+        design, {"y": (("obs",), seen.y, _target_attrs(design, "observed target"))}, obs=seen.index
+    )
+    groups["constant_data"] = _constants(design, seen)
+    for group in groups.values():
+        group.attrs |= {"inference_library": "bayesridge", "inference_library_version": labels["bayesridge_version"]}
+    tree: xr.DataTree = xr.DataTree.from_dict(groups)
+    tree.attrs = labels
+    return tree
+
+
+def _check_shapes(design: Design, draws: Draws) -> None:
+    chains, count = draws.shape
+    p, k = design.X.shape[1], len(design.penalized)
+    expected = {"beta": (chains, count, k), "coef": (chains, count, p), "intercept": (chains, count)}
+    expected |= {"tau": (chains, count), "lam": (chains, count)}
+    for name, shape in expected.items():
+        if getattr(draws, name).shape != shape:
+            raise DataError(f"draws.{name} must have shape {shape}, got {getattr(draws, name).shape}")
+    u = len(design.unpenalized)
+    got = None if draws.gamma is None else draws.gamma.shape
+    if got != ((chains, count, u) if u else None):
+        raise DataError(f"draws.gamma must have shape {(chains, count, u)} (None for u = 0), got {got}")
+
+
+# -- parameters ----------------------------------------------------------------------------------------------------
+
+_SCALAR = ("chain", "draw")
+
+
+def _parameters(design: Design, draws: Draws, spectrum: Spectrum | None) -> xr.Dataset:
+    # W / (1 + W) with W = signal / lambda, which may be infinite
+    r2 = 1.0 / (1.0 + draws.lam / design.signal) if design.signal > 0 else np.zeros(draws.shape)
+    y_unit = f"units of {design.target_name}"
+    variables: dict[str, Any] = {}
+    if design.fit_intercept:
+        variables["intercept"] = (_SCALAR, draws.intercept, _about("intercept, at X = 0", y_unit))
+    variables["coef"] = (
+        (*_SCALAR, "feature"), draws.coef, _about("regression coefficients", f"{y_unit} per unit of the column"),
+    )  # fmt: skip
+    variables["coef_std"] = (
+        (*_SCALAR, "penalized"), draws.beta,
+        _about("coefficients of the scaled columns (x - mean) / scale, penalised columns", y_unit),
+    )  # fmt: skip
+    variables["sigma"] = (_SCALAR, draws.sigma, _about(_noise_name(draws), y_unit))
+    variables["tau"] = (_SCALAR, draws.tau, _about("prior standard deviation of coef_std", y_unit))
+    variables["lambda_"] = (_SCALAR, draws.lam, _about("ridge penalty sigma^2 / tau^2 of the scaled columns", "1"))
+    name = "share of variance the prior expects to be explained, W / (1 + W) with W = signal / lambda_"
+    variables["r2"] = (_SCALAR, r2, _about(name, "1"))
+    if spectrum is not None:
+        dof = _effective_dof(spectrum, draws.lam)
+        name = "effective degrees of freedom of the penalised columns (intercept and unpenalised not counted)"
+        variables["effective_dof"] = (_SCALAR, dof, _about(name, "1"))
+    if draws.noise_df is not None:
+        variables["nu"] = (_SCALAR, draws.noise_df, _about("degrees of freedom of the Student-t noise", "1"))
+    for name, values in draws.extra.items():
+        dims = _SCALAR if values.ndim == 2 else (*_SCALAR, "penalized")
+        variables[name] = (dims, values, _about(name.replace("_", " "), ""))
+    return _dataset(design, variables, draws=draws)
+
+
+def _noise_name(draws: Draws) -> str:
+    return "noise standard deviation" if draws.noise_df is None else "scale of the Student-t noise"
+
+
+def _effective_dof(spectrum: Spectrum, lam: Array) -> Array:
+    flat = lam.ravel()
+    size = max(1, _BLOCK_VALUES // max(spectrum.rank, 1))
+    parts = [effective_dof(spectrum, flat[k : k + size]) for k in range(0, len(flat), size)]
+    return np.concatenate(parts).reshape(lam.shape)
+
+
+def _about(name: str, units: str) -> dict[str, str]:
+    return {"long_name": name, "units": units}
+
+
+def _dataset(
+    design: Design, variables: dict[str, Any], *, draws: Draws | None = None, obs: NDArray[np.intp] | None = None
+) -> xr.Dataset:
+    import xarray as xr
+
+    names = np.array(design.names, dtype=str)
+    used = {dim for value in variables.values() for dim in value[0]}
+    coords: dict[str, NDArray[Any]] = {} if draws is None else _draw_coords(draws)
+    coords |= {"feature": names} if "feature" in used else {}
+    coords |= {"penalized": names[design.penalized]} if "penalized" in used else {}
+    coords |= {"obs": obs} if obs is not None else {}
+    return xr.Dataset(variables, coords=coords)
+
+
+def _draw_coords(draws: Draws) -> dict[str, NDArray[Any]]:
+    chains, count = draws.shape
+    return {"chain": np.arange(chains), "draw": np.arange(count)}
+
+
+# -- observations --------------------------------------------------------------------------------------------------
+
+
+def _observations(design: Design) -> _Observations:
+    rows = np.arange(design.n_rows) if design.weights is None else np.flatnonzero(design.weights > 0)
+    index = rows if design.kept is None else np.flatnonzero(design.kept)[rows]
+    part: NDArray[np.intp] | slice = slice(None) if len(rows) == design.n_rows else rows
+    weights = None if design.weights is None else design.weights[part]
+    root = np.sqrt(weights) if weights is not None and design.weight_kind == "precision" else None
+    X = design.X[part]
+    return _Observations(
+        index, rows, design.y[part], design.standardize(X, design.penalized),
+        design.standardize(X, design.unpenalized), weights, root,
+    )  # fmt: skip
+
+
+def _predict(
+    design: Design, seen: _Observations, draws: Draws, rng: np.random.Generator, *, likelihood: bool
+) -> tuple[Array, Array | None]:
+    """Predictive draws of every observation and, if asked, its log density: both (chain, draw, obs)."""
+    chains, count = draws.shape
+    total, n = chains * count, len(seen.y)
+    # the centred intercept: X enters by its deviations from the mean, so that large offsets cost nothing
+    centre = (draws.intercept + draws.coef @ design.mean).ravel()
+    beta, sigma = draws.beta.reshape(total, -1), draws.sigma.ravel()
+    gamma = None if draws.gamma is None else draws.gamma.reshape(total, -1)
+    df = None if draws.noise_df is None else draws.noise_df.ravel()
+    y_new = np.empty((total, n))
+    log_density = np.empty((total, n)) if likelihood else None
+    size = max(1, _BLOCK_VALUES // n)
+    for start in range(0, total, size):
+        k = slice(start, min(start + size, total))
+        mean = beta[k] @ seen.X.T
+        mean += centre[k, None]
+        if gamma is not None:
+            mean += gamma[k] @ seen.Z.T
+        scale = sigma[k, None] if seen.root_precision is None else sigma[k, None] / seen.root_precision
+        block_df = None if df is None else df[k, None]
+        y_new[k] = _noise(rng, mean.shape, block_df)
+        y_new[k] *= scale
+        y_new[k] += mean
+        if log_density is not None:
+            log_density[k] = _log_density((seen.y - mean) / scale, block_df) - np.log(scale)
+    shape = (chains, count, n)
+    return y_new.reshape(shape), None if log_density is None else log_density.reshape(shape)
+
+
+def _noise(rng: np.random.Generator, shape: tuple[int, ...], df: Array | None) -> Array:
+    noise = rng.standard_normal(shape)
+    return noise if df is None else np.asarray(noise / np.sqrt(rng.chisquare(np.broadcast_to(df, shape)) / df))
+
+
+def _log_density(u: Array, df: Array | None) -> Array:
+    """Log density of a standard normal, or standard Student-t, variable."""
+    if df is None:
+        return np.asarray(-0.5 * (u * u + np.log(2.0 * np.pi)))
+    constant = gammaln(0.5 * (df + 1.0)) - gammaln(0.5 * df) - 0.5 * np.log(df * np.pi)
+    return np.asarray(constant - 0.5 * (df + 1.0) * np.log1p(u * u / df))
+
+
+def _sampled(design: Design, seen: _Observations, values: Array, name: str) -> xr.Dataset:
+    import xarray as xr
+
+    coords = {"chain": np.arange(values.shape[0]), "draw": np.arange(values.shape[1]), "obs": seen.index}
+    attrs = _target_attrs(design, name)
+    return xr.Dataset({"y": (("chain", "draw", "obs"), values, attrs)}, coords=coords)
+
+
+def _likelihood_name(design: Design) -> str:
+    if design.weights is not None and design.weight_kind == "frequency":
+        return "log likelihood of one of the observations the row stands for (multiply by its frequency weight)"
+    return "log likelihood of the observation"
+
+
+def _target_attrs(design: Design, name: str) -> dict[str, str]:
+    return {"long_name": name, "target": design.target_name, "units": f"units of {design.target_name}"}
+
+
+def _constants(design: Design, seen: _Observations) -> xr.Dataset:
+    X = design.X if len(seen.rows) == design.n_rows else design.X[seen.rows]
+    variables: dict[str, Any] = {"X": (("obs", "feature"), X, _about("predictors as given", "units of the column"))}
+    if seen.weights is not None:
+        name = f"{design.weight_kind} weights"
+        variables["weights"] = (("obs",), seen.weights, _about(name, "1"))
+    return _dataset(design, variables, obs=seen.index)
+
+
+def _root_attrs(design: Design, attrs: Mapping[str, str | int | float]) -> dict[str, str | int | float]:
+    from bayesridge import __version__
+
+    weight_kind = "none" if design.weights is None else design.weight_kind
+    return {
+        "bayesridge_version": __version__, "target": design.target_name, "weight_kind": weight_kind,
+        "n_observations": design.n_obs, "signal": design.signal, **attrs,
+    }  # fmt: skip

@@ -1,0 +1,115 @@
+"""The errors and warnings of this package, and the import of optional packages.
+
+Every error is a :class:`BayesRidgeError` and also the built-in exception a caller would expect, so code
+written for scikit-learn (``except ValueError``) keeps working.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import warnings
+from types import ModuleType
+
+_PACKAGE = os.path.dirname(__file__)
+
+
+class BayesRidgeError(Exception):
+    """The base of every error this package raises on purpose."""
+
+
+class DataError(BayesRidgeError, ValueError):
+    """The data, or an argument that describes it, cannot be used; the text says what to do."""
+
+
+class DataTypeError(DataError, TypeError):
+    """A value, or a column label, is of a kind that has no meaning as a number or a name."""
+
+
+class ImproperPosteriorError(BayesRidgeError, ValueError):
+    """Data and prior together leave some parameter without a proper posterior distribution."""
+
+
+class PriorError(BayesRidgeError, ValueError):
+    """A prior with impossible parameters, or one used where another kind belongs."""
+
+
+class MissingExtraError(BayesRidgeError, ImportError):
+    """An optional package is needed and is not installed (or cannot be imported)."""
+
+
+class BayesRidgeWarning(UserWarning):
+    """The base of every warning this package gives."""
+
+
+class ConstantColumnWarning(BayesRidgeWarning):
+    """A predictor has one value only: the data say nothing about its coefficient."""
+
+
+class PerfectFitWarning(BayesRidgeWarning):
+    """The predictors reproduce the target exactly: the noise cannot be estimated."""
+
+
+class ConstantTargetWarning(BayesRidgeWarning):
+    """The target has one value only: there is nothing to explain."""
+
+
+class NoSignalWarning(BayesRidgeWarning):
+    """The data do not tell the coefficients from zero."""
+
+
+class DroppedRowsWarning(BayesRidgeWarning):
+    """Rows with missing values were left out, as the caller asked."""
+
+
+class AccuracyWarning(BayesRidgeWarning):
+    """A number is right to fewer digits than usual."""
+
+
+class DuplicateRowsWarning(BayesRidgeWarning):
+    """Rows occur several times where each was expected to be a new observation."""
+
+
+def warn(message: str, category: type[Warning]) -> None:
+    """Give a warning that points at the first line outside this package.
+
+    Parameters
+    ----------
+    message : str
+        What happened and what the reader may do about it.
+    category : type of Warning
+        Usually one of the subclasses of `BayesRidgeWarning`.
+    """
+    warnings.warn(message, category, stacklevel=2, skip_file_prefixes=(_PACKAGE,))
+
+
+def require(module: str, extra: str) -> ModuleType:
+    """Import an optional module.
+
+    Parameters
+    ----------
+    module : str
+        Dotted name of the module, such as ``"pyarrow.parquet"``.
+    extra : str
+        The extra of this package that installs it, such as ``"parquet"``.
+
+    Returns
+    -------
+    module
+        The imported module.
+
+    Raises
+    ------
+    MissingExtraError
+        If it cannot be imported; the text names the extra, and the cause when the package is
+        there but broken.
+    """
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        package = module.partition(".")[0]
+        absent = isinstance(error, ModuleNotFoundError) and error.name == package
+        problem = "is not installed" if absent else f"cannot be imported ({error})"
+        raise MissingExtraError(
+            f"{package} is needed here and {problem}: pip install 'bayesridge[{extra}]'", name=package
+        ) from error

@@ -1,0 +1,553 @@
+"""Formulas such as ``price ~ area + C(city)``: a table in, columns of numbers out, by formulaic.
+
+formulaic does the parsing and the coding.  This module adds what an honest fit needs around it.  The state
+of ``center()``, ``scale()``, ``bs()`` and the categories is learnt from complete rows only; a missing value
+stays visible as NaN in every column it touches, where formulaic would code a missing category as zeros
+(the reference) or poison a whole centred column; a category not seen at the fit is an error, where formulaic
+warns and codes it as the reference.
+
+A formula is code: Python evaluates what is inside it.  Never take one from somebody you do not trust.
+"""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import re
+import warnings
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bayesridge.errors import ConstantColumnWarning, DataError, warn
+from bayesridge.tables import (
+    Columns,
+    Float,
+    Terms,
+    Unusable,
+    as_frame,
+    frame_names,
+    is_pandas,
+    object_numbers,
+    refuse_infinite,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Flags = NDArray[np.bool]
+
+_BUILTINS = {"abs", "bool", "float", "int", "len", "list", "max", "min", "pow", "range", "round", "str", "sum"}
+_SHOWN = 20  # names or categories an error lists
+
+
+class FormulaData(NamedTuple):
+    """What a formula makes of a table of n rows.
+
+    Attributes
+    ----------
+    spec : FormulaSpec
+        Makes the same columns from another table.
+    columns : Columns
+        The right side, all n rows; NaN wherever a variable of the term is missing.
+    y : ndarray of shape (n,) or None
+        The left side, NaN where missing; None for a formula without one.
+    target_name : str or None
+        The left side as it is written.
+    kept : ndarray of bool, shape (n,)
+        Rows in which nothing is missing.
+    n_missing : int
+        How many are not.
+    """
+
+    spec: FormulaSpec
+    columns: Columns
+    y: Float | None
+    target_name: str | None
+    kept: Flags
+    n_missing: int
+
+
+@dataclass(frozen=True, eq=False)
+class FormulaSpec:
+    """A formula together with everything it learnt from the table it was fitted to.
+
+    Can be copied and pickled (as far as formulaic keeps reading its own pickles: same version).
+
+    Attributes
+    ----------
+    formula : str
+        As the user wrote it.
+    names : tuple of str
+        Names of the columns, formulaic's intercept left out.
+    terms : mapping of str to tuple of str
+        Columns of each term, so that ``C(site)`` can stand for all its columns.
+    has_intercept : bool
+        False where the formula says ``0 +`` or ``- 1``.
+    variables : tuple of str
+        The table's columns that the right side reads.
+    """
+
+    formula: str
+    names: tuple[str, ...]
+    terms: Mapping[str, tuple[str, ...]]
+    has_intercept: bool
+    variables: tuple[str, ...]
+    _side: _Side = field(repr=False)
+    _kinds: Mapping[str, str] = field(repr=False)
+
+    @classmethod
+    def fit(cls, formula: str, table: Any) -> FormulaData:
+        """Evaluate a formula and remember how.
+
+        Parameters
+        ----------
+        formula : str
+            One- or two-sided.  Names are those of the table; odd ones stand in backticks; ``.`` means
+            all other columns.  Text and categories are coded against their first category (in
+            ascending order, or the order of a categorical column), as far as the columns would otherwise
+            be linearly dependent.  Categories without a row are forgotten.
+        table : data frame
+            pandas, polars or pyarrow table of n rows.
+
+        Returns
+        -------
+        FormulaData
+            See there; hand `columns` and `y` to `tables.complete_rows`.
+
+        Raises
+        ------
+        DataError
+            If the formula cannot be read or evaluated, names a variable the table does not have, has no
+            predictors, several parts or targets, or if fewer than two rows are complete.
+        """
+        frame, names = _open(table)
+        left, right, uses = _parse(formula, names)
+        raw = _take(frame, {name: None for used in uses.values() for name in used})
+        missing = {name: _is_missing(column) for name, column in raw.items()}
+        n = frame.shape[0]
+        complete = ~np.logical_or.reduce([np.zeros(n, dtype=np.bool), *missing.values()])
+        if complete.sum() < 2:
+            counts = ", ".join(f"{name}: {flags.sum()}" for name, flags in missing.items() if flags.any())
+            raise DataError(
+                f"Found array with {n} sample(s), {complete.sum()} of them complete, while a minimum of 2 is "
+                f"required. Input contains NaN in: {counts or 'no column'}."
+            )
+        learnt = {name: _tidy(name, column[complete].reset_index(drop=True)) for name, column in raw.items()}
+        kinds = {name: _kind(column) for name, column in learnt.items()}
+        # The second evaluation reads all rows, and proves that what was learnt is enough to repeat the first.
+        data = learnt if complete.all() else _with_known_categories(_conform(raw, kinds), learnt, complete)
+
+        side = _Side.fit(right, uses, learnt)
+        values = side.evaluate(data, missing, complete)
+        kept = ~np.isnan(values).any(axis=1)
+        y = target_name = None
+        if left is not None:
+            target_name = str(left[0])
+            target = _Side.fit(left, uses, learnt)
+            if target.categories or len(target.names) != 1:
+                raise DataError(f"The target '{target_name}' must be one column of numbers, and is not.")
+            y = target.evaluate(data, missing, complete)[:, 0]
+            kept &= ~np.isnan(y)
+        own = tuple(dict.fromkeys(name for used in side.uses.values() for name in used))
+        spec = cls(formula, side.names, side.terms, side.has_intercept, own, side, {name: kinds[name] for name in own})
+        columns = Columns(values, side.names, True, side.terms)
+        return FormulaData(spec, columns, y, target_name, kept, int(n - kept.sum()))
+
+    def transform(self, table: Any) -> Columns:
+        """Make the same columns from another table.
+
+        Parameters
+        ----------
+        table : data frame
+            pandas, polars or pyarrow table of m rows, with the columns in `variables`; others, and their
+            order, do not matter.
+
+        Returns
+        -------
+        Columns
+            m rows; NaN wherever a variable of the term is missing.
+
+        Raises
+        ------
+        DataError
+            If a column is missing, holds another kind of values than at the fit, or a category that
+            was not seen then.
+        """
+        frame, names = _open(table)
+        absent = [name for name in self.variables if name not in names]
+        if absent:
+            raise DataError(
+                f"The formula {self.formula!r} needs columns that the table does not have: {_list(absent)}. "
+                f"The table has: {_list(names)}."
+            )
+        if frame.shape[0] < 1:
+            raise DataError(f"Found array with 0 sample(s) (shape={frame.shape}) while a minimum of 1 is required.")
+        raw = _take(frame, self.variables)
+        missing = {name: _is_missing(column) for name, column in raw.items()}
+        everything = np.ones(frame.shape[0], dtype=np.bool)
+        values = self._side.evaluate(_conform(raw, self._kinds), missing, everything)
+        return Columns(values, self.names, True, self.terms)
+
+
+@dataclass(frozen=True, eq=False)
+class _Side:
+    """One side of a formula, fitted: formulaic's model, and our account of its terms."""
+
+    model: Any
+    terms: Terms
+    uses: Mapping[str, tuple[str, ...]]  # term -> columns of the table
+    factors: Mapping[str, tuple[str, ...]]  # term -> expressions
+    categories: Mapping[str, tuple[Any, ...]]  # expression -> its categories, if it has any
+    has_intercept: bool
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(name for owned in self.terms.values() for name in owned)
+
+    @classmethod
+    def fit(cls, formula: Any, uses: Mapping[str, tuple[str, ...]], data: Mapping[str, Any]) -> _Side:
+        _, model, _ = _run(formula, data, {}, np.ones(len(next(iter(data.values()), ())), dtype=np.bool))
+        structure = {str(row.term): row for row in model.structure if not _is_intercept(row.term)}
+        terms = Terms({term: tuple(map(str, row.columns)) for term, row in structure.items()})
+        names = [name for owned in terms.values() for name in owned]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise DataError(f"The formula makes these columns more than once: {_list(twice)}.")
+        categories = {
+            str(expr): tuple(state["categories"])
+            for expr, (_, state) in model.encoder_state.items()
+            if "categories" in state
+        }
+        factors = {term: tuple(f.expr for f in row.term.factors) for term, row in structure.items()}
+        for term, owned in terms.items():
+            if not owned:
+                warn(f"The term '{term}' adds no column: it has one category only.", ConstantColumnWarning)
+        used = {term: uses[term] for term in structure}
+        return cls(model, terms, used, factors, categories, len(structure) < len(model.structure))
+
+    def evaluate(self, data: Mapping[str, Any], missing: Mapping[str, Flags], checked: Flags) -> Float:
+        """Return the columns, NaN where a variable is missing; an unknown category in a checked row raises."""
+        known = set(self.model.transform_state)
+        matrix, model, nulls = _run(self.model, data, self.categories, checked)
+        if set(model.transform_state) != known:
+            # formulaic gives a quoted name that is used twice a random alias, and so forgets what it learnt.
+            raise DataError(
+                "A transform in the formula names a column in backticks twice, or one that is too much like "
+                "another, and could not be repeated for new data: rename the column."
+            )
+        own = [not _is_intercept(row.term) for row in self.model.structure for _ in row.columns]
+        values: Float = matrix[:, np.array(own, dtype=np.bool)]
+        start = 0
+        for term, owned in self.terms.items():
+            gone = [missing[name] for name in self.uses[term]]
+            gone += [nulls[expr] for expr in self.factors[term] if expr in nulls]
+            if gone:
+                values[np.logical_or.reduce(gone), start : start + len(owned)] = np.nan
+            start += len(owned)
+        return values
+
+
+def _is_intercept(term: Any) -> bool:
+    # formulaic names its column "Intercept" and the term "1", and so may a column of the table be named.
+    return bool(term.degree == 0)
+
+
+# ---------------------------------------------------------------- formulaic
+
+
+def _run(
+    formula: Any, data: Mapping[str, Any], categories: Mapping[str, tuple[Any, ...]], checked: Flags
+) -> tuple[Float, Any, dict[str, Flags]]:
+    """Evaluate one side; return its matrix, the fitted model, and which rows lack a category."""
+    import pandas as pd
+    from formulaic.errors import DataMismatchWarning
+    from formulaic.materializers import PandasMaterializer
+
+    # An explicit, empty context: by default formulaic would let a formula see the variables of its caller.
+    materializer = PandasMaterializer(pd.DataFrame(dict(data)), context={})
+    try:
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            # An unseen category is an error below; what log(0) makes is found, and named, by `complete_rows`.
+            warnings.simplefilter("ignore", DataMismatchWarning)
+            warnings.filterwarnings("ignore", message="Constructing a Categorical with a dtype and values")
+            matrix = materializer.get_model_matrix(formula, na_action="ignore", output="numpy")
+    except Exception as error:  # what is evaluated is the user's own code: anything may happen
+        _check_factors(materializer.factor_cache, categories, checked)
+        raise DataError(f"The formula cannot be evaluated: {_plain(error)}") from error
+    nulls = _check_factors(materializer.factor_cache, categories, checked)
+    return np.array(matrix, dtype=np.float64), matrix.model_spec, nulls
+
+
+def _check_factors(
+    factors: Mapping[str, Any], categories: Mapping[str, tuple[Any, ...]], checked: Flags
+) -> dict[str, Flags]:
+    """Refuse values that cannot be coded; return which rows lack a category."""
+    for expr, factor in factors.items():
+        values = getattr(factor.values, "__wrapped__", factor.values)
+        if factor.metadata.kind.value != "numerical" or isinstance(values, dict):
+            continue
+        array = np.asarray(values)
+        if array.dtype.kind not in "biuf":
+            what = {"M": "dates", "m": "durations", "c": "complex numbers"}.get(array.dtype.kind, str(array.dtype))
+            raise DataError(
+                f"'{expr}' holds {what}, not numbers. Convert it first (dates, say, to days since the "
+                f"first), or write C({expr}) to treat its values as categories."
+            )
+        if array.shape[:1] != checked.shape:
+            raise DataError(f"'{expr}' has shape {array.shape}; one value for each of {len(checked)} rows is needed.")
+    return {
+        expr: _check_categories(expr, factors[expr], known, checked)
+        for expr, known in categories.items()
+        if expr in factors
+    }
+
+
+def _check_categories(expr: str, factor: Any, known: tuple[Any, ...], checked: Flags) -> Flags:
+    """Refuse categories that are not known; return which rows have none."""
+    import pandas as pd
+
+    values = pd.Series(np.asarray(getattr(factor.values, "__wrapped__", factor.values), dtype=object))
+    null = values.isna().to_numpy(dtype=np.bool)
+    wrong = ~(null | values.isin(list(known)).to_numpy(dtype=np.bool)) & checked
+    if wrong.any():
+        unseen = [f"{value!r} (row {row})" for row, value in values[wrong].drop_duplicates().items()]
+        raise DataError(
+            f"'{expr}' has categories that the model does not know: {_list(unseen, quote=False)}. Known are: "
+            f"{_list(map(repr, known), quote=False)}. Leave out these rows, or fit with every category."
+        )
+    return null
+
+
+def _plain(error: Exception) -> str:
+    """Return formulaic's message on one line, its colours as plain marks."""
+    text = re.sub(r"\x1b\[[0-9;]*m", "", str(error)).replace("⧛", ">>").replace("⧚", "<<")
+    return re.sub(r"\s*\n\s*", " ", text).strip() or type(error).__name__
+
+
+# ---------------------------------------------------------------- what a formula names
+
+
+def _parse(formula: str, columns: tuple[str, ...]) -> tuple[Any, Any, dict[str, tuple[str, ...]]]:
+    """Return left side (or None), right side, and the columns of the table that each term uses."""
+    from formulaic import Formula, SimpleFormula
+
+    if not isinstance(formula, str):
+        raise DataError(f"A formula is a string such as 'y ~ x + C(group)', not {type(formula).__name__}.")
+    if re.search(r"`[\d.]+`", formula):
+        raise DataError(f"The formula {formula!r} names a number in backticks, which means 1: rename that column.")
+
+    def parse(available: Iterable[str]) -> tuple[Any, Any]:
+        context = {"__formulaic_variables_available__": list(available)}  # what `.` stands for
+        try:
+            parsed = Formula(formula, _context=context)
+        except Exception as error:  # Python's parser and formulaic's raise many kinds
+            raise DataError(f"The formula {formula!r} cannot be read: {_plain(error)}") from error
+        sides = (None, parsed) if isinstance(parsed, SimpleFormula) else (parsed.lhs, parsed.rhs)
+        if not all(side is None or isinstance(side, SimpleFormula) for side in sides):
+            raise DataError(
+                f"The formula {formula!r} has several parts; write one target ~ terms joined by +. "
+                "(There is no '|': a group of coefficients shrunk together is C(group) itself.)"
+            )
+        return sides
+
+    left, right = parse(columns)
+    if left is not None:
+        # formulaic overlooks the target inside a transform, center(y) ~ ., and would predict it from itself.
+        targets = {name for term in left for name in _uses(term, columns, formula)}
+        left, right = parse(name for name in columns if name not in targets)
+        if len(left) != 1:
+            raise DataError(f"The formula {formula!r} must have one target, and has {_list(map(str, left))}.")
+        if str(left[0]) in map(str, right):
+            raise DataError(f"The target '{left[0]}' is among its own predictors in {formula!r}.")
+    if all(_is_intercept(term) for term in right):
+        raise DataError(f"The formula {formula!r} has no predictors: 0 feature(s) while a minimum of 1 is required.")
+    return left, right, {str(term): _uses(term, columns, formula) for term in [*(left or ()), *right]}
+
+
+def _uses(term: Any, columns: tuple[str, ...], formula: str) -> tuple[str, ...]:
+    """Return the columns of the table that a term reads; refuse names that are nothing."""
+    from formulaic.transforms import TRANSFORMS
+
+    used: list[str] = []
+    for factor in term.factors:
+        method = factor.eval_method.value
+        if method == "literal":
+            continue
+        values, functions = ({factor.expr}, set()) if method == "lookup" else _names_in(factor.expr, formula)
+        provided = set() if method == "lookup" else {*TRANSFORMS, *_BUILTINS}
+        unknown = sorted(values - set(columns) - provided)
+        if unknown:
+            near = [m for name in unknown for m in difflib.get_close_matches(name, columns, n=1)]
+            raise DataError(
+                f"The formula {formula!r} names what the table does not have: {_list(unknown)}. "
+                + (f"Did you mean {_list(near)}? " if near else "")
+                + f"The table has: {_list(columns)}. (Odd names stand in `backticks`, expressions in {{braces}}.)"
+            )
+        unknown = sorted(functions - provided - set(columns))
+        if unknown:
+            usual = sorted(name for name in TRANSFORMS if name[0].islower())
+            raise DataError(
+                f"The formula {formula!r} calls functions that do not exist here: {_list(unknown)}. "
+                f"There are: {_list(usual, quote=False, shown=99)}, and all of numpy as np, e.g. np.sqrt(x)."
+            )
+        used += [name for name in columns if name in values]
+    return tuple(dict.fromkeys(used))
+
+
+def _names_in(expr: str, formula: str) -> tuple[set[str], set[str]]:
+    """Return the names an expression reads, and those it only calls."""
+    from formulaic.utils.code import sanitize_variable_names
+
+    aliases: dict[str, str] = {}
+    try:
+        tree = ast.parse(sanitize_variable_names(expr, {}, aliases), mode="eval")
+    except SyntaxError as error:
+        raise DataError(f"The formula {formula!r} cannot be read: {expr!r} is not valid Python.") from error
+    nodes = list(ast.walk(tree))
+    called = {id(node.func) for node in nodes if isinstance(node, ast.Call)}
+    local = {node.arg for node in nodes if isinstance(node, ast.arg)}
+    local |= {node.id for node in nodes if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load)}
+    names = [node for node in nodes if isinstance(node, ast.Name) and node.id not in local]
+    values = {aliases.get(node.id, node.id) for node in names if id(node) not in called}
+    for node in nodes:  # Q("my column") is patsy's way to quote
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Q":
+            values |= {str(arg.value) for arg in node.args if isinstance(arg, ast.Constant)}
+    return values, {node.id for node in names if id(node) in called} - values
+
+
+def _list(names: Iterable[str], *, quote: bool = True, shown: int = _SHOWN) -> str:
+    items = [f"'{name}'" if quote else name for name in names]
+    return ", ".join(items[:shown]) + (f" and {len(items) - shown} more" if len(items) > shown else "")
+
+
+# ---------------------------------------------------------------- a table's columns, for formulaic
+
+
+def _open(table: Any) -> tuple[Any, tuple[str, ...]]:
+    frame = as_frame(table)
+    names = None if frame is None else frame_names(frame)
+    if names is None:
+        raise DataError(
+            "A formula needs a table whose columns have names (pandas, polars or pyarrow), not "
+            f"{type(table).__name__}: use pandas.DataFrame(X, columns=[...])."
+        )
+    return frame, names
+
+
+def _take(frame: Any, names: Iterable[str]) -> dict[str, pd.Series[Any]]:
+    """Return some columns as pandas series, numbered from 0."""
+    if is_pandas(frame, "DataFrame"):
+        columns = {name: frame[name].reset_index(drop=True) for name in names}
+    else:
+        columns = {name: _from_narwhals(frame.get_column(name)) for name in names}
+    for name, column in columns.items():
+        if column.dtype.kind == "f":  # here, before a transform spreads it over all rows
+            refuse_infinite({f"'{name}'": column.to_numpy(dtype=np.float64, na_value=np.nan)})
+    return columns
+
+
+def _from_narwhals(column: Any) -> pd.Series[Any]:
+    # By hand: the libraries' own to_pandas() need pyarrow, and turn integers with a gap into floats.
+    import narwhals.stable.v2 as nw
+    import pandas as pd
+
+    dtype = column.dtype
+    if dtype.is_integer() or dtype == nw.Boolean:
+        if column.null_count() == 0:
+            return pd.Series(column.to_numpy())
+        return pd.Series(column.to_list(), dtype="boolean" if dtype == nw.Boolean else "Int64")
+    if dtype.is_numeric():
+        return pd.Series(column.cast(nw.Float64()).to_numpy())
+    values = pd.Series(column.to_list(), dtype=object)
+    if dtype == nw.Enum:
+        return pd.Series(pd.Categorical(values, categories=column.cat.get_categories().to_list()))
+    if dtype in (nw.Date, nw.Datetime):
+        return pd.to_datetime(values)
+    return pd.to_timedelta(values) if dtype == nw.Duration else values
+
+
+def _is_missing(column: pd.Series[Any]) -> Flags:
+    import pandas as pd
+
+    missing = column.isna().to_numpy(dtype=np.bool)
+    if pd.api.types.is_float_dtype(column.dtype):  # Arrow's floats tell NaN from null; we do not
+        missing = missing | np.isnan(column.to_numpy(dtype=np.float64, na_value=np.nan))
+    return missing
+
+
+def _tidy(name: str, column: pd.Series[Any]) -> pd.Series[Any]:
+    """Bring the many ways to store numbers and text to those formulaic tells apart."""
+    import pandas as pd
+
+    if column.dtype == np.dtype(object):
+        column = column.infer_objects()
+    dtype = column.dtype
+    if isinstance(dtype, pd.CategoricalDtype):
+        return column.cat.remove_unused_categories()
+    if pd.api.types.is_bool_dtype(dtype) and not column.isna().any():
+        return column.astype(np.bool)
+    if pd.api.types.is_integer_dtype(dtype) and not column.isna().any():
+        return column.astype(np.int64)  # wide: x**2 of an int8 would wrap around
+    if pd.api.types.is_bool_dtype(dtype) or (pd.api.types.is_numeric_dtype(dtype) and dtype.kind != "c"):
+        return pd.Series(column.to_numpy(dtype=np.float64, na_value=np.nan))
+    if pd.api.types.is_string_dtype(dtype) and dtype != np.dtype(object):
+        return column.astype(object)
+    if dtype != np.dtype(object):
+        return column
+    numbers = object_numbers(column.to_numpy())
+    if not isinstance(numbers, Unusable):
+        return pd.Series(numbers)
+    present = column.dropna().to_numpy()
+    text = [value for value in present if isinstance(value, str)]
+    if text and len(text) < len(present):
+        other = next(value for value in present if not isinstance(value, str))
+        raise DataError(
+            f"Column '{name}' mixes text ({text[0]!r}) and other values ({other!r}): make it all text, or all numbers."
+        )
+    return column
+
+
+def _kind(column: pd.Series[Any]) -> str:
+    import pandas as pd
+
+    dtype = column.dtype
+    if isinstance(dtype, pd.CategoricalDtype) or dtype == np.dtype(object):
+        return "categories"
+    return "numbers" if pd.api.types.is_numeric_dtype(dtype) else "other values"
+
+
+def _with_known_categories(
+    data: dict[str, pd.Series[Any]], learnt: Mapping[str, pd.Series[Any]], complete: Flags
+) -> dict[str, pd.Series[Any]]:
+    """Replace categories that only incomplete rows have: they cannot be coded, and those rows are not used."""
+    out = dict(data)
+    for name, column in learnt.items():
+        if _kind(column) == "categories":
+            coded = complete | data[name].isna() | data[name].isin(column.unique())
+            out[name] = data[name].where(coded, column.iloc[0])
+    return out
+
+
+def _conform(raw: Mapping[str, pd.Series[Any]], kinds: Mapping[str, str]) -> dict[str, pd.Series[Any]]:
+    """Tidy new columns and hold them against what they were at the fit."""
+    data: dict[str, pd.Series[Any]] = {}
+    for name, kind in kinds.items():
+        column = _tidy(name, raw[name])
+        if kind == "categories":
+            # Numbers too, where they stand for the categories of a categorical column; which values are
+            # known is checked later.
+            column = column.astype(object)
+        elif column.isna().all():
+            column = column.astype(np.float64) if kind == "numbers" else column  # of no kind at all
+        elif _kind(column) != kind:
+            row = int(column.notna().to_numpy().argmax())
+            raise DataError(
+                f"Column '{name}' held {kind} when the model was fitted, and now holds {_kind(column)}, e.g. "
+                f"{column.iloc[row]!r} in row {row}."
+            )
+        data[name] = column
+    return data

@@ -1,0 +1,205 @@
+r"""Exact leave-one-out, lambda and sigma integrated; no refits and no importance-sampling error.
+
+With e the residual of row i at lambda, h its leverage and B the rate of the inverse gamma (Q/2 under Jeffreys),
+deleting the row leaves  B_-i = B - w e^2 / (2 (1 - h)), and at that lambda
+
+    y_i | y_-i ~ Student-t,  2a - 1 dof,  location y_i - e / (1 - h),  scale^2 = 2 B_-i / ((2a - 1) w (1 - h))
+
+(Gaussian with variance sigma^2 / (w (1 - h)) at a node that knows sigma). Over lambda,
+
+    p(y_i | y_-i) = 1 / E_{lambda | y}[ 1 / p(y_i | y_-i, lambda) ],
+    p(lambda | y_-i) ∝ p(lambda | y) / p(y_i | y_-i, lambda).
+
+``e`` and ``1 - h`` are sums of non-negative or exact parts, e = e0 + U ((1 - f) z) and 1 - h = m0 + U^2 (1 - f), so
+that nothing cancels when lambda is small and X can fit everything. The column scales, and the prior of lambda, are
+held fixed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import gammaln
+
+from bayesridge.design import Design
+from bayesridge.errors import DataError
+from bayesridge.linear_posterior import check_level
+from bayesridge.mixture import Mixture
+from bayesridge.nodes import ConjugateNoise, HyperPosterior, Nodes
+from bayesridge.ridge import RowParts, row_parts
+from bayesridge.spectrum import Spectrum
+
+Array = NDArray[np.float64]
+
+_BLOCK_VALUES = 1 << 21
+
+
+@dataclass(frozen=True, eq=False)
+class LeaveOneOut:
+    """Exact leave-one-out predictive densities.
+
+    With frequency weights a row stands for w observations and *one* of them is left out; sums count it w times. Rows of
+    weight zero have no value (NaN) and do not count.
+
+    Attributes
+    ----------
+    pointwise : ndarray of shape (n_rows,)
+        ``log p(y_i | y_-i)``.
+    log_density : ndarray of shape (n_rows,)
+        ``log p(y_i | y)``, the in-sample posterior predictive density.
+    mixture : Mixture
+        The predictive distribution of each row given the others.
+    y : ndarray of shape (n_rows,)
+    count : ndarray of shape (n_rows,)
+        How many observations each row stands for.
+    """
+
+    pointwise: Array
+    log_density: Array
+    mixture: Mixture
+    y: Array
+    count: Array
+
+    @cached_property
+    def _seen(self) -> NDArray[np.bool_]:
+        return self.count > 0
+
+    @cached_property
+    def n_obs(self) -> float:
+        """Number of observations."""
+        return float(self.count.sum())
+
+    @cached_property
+    def elpd_loo(self) -> float:
+        """Expected log predictive density: the sum of :attr:`pointwise` over observations."""
+        return float((self.count * self.pointwise)[self._seen].sum())
+
+    @cached_property
+    def se(self) -> float:
+        """Standard error of ``elpd_loo``: sqrt(n times the variance of its terms)."""
+        count, terms = self.count[self._seen], self.pointwise[self._seen]
+        mean = self.elpd_loo / self.n_obs
+        return float(np.sqrt(self.n_obs * (count * (terms - mean) ** 2).sum() / max(self.n_obs - 1.0, 1.0)))
+
+    @cached_property
+    def p_loo(self) -> float:
+        """Effective number of parameters: in-sample less leave-one-out log density."""
+        return float((self.count * (self.log_density - self.pointwise))[self._seen].sum())
+
+    @cached_property
+    def mean(self) -> Array:
+        """Leave-one-out predictive means (exist for more than one degree of freedom)."""
+        return np.asarray((self.mixture.weight * self.mixture.location).sum(axis=1))
+
+    @cached_property
+    def rmse(self) -> float:
+        """Root mean squared leave-one-out prediction error."""
+        error = (self.y - self.mean)[self._seen]
+        return float(np.sqrt((self.count[self._seen] * error**2).sum() / self.n_obs))
+
+    @cached_property
+    def pit(self) -> Array:
+        """``P(y_new <= y_i | y_-i)``: uniform when the model is calibrated."""
+        return self.mixture.cdf(self.y)
+
+    def interval(self, level: float = 0.95) -> Array:
+        """Equal-tailed predictive intervals of each row given the others, shape (n_rows, 2)."""
+        check_level(level)
+        tail = 0.5 * (1.0 - level)
+        return np.column_stack([self.mixture.quantile(tail), self.mixture.quantile(1.0 - tail)])
+
+
+def leave_one_out(design: Design, spectrum: Spectrum, hyper: HyperPosterior) -> LeaveOneOut:
+    """Compute exact leave-one-out densities from the nodes of the full posterior.
+
+    Parameters
+    ----------
+    design, spectrum, hyper : Design, Spectrum, HyperPosterior
+
+    Returns
+    -------
+    LeaveOneOut
+
+    Raises
+    ------
+    DataError
+        If a fit without one of the rows has no posterior (too few degrees of freedom, a row that alone determines an
+        unpenalised coefficient), frequency weights are not whole numbers, or the data changed since the fit.
+    """
+    nodes = hyper.nodes
+    _check(design, nodes)
+    rows = row_parts(design, spectrum)
+    bad = np.flatnonzero((rows.count > 0) & (rows.rest + np.square(rows.U).sum(axis=1) <= 1e-13))
+    if len(bad):
+        raise DataError(
+            f"row {int(bad[0])} alone determines an unpenalised coefficient: without it there is no posterior, so "
+            "leave-one-out does not exist; penalise that column or drop the row"
+        )
+    size = max(1, _BLOCK_VALUES // nodes.weight.size // nodes.noise.share().shape[1])
+    blocks = [_block(rows, spectrum, nodes, slice(k, k + size)) for k in range(0, design.n_rows, size)]
+    pointwise, inside, location, scale, weight = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
+    unseen = rows.count == 0
+    pointwise[unseen] = inside[unseen] = np.nan
+    df = nodes.noise.df - 1.0
+    return LeaveOneOut(pointwise, inside, Mixture(location, scale, weight, df), design.y, rows.count)
+
+
+def _check(design: Design, nodes: Nodes) -> None:
+    if nodes.noise.df - 1.0 <= 0 or design.nu < 2:
+        raise DataError(
+            f"leave-one-out needs at least 2 residual degrees of freedom, got {design.nu:g}: without a row nothing is "
+            "left to estimate the noise"
+        )
+    w = design.weights
+    if w is not None and design.weight_kind == "frequency" and (w != np.round(w)).any():
+        raise DataError(
+            "leave-one-out leaves out one observation, and frequency weights that are not whole numbers do not count "
+            "observations; use weight_kind='precision', or round them"
+        )
+
+
+def _block(rows: RowParts, spectrum: Spectrum, nodes: Nodes, part: slice) -> tuple[Array, ...]:
+    shrink = 1.0 / (1.0 + spectrum.s2[:, None] / nodes.lam)
+    U = rows.U[part]
+    e = rows.residual[part, None] + U @ (spectrum.z[:, None] * shrink)
+    keep = rows.rest[part, None] + np.square(U) @ shrink  # 1 - h
+    precision = rows.precision[part, None]
+    loo_error = e / keep
+    location = rows.y[part, None] - loo_error / np.sqrt(precision)
+    if isinstance(nodes.noise, ConjugateNoise):
+        a, rate = nodes.noise.shape, nodes.noise.rate
+        df = 2.0 * a - 1.0
+        rate_without = rate - 0.5 * e * loo_error
+        scale = np.sqrt(2.0 * rate_without / (df * precision * keep))
+        log_out = _log_t(loo_error / np.sqrt(precision), scale, df)
+        # in-sample: the prediction's variance coefficient is 1 + (leverage of the full fit)
+        inside_scale = np.sqrt(rate / a * (2.0 - keep) / precision)
+        log_in = _log_t(e / np.sqrt(precision), inside_scale, 2.0 * a)
+        with np.errstate(divide="ignore"):
+            log_weight = np.log(nodes.weight)
+    else:
+        J = nodes.noise.weight.shape[1]
+        variance = nodes.noise.squared_scale().ravel()
+        location, e, keep, loo_error = (np.repeat(v, J, axis=1) for v in (location, e, keep, loo_error))
+        scale = np.sqrt(variance / (precision * keep))
+        log_out = _log_normal(loo_error / np.sqrt(precision), scale)
+        log_in = _log_normal(e / np.sqrt(precision), np.sqrt(variance * (2.0 - keep) / precision))
+        with np.errstate(divide="ignore"):
+            log_weight = np.log((nodes.weight[:, None] * nodes.noise.weight).ravel())
+    inside = np.logaddexp.reduce(log_in + log_weight, axis=1)
+    tilted = log_weight - log_out
+    log_total = np.logaddexp.reduce(tilted, axis=1)
+    return -log_total, inside, location, scale, np.exp(tilted - log_total[:, None])
+
+
+def _log_t(x: Array, scale: Array, df: float) -> Array:
+    u2 = np.square(x / scale)
+    constant = gammaln(0.5 * (df + 1.0)) - gammaln(0.5 * df) - 0.5 * np.log(df * np.pi)
+    return np.asarray(constant - np.log(scale) - 0.5 * (df + 1.0) * np.log1p(u2 / df))
+
+
+def _log_normal(x: Array, scale: Array) -> Array:
+    return np.asarray(-0.5 * np.square(x / scale) - np.log(scale) - 0.5 * np.log(2.0 * np.pi))

@@ -1,0 +1,327 @@
+"""The exact distribution of one scalar: density, cdf, quantiles, intervals, moments.
+
+The density of a working variable x (a logarithm, usually) is held as a piecewise polynomial, adaptively cut until it is
+exact to rounding; the scalar itself is a monotone function of x.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+from numpy.polynomial import legendre
+from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import brentq, minimize_scalar
+
+from bayesridge.errors import DataError
+from bayesridge.quadrature import TO_LEGENDRE, LineRule, LogFunction, adaptive_cells
+
+Array = NDArray[np.float64]
+
+_XI, _GAUSS = legendre.leggauss(16)
+
+
+class Interval(NamedTuple):
+    """Lower and upper end of an interval."""
+
+    lower: float
+    upper: float
+
+
+@dataclass(frozen=True)
+class Link:
+    """A monotone map from the working variable x to the scalar.
+
+    Attributes
+    ----------
+    value : callable
+        x -> scalar.
+    inverse : callable
+        scalar -> x, vectorised.
+    log_slope : callable
+        log |d scalar / dx| at x.
+    increasing : bool
+    bounded : bool
+        Whether the scalar is bounded, so that all moments exist.
+    ends : tuple of float
+        Limits of the scalar as x -> -infinity and x -> +infinity.
+    """
+
+    value: Callable[[Array], Array]
+    inverse: Callable[[Array], Array]
+    log_slope: Callable[[Array], Array]
+    increasing: bool = True
+    bounded: bool = False
+    ends: tuple[float, float] = (0.0, np.inf)
+
+
+def _log(values: Array) -> Array:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(values >= 0, np.log(np.where(values >= 0, values, 1.0)), -np.inf)
+
+
+#: The scalar is exp(x): lambda, sigma and tau from their logarithms.
+EXP = Link(np.exp, _log, lambda x: x)
+
+
+@dataclass(frozen=True, eq=False)
+class Marginal:
+    """Distribution of a positive scalar, exact to the quadrature's error.
+
+    Build with :func:`marginal`. All quantiles are of the scalar itself; ``pdf`` is its density.
+    """
+
+    name: str
+    log_density: LogFunction = field(repr=False)
+    edges: Array = field(repr=False)
+    coefficients: Array = field(repr=False)
+    mass: Array = field(repr=False)
+    link: Link = field(repr=False)
+
+    # -- density and distribution function -----------------------------------------------------------------------
+
+    def pdf(self, value: ArrayLike) -> Array:
+        """Density at `value` (per unit of the scalar)."""
+        x = self.link.inverse(np.asarray(value, dtype=np.float64))
+        out = np.zeros(x.shape)
+        seen = np.isfinite(x)
+        out[seen] = np.exp(self.log_density(x[seen]) - self.link.log_slope(x[seen]))
+        return out
+
+    def log_pdf_log(self, log_value: ArrayLike) -> Array:
+        """Log density of the working variable (for lambda, sigma, tau: of the natural logarithm)."""
+        return self.log_density(np.asarray(log_value, dtype=np.float64))
+
+    def cdf(self, value: ArrayLike) -> Array:
+        """P(scalar <= value)."""
+        below = self._cdf_x(self.link.inverse(np.asarray(value, dtype=np.float64)))
+        return below if self.link.increasing else 1.0 - below
+
+    def _cdf_x(self, x: Array) -> Array:
+        x = np.clip(x, self.edges[0], self.edges[-1])
+        cell = np.clip(np.searchsorted(self.edges, x, side="right") - 1, 0, len(self.mass) - 1)
+        start = np.concatenate([[0.0], np.cumsum(self.mass)])[cell]
+        return np.asarray(np.minimum(start + self._inside(cell, self._local(cell, x)), 1.0))
+
+    def _local(self, cell: NDArray[np.intp], x: Array) -> Array:
+        a, b = self.edges[cell], self.edges[cell + 1]
+        return np.asarray(np.clip(2.0 * (x - a) / (b - a) - 1.0, -1.0, 1.0))
+
+    def _inside(self, cell: NDArray[np.intp], xi: Array) -> Array:
+        # int_-1^xi P_k = (P_k+1 - P_k-1) / (2k + 1), and 1 + xi for k = 0
+        P = legendre.legvander(xi, 16)
+        k = np.arange(1, 16)
+        integrals = np.concatenate([1.0 + xi[..., None], (P[..., 2:] - P[..., :-2]) / (2 * k + 1)], axis=-1)
+        half = 0.5 * (self.edges[cell + 1] - self.edges[cell])
+        return np.asarray(half * np.einsum("...k,...k->...", self.coefficients[cell], integrals))
+
+    def quantile(self, q: ArrayLike) -> Array:
+        """Quantiles: the value below which the probability is `q`."""
+        q = np.asarray(q, dtype=np.float64)
+        if not ((q >= 0) & (q <= 1)).all():
+            raise DataError("probabilities must lie between 0 and 1")
+        x = self._quantile_x(np.ravel(q if self.link.increasing else 1.0 - q))
+        return np.asarray(self.link.value(x).reshape(q.shape))
+
+    def _quantile_x(self, q: Array) -> Array:
+        total = np.cumsum(self.mass)
+        cell = np.clip(np.searchsorted(total, q * total[-1]), 0, len(self.mass) - 1)
+        target = q * total[-1] - np.concatenate([[0.0], total])[cell]
+        low, high = np.full(q.shape, -1.0), np.ones(q.shape)
+        xi = 2.0 * target / np.maximum(self.mass[cell], 1e-300) - 1.0
+        half = 0.5 * (self.edges[cell + 1] - self.edges[cell])
+        for _ in range(60):
+            xi = np.where((xi > low) & (xi < high), xi, 0.5 * (low + high))
+            excess = self._inside(cell, xi) - target
+            low, high = np.where(excess < 0, xi, low), np.where(excess < 0, high, xi)
+            slope = half * np.einsum("...k,...k->...", self.coefficients[cell], legendre.legvander(xi, 15))
+            step = np.where(slope > 0, excess / np.where(slope > 0, slope, 1.0), 0.0)
+            if (np.abs(step) < 1e-14).all() or (high - low < 1e-15).all():
+                break
+            xi = xi - step
+        return np.asarray(self.edges[cell] + half * (np.clip(xi, -1.0, 1.0) + 1.0))
+
+    # -- summaries -----------------------------------------------------------------------------------------------
+
+    @property
+    def median(self) -> float:
+        """Posterior median."""
+        return float(self.quantile(0.5))
+
+    def eti(self, level: float = 0.95) -> Interval:
+        """Equal-tailed interval: ``(1 - level) / 2`` on each side."""
+        lower, upper = self.quantile([0.5 * (1 - level), 0.5 * (1 + level)])
+        return Interval(float(lower), float(upper))
+
+    def hdi(self, level: float = 0.94) -> Interval:
+        """Shortest interval of the given probability on the scalar's own scale (highest density if unimodal)."""
+        spare = 1.0 - level
+
+        def length(start: float) -> float:
+            lower, upper = self.quantile([start, start + level])
+            return float(upper - lower)
+
+        grid = np.linspace(0.0, spare, 65)
+        lengths = self.quantile(grid + level) - self.quantile(grid)
+        best = int(np.argmin(lengths))
+        low, high = grid[max(best - 1, 0)], grid[min(best + 1, 64)]
+        found = minimize_scalar(length, bounds=(low, high), method="bounded", options={"xatol": 1e-10})
+        start = float(found.x) if found.fun < lengths[best] else float(grid[best])
+        lower, upper = self.quantile([start, start + level])
+        return Interval(float(lower), float(upper))
+
+    @property
+    def mode(self) -> float:
+        """Where the density of the scalar is highest; a limit of its range if the density rises towards it."""
+        return self._mode(natural=True)
+
+    @property
+    def log_mode(self) -> float:
+        """The scalar where the density of the working variable (its logarithm) is highest."""
+        return self._mode(natural=False)
+
+    def _mode(self, *, natural: bool) -> float:
+        x = np.unique(np.concatenate([np.linspace(a, b, 9) for a, b in zip(self.edges, self.edges[1:], strict=False)]))
+
+        def height(x: Array) -> Array:
+            return self.log_density(x) - (self.link.log_slope(x) if natural else 0.0)
+
+        best = int(np.argmax(height(x)))
+        if best in (0, len(x) - 1):
+            return self.link.ends[0 if best == 0 else 1]
+        low, high = x[max(best - 1, 0)], x[min(best + 1, len(x) - 1)]
+        found = minimize_scalar(
+            lambda t: -float(height(np.array([t]))[0]), bounds=(low, high), method="bounded", options={"xatol": 1e-12}
+        )
+        top = found.x if -found.fun >= height(x[best : best + 1])[0] else x[best]
+        return float(self.link.value(np.array(top)))
+
+    @property
+    def mean(self) -> float:
+        """Posterior mean; infinite when the integral diverges."""
+        return self.moment(1)
+
+    @property
+    def sd(self) -> float:
+        """Posterior standard deviation; infinite when the second moment diverges."""
+        second, mean = self.moment(2), self.moment(1)
+        if not np.isfinite(second):
+            return np.inf
+        half = 0.5 * np.diff(self.edges)
+        x = 0.5 * (self.edges[1:] + self.edges[:-1])[:, None] + half[:, None] * _XI
+        inner = float((half[:, None] * _GAUSS * self._density(x) * (self.link.value(x) - mean) ** 2).sum())
+        tails = sum(self._tail(2, side) for side in (0, -1))
+        return float(np.sqrt(inner + tails))
+
+    def moment(self, order: int) -> float:
+        """Raw moment of the scalar, infinite when it diverges."""
+        half = 0.5 * np.diff(self.edges)
+        x = 0.5 * (self.edges[1:] + self.edges[:-1])[:, None] + half[:, None] * _XI
+        inner = float((half[:, None] * _GAUSS * self._density(x) * self.link.value(x) ** order).sum())
+        return inner + sum(self._tail(order, side) for side in (0, -1))
+
+    def _density(self, x: Array) -> Array:
+        return np.exp(self.log_density(x.ravel()).reshape(x.shape))
+
+    def _tail(self, order: int, side: int) -> float:
+        """Integral beyond an end; the density is negligible there, but a power of the scalar may not be."""
+        if self.link.bounded:
+            return 0.0
+        end, outward = float(self.edges[side]), (1.0 if side == -1 else -1.0)
+
+        def log_integrand(x: Array) -> Array:
+            with np.errstate(divide="ignore", over="ignore"):
+                return np.asarray(self.log_density(x) + order * np.log(self.link.value(x)))
+
+        near = log_integrand(np.array([end, end + outward]))
+        rate = float(near[0] - near[1])
+        if not np.isfinite(rate):
+            return 0.0
+        if rate < 1e-3:
+            return np.inf if near[1] > -600.0 else 0.0
+        x = end + outward * 0.5 * (46.0 / rate) * (_XI + 1.0)
+        return float((0.5 * (46.0 / rate) * _GAUSS * np.exp(np.minimum(log_integrand(x), 700.0))).sum())
+
+
+def marginal(name: str, log_density: LogFunction, low: float, high: float, link: Link = EXP) -> Marginal:
+    """Build a :class:`Marginal` from the normalised log density of its working variable on [low, high]."""
+    edges, values = adaptive_cells(log_density, np.linspace(low, high, 13))
+    coefficients = np.exp(values) @ TO_LEGENDRE
+    mass = np.diff(edges) * coefficients[:, 0]
+    return Marginal(name, log_density, edges, coefficients, mass, link)
+
+
+def marginal_of_rule(name: str, log_density: LogFunction, rule: LineRule, link: Link = EXP) -> Marginal:
+    """:func:`marginal` over the range of a quadrature rule."""
+    return marginal(name, log_density, float(rule.x[0]), float(rule.x[-1]), link)
+
+
+def transformed(base: Marginal, name: str, link: Link) -> Marginal:
+    """Return the distribution of another monotone function of the same working variable."""
+    return Marginal(name, base.log_density, base.edges, base.coefficients, base.mass, link)
+
+
+@dataclass(frozen=True)
+class PointMass:
+    """A scalar known exactly, or plugged in: no uncertainty is attached to it.
+
+    Attributes
+    ----------
+    name : str
+    value : float
+    """
+
+    name: str
+    value: float
+
+    @property
+    def mean(self) -> float:
+        """The value."""
+        return self.value
+
+    median = mode = log_mode = mean
+
+    @property
+    def sd(self) -> float:
+        """Zero."""
+        return 0.0
+
+    def quantile(self, q: ArrayLike) -> Array:
+        """The value, for every probability."""
+        return np.full(np.shape(q), self.value)
+
+    def cdf(self, value: ArrayLike) -> Array:
+        """0 below the value, 1 from it on."""
+        return np.where(np.asarray(value) >= self.value, 1.0, 0.0)
+
+    def eti(self, level: float = 0.95) -> Interval:  # noqa: ARG002
+        """An interval of length zero."""
+        return Interval(self.value, self.value)
+
+    def hdi(self, level: float = 0.94) -> Interval:  # noqa: ARG002
+        """An interval of length zero."""
+        return Interval(self.value, self.value)
+
+
+def monotone_link(
+    value: Callable[[Array], Array],
+    log_slope: Callable[[Array], Array],
+    low: float,
+    high: float,
+    ends: tuple[float, float],
+) -> Link:
+    """Link of a decreasing, bounded function of x whose inverse has no formula (the effective dof, say)."""
+
+    def inverse(values: Array) -> Array:
+        def solve(target: float) -> float:
+            if target >= float(value(np.array(low))):
+                return low
+            if target <= float(value(np.array(high))):
+                return high
+            return float(brentq(lambda x: float(value(np.array(x))) - target, low, high, xtol=1e-13))
+
+        return np.asarray(np.vectorize(solve, otypes=[np.float64])(values))
+
+    return Link(value, inverse, log_slope, increasing=False, bounded=True, ends=ends)

@@ -1,0 +1,161 @@
+"""Mixtures of Student-t (or Gaussian) distributions, many at a time: cdf, quantiles, shortest intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import gammaln, ndtr, ndtri, stdtr, stdtrit
+
+Array = NDArray[np.float64]
+
+_BLOCK_VALUES = 1 << 20
+
+
+@dataclass(frozen=True, eq=False)
+class Mixture:
+    """m mixtures of the same K components' weights, each with its own locations and scales.
+
+    Attributes
+    ----------
+    location, scale : ndarray of shape (m, K)
+        A scale of zero is a point mass.
+    weight : ndarray of shape (K,) or (m, K)
+        Summing to one.
+    df : float
+        Degrees of freedom of every component; infinite for Gaussian ones.
+    """
+
+    location: Array
+    scale: Array
+    weight: Array
+    df: float
+
+    def rows(self, part: slice | NDArray[np.intp]) -> Mixture:
+        """Some of the mixtures."""
+        weight = self.weight if self.weight.ndim == 1 else self.weight[part]
+        return Mixture(self.location[part], self.scale[part], weight, self.df)
+
+    def _standard(self, x: Array) -> Array:
+        safe = np.where(self.scale > 0, self.scale, 1.0)
+        u = (x[:, None] - self.location) / safe
+        return np.where(self.scale > 0, u, np.where(u >= 0, np.inf, -np.inf))
+
+    def cdf(self, x: Array) -> Array:
+        """P(value <= x) of each mixture at its own x, shape (m,)."""
+        return self._blocked(lambda part, x: (part.weight * _cdf(part._standard(x), part.df)).sum(axis=1), x)
+
+    def log_pdf(self, x: Array) -> Array:
+        """Log density of each mixture at its own x, shape (m,)."""
+        return self._blocked(_log_pdf_rows, x)
+
+    def quantile(self, q: float | Array) -> Array:
+        """Quantile `q` (one for all, or one for each mixture), shape (m,)."""
+        level = np.broadcast_to(np.asarray(q, dtype=np.float64), (len(self.location),))
+        return self._blocked(_quantile_rows, np.array(level))
+
+    def shortest_interval(self, level: float) -> tuple[Array, Array]:
+        """Ends of the shortest interval holding `level` of each mixture."""
+        both = self._blocked(_shortest_rows, np.full(len(self.location), level))
+        return both[:, 0], both[:, 1]
+
+    def _blocked(self, function: Callable[[Mixture, Array], Array], x: Array) -> Array:
+        m, K = self.location.shape
+        size = max(1, _BLOCK_VALUES // max(K, 1))
+        if m <= size:
+            return np.asarray(function(self, x))
+        parts = [slice(start, start + size) for start in range(0, m, size)]
+        return np.concatenate([function(self.rows(part), x[part]) for part in parts])
+
+
+def _cdf(u: Array, df: float) -> Array:
+    return np.asarray(ndtr(u) if np.isinf(df) else stdtr(df, u))
+
+
+def _log_density(u: Array, df: float) -> Array:
+    if np.isinf(df):
+        return np.asarray(-0.5 * u * u - 0.5 * np.log(2.0 * np.pi))
+    constant = gammaln(0.5 * (df + 1.0)) - gammaln(0.5 * df) - 0.5 * np.log(df * np.pi)
+    return np.asarray(constant - 0.5 * (df + 1.0) * np.log1p(u * u / df))
+
+
+def _log_pdf_rows(part: Mixture, x: Array) -> Array:
+    with np.errstate(divide="ignore"):
+        terms = _log_density(part._standard(x), part.df) - np.log(part.scale) + np.log(part.weight)
+    return np.asarray(np.logaddexp.reduce(terms, axis=1))
+
+
+def _pdf_and_slope(part: Mixture, x: Array) -> tuple[Array, Array]:
+    u = part._standard(x)
+    safe = np.where(part.scale > 0, part.scale, 1.0)
+    density = np.where(part.scale > 0, part.weight * np.exp(_log_density(u, part.df)) / safe, 0.0)
+    pull = u if np.isinf(part.df) else (part.df + 1.0) / part.df * u / (1.0 + u * u / part.df)
+    slope = -density * np.where(np.isfinite(pull), pull, 0.0) / safe
+    return density.sum(axis=1), slope.sum(axis=1)
+
+
+def _quantile_rows(part: Mixture, q: Array) -> Array:
+    """Newton's method kept inside a bracket: a mixture's quantile lies between those of its components."""
+    u = np.asarray(ndtri(q) if np.isinf(part.df) else stdtrit(part.df, q))
+    ends = part.location + u[:, None] * part.scale
+    seen = part.weight > 1e-13
+    low = np.where(seen, ends, np.inf).min(axis=1)
+    high = np.where(seen, ends, -np.inf).max(axis=1)
+    x = (part.weight * ends).sum(axis=1)
+    active = np.flatnonzero(high > low)
+    tolerance = 4.0 * np.finfo(np.float64).eps
+    for _ in range(100):
+        if len(active) == 0:
+            break
+        some, a, b = part.rows(active), low[active], high[active]
+        now = np.where((x[active] > a) & (x[active] < b), x[active], 0.5 * (a + b))
+        excess = (some.weight * _cdf(some._standard(now), part.df)).sum(axis=1) - q[active]
+        low[active], high[active] = np.where(excess < 0, now, a), np.where(excess < 0, b, now)
+        density, _ = _pdf_and_slope(some, now)
+        step = np.where(density > 0, excess / np.where(density > 0, density, 1.0), np.inf)
+        x[active] = np.where(np.isfinite(step), now - step, 0.5 * (low[active] + high[active]))
+        width = np.abs(some.scale).max(axis=1) + np.abs(now)
+        small = (np.abs(step) <= tolerance * width) | (high[active] - low[active] <= tolerance * width)
+        x[active[small]] = now[small]
+        active = active[~small]
+    return x
+
+
+def _shortest_rows(part: Mixture, levels: Array) -> Array:
+    """Equal density at both ends and `level` between them: Newton from the equal-tailed interval."""
+    m, level = len(part.location), float(levels[0])
+    tail = 0.5 * (1.0 - level)
+    a, b = _quantile_rows(part, np.full(m, tail)), _quantile_rows(part, np.full(m, 1.0 - tail))
+    scale = np.where(b > a, b - a, 1.0)
+    for _ in range(50):
+        (fa, da), (fb, db) = _pdf_and_slope(part, a), _pdf_and_slope(part, b)
+        mass = (part.weight * (_cdf(part._standard(b), part.df) - _cdf(part._standard(a), part.df))).sum(axis=1) - level
+        gap = fb - fa
+        # [fb, -fa; db, -da] (step_b, step_a) = -(mass, gap)
+        det = -fb * da + fa * db
+        ok = np.abs(det) > 1e-300
+        safe = np.where(ok, det, 1.0)
+        step_b = np.where(ok, (da * mass - fa * gap) / safe, 0.0)
+        step_a = np.where(ok, (db * mass - fb * gap) / safe, 0.0)
+        limit = 0.1 * scale
+        a, b = a + np.clip(step_a, -limit, limit), b + np.clip(step_b, -limit, limit)
+        if (np.maximum(np.abs(step_a), np.abs(step_b)) <= 1e-12 * scale).all():
+            break
+    equal = np.column_stack([a, b])
+    good = (np.maximum(np.abs(step_a), np.abs(step_b)) <= 1e-9 * scale) | ~(part.scale.max(axis=1) > 0)
+    for i in np.flatnonzero(~good):  # several modes: search instead of solving
+        equal[i] = _shortest_by_search(part.rows(np.array([i])), level)
+    return equal
+
+
+def _shortest_by_search(one: Mixture, level: float) -> Array:
+    start = np.linspace(0.0, 1.0 - level, 202)[1:-1]
+    many = Mixture(
+        np.repeat(one.location, len(start), axis=0), np.repeat(one.scale, len(start), axis=0),
+        one.weight if one.weight.ndim == 1 else np.repeat(one.weight, len(start), axis=0), one.df,
+    )  # fmt: skip
+    low, high = many.quantile(start), many.quantile(start + level)
+    best = int(np.argmin(high - low))
+    return np.array([low[best], high[best]])

@@ -1,0 +1,153 @@
+"""Weighted means and centred cross-products of a table, in one blocked pass over its rows.
+
+A provisional shift ``a`` (the mean of some rows) is subtracted from every block, the cross-product
+``G_a = sum w (x - a)(x - a)'`` is accumulated, and the true centre is restored at the end:
+
+    d = sum w (x - a) / sum w,        sum w (x - m)(x - m)' = G_a - (sum w) d d',        m = a + d.
+
+Nothing is lost as long as d is small against the spread, which is checked; if it is not (sorted rows, say)
+the pass is repeated with the mean just found, so that large offsets never cost digits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bayesridge.threads import blas_threads, one_blas_thread
+
+Array = NDArray[np.float64]
+
+_BLOCK_BYTES = 1 << 20  # a block and its product stay in the second-level cache
+_POOL_FLOPS = 1e8  # below this a pool of threads costs more than it brings
+_SHIFT_ROWS = 256
+
+
+@dataclass(frozen=True, eq=False)
+class Moments:
+    """First and second weighted moments of the columns ``[X, y]``.
+
+    Attributes
+    ----------
+    total_weight : float
+        Sum of the weights (the number of rows when there are none).
+    mean : ndarray of shape (p + 1,)
+        Weighted means (zeros when the columns were not centred).
+    cross : ndarray of shape (p + 1, p + 1)
+        Centred cross-product ``sum w (v - mean)(v - mean)'`` of the rows v = (x, y).
+    """
+
+    total_weight: float
+    mean: Array
+    cross: Array
+
+
+def cross_products(X: Array, y: Array, weights: Array | None, *, center: bool) -> Moments:
+    """Accumulate means and centred cross-products of ``[X, y]`` in one pass.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n, p)
+    y : ndarray of shape (n,)
+    weights : ndarray of shape (n,) or None
+        Non-negative weights w; None means 1 for every row.
+    center : bool
+        Whether to centre; without it ``mean`` is zero and ``cross`` is ``sum w v v'``.
+
+    Returns
+    -------
+    Moments
+        Entries are not finite if, and only if, the data are not (or their squares overflow).
+    """
+    n, p = X.shape
+    total = float(n) if weights is None else float(np.add.reduce(weights))
+    root = None if weights is None else np.sqrt(weights)
+    with np.errstate(invalid="ignore", over="ignore"):
+        shift = _provisional_shift(X, y, weights) if center else np.zeros(p + 1)
+        cross, sums = _accumulate(X, y, root, shift)
+        if not center:
+            return Moments(total, shift, cross)
+        drift = sums / total
+        lost = total * drift * drift
+        if (lost > 0.5 * cross.diagonal()).any() and np.isfinite(sums).all():
+            shift = shift + drift
+            cross, sums = _accumulate(X, y, root, shift)
+            drift = sums / total
+        cross -= np.multiply.outer(total * drift, drift)
+    return Moments(total, shift + drift, cross)
+
+
+def _provisional_shift(X: Array, y: Array, weights: Array | None) -> Array:
+    n, p = X.shape
+    step = max(1, n // _SHIFT_ROWS) if n * p > 65536 else 1
+    rows = slice(0, n, step)
+    shift = np.empty(p + 1)
+    if weights is not None:
+        w = weights[rows]
+        total = float(np.add.reduce(w))
+        if total > 0:
+            shift[:p] = (w / total) @ X[rows]
+            shift[p] = (w / total) @ y[rows]
+            return shift
+    shift[:p] = np.add.reduce(X[rows], axis=0)
+    shift[p] = np.add.reduce(y[rows])
+    shift /= len(y[rows])
+    return shift
+
+
+def _blocks(n: int, p: int) -> Iterator[slice]:
+    size = max(_BLOCK_BYTES // (8 * (p + 1)), p, 64)
+    count = max(1, round(n / size))
+    edges = np.linspace(0, n, count + 1).astype(int)
+    for start, stop in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
+        yield slice(start, stop)
+
+
+def _accumulate(X: Array, y: Array, root: Array | None, shift: Array) -> tuple[Array, Array]:
+    n, p = X.shape
+    blocks = list(_blocks(n, p))
+    if len(blocks) == 1:
+        return _block_sum(X, y, root, shift, blocks)
+    workers = min(blas_threads(), len(blocks)) if float(n) * p * p > _POOL_FLOPS else 1
+    with one_blas_thread() if workers > 1 else nullcontext():
+        if workers == 1:
+            return _block_sum(X, y, root, shift, blocks)
+        with ThreadPoolExecutor(workers) as pool:
+            tasks = [pool.submit(_block_sum, X, y, root, shift, blocks[k::workers]) for k in range(workers)]
+            parts = [task.result() for task in tasks]
+    cross, sums = parts[0]
+    for other_cross, other_sums in parts[1:]:
+        cross += other_cross
+        sums += other_sums
+    return cross, sums
+
+
+def _block_sum(X: Array, y: Array, root: Array | None, shift: Array, blocks: list[slice]) -> tuple[Array, Array]:
+    p = X.shape[1]
+    longest = max(rows.stop - rows.start for rows in blocks)
+    buffer = np.empty((longest, p + 1))
+    cross: Array | None = None
+    product = np.empty((p + 1, p + 1) if len(blocks) > 1 else 0)
+    sums = np.zeros(p + 1)
+    ones = np.ones(longest)
+    for rows in blocks:
+        block = buffer[: rows.stop - rows.start]
+        np.subtract(X[rows], shift[:p], out=block[:, :p])
+        np.subtract(y[rows], shift[p], out=block[:, p])
+        if root is None:
+            sums += ones[: len(block)] @ block
+        else:
+            block *= root[rows, None]
+            sums += root[rows] @ block
+        if cross is None:
+            cross = block.T @ block
+        else:
+            np.matmul(block.T, block, out=product)
+            cross += product
+    assert cross is not None
+    return cross, sums

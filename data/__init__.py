@@ -1,0 +1,1 @@
+"""The example tables that `bayesridge.datasets` reads, and the scripts that wrote them."""

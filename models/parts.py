@@ -1,0 +1,128 @@
+r"""What all models share: the standardised table, the flat directions, and the likelihood of weighted rows.
+
+    y_i = centre + z_i' gamma + x_i' beta + e_i,      centre, gamma flat,      e_i ~ N(0, sigma^2 / w_i)
+
+x and z are the penalised and unpenalised columns less their means, divided by their scales, as in the exact engine. A
+frequency weight w multiplies the log likelihood of its row instead (the row stands for w observations).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pymc as pm
+from numpy.typing import NDArray
+from pymc.logprob.transforms import Transform
+
+from bayesridge.design import Design
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """The observations a model sees (rows of weight zero are none).
+
+    Attributes
+    ----------
+    X, Z : ndarray of shape (n, p_penalized) and (n, u)
+        Penalised and unpenalised columns, centred and scaled.
+    y : ndarray of shape (n,)
+        In its own units.
+    weights : ndarray of shape (n,) or None
+    weight_kind : {"frequency", "precision"}
+    y_mean, unit : float
+        Weighted mean of y, and its standard deviation: where a sampler starts, and its yardstick.
+    signal : float
+        Prior ratio of explained to noise variance is ``signal * tau^2 / sigma^2`` (p for standardised columns).
+    coords : dict
+        Labels of the dimensions ``obs``, ``penalized`` and ``unpenalized``.
+    """
+
+    X: Array
+    Z: Array
+    y: Array
+    weights: Array | None
+    weight_kind: str
+    has_intercept: bool
+    y_mean: float
+    unit: float
+    signal: float
+    coords: dict[str, Any]
+
+
+def standardized(design: Design) -> Table:
+    """Return the standardised observations of a design."""
+    seen = np.arange(design.n_rows) if design.weights is None else np.flatnonzero(design.weights > 0)
+    X, y = design.X[seen], design.y[seen]
+    weights = None if design.weights is None else design.weights[seen]
+    rest = y - design.y_mean
+    unit = float(np.sqrt(np.average(rest * rest, weights=weights)))
+    names = np.array(design.names, dtype=str)
+    coords = {"obs": seen, "penalized": names[design.penalized], "unpenalized": names[design.unpenalized]}
+    return Table(
+        X=design.standardize(X, design.penalized), Z=design.standardize(X, design.unpenalized), y=y, weights=weights,
+        weight_kind=design.weight_kind, has_intercept=design.fit_intercept, y_mean=design.y_mean,
+        unit=unit if unit > 0 else 1.0, signal=design.signal, coords=coords,
+    )  # fmt: skip
+
+
+class InUnits(Transform):  # type: ignore[misc]
+    """Let the sampler work on ``(value - origin) / unit``.
+
+    A linear change of variable leaves the model as it is. It makes starting points and step sizes, which samplers choose
+    near 1, fit a target measured in micrograms or in millions.
+    """
+
+    name = "units"
+    ndim_supp = 0
+
+    def __init__(self, unit: float, origin: float = 0.0) -> None:
+        self.unit = unit
+        self.origin = origin
+
+    def forward(self, value: Any, *inputs: Any) -> Any:  # noqa: ARG002
+        """Model's value to sampler's."""
+        return (value - self.origin) / self.unit
+
+    def backward(self, value: Any, *inputs: Any) -> Any:  # noqa: ARG002
+        """Sampler's value to model's."""
+        return self.origin + self.unit * value
+
+    def log_jac_det(self, value: Any, *inputs: Any) -> Any:  # noqa: ARG002
+        """Logarithm of the constant slope."""
+        return pm.math.zeros_like(value) + np.log(self.unit)
+
+
+def flat_part(table: Table) -> Any:
+    """Intercept of the centred columns and unpenalised columns, all with flat priors; to be called inside a model."""
+    mean: Any = 0.0
+    if table.has_intercept:
+        origin = InUnits(table.unit, table.y_mean)
+        mean = pm.Flat("centre", transform=origin, initval=table.y_mean)
+    if table.Z.shape[1]:
+        gamma = pm.Flat("gamma", dims="unpenalized", transform=InUnits(table.unit))
+        mean = mean + pm.math.dot(table.Z, gamma)
+    return mean
+
+
+def coefficients(table: Table, tau: Any, *, centred: bool) -> Any:
+    """``beta_j ~ N(0, tau^2)``, sampled as such (centred) or as ``tau`` times a standard normal (non-centred)."""
+    if centred:
+        return pm.Normal("beta", 0.0, tau, dims="penalized", transform=InUnits(table.unit))
+    raw = pm.Normal("beta_raw", 0.0, 1.0, dims="penalized")
+    return pm.Deterministic("beta", tau * raw, dims="penalized")
+
+
+def observe(table: Table, mean: Any, sigma: Any) -> None:
+    """``y_i ~ N(mean_i, sigma^2 / w_i)``, or a row counted w_i times."""
+    if table.weights is None:
+        pm.Normal("y", mean, sigma, observed=table.y, dims="obs")
+    elif table.weight_kind == "precision":
+        pm.Normal("y", mean, sigma / np.sqrt(table.weights), observed=table.y, dims="obs")
+    else:
+        pm.Normal("y", mean, sigma, observed=table.y, dims="obs")
+        once = pm.logp(pm.Normal.dist(mean, sigma), table.y)
+        pm.Potential("repeats", ((table.weights - 1.0) * once).sum())

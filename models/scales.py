@@ -1,0 +1,145 @@
+r"""The priors of sigma, tau and lambda, as PyMC variables: one line of model for each object of `bayesridge.priors`.
+
+sigma is the noise sd, tau the prior sd of the standardised coefficients, ``lambda = sigma^2 / tau^2``.
+``W = signal / lambda`` is the prior ratio of explained to noise variance, ``R^2 = W / (1 + W)``.
+All functions are called inside a model.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pymc as pm
+
+from bayesridge.errors import PriorError
+from bayesridge.priors import (
+    BetaR2,
+    Custom,
+    FixedLambda,
+    FixedScales,
+    FixedSigma,
+    FixedTau,
+    Gamma,
+    GammaPrecisions,
+    HalfCauchy,
+    HalfNormal,
+    HalfT,
+    InverseGamma,
+    Jeffreys,
+    LogNormal,
+    NoisePrior,
+    Prior,
+)
+
+
+def noise_scale(noise: NoisePrior, unit: float) -> Any:
+    """sigma under its prior; `unit`, the sd of y, is where a sampler starts."""
+    match noise:
+        case Jeffreys():  # p(sigma^2) = 1 / sigma^2: the density of log sigma is the constant 2
+            log_sigma = pm.Flat("log_sigma", initval=np.log(unit))
+            pm.Potential("jeffreys", pm.math.log(2.0))
+            return pm.Deterministic("sigma", pm.math.exp(log_sigma))
+        case InverseGamma(shape, scale):
+            precision = pm.Gamma("noise_precision", alpha=shape, beta=scale, initval=unit**-2)
+            return pm.Deterministic("sigma", precision**-0.5)
+        case FixedSigma(sigma):
+            return pm.Deterministic("sigma", pm.math.constant(sigma))
+        case Custom():
+            return _custom("sigma", noise, unit)
+        case _:
+            return _half("sigma", noise, unit)
+
+
+def prior_scale(prior: Prior, unit: float) -> Any:
+    """tau, for priors that are on tau itself."""
+    match prior:
+        case FixedTau(tau):
+            return pm.Deterministic("tau", pm.math.constant(tau))
+        case Custom(of="tau"):
+            return _custom("tau", prior, unit)
+        case HalfT(on="tau") | HalfCauchy(on="tau") | HalfNormal(on="tau"):
+            return _half("tau", prior, unit)
+        case _:
+            raise PriorError(f"{prior.describe()} is no prior on tau; use the conjugate model for it")
+
+
+def penalty(prior: Prior, signal: float) -> Any:
+    """lambda, for priors that do not depend on sigma: on lambda, tau/sigma or R^2."""
+    signal = signal if signal > 0 else 1.0  # without penalised columns lambda says nothing: any signal will do
+    match prior:
+        case BetaR2(a, b):
+            r2 = pm.Beta("r2", a, b)
+            return pm.Deterministic("lambda_", signal * (1.0 - r2) / r2)
+        case LogNormal(median, sd):
+            return pm.LogNormal("lambda_", np.log(median), sd)
+        case Gamma(shape, rate):
+            return pm.Gamma("lambda_", alpha=shape, beta=rate)
+        case FixedLambda(lam):
+            return pm.Deterministic("lambda_", pm.math.constant(lam))
+        case HalfT(on="tau/sigma") | HalfCauchy(on="tau/sigma") | HalfNormal(on="tau/sigma"):
+            return pm.Deterministic("lambda_", _half("ratio", prior, signal**-0.5) ** -2)
+        case Custom(of="lambda"):
+            return _custom("lambda_", prior, signal)
+        case Custom(of="tau/sigma"):
+            return pm.Deterministic("lambda_", _custom("ratio", prior, signal**-0.5) ** -2)
+        case Custom(of="R2"):
+            r2 = pm.Uniform("r2", 0.0, 1.0)
+            pm.Potential("custom_r2", _evaluate(prior, r2))
+            return pm.Deterministic("lambda_", signal * (1.0 - r2) / r2)
+        case _:
+            raise PriorError(f"{prior.describe()} is no prior on lambda; use the hierarchical model for it")
+
+
+def both_scales(prior: Prior, noise: NoisePrior, signal: float, unit: float) -> tuple[Any, Any, Any]:
+    """(sigma, tau, lambda) under any prior of this package."""
+    match prior:
+        case FixedScales(sigma, tau):
+            known = pm.Deterministic("sigma", pm.math.constant(sigma)), pm.Deterministic("tau", pm.math.constant(tau))
+            return *known, pm.Deterministic("lambda_", pm.math.constant((sigma / tau) ** 2))
+        case GammaPrecisions():
+            noise_precision, precision = precisions(prior, unit)
+            sigma, tau = pm.Deterministic("sigma", noise_precision**-0.5), pm.Deterministic("tau", precision**-0.5)
+            return sigma, tau, pm.Deterministic("lambda_", precision / noise_precision)
+        case FixedTau() | Custom(of="tau") | HalfT(on="tau") | HalfCauchy(on="tau") | HalfNormal(on="tau"):
+            sigma, tau = noise_scale(noise, unit), prior_scale(prior, unit)
+            return sigma, tau, pm.Deterministic("lambda_", (sigma / tau) ** 2)
+        case _:
+            sigma, lam = noise_scale(noise, unit), penalty(prior, signal)
+            return sigma, pm.Deterministic("tau", sigma * lam**-0.5), lam
+
+
+def precisions(prior: GammaPrecisions, unit: float) -> tuple[Any, Any]:
+    """1/sigma^2 and 1/tau^2 under their gamma priors."""
+    noise = pm.Gamma("noise_precision", alpha=prior.sigma_shape, beta=prior.sigma_rate, initval=unit**-2)
+    return noise, pm.Gamma("prior_precision", alpha=prior.tau_shape, beta=prior.tau_rate, initval=unit**-2)
+
+
+def _half(name: str, prior: Any, start: float) -> Any:
+    match prior:
+        case HalfT(df, scale):
+            return pm.HalfStudentT(name, nu=df, sigma=scale, initval=start)
+        case HalfCauchy(scale):
+            return pm.HalfCauchy(name, beta=scale, initval=start)
+        case HalfNormal(scale):
+            return pm.HalfNormal(name, sigma=scale, initval=start)
+    raise PriorError(f"no PyMC variable is known for {prior!r}")
+
+
+def _custom(name: str, prior: Custom, start: float) -> Any:
+    """A positive variable with any log density, sampled on its logarithm (whose slope the density gets)."""
+    log_value = pm.Flat(f"log_{name}", initval=np.log(start))
+    value = pm.Deterministic(name, pm.math.exp(log_value))
+    pm.Potential(f"custom_{name}", _evaluate(prior, value) + log_value)
+    return value
+
+
+def _evaluate(prior: Custom, value: Any) -> Any:
+    try:
+        density: Any = prior.log_pdf(value)
+    except (AttributeError, NotImplementedError, TypeError, ValueError) as error:
+        raise PriorError(
+            f"the log density of {prior.describe()} cannot be evaluated on a PyMC variable ({error}): write it with "
+            "arithmetic and functions like np.log and np.exp, or use method='exact', which takes any function"
+        ) from error
+    return pm.math.sum(density)
