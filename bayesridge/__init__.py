@@ -1,3 +1,108 @@
-"""Bayesian ridge regression with the exact posterior, lambda included."""
+"""Bayesian ridge regression with the exact posterior, lambda included.
+
+Names are imported when they are first used: ``import bayesridge`` costs no more than numpy and scipy.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+_HOMES = {
+    "BayesRidge": "estimator",
+    "fit": "fitting",
+    "Posterior": "posterior",
+    "build_design": "design",
+    "factorize": "spectrum",
+    "map_estimate": "maximum_a_posteriori",
+    "maximize_evidence": "evidence",
+    "log_evidence": "evidence",
+    "ridge_path": "ridge",
+    "filter_factors": "ridge",
+    "effective_dof": "ridge",
+    "leverage": "ridge",
+    "BetaR2": "priors",
+    "HalfCauchy": "priors",
+    "HalfT": "priors",
+    "HalfNormal": "priors",
+    "LogNormal": "priors",
+    "Gamma": "priors",
+    "GammaPrecisions": "priors",
+    "Custom": "priors",
+    "FixedLambda": "priors",
+    "FixedTau": "priors",
+    "FixedSigma": "priors",
+    "FixedScales": "priors",
+    "Jeffreys": "priors",
+    "InverseGamma": "priors",
+}
+
+__all__ = [
+    "BayesRidge",
+    "BetaR2",
+    "Custom",
+    "FixedLambda",
+    "FixedScales",
+    "FixedSigma",
+    "FixedTau",
+    "Gamma",
+    "GammaPrecisions",
+    "HalfCauchy",
+    "HalfNormal",
+    "HalfT",
+    "InverseGamma",
+    "Jeffreys",
+    "LogNormal",
+    "Posterior",
+    "__version__",
+    "build_design",
+    "effective_dof",
+    "factorize",
+    "filter_factors",
+    "fit",
+    "leverage",
+    "log_evidence",
+    "map_estimate",
+    "maximize_evidence",
+    "ridge_path",
+]
+
+if TYPE_CHECKING:
+    from bayesridge.design import build_design
+    from bayesridge.estimator import BayesRidge
+    from bayesridge.evidence import log_evidence, maximize_evidence
+    from bayesridge.fitting import fit
+    from bayesridge.maximum_a_posteriori import map_estimate
+    from bayesridge.posterior import Posterior
+    from bayesridge.priors import (
+        BetaR2,
+        Custom,
+        FixedLambda,
+        FixedScales,
+        FixedSigma,
+        FixedTau,
+        Gamma,
+        GammaPrecisions,
+        HalfCauchy,
+        HalfNormal,
+        HalfT,
+        InverseGamma,
+        Jeffreys,
+        LogNormal,
+    )
+    from bayesridge.ridge import effective_dof, filter_factors, leverage, ridge_path
+    from bayesridge.spectrum import factorize
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        value = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

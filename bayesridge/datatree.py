@@ -90,7 +90,7 @@ def to_datatree(
     draws: Draws,
     *,
     spectrum: Spectrum | None,
-    prior_draws: Draws | None = None,
+    prior: Mapping[str, Array] | None = None,
     sample_stats: Mapping[str, NDArray[Any]] | None = None,
     attrs: Mapping[str, str | int | float] | None = None,
     random_state: Seed = None,
@@ -106,8 +106,10 @@ def to_datatree(
         Of the posterior.
     spectrum : Spectrum or None
         For the effective degrees of freedom; None leaves them out (priors without a single lambda).
-    prior_draws : Draws, optional
-        Of the prior; with them come the groups ``prior`` and ``prior_predictive``.
+    prior : mapping of str to ndarray, optional
+        As many independent draws as the posterior has, of what has a proper prior: some of ``lambda_``, ``r2``,
+        ``effective_dof``, ``sigma``, ``tau`` (chain * draw,) and ``coef_std`` (chain * draw, p_penalized). They become
+        the group ``prior``, and with the posterior's draws of what has no proper prior, ``prior_predictive``.
     sample_stats : mapping of str to ndarray of shape (chain, draw), optional
         The sampler's own record (``diverging``, ``energy``, ...).
     attrs : mapping, optional
@@ -139,14 +141,16 @@ def to_datatree(
         groups["log_likelihood"]["y"].attrs["units"] = "nats"
     if sample_stats is not None:
         groups["sample_stats"] = xr.Dataset(
-            {name: (("chain", "draw"), values) for name, values in sample_stats.items()}, coords=_draw_coords(draws)
+            {name: (("chain", "draw"), values) for name, values in sample_stats.items()},
+            coords=_draw_coords(draws.shape),
         )
-    if prior_draws is not None:
-        _check_shapes(design, prior_draws)
-        groups["prior"] = _parameters(design, prior_draws, spectrum)
-        if predictive:
-            y_new, _ = _predict(design, seen, prior_draws, rng, likelihood=False)
+    if prior:
+        groups["prior"] = _prior(design, prior, draws.shape)
+        completed = _completed(design, prior, draws, rng) if predictive else None
+        if completed is not None:
+            y_new, _ = _predict(design, seen, completed, rng, likelihood=False)
             groups["prior_predictive"] = _sampled(design, seen, y_new, "prior predictive draw of one observation")
+            groups["prior_predictive"].attrs["taken_from_posterior"] = _improper(design, prior)
     groups["observed_data"] = _dataset(
         design, {"y": (("obs",), seen.y, _target_attrs(design, "observed target"))}, obs=seen.index
     )
@@ -180,36 +184,38 @@ _SCALAR = ("chain", "draw")
 def _parameters(design: Design, draws: Draws, spectrum: Spectrum | None) -> xr.Dataset:
     # W / (1 + W) with W = signal / lambda, which may be infinite
     r2 = 1.0 / (1.0 + draws.lam / design.signal) if design.signal > 0 else np.zeros(draws.shape)
-    y_unit = f"units of {design.target_name}"
-    variables: dict[str, Any] = {}
+    values = {"coef": draws.coef, "coef_std": draws.beta, "sigma": draws.sigma, "tau": draws.tau}
     if design.fit_intercept:
-        variables["intercept"] = (_SCALAR, draws.intercept, _about("intercept, at X = 0", y_unit))
-    variables["coef"] = (
-        (*_SCALAR, "feature"), draws.coef, _about("regression coefficients", f"{y_unit} per unit of the column"),
-    )  # fmt: skip
-    variables["coef_std"] = (
-        (*_SCALAR, "penalized"), draws.beta,
-        _about("coefficients of the scaled columns (x - mean) / scale, penalised columns", y_unit),
-    )  # fmt: skip
-    variables["sigma"] = (_SCALAR, draws.sigma, _about(_noise_name(draws), y_unit))
-    variables["tau"] = (_SCALAR, draws.tau, _about("prior standard deviation of coef_std", y_unit))
-    variables["lambda_"] = (_SCALAR, draws.lam, _about("ridge penalty sigma^2 / tau^2 of the scaled columns", "1"))
-    name = "share of variance the prior expects to be explained, W / (1 + W) with W = signal / lambda_"
-    variables["r2"] = (_SCALAR, r2, _about(name, "1"))
+        values = {"intercept": draws.intercept, **values}
+    values |= {"lambda_": draws.lam, "r2": r2}
     if spectrum is not None:
-        dof = _effective_dof(spectrum, draws.lam)
-        name = "effective degrees of freedom of the penalised columns (intercept and unpenalised not counted)"
-        variables["effective_dof"] = (_SCALAR, dof, _about(name, "1"))
+        values["effective_dof"] = _effective_dof(spectrum, draws.lam)
     if draws.noise_df is not None:
-        variables["nu"] = (_SCALAR, draws.noise_df, _about("degrees of freedom of the Student-t noise", "1"))
-    for name, values in draws.extra.items():
-        dims = _SCALAR if values.ndim == 2 else (*_SCALAR, "penalized")
-        variables[name] = (dims, values, _about(name.replace("_", " "), ""))
-    return _dataset(design, variables, draws=draws)
+        values["nu"] = draws.noise_df
+    return _dataset(design, _labelled(design, {**values, **draws.extra}, draws.noise_df is not None), shape=draws.shape)
 
 
-def _noise_name(draws: Draws) -> str:
-    return "noise standard deviation" if draws.noise_df is None else "scale of the Student-t noise"
+def _labelled(design: Design, values: Mapping[str, Array], student: bool) -> dict[str, Any]:
+    """Give each parameter its dimensions, name and units."""
+    y_unit = f"units of {design.target_name}"
+    about = {
+        "intercept": ("intercept, at X = 0", y_unit),
+        "coef": ("regression coefficients", f"{y_unit} per unit of the column"),
+        "coef_std": ("coefficients of the scaled columns (x - mean) / scale, penalised columns", y_unit),
+        "sigma": ("scale of the Student-t noise" if student else "noise standard deviation", y_unit),
+        "tau": ("prior standard deviation of coef_std", y_unit),
+        "lambda_": ("ridge penalty sigma^2 / tau^2 of the scaled columns", "1"),
+        "r2": ("share of variance the prior expects to be explained, W / (1 + W) with W = signal / lambda_", "1"),
+        "effective_dof": ("effective degrees of freedom of the penalised columns (no intercept, no unpenalised)", "1"),
+        "nu": ("degrees of freedom of the Student-t noise", "1"),
+    }
+    dims = {"coef": (*_SCALAR, "feature")}
+    labelled: dict[str, Any] = {}
+    for name, value in values.items():
+        long_name, units = about.get(name, (name.replace("_", " "), ""))
+        own = dims.get(name, _SCALAR if value.ndim == 2 else (*_SCALAR, "penalized"))
+        labelled[name] = (own, value, {"long_name": long_name, "units": units})
+    return labelled
 
 
 def _effective_dof(spectrum: Spectrum, lam: Array) -> Array:
@@ -219,27 +225,65 @@ def _effective_dof(spectrum: Spectrum, lam: Array) -> Array:
     return np.concatenate(parts).reshape(lam.shape)
 
 
+def _prior(design: Design, prior: Mapping[str, Array], shape: tuple[int, int]) -> xr.Dataset:
+    for name, values in prior.items():
+        if len(values) != shape[0] * shape[1]:
+            raise DataError(f"prior draws of {name} must number {shape[0]} x {shape[1]}, got {len(values)}")
+    shaped = {name: values.reshape(shape + values.shape[1:]) for name, values in prior.items()}
+    return _dataset(design, _labelled(design, shaped, student=False), shape=shape)
+
+
+def _improper(design: Design, prior: Mapping[str, Array]) -> str:
+    """Names of the parameters without a proper prior."""
+    flat = ["intercept"] if design.fit_intercept else []
+    flat += [design.names[j] for j in design.unpenalized]
+    return ", ".join(flat + ([] if "sigma" in prior else ["sigma"]))
+
+
+def _completed(design: Design, prior: Mapping[str, Array], draws: Draws, rng: np.random.Generator) -> Draws | None:
+    """Prior draws with the posterior's draws of what has no proper prior; None where tau is not to be had."""
+    shape = draws.shape
+    sigma = prior["sigma"].reshape(shape) if "sigma" in prior else draws.sigma
+    if "tau" in prior:
+        tau = prior["tau"].reshape(shape)
+    elif "lambda_" in prior and (prior["lambda_"] > 0).all():
+        tau = sigma / np.sqrt(prior["lambda_"].reshape(shape))
+    else:
+        return None
+    if "coef_std" in prior:
+        beta = prior["coef_std"].reshape(draws.beta.shape)
+    else:
+        beta = tau[..., None] * rng.standard_normal(draws.beta.shape)
+    coef = draws.coef.copy()
+    coef[..., design.penalized] = beta / design.scale[design.penalized]
+    intercept = draws.intercept - (coef - draws.coef) @ design.mean  # the centred intercept stays
+    return Draws(beta, draws.gamma, intercept, coef, sigma, tau, np.square(sigma / tau))
+
+
 def _about(name: str, units: str) -> dict[str, str]:
     return {"long_name": name, "units": units}
 
 
 def _dataset(
-    design: Design, variables: dict[str, Any], *, draws: Draws | None = None, obs: NDArray[np.intp] | None = None
+    design: Design,
+    variables: dict[str, Any],
+    *,
+    shape: tuple[int, int] | None = None,
+    obs: NDArray[np.intp] | None = None,
 ) -> xr.Dataset:
     import xarray as xr
 
     names = np.array(design.names, dtype=str)
     used = {dim for value in variables.values() for dim in value[0]}
-    coords: dict[str, NDArray[Any]] = {} if draws is None else _draw_coords(draws)
+    coords: dict[str, NDArray[Any]] = {} if shape is None else _draw_coords(shape)
     coords |= {"feature": names} if "feature" in used else {}
     coords |= {"penalized": names[design.penalized]} if "penalized" in used else {}
     coords |= {"obs": obs} if obs is not None else {}
     return xr.Dataset(variables, coords=coords)
 
 
-def _draw_coords(draws: Draws) -> dict[str, NDArray[Any]]:
-    chains, count = draws.shape
-    return {"chain": np.arange(chains), "draw": np.arange(count)}
+def _draw_coords(shape: tuple[int, int]) -> dict[str, NDArray[Any]]:
+    return {"chain": np.arange(shape[0]), "draw": np.arange(shape[1])}
 
 
 # -- observations --------------------------------------------------------------------------------------------------

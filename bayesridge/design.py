@@ -8,7 +8,6 @@ The intercept is one case of an unpenalised column (flat prior); ``unpenalized``
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -16,7 +15,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesridge.errors import ConstantColumnWarning, DataError
+from bayesridge.errors import ConstantColumnWarning, DataError, warn
 from bayesridge.moments import cross_products
 from bayesridge.tables import complete_rows
 
@@ -323,10 +322,9 @@ def _split_columns(
     usable[flat] = False
     constant = np.flatnonzero(constant_mask)
     if len(constant):
-        warnings.warn(
-            f"columns without spread carry no information and are left out, their coefficients are 0: "
-            f"{', '.join(names[j] for j in constant)}",
+        warn(
+            "columns without spread carry no information and are left out, their coefficients are 0: "
+            + ", ".join(names[k] for k in constant),
             ConstantColumnWarning,
-            stacklevel=4,
         )
     return np.flatnonzero(usable), constant

@@ -52,7 +52,8 @@ class FormulaData(NamedTuple):
     spec : FormulaSpec
         Makes the same columns from another table.
     columns : Columns
-        The right side, all n rows; NaN wherever a variable of the term is missing.
+        The right side, all n rows; NaN wherever a variable of the term is missing.  What else stands in a
+        row that is not kept has no meaning.
     y : ndarray of shape (n,) or None
         The left side, NaN where missing; None for a formula without one.
     target_name : str or None
@@ -138,19 +139,17 @@ class FormulaSpec:
             )
         learnt = {name: _tidy(name, column[complete].reset_index(drop=True)) for name, column in raw.items()}
         kinds = {name: _kind(column) for name, column in learnt.items()}
-        # The second evaluation reads all rows, and proves that what was learnt is enough to repeat the first.
-        data = learnt if complete.all() else _with_known_categories(_conform(raw, kinds), learnt, complete)
+        rows = _Rows(raw, learnt, kinds, missing, complete)
 
-        side = _Side.fit(right, uses, learnt)
-        values = side.evaluate(data, missing, complete)
+        side, values = _Side.fit(right, uses, rows)
         kept = ~np.isnan(values).any(axis=1)
         y = target_name = None
         if left is not None:
             target_name = str(left[0])
-            target = _Side.fit(left, uses, learnt)
+            target, target_values = _Side.fit(left, uses, rows)
             if target.categories or len(target.names) != 1:
                 raise DataError(f"The target '{target_name}' must be one column of numbers, and is not.")
-            y = target.evaluate(data, missing, complete)[:, 0]
+            y = target_values[:, 0]
             kept &= ~np.isnan(y)
         own = tuple(dict.fromkeys(name for used in side.uses.values() for name in used))
         spec = cls(formula, side.names, side.terms, side.has_intercept, own, side, {name: kinds[name] for name in own})
@@ -194,6 +193,17 @@ class FormulaSpec:
 
 
 @dataclass(frozen=True, eq=False)
+class _Rows:
+    """The table that is fitted, by column: as it came, and its complete rows."""
+
+    raw: Mapping[str, Any]
+    learnt: Mapping[str, Any]  # complete rows, tidy
+    kinds: Mapping[str, str]
+    missing: Mapping[str, Flags]
+    complete: Flags
+
+
+@dataclass(frozen=True, eq=False)
 class _Side:
     """One side of a formula, fitted: formulaic's model, and our account of its terms."""
 
@@ -209,8 +219,10 @@ class _Side:
         return tuple(name for owned in self.terms.values() for name in owned)
 
     @classmethod
-    def fit(cls, formula: Any, uses: Mapping[str, tuple[str, ...]], data: Mapping[str, Any]) -> _Side:
-        _, model, _ = _run(formula, data, {}, np.ones(len(next(iter(data.values()), ())), dtype=np.bool))
+    def fit(cls, formula: Any, uses: Mapping[str, tuple[str, ...]], rows: _Rows) -> tuple[_Side, Float]:
+        """Learn from the complete rows; return what was learnt, and the columns for all rows."""
+        n_complete = int(rows.complete.sum())
+        _, model, _ = _run(formula, rows.learnt, {}, np.ones(n_complete, dtype=np.bool))
         structure = {str(row.term): row for row in model.structure if not _is_intercept(row.term)}
         terms = Terms({term: tuple(map(str, row.columns)) for term, row in structure.items()})
         names = [name for owned in terms.values() for name in owned]
@@ -227,7 +239,27 @@ class _Side:
             if not owned:
                 warn(f"The term '{term}' adds no column: it has one category only.", ConstantColumnWarning)
         used = {term: uses[term] for term in structure}
-        return cls(model, terms, used, factors, categories, len(structure) < len(model.structure))
+        side = cls(model, terms, used, factors, categories, len(structure) < len(model.structure))
+        return side, side._spread(rows, n_complete)
+
+    def _spread(self, rows: _Rows, n_complete: int) -> Float:
+        """Return the columns for all rows of the table that was fitted, complete or not."""
+        none_missing = {name: np.zeros(n_complete, dtype=np.bool) for name in rows.learnt}
+        checked = np.ones(n_complete, dtype=np.bool)
+        some = self.evaluate(rows.learnt, none_missing, checked)
+        if rows.complete.all():
+            return some
+        backwards = {name: column[::-1].reset_index(drop=True) for name, column in rows.learnt.items()}
+        again = self.evaluate(backwards, none_missing, checked)[::-1]
+        if not np.allclose(some, again, rtol=1e-10, atol=1e-12, equal_nan=True):
+            # lag() and its like look at the rows around, which must then all be there.
+            return self.evaluate(_conform(rows.raw, rows.kinds), rows.missing, rows.complete)
+        # An incomplete row is not used, and may be such that it cannot be evaluated (a category, or a value
+        # beyond the knots, that no complete row has): it gets the numbers of a complete one.
+        values = np.empty((len(rows.complete), some.shape[1]))
+        values[rows.complete], values[~rows.complete] = some, some[0]
+        self._blank(values, rows.missing, {})
+        return values
 
     def evaluate(self, data: Mapping[str, Any], missing: Mapping[str, Flags], checked: Flags) -> Float:
         """Return the columns, NaN where a variable is missing; an unknown category in a checked row raises."""
@@ -241,6 +273,11 @@ class _Side:
             )
         own = [not _is_intercept(row.term) for row in self.model.structure for _ in row.columns]
         values: Float = matrix[:, np.array(own, dtype=np.bool)]
+        self._blank(values, missing, nulls)
+        return values
+
+    def _blank(self, values: Float, missing: Mapping[str, Flags], nulls: Mapping[str, Flags]) -> None:
+        """Put NaN, in place, wherever a variable of the term is missing or an expression has no category."""
         start = 0
         for term, owned in self.terms.items():
             gone = [missing[name] for name in self.uses[term]]
@@ -248,7 +285,6 @@ class _Side:
             if gone:
                 values[np.logical_or.reduce(gone), start : start + len(owned)] = np.nan
             start += len(owned)
-        return values
 
 
 def _is_intercept(term: Any) -> bool:
@@ -518,18 +554,6 @@ def _kind(column: pd.Series[Any]) -> str:
     if isinstance(dtype, pd.CategoricalDtype) or dtype == np.dtype(object):
         return "categories"
     return "numbers" if pd.api.types.is_numeric_dtype(dtype) else "other values"
-
-
-def _with_known_categories(
-    data: dict[str, pd.Series[Any]], learnt: Mapping[str, pd.Series[Any]], complete: Flags
-) -> dict[str, pd.Series[Any]]:
-    """Replace categories that only incomplete rows have: they cannot be coded, and those rows are not used."""
-    out = dict(data)
-    for name, column in learnt.items():
-        if _kind(column) == "categories":
-            coded = complete | data[name].isna() | data[name].isin(column.unique())
-            out[name] = data[name].where(coded, column.iloc[0])
-    return out
 
 
 def _conform(raw: Mapping[str, pd.Series[Any]], kinds: Mapping[str, str]) -> dict[str, pd.Series[Any]]:

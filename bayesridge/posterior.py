@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -88,6 +88,10 @@ class Posterior:
     noise_prior: NoisePrior
     hyper: HyperPosterior
     kind: Kind = "exact"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # The nodes hold functions of the prior, which do not pickle; inferring them again takes a millisecond.
+        return infer, (self.design, self.spectrum, self.prior, self.noise_prior, self.kind)
 
     # -- hyperparameters -----------------------------------------------------------------------------------------
 

@@ -17,7 +17,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from bayesridge.errors import DataError, require
 
@@ -206,63 +206,40 @@ def _list(names: Sequence[object]) -> str:
     return ", ".join(f"'{name}'" for name in names[:_SHOWN]) + more
 
 
-# ---------------------------------------------------------------- target and weights
+# ---------------------------------------------------------------- columns with a role
 
 
-class Split(NamedTuple):
-    """A table taken apart.
-
-    Attributes
-    ----------
-    X : pandas.DataFrame
-        The predictors: all other columns, at least one.
-    y : pandas.Series
-        The target.
-    weights : pandas.Series or None
-        The weights, if a column of them was named.
-    """
-
-    X: pd.DataFrame
-    y: pd.Series
-    weights: pd.Series | None
-
-
-def split_target(table: pd.DataFrame, target: str, *, weights: str | None = None) -> Split:
-    """Take the target, and possibly the weights, out of a table.
+def take_column(table: pd.DataFrame, name: str, what: str) -> tuple[pd.DataFrame, pd.Series]:
+    """Take one column (the target, the weights) out of a table.
 
     Parameters
     ----------
     table : pandas.DataFrame
         A table of n rows.
-    target : str
-        Name of the target column.
-    weights : str, optional
-        Name of the column of weights.
+    name : str
+        Name of the column.
+    what : str
+        What it is wanted for, for the message.
 
     Returns
     -------
-    Split
-        ``(X, y, weights)``, n rows each.
+    rest : pandas.DataFrame
+        The table without the column.
+    column : pandas.Series
+        The column, n rows.
 
     Raises
     ------
     DataError
-        If a name is unknown (the text lists the columns, and the nearest first), both are the same, or
-        no predictor is left.
+        If the name is unknown (the text lists the columns, and the nearest first), or no other column is left.
     """
-    wanted = [("target", target)] + ([] if weights is None else [("weights", weights)])
-    columns = [str(name) for name in table.columns]
-    for what, name in wanted:
-        if name not in columns:
-            near = difflib.get_close_matches(name, columns, n=1) or [
-                column for column in columns if column.lower() == name.lower()
-            ]
-            hint = f" Did you mean '{near[0]}'?" if near else ""
-            raise DataError(f"There is no column '{name}' for the {what}.{hint} The columns are: {_list(columns)}.")
-    if target == weights:
-        raise DataError(f"Target and weights are the same column, '{target}'.")
-    names = [name for _, name in wanted]
-    X = table.drop(columns=names)
-    if X.shape[1] == 0:
-        raise DataError(f"No column is left to predict '{target}' from; the table has {_list(columns)} only.")
-    return Split(X, table[target], None if weights is None else table[weights])
+    columns = [str(column) for column in table.columns]
+    if name not in columns:
+        near = difflib.get_close_matches(name, columns, n=1) or [
+            column for column in columns if column.lower() == name.lower()
+        ]
+        hint = f" Did you mean '{near[0]}'?" if near else ""
+        raise DataError(f"There is no column '{name}' for the {what}.{hint} The columns are: {_list(columns)}.")
+    if len(columns) == 1:
+        raise DataError(f"No column is left beside the {what} '{name}'; the table has no other.")
+    return table.drop(columns=[name]), table[name]

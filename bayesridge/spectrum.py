@@ -15,7 +15,6 @@ Three ways lead there; which one ran, and why, is reported:
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
@@ -24,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayesridge.design import Design
-from bayesridge.errors import AccuracyWarning, ConstantTargetWarning, DataError, PerfectFitWarning
+from bayesridge.errors import AccuracyWarning, ConstantTargetWarning, DataError, PerfectFitWarning, warn
 
 Array = NDArray[np.float64]
 
@@ -33,6 +32,7 @@ _EPS = float(np.finfo(np.float64).eps)
 GRAM_CONDITION_LIMIT = 3e3
 #: r0 = |yc|^2 - |z|^2 loses log10(1 / share) digits: 4 at this limit.
 GRAM_RESIDUAL_SHARE = 1e-4
+_ROUNDING = 16.0 * _EPS  # what a residual can carry, relative to the largest value of y
 _BLOCK_VALUES = 1 << 22
 
 
@@ -148,7 +148,7 @@ def factorize(design: Design, route: Literal["auto", "gram", "svd", "dual"] = "a
     -----
     ConstantTargetWarning, PerfectFitWarning
         If the target does not vary, or what X leaves of it is smaller than the rounding of its own float64
-        values. There ``r0`` is set to that rounding, ``sum w (4 eps max|y|)^2``: the noise reported is then an
+        values. There ``r0`` is set to that rounding, ``sum w (16 eps max|y|)^2``: the noise reported is then an
         upper bound for what the numbers can carry.
 
     Raises
@@ -171,7 +171,7 @@ def factorize(design: Design, route: Literal["auto", "gram", "svd", "dual"] = "a
         return _finish(design, fast, name, reason)
     if route == "auto":
         return _finish(design, _exact(design), "svd", f"the {name} route would cost digits: {trouble}")
-    warnings.warn(f"route {name!r} costs digits here: {trouble}; use route='auto'", AccuracyWarning, stacklevel=2)
+    warn(f"route {name!r} costs digits here: {trouble}; use route='auto'", AccuracyWarning)
     return _finish(design, fast, name, "asked for, although it costs digits")
 
 
@@ -195,15 +195,15 @@ def _finish(design: Design, f: _Factors, route: str, reason: str) -> Spectrum:
         log_weights = float(np.log(weights[weights > 0]).sum())
     largest = float(np.abs(design.y).max())
     # 1e-300: a target of exact zeros still gets a noise that is not zero
-    floor = design.total_weight * max((4.0 * _EPS * largest) ** 2, 1e-300)
+    floor = design.total_weight * max((_ROUNDING * largest) ** 2, 1e-300)
     r0 = max(f.r0, 0.0)
     degenerate: Literal["", "perfect", "constant"] = ""
     z = f.z
     if r0 + float(z @ z) <= floor:
         degenerate, r0, z = "constant", floor, np.zeros_like(z)
         message = f"{design.target_name} is constant to rounding: coefficients are 0, the noise is an upper bound"
-        warnings.warn(message, ConstantTargetWarning, stacklevel=3)
-    elif len(f.s) >= _degrees(design):
+        warn(message, ConstantTargetWarning)
+    elif len(f.s) >= design.nu:
         r0 = 0.0  # X spans all of y's space: nothing is left by dimension, what was computed is rounding
     elif r0 <= floor:
         degenerate, r0 = "perfect", floor
@@ -211,7 +211,7 @@ def _finish(design: Design, f: _Factors, route: str, reason: str) -> Spectrum:
             f"{design.target_name} is a linear function of the columns to the rounding of its own values; "
             "the noise reported is an upper bound"
         )
-        warnings.warn(message, PerfectFitWarning, stacklevel=3)
+        warn(message, PerfectFitWarning)
     rank = len(f.s)
     return Spectrum(
         s=f.s, z=z, V=f.V, r0=r0, nu=design.nu, log_det_flat=f.log_det_flat, sum_log_weights=log_weights,

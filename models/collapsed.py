@@ -7,8 +7,8 @@ r"""Ridge regression with the coefficients integrated out: two parameters, whate
     priors of sigma, tau and lambda as in the other models
     beta | lambda, sigma, y ~ N(V s z / (s^2 + lambda), sigma^2 V diag(1 / (s^2 + lambda)) V'), drawn exactly afterwards
 
-The posterior of (lambda, sigma) is that of the full model, and the draws of beta complete it to the full joint posterior.
-What is left to sample has no funnel and no correlated coefficients.
+The posterior of (lambda, sigma) is that of the full model, and the draws of beta complete it to the full joint
+posterior. What is left to sample has no funnel and no correlated coefficients.
 
 Rue, Martino & Chopin (2009), JRSS B 71, 319-392, for the idea; the formula is REML (Harville 1977).
 """

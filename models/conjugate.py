@@ -6,15 +6,17 @@ r"""Ridge regression whose prior scales with the noise: the default model of thi
     R^2 ~ Beta(a, b),                R^2 = W / (1 + W),  W = signal / lambda        (prior=BetaR2(a, b))
     p(sigma^2) = 1 / sigma^2                                                       (noise_prior=Jeffreys())
 
-``signal`` is the summed variance of the scaled columns, p when they are standardised: W is the ratio of explained to noise
-variance that the prior expects. Instead of R^2, lambda itself or r may have a prior (LogNormal, Gamma, HalfCauchy, ...).
-Because tau scales with sigma, the answer does not depend on the units of y, and sigma integrates out in closed form.
+``signal`` is the summed variance of the scaled columns, p when they are standardised: W is the ratio of explained
+to noise variance that the prior expects. Instead of R^2, lambda itself or r may have a prior (LogNormal, Gamma,
+HalfCauchy, ...). Because tau scales with sigma, the answer does not depend on the units of y, and sigma integrates
+out in closed form.
 
-Centred, beta is sampled as N(0, tau^2): right where the data determine the coefficients (s_j^2 >> lambda). Non-centred, it
-is tau times a standard normal: right where the prior does (more columns than rows, little signal), because there a centred
-beta and tau form a funnel.
+Centred, beta is sampled as N(0, tau^2): right where the data determine the coefficients (s_j^2 >> lambda). Non-
+centred, it is tau times a standard normal: right where the prior does (more columns than rows, little signal),
+because there a centred beta and tau form a funnel.
 
-Zellner (1986) for scales that go with the noise; Zhang, Naughton, Bondell & Reich (2022), JASA 117, for priors on R^2.
+Zellner (1986) for scales that go with the noise; Zhang, Naughton, Bondell & Reich (2022), JASA 117, for priors on
+R^2.
 """
 
 from __future__ import annotations

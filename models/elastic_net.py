@@ -6,8 +6,9 @@ r"""Bayesian elastic net: a prior between ridge and lasso, the mixture learned.
     m ~ Beta(mix_a, mix_b)           m = 0 is ridge, m = 1 is the lasso
     tau = r sigma,  lambda = sigma^2 / tau^2,  R^2 ~ Beta(a, b) as for ridge
 
-The sd of u is 1 at both ends and between 0.97 and 1 for every m, so that tau is the prior sd of the coefficients and the prior
-on R^2 means what it means for ridge. C(m) depends on m and must not be left out: without it the posterior of m is wrong.
+The sd of u is 1 at both ends and between 0.97 and 1 for every m, so that tau is the prior sd of the coefficients
+and the prior on R^2 means what it means for ridge. C(m) depends on m and must not be left out: without it the
+posterior of m is wrong.
 
 Li & Lin (2010), Bayesian Analysis 5, 151-170; Hans (2011), JASA 106, 1383-1393, for the normalising constant.
 """

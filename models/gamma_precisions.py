@@ -6,9 +6,9 @@ r"""Ridge regression with gamma priors on both precisions: MacKay's evidence fra
     1 / sigma^2 ~ Gamma(sigma_shape, rate=sigma_rate)     scikit-learn: alpha_  ~ Gamma(alpha_1, alpha_2)
     lambda = sigma^2 / tau^2                              scikit-learn: lambda_ / alpha_
 
-With the customary shapes and rates of 1e-6 both priors are nearly 1 / precision, an improper prior: the posterior then has a
-second, spurious mode at tau = 0 (precision infinite) that holds a share of the mass which depends on the 1e-6. NUTS does
-not find it; the exact engine counts it. A shape and rate near 1, in the right units, has no such mode.
+With the customary shapes and rates of 1e-6 both priors are nearly 1 / precision, which is improper: where the data
+show little signal, a share of the posterior that depends on those 1e-6 lies at tau near 0, and a chain that gets
+there hardly comes back. Shapes and rates near 1, in the right units, have no such tail.
 
 MacKay (1992), Neural Computation 4, 415-447; Tipping (2001), JMLR 1, 211-244.
 """

@@ -2,15 +2,17 @@ r"""Ridge regression with independent priors on both scales: what most people wo
 
     y_i = b0 + x_i' beta + e_i,      e_i ~ N(0, sigma^2 / w_i)
     beta_j ~ N(0, tau^2),            b0 and unpenalised columns flat
-    tau   ~ half-Cauchy, half-t, half-normal, any density, or known                 (prior=HalfCauchy(scale, on="tau"))
-    sigma ~ half-Cauchy, half-t, half-normal, any density, inverse gamma or known   (noise_prior=HalfT(3, scale, on="sigma"))
+    tau   ~ half-Cauchy, half-t, half-normal, any density, or known          (prior=HalfCauchy(scale, on="tau"))
+    sigma ~ the same, inverse gamma, or p(sigma^2) = 1 / sigma^2             (noise_prior=HalfT(3, scale, on="sigma"))
     lambda = sigma^2 / tau^2
 
-The scales of these priors are in the units of y. Nothing ties tau to sigma: with as many columns as rows, y can be fitted
-exactly, and under p(sigma^2) = 1 / sigma^2 the posterior is improper (it piles up at sigma = 0): give sigma a proper prior.
+The scales of these priors are in the units of y. Nothing ties tau to sigma: with as many columns as rows, y can be
+fitted exactly, and under p(sigma^2) = 1 / sigma^2 the posterior is improper (it piles up at sigma = 0): give sigma
+a proper prior.
 
-Centred, beta is sampled as N(0, tau^2): right where the data determine the coefficients (s_j^2 >> lambda). Non-centred, it
-is tau times a standard normal: right where the prior does, because there a centred beta and tau form a funnel (Neal 2003).
+Centred, beta is sampled as N(0, tau^2): right where the data determine the coefficients (s_j^2 >> lambda). Non-
+centred, it is tau times a standard normal: right where the prior does, because there a centred beta and tau form a
+funnel (Neal 2003).
 
 Gelman (2006), Bayesian Analysis 1, 515-534; Betancourt & Girolami (2015) for the two parametrisations.
 """

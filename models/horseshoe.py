@@ -5,8 +5,8 @@ r"""The regularised horseshoe: most coefficients near zero, a few free.
     t ~ half-Cauchy(t0),             t0 = p0 / (p - p0) sigma / sqrt(n)            p0: how many coefficients matter
     c^2 ~ InvGamma(slab_df / 2, slab_df / 2 slab_scale^2)                         how large those may be
 
-Every coefficient has its own penalty ``sigma^2 / (t l_j')^2``. What is reported as tau is the root mean square of the
-prior sds ``t l_j'``, and lambda = sigma^2 / tau^2: a ridge with the same prior variance in all.
+Every coefficient has its own penalty ``sigma^2 / (t l_j')^2``. What is reported as tau is the root mean square of
+the prior sds ``t l_j'``, and lambda = sigma^2 / tau^2: a ridge with the same prior variance in all.
 
 Piironen & Vehtari (2017), Electronic Journal of Statistics 11, 5018-5051.
 """

@@ -5,7 +5,8 @@ r"""Bayesian lasso: the same prior expectations as ridge, with a Laplace instead
     lambda = sigma^2 / tau^2, the penalty of the ridge with the same prior variance;  R^2 ~ Beta(a, b) as there
     the lasso penalty of  1/2 sum w (y - b0 - x'beta)^2 + l1 |beta|_1  is  l1 = sigma sqrt(2 lambda)
 
-The scale goes with sigma, which keeps the posterior unimodal. The posterior mean is never sparse: the mode is the lasso.
+The scale goes with sigma, which keeps the posterior unimodal. The posterior mean is never sparse: the mode is the
+lasso.
 
 Park & Casella (2008), JASA 103, 681-686.
 """

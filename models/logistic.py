@@ -3,10 +3,11 @@ r"""Logistic ridge regression with known prior scales: rstanarm's ``stan_glm(...
     y_i ~ Bernoulli(1 / (1 + exp(-eta_i))),      eta_i = b0 + x_i' beta,      y_i in {0, 1}
     beta_j ~ N(0, tau^2) for standardised columns,    centre = b0 + mean' beta ~ N(0, intercept_sd^2)
 
-There is no noise scale; the penalty of ``-log likelihood + lambda/2 |beta|^2`` is lambda = 1 / tau^2 (scikit-learn's
-``LogisticRegression(C=tau**2)``).
+There is no noise scale; the penalty of ``-log likelihood + lambda/2 |beta|^2`` is lambda = 1 / tau^2 (scikit-
+learn's ``LogisticRegression(C=tau**2)``).
 
-Gelman, Jakulin, Pittau & Su (2008), Annals of Applied Statistics 2, 1360-1383; rstanarm's defaults are 2.5 for both.
+Gelman, Jakulin, Pittau & Su (2008), Annals of Applied Statistics 2, 1360-1383; rstanarm's defaults are 2.5 for
+both.
 """
 
 from __future__ import annotations

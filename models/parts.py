@@ -2,8 +2,8 @@ r"""What all models share: the standardised table, the flat directions, and the 
 
     y_i = centre + z_i' gamma + x_i' beta + e_i,      centre, gamma flat,      e_i ~ N(0, sigma^2 / w_i)
 
-x and z are the penalised and unpenalised columns less their means, divided by their scales, as in the exact engine. A
-frequency weight w multiplies the log likelihood of its row instead (the row stands for w observations).
+x and z are the penalised and unpenalised columns less their means, divided by their scales, as in the exact engine.
+A frequency weight w multiplies the log likelihood of its row instead (the row stands for w observations).
 """
 
 from __future__ import annotations
@@ -72,8 +72,8 @@ def standardized(design: Design) -> Table:
 class InUnits(Transform):  # type: ignore[misc]
     """Let the sampler work on ``(value - origin) / unit``.
 
-    A linear change of variable leaves the model as it is. It makes starting points and step sizes, which samplers choose
-    near 1, fit a target measured in micrograms or in millions.
+    A linear change of variable leaves the model as it is. It makes starting points and step sizes, which samplers
+    choose near 1, fit a target measured in micrograms or in millions.
     """
 
     name = "units"

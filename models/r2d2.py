@@ -4,8 +4,8 @@ r"""R2D2: the prior on R^2 of ridge, with the explained variance shared out unev
     beta_j ~ N(0, p phi_j tau^2),    phi ~ Dirichlet(concentration, ..., concentration)
     tau = r sigma,  lambda = sigma^2 / tau^2,  R^2 ~ Beta(a, b),  W = signal / lambda      as for ridge
 
-tau^2 is the mean of the prior variances. A large concentration gives phi_j = 1/p, which is ridge; a small one a few large
-coefficients among many near zero.
+tau^2 is the mean of the prior variances. A large concentration gives phi_j = 1/p, which is ridge; a small one a few
+large coefficients among many near zero.
 
 Zhang, Naughton, Bondell & Reich (2022), JASA 117, 862-874; with normal coefficients: Aguilar & Buerkner (2023),
 Electronic Journal of Statistics 17, 1711-1767.

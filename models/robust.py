@@ -4,9 +4,9 @@ r"""Ridge regression with Student-t noise, for targets with outliers.
     beta_j ~ N(0, tau^2),            tau = r sigma,                   b0 and unpenalised columns flat
     lambda = 1 / r^2 as in the conjugate model;  p(sigma^2) = 1 / sigma^2 or another noise prior
 
-sigma is the *scale* of the noise, its sd is ``sigma sqrt(nu / (nu - 2))`` (infinite for nu <= 2). Given the gaussian scale
-mixture ``e_i ~ N(0, sigma^2 / (w_i g_i))``, g_i ~ Gamma(nu/2, nu/2), it is ridge with weights learned from the residuals,
-and lambda is the penalty of that weighted ridge. The exact engine does not cover it.
+sigma is the *scale* of the noise, its sd is ``sigma sqrt(nu / (nu - 2))`` (infinite for nu <= 2). Given the
+gaussian scale mixture ``e_i ~ N(0, sigma^2 / (w_i g_i))``, g_i ~ Gamma(nu/2, nu/2), it is ridge with weights
+learned from the residuals, and lambda is the penalty of that weighted ridge. The exact engine does not cover it.
 
 Lange, Little & Taylor (1989), JASA 84, 881-896; Gamma(2, 0.1) on nu: Juarez & Steel (2010), JBES 28, 52-66.
 """

@@ -1,8 +1,8 @@
 r"""The priors of sigma, tau and lambda, as PyMC variables: one line of model for each object of `bayesridge.priors`.
 
-sigma is the noise sd, tau the prior sd of the standardised coefficients, ``lambda = sigma^2 / tau^2``.
-``W = signal / lambda`` is the prior ratio of explained to noise variance, ``R^2 = W / (1 + W)``.
-All functions are called inside a model.
+sigma is the noise sd, tau the prior sd of the standardised coefficients, ``lambda = sigma^2 / tau^2``. ``W = signal
+/ lambda`` is the prior ratio of explained to noise variance, ``R^2 = W / (1 + W)``. All functions are called inside
+a model.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from bayesridge.priors import (
 
 
 def noise_scale(noise: NoisePrior, unit: float) -> Any:
-    """sigma under its prior; `unit`, the sd of y, is where a sampler starts."""
+    """Return sigma under its prior; `unit`, the sd of y, is where a sampler starts."""
     match noise:
         case Jeffreys():  # p(sigma^2) = 1 / sigma^2: the density of log sigma is the constant 2
             log_sigma = pm.Flat("log_sigma", initval=np.log(unit))
@@ -52,7 +52,7 @@ def noise_scale(noise: NoisePrior, unit: float) -> Any:
 
 
 def prior_scale(prior: Prior, unit: float) -> Any:
-    """tau, for priors that are on tau itself."""
+    """Return tau, for priors that are on tau itself."""
     match prior:
         case FixedTau(tau):
             return pm.Deterministic("tau", pm.math.constant(tau))
@@ -65,7 +65,7 @@ def prior_scale(prior: Prior, unit: float) -> Any:
 
 
 def penalty(prior: Prior, signal: float) -> Any:
-    """lambda, for priors that do not depend on sigma: on lambda, tau/sigma or R^2."""
+    """Return lambda, for priors that do not depend on sigma: on lambda, tau/sigma or R^2."""
     signal = signal if signal > 0 else 1.0  # without penalised columns lambda says nothing: any signal will do
     match prior:
         case BetaR2(a, b):
@@ -92,7 +92,7 @@ def penalty(prior: Prior, signal: float) -> Any:
 
 
 def both_scales(prior: Prior, noise: NoisePrior, signal: float, unit: float) -> tuple[Any, Any, Any]:
-    """(sigma, tau, lambda) under any prior of this package."""
+    """Return (sigma, tau, lambda) under any prior of this package."""
     match prior:
         case FixedScales(sigma, tau):
             known = pm.Deterministic("sigma", pm.math.constant(sigma)), pm.Deterministic("tau", pm.math.constant(tau))
@@ -110,7 +110,7 @@ def both_scales(prior: Prior, noise: NoisePrior, signal: float, unit: float) -> 
 
 
 def precisions(prior: GammaPrecisions, unit: float) -> tuple[Any, Any]:
-    """1/sigma^2 and 1/tau^2 under their gamma priors."""
+    """Return 1/sigma^2 and 1/tau^2 under their gamma priors."""
     noise = pm.Gamma("noise_precision", alpha=prior.sigma_shape, beta=prior.sigma_rate, initval=unit**-2)
     return noise, pm.Gamma("prior_precision", alpha=prior.tau_shape, beta=prior.tau_rate, initval=unit**-2)
 

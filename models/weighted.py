@@ -5,12 +5,12 @@ r"""Heteroscedastic ridge regression with known weights, written out in full.
     R^2 ~ Beta(a, b),                lambda = signal (1 - R^2) / R^2
     p(sigma^2) = 1 / sigma^2
 
-x is centred by its weighted mean and divided by its weighted standard deviation. lambda is the penalty of
-``sum w (y - b0 - x'beta)^2 + lambda |beta|^2``. Every model here takes weights through its design; this one, the same as
+x is centred by its weighted mean and divided by its weighted standard deviation. lambda is the penalty of ``sum w
+(y - b0 - x'beta)^2 + lambda |beta|^2``. Every model here takes weights through its design; this one, the same as
 ``conjugate`` with ``BetaR2(a, b)`` and ``Jeffreys()``, shows what they do.
 
-A precision weight says how exactly a row was measured (the mean of w readings: w). It is not a frequency weight, which says
-how often a row occurred: that one multiplies the log likelihood and adds to the number of observations.
+A precision weight says how exactly a row was measured (the mean of w readings: w). It is not a frequency weight,
+which says how often a row occurred: that one multiplies the log likelihood and adds to the number of observations.
 """
 
 from __future__ import annotations

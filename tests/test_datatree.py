@@ -33,17 +33,27 @@ def some_draws(design, spectrum, chains=2, draws=50, seed=1):
     return Draws(beta, gamma, intercept, coef, sigma, sigma / np.sqrt(lam), lam)
 
 
+def prior_values(draws):
+    """Draws of a proper prior of both scales and the coefficients."""
+    total = draws.sigma.size
+    rng = np.random.default_rng(4)
+    sigma, tau = rng.uniform(1.0, 3.0, (2, total))
+    values = {"sigma": sigma, "tau": tau, "lambda_": (sigma / tau) ** 2}
+    return values | {"coef_std": tau[:, None] * rng.standard_normal((total, draws.beta.shape[2]))}
+
+
 def test_groups_dims_and_labels():
     design, spectrum = problem(unpenalized=["c"])
     draws = some_draws(design, spectrum)
     tree = to_datatree(
-        design, draws, spectrum=spectrum, prior_draws=draws, attrs={"method": "exact"}, random_state=0,
+        design, draws, spectrum=spectrum, prior=prior_values(draws), attrs={"method": "exact"}, random_state=0,
         sample_stats={"diverging": np.zeros(draws.shape, dtype=bool)},
     )  # fmt: skip
     assert set(tree.children) == {
         "posterior", "posterior_predictive", "log_likelihood", "sample_stats", "prior", "prior_predictive",
         "observed_data", "constant_data",
     }  # fmt: skip
+    assert tree["prior_predictive"].attrs["taken_from_posterior"] == "intercept, c"
     posterior = tree["posterior"]
     scalars = {"intercept", "sigma", "tau", "lambda_", "r2", "effective_dof"}
     assert set(posterior.data_vars) == scalars | {"coef", "coef_std"}
@@ -101,6 +111,23 @@ def test_student_t_likelihood():
     np.testing.assert_array_equal(tree["posterior"]["nu"].values, df)
 
 
+def test_prior_predictive_takes_only_what_is_improper_from_the_posterior():
+    design, spectrum = problem(unpenalized=["b"])
+    draws = some_draws(design, spectrum, draws=200)
+    proper = prior_values(draws)
+    beta = proper["coef_std"].reshape(draws.beta.shape)
+    centre = draws.intercept + draws.coef @ design.mean
+    mean = centre[..., None] + beta @ design.standardize(design.X, design.penalized).T
+    mean += draws.gamma @ design.standardize(design.X, design.unpenalized).T
+    for prior in (proper, {name: proper[name] for name in ("tau", "coef_std")}):
+        tree = to_datatree(design, draws, spectrum=spectrum, prior=prior, random_state=0)
+        sigma = prior["sigma"].reshape(draws.shape) if "sigma" in prior else draws.sigma
+        uniform = stats.norm(mean, sigma[..., None]).cdf(tree["prior_predictive"]["y"].values)
+        assert stats.kstest(uniform.ravel(), "uniform").pvalue > 1e-3
+    improper = to_datatree(design, draws, spectrum=spectrum, prior={"r2": proper["tau"]}, random_state=0)
+    assert "prior_predictive" not in improper
+
+
 def test_rows_that_are_no_observations_are_left_out_and_the_others_keep_their_labels():
     rng = np.random.default_rng(0)
     kept = np.ones(N + 3, dtype=bool)
@@ -153,7 +180,7 @@ def test_the_file_keeps_everything(tmp_path):
     design, spectrum = problem()
     draws = some_draws(design, spectrum)
     stats_ = {"diverging": np.zeros(draws.shape, dtype=bool)}
-    tree = to_datatree(design, draws, spectrum=spectrum, prior_draws=draws, sample_stats=stats_)
+    tree = to_datatree(design, draws, spectrum=spectrum, prior=prior_values(draws), sample_stats=stats_)
     tree.to_netcdf(tmp_path / "draws.nc", engine="h5netcdf")
     with xr.open_datatree(tmp_path / "draws.nc", engine="h5netcdf") as back:
         xr.testing.assert_equal(tree, back.load())
@@ -182,3 +209,5 @@ def test_wrong_shapes_are_refused_with_both_shapes():
     missing = Draws(some.beta, None, some.intercept, some.coef, some.sigma, some.tau, some.lam)
     with pytest.raises(DataError, match=r"draws\.gamma"):
         to_datatree(flat, missing, spectrum=flat_spectrum)
+    with pytest.raises(DataError, match="prior draws of tau must number 2 x 50, got 7"):
+        to_datatree(design, good, spectrum=spectrum, prior={"tau": np.ones(7)})

@@ -1,0 +1,5 @@
+"""``python -m bayesridge``: the command line."""
+
+from bayesridge.cli import main
+
+main()

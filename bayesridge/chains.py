@@ -1,0 +1,179 @@
+"""Markov chains of a PyMC model: one call whatever the sampler, times apart, and what was drawn kept when interrupted."""
+
+from __future__ import annotations
+
+import logging
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+import numpy as np
+
+from bayesridge.errors import DataError, MissingExtraError, require
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+Sampler = Literal["pymc", "nutpie", "numpyro", "blackjax"]
+Backend = Literal["c", "numba", "jax"]
+
+#: X values above which the faster linear algebra of numba repays its longer compilation.
+NUMBA_ABOVE = 200_000
+
+
+@dataclass(frozen=True, eq=False)
+class Chains:
+    """What a sampler drew.
+
+    Attributes
+    ----------
+    tree : xarray.DataTree
+        PyMC's own result: groups ``posterior`` and ``sample_stats``.
+    sampler, backend : str
+        What ran, and what the model was compiled with.
+    compile_seconds, sampling_seconds : float
+        Building and compiling the functions and the starting points; warm-up and draws.
+    draws, tune : int
+        Asked for, per chain.
+    interrupted : bool
+        Whether fewer were drawn because the user stopped the sampler.
+    """
+
+    tree: xr.DataTree
+    sampler: str
+    backend: str
+    compile_seconds: float
+    sampling_seconds: float
+    draws: int
+    tune: int
+    interrupted: bool
+
+
+def sample(
+    model: Any,
+    *,
+    draws: int = 1000,
+    tune: int = 1000,
+    chains: int = 4,
+    target_accept: float = 0.9,
+    sampler: Sampler | None = None,
+    backend: Backend | None = None,
+    n_jobs: int | None = None,
+    random_state: int | np.random.Generator | None = None,
+    progressbar: bool = True,
+) -> Chains:
+    """Draw from the posterior of a PyMC model with NUTS.
+
+    Parameters
+    ----------
+    model : pymc.Model
+    draws, tune, chains : int
+        Kept draws and warm-up steps of each chain.
+    target_accept : float
+        Acceptance rate the step size is tuned to; higher means smaller steps.
+    sampler : {"pymc", "nutpie", "numpyro", "blackjax"}, optional
+        nutpie by default where it is installed, otherwise PyMC's own.
+    backend : {"c", "numba", "jax"}, optional
+        What compiles the model. By default what the sampler wants; for PyMC's own, C where there is a compiler and the
+        table is not large, otherwise numba.
+    n_jobs : int, optional
+        Chains that run at the same time; all cores by default.
+    random_state : int, Generator or None
+        Seed.
+    progressbar : bool
+        Whether to show one.
+
+    Returns
+    -------
+    Chains
+
+    Raises
+    ------
+    MissingExtraError
+        If the sampler is not installed.
+    KeyboardInterrupt
+        If interrupted before anything was drawn; later than that, what was drawn is returned.
+    """
+    import pymc as pm
+
+    if draws < 4 or tune < 0 or chains < 1:
+        raise DataError(f"draws must be at least 4, tune 0, chains 1; got draws={draws}, tune={tune}, chains={chains}")
+    name: Sampler = sampler or ("nutpie" if find_spec("nutpie") else "pymc")
+    _check_installed(name)
+    compiler = backend or _default_backend(model, name)
+    options: dict[str, Any] = {"callback": _StopAllChains(draws + tune)} if name == "pymc" else {}
+    seed = int(np.random.default_rng(random_state).integers(2**31 - 1))
+    start = time.perf_counter()
+    with _quiet(), model:
+        try:
+            tree = pm.sample(
+                draws, tune=tune, chains=chains, cores=n_jobs, random_seed=seed, progressbar=progressbar,
+                nuts_sampler=name, nuts={"target_accept": target_accept}, backend=compiler,
+                compute_convergence_checks=False, **options,
+            )  # fmt: skip
+        except ValueError as error:
+            if "Not enough samples" in str(error):  # interrupted during warm-up: there is nothing to keep
+                raise KeyboardInterrupt from error
+            raise
+    elapsed = time.perf_counter() - start
+    sampling = float(tree["posterior"].attrs.get("sampling_time", np.nan))
+    short = tree["posterior"].sizes["draw"] < draws or tree["posterior"].sizes["chain"] < chains
+    return Chains(cast("xr.DataTree", tree), name, compiler, elapsed - sampling, sampling, draws, tune, short)
+
+
+def _check_installed(sampler: Sampler) -> None:
+    if sampler in ("nutpie", "numpyro"):
+        require(sampler, sampler)
+    elif sampler == "blackjax" and find_spec("blackjax") is None:
+        raise MissingExtraError("blackjax is not installed: pip install blackjax, or use sampler='pymc'", name="blackjax")
+    elif sampler not in ("pymc", "blackjax"):
+        raise DataError(f"sampler must be 'pymc', 'nutpie', 'numpyro' or 'blackjax', got {sampler!r}")
+
+
+def _default_backend(model: Any, sampler: Sampler) -> Backend:
+    import pytensor
+
+    if sampler in ("numpyro", "blackjax"):
+        return "jax"
+    if sampler == "nutpie" or not pytensor.config.cxx:
+        return "numba"
+    columns, rows = (len(model.coords.get(dim) or ()) for dim in ("penalized", "obs"))
+    return "numba" if columns * rows > NUMBA_ABOVE else "c"
+
+
+class _StopAllChains:
+    """PyMC's sequential sampler answers an interrupt by going on with the next chain: stop that one as well."""
+
+    def __init__(self, length: int) -> None:
+        self.length = length
+        self.last: dict[int, int] = {}
+
+    def __call__(self, trace: Any, draw: Any) -> None:  # noqa: ARG002
+        cut_short = any(
+            chain < draw.chain and last < self.length - 1 for chain, last in self.last.items()
+        )
+        if draw.draw_idx == 0 and cut_short and not self._parallel(draw.chain):
+            raise KeyboardInterrupt
+        self.last[draw.chain] = draw.draw_idx
+
+    def _parallel(self, chain: int) -> bool:
+        # chains that run at the same time have all begun before any has ended
+        return any(0 < last < self.length - 1 for other, last in self.last.items() if other > chain)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep to the progress bar: what PyMC logs is in the diagnostics, and its BLAS advice is of no use here."""
+    logger = logging.getLogger("pymc")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "PyTensor could not link to a BLAS installation", UserWarning)
+            yield
+    finally:
+        logger.setLevel(level)

@@ -1,0 +1,298 @@
+"""The scikit-learn estimator."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.utils.validation import check_is_fitted
+
+from bayesridge.design import WeightKind
+from bayesridge.errors import PriorError
+from bayesridge.fitting import Problem, read_problem
+from bayesridge.posterior import Posterior, infer
+from bayesridge.prediction import Prediction
+from bayesridge.priors import BetaR2, FixedLambda, FixedScales, FixedTau, Jeffreys, NoisePrior, Prior
+from bayesridge.spectrum import factorize
+from bayesridge.summary import at_a_glance, coefficient_table, describe_data, describe_model, hyper_table, method_name
+from bayesridge.tables import align_columns, frame_names, require_finite
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+
+Array = NDArray[np.float64]
+
+
+class BayesRidge(RegressorMixin, BaseEstimator):  # type: ignore[misc]
+    r"""Bayesian ridge regression with the exact posterior, lambda included.
+
+    .. math:: y_i = b_0 + x_i'\beta + e_i,\quad e_i \sim N(0, \sigma^2/w_i),\quad \beta_j \sim N(0, \tau^2),\quad
+              \lambda = \sigma^2/\tau^2
+
+    on columns scaled to unit standard deviation, with a flat prior on the intercept. Results are in the units of the
+    data and do not depend on them.
+
+    Parameters
+    ----------
+    method : {"exact", "evidence", "fixed"}
+        Integrate lambda; plug in the lambda that maximises the evidence (its uncertainty ignored; sigma is still
+        integrated); or take lambda as given by `lam` or a fixing prior.
+    prior : Prior, optional
+        Of lambda, tau or R^2 (method "exact"); ``BetaR2(0.5, 0.5)`` by default. See :mod:`bayesridge.priors`.
+    noise_prior : NoisePrior, optional
+        Of sigma; ``Jeffreys()`` by default.
+    lam : float, optional
+        The penalty for method "fixed": of ``sum w (y - b0 - x'beta)^2 + lam |beta|^2`` on the scaled columns.
+    fit_intercept : bool
+    scale : bool or array_like of shape (p,)
+        Whether to divide penalised columns by their weighted standard deviation (or by what).
+    unpenalized : sequence of str or int
+        Columns (or terms of the formula) with a flat prior instead.
+    formula : str, optional
+        Evaluated in the table passed as `X`, at fit and at prediction: ``"bmi * sex + C(site)"``. A left side names the
+        target, and then `y` is left out.
+    weight_kind : {"frequency", "precision"}
+        What ``sample_weight`` means: a row counted w times (identical to repeating it), or noise variance sigma^2 / w.
+    missing : {"error", "drop"}
+        What to do with rows that have missing values; the number dropped is in ``posterior_.design.n_dropped``.
+
+    Attributes
+    ----------
+    posterior_ : Posterior
+        Everything: distributions, predictions, leave-one-out, evidence, draws.
+    coef_ : ndarray of shape (p,)
+        Posterior means, in the units of the data (one for each column the formula makes).
+    intercept_ : float
+        Posterior mean of the intercept.
+    lambda_, sigma_, tau_ : float
+        Posterior *medians* (of lambda the mean may be infinite); the fixed or plugged-in lambda otherwise.
+    coef_names_ : ndarray of str
+        What each of ``coef_`` belongs to.
+    n_features_in_, feature_names_in_
+        As in scikit-learn.
+
+    Examples
+    --------
+    >>> from bayesridge import BayesRidge
+    >>> from bayesridge.datasets import load_xy
+    >>> X, y = load_xy("diabetes")
+    >>> fit = BayesRidge().fit(X, y)
+    >>> low, high = fit.posterior_.lambda_.eti(0.95)
+    """
+
+    def __init__(
+        self,
+        *,
+        method: Literal["exact", "evidence", "fixed"] = "exact",
+        prior: Prior | None = None,
+        noise_prior: NoisePrior | None = None,
+        lam: float | None = None,
+        fit_intercept: bool = True,
+        scale: bool | Any = True,
+        unpenalized: Sequence[str | int] = (),
+        formula: str | None = None,
+        weight_kind: WeightKind = "frequency",
+        missing: Literal["error", "drop"] = "error",
+    ) -> None:
+        self.method = method
+        self.prior = prior
+        self.noise_prior = noise_prior
+        self.lam = lam
+        self.fit_intercept = fit_intercept
+        self.scale = scale
+        self.unpenalized = unpenalized
+        self.formula = formula
+        self.weight_kind = weight_kind
+        self.missing = missing
+
+    # -- fitting -------------------------------------------------------------------------------------------------
+
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
+        """Compute the posterior.
+
+        Parameters
+        ----------
+        X : array_like or data frame of shape (n, p)
+        y : array_like of shape (n,)
+            Left out when the formula names the target.
+        sample_weight : array_like of shape (n,), optional
+            See ``weight_kind``.
+
+        Returns
+        -------
+        BayesRidge
+            Itself, fitted.
+        """
+        prior = self._prior()
+        problem = read_problem(
+            X,
+            y,
+            formula=self.formula,
+            weights=sample_weight,
+            weight_kind=self.weight_kind,
+            fit_intercept=self.fit_intercept,
+            scale=self.scale,
+            unpenalized=self.unpenalized,
+            missing=self.missing,
+        )
+        design = problem.design
+        kind: Literal["evidence"] | None = "evidence" if self.method == "evidence" else None
+        posterior = infer(design, factorize(design), prior, self.noise_prior or Jeffreys(), kind)
+        return self._keep(X, problem, posterior)
+
+    def _prior(self) -> Prior:
+        if self.method not in ("exact", "evidence", "fixed"):
+            raise PriorError(f"method must be 'exact', 'evidence' or 'fixed', got {self.method!r}")
+        fixing = isinstance(self.prior, (FixedLambda, FixedScales, FixedTau))
+        if self.method == "fixed":
+            if (self.lam is None) == (not fixing):
+                raise PriorError(
+                    "method='fixed' needs one of lam=... and a fixing prior (FixedLambda, FixedTau, FixedScales)"
+                )
+            if self.lam is not None:
+                return FixedLambda(float(self.lam))
+            assert self.prior is not None
+            return self.prior
+        if self.lam is not None or fixing:
+            raise PriorError(f"method={self.method!r} learns lambda: for a lambda that is given use method='fixed'")
+        if self.method == "evidence" and self.prior is not None:
+            raise PriorError("method='evidence' uses no prior of lambda: leave prior out, or use method='exact'")
+        return self.prior or BetaR2()
+
+    def _keep(self, X: Any, problem: Problem, posterior: Posterior) -> Self:
+        # nothing is set before everything succeeded: no half-fitted estimator
+        design = posterior.design
+        names, n_columns = design.names, design.X.shape[1]
+        if self.formula is not None:
+            found = frame_names(X)
+            names, n_columns = found or (), len(found or ())
+        self.n_features_in_ = n_columns
+        if problem.columns.named or self.formula is not None:
+            self.feature_names_in_ = np.array(names, dtype=object)
+        elif hasattr(self, "feature_names_in_"):
+            del self.feature_names_in_
+        self.posterior_ = posterior
+        self.coef_ = posterior.coefficients.mean
+        self.intercept_ = float(posterior.intercept.mean[0]) if design.fit_intercept else 0.0
+        self.lambda_ = posterior.lambda_.median
+        self.sigma_ = posterior.sigma.median
+        self.tau_ = posterior.tau.median
+        self.coef_names_ = np.array(design.names, dtype=object)
+        self._named = problem.columns.named
+        self._spec = problem.spec
+        return self
+
+    # -- prediction ----------------------------------------------------------------------------------------------
+
+    def _rows(self, X: Any) -> Array:
+        check_is_fitted(self)
+        names = self.posterior_.design.names
+        if self._spec is None:
+            return align_columns(X, names, self._named)
+        columns = self._spec.transform(X)
+        require_finite(columns.values, columns.names)
+        return columns.values
+
+    def predictive(self, X: Any, weights: Any = None) -> Prediction:
+        """Posterior predictive distribution at new rows: mean, sd, quantiles, density, and its split.
+
+        Parameters
+        ----------
+        X : array_like or data frame of shape (m, p)
+        weights : array_like of shape (m,), optional
+            Precision weights of the new observations; 1 by default.
+
+        Returns
+        -------
+        Prediction
+        """
+        rows = self._rows(X)
+        return self.posterior_.predict(rows, weights)
+
+    def predict(self, X: Any, return_std: bool = False) -> Any:
+        """Predict the target.
+
+        Parameters
+        ----------
+        X : array_like or data frame of shape (m, p)
+        return_std : bool
+            Whether to return the predictive standard deviation of a new observation (noise included) too.
+
+        Returns
+        -------
+        mean : ndarray of shape (m,)
+        std : ndarray of shape (m,)
+            Only with ``return_std=True``.
+        """
+        rows = self._rows(X)
+        if return_std:
+            found = self.posterior_.predict(rows)
+            return found.mean, found.sd
+        design = self.posterior_.design
+        # centred, so that columns with large offsets lose no digits
+        base = design.y_mean if design.fit_intercept else 0.0
+        return base + (rows - design.mean) @ self.coef_
+
+    def predict_interval(self, X: Any, level: float = 0.95) -> Array:
+        """Equal-tailed predictive intervals for new observations.
+
+        Returns
+        -------
+        ndarray of shape (m, 2)
+        """
+        return self.predictive(X).interval(level)
+
+    # -- results -------------------------------------------------------------------------------------------------
+
+    def summary(self, level: float = 0.95) -> pd.DataFrame:
+        """Posterior of intercept and coefficients: mean, sd, equal-tailed interval and P(> 0)."""
+        check_is_fitted(self)
+        return coefficient_table(self.posterior_, level)
+
+    def hyper_summary(self, level: float = 0.95) -> pd.DataFrame:
+        """Posterior of lambda, sigma, tau, R² and the effective degrees of freedom."""
+        check_is_fitted(self)
+        return hyper_table(self.posterior_, level)
+
+    def to_datatree(self, draws: int = 1000, chains: int = 4, random_state: Any = None) -> xr.DataTree:
+        """Independent posterior draws as an ArviZ DataTree."""
+        check_is_fitted(self)
+        return self.posterior_.to_datatree(draws, chains, random_state)
+
+    def __repr__(self, N_CHAR_MAX: int = 700) -> str:
+        if not hasattr(self, "posterior_"):
+            return str(super().__repr__(N_CHAR_MAX))
+        return at_a_glance(self.posterior_)
+
+    @property
+    def _repr_html_(self) -> Any:
+        if not hasattr(self, "posterior_"):
+            return super()._repr_html_
+        return self._result_html
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, str]:
+        if not hasattr(self, "posterior_"):
+            return dict(super()._repr_mimebundle_(**kwargs))
+        return {"text/plain": repr(self), "text/html": self._result_html()}
+
+    def _result_html(self) -> str:
+        posterior = self.posterior_
+
+        def table(frame: Any) -> str:
+            return str(frame.to_html(float_format=lambda value: f"{value:.4g}", border=0))
+
+        return (
+            f"<div><strong>Bayesian ridge regression</strong> ({html.escape(method_name(posterior))})<br>"
+            f"{html.escape(describe_data(posterior))}<br>prior: {html.escape(describe_model(posterior))}"
+            f"{table(self.hyper_summary())}{table(self.summary())}</div>"
+        )
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = self.missing == "drop"
+        return tags

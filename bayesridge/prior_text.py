@@ -1,0 +1,115 @@
+"""Priors written as text, for the command line: ``r2:0.5,0.5``, ``half-cauchy:1@tau``, ``fixed:10``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from bayesridge.errors import PriorError
+from bayesridge.priors import (
+    BetaR2,
+    FixedLambda,
+    FixedScales,
+    FixedSigma,
+    FixedTau,
+    Gamma,
+    GammaPrecisions,
+    HalfCauchy,
+    HalfNormal,
+    HalfT,
+    InverseGamma,
+    Jeffreys,
+    LogNormal,
+    NoisePrior,
+    Prior,
+    Target,
+)
+
+#: name -> (how many numbers, example, what it is)
+PRIOR_HELP: Mapping[str, tuple[str, str]] = {
+    "r2": ("r2:0.5,0.5", "Beta(a, b) on R² (the default)"),
+    "half-cauchy": ("half-cauchy:1", "scale; on tau/sigma, or half-cauchy:1@tau"),
+    "half-t": ("half-t:3,1", "df, scale; on tau/sigma, or ...@tau"),
+    "half-normal": ("half-normal:1", "scale; on tau/sigma, or ...@tau"),
+    "lognormal": ("lognormal:10,1", "median and log-sd of lambda"),
+    "gamma": ("gamma:2,0.1", "shape and rate of lambda"),
+    "gamma-precisions": ("gamma-precisions:1e-6,1e-6,1e-6,1e-6", "shape, rate of 1/tau²; shape, rate of 1/sigma²"),
+    "fixed": ("fixed:10", "lambda given"),
+    "fixed-tau": ("fixed-tau:2", "tau given, sigma learned"),
+    "fixed-scales": ("fixed-scales:1,2", "sigma and tau given"),
+}
+NOISE_HELP: Mapping[str, tuple[str, str]] = {
+    "jeffreys": ("jeffreys", "p(sigma²) = 1/sigma² (the default)"),
+    "inverse-gamma": ("inverse-gamma:2,1", "shape and scale of sigma²"),
+    "half-cauchy": ("half-cauchy:1", "scale of sigma"),
+    "half-t": ("half-t:3,1", "df and scale of sigma"),
+    "half-normal": ("half-normal:1", "scale of sigma"),
+    "fixed": ("fixed:1", "sigma given"),
+}
+
+
+def parse_prior(text: str) -> Prior:
+    """Read a prior of lambda or tau.
+
+    Parameters
+    ----------
+    text : str
+        ``name:number,number`` with an optional ``@tau`` or ``@tau/sigma``; see :data:`PRIOR_HELP`.
+
+    Raises
+    ------
+    PriorError
+        Listing what can be written.
+    """
+    name, numbers, on = _split(text, PRIOR_HELP, "tau/sigma")
+    if on not in ("tau", "tau/sigma"):
+        raise PriorError(f"{text!r}: after @ a prior takes tau or tau/sigma, got {on!r}")
+    target: Target = "tau" if on == "tau" else "tau/sigma"
+    makers: dict[str, Callable[..., Prior]] = {
+        "r2": BetaR2,
+        "half-cauchy": lambda scale: HalfCauchy(scale, target),
+        "half-t": lambda df, scale: HalfT(df, scale, target),
+        "half-normal": lambda scale: HalfNormal(scale, target),
+        "lognormal": LogNormal,
+        "gamma": Gamma,
+        "gamma-precisions": GammaPrecisions,
+        "fixed": FixedLambda,
+        "fixed-tau": FixedTau,
+        "fixed-scales": FixedScales,
+    }
+    return _make(makers[name], numbers, text, PRIOR_HELP[name])
+
+
+def parse_noise(text: str) -> NoisePrior:
+    """Read a noise prior; see :data:`NOISE_HELP`."""
+    name, numbers, on = _split(text, NOISE_HELP, "sigma")
+    if on != "sigma":
+        raise PriorError(f"{text!r}: a noise prior is on sigma, got {on!r}")
+    makers: dict[str, Callable[..., NoisePrior]] = {
+        "jeffreys": Jeffreys,
+        "inverse-gamma": InverseGamma,
+        "half-cauchy": lambda scale: HalfCauchy(scale, "sigma"),
+        "half-t": lambda df, scale: HalfT(df, scale, "sigma"),
+        "half-normal": lambda scale: HalfNormal(scale, "sigma"),
+        "fixed": FixedSigma,
+    }
+    return _make(makers[name], numbers, text, NOISE_HELP[name])
+
+
+def _split(text: str, known: Mapping[str, tuple[str, str]], default_on: str) -> tuple[str, list[float], str]:
+    body, at, on = text.partition("@")
+    name, _, tail = body.partition(":")
+    name = name.strip().lower()
+    if name not in known:
+        raise PriorError(f"unknown prior {text!r}; write one of {', '.join(example for example, _ in known.values())}")
+    try:
+        numbers = [float(part) for part in tail.split(",")] if tail.strip() else []
+    except ValueError:
+        raise PriorError(f"{text!r}: numbers were expected after the colon, as in {known[name][0]}") from None
+    return name, numbers, on.strip() if at else default_on
+
+
+def _make[Made](maker: Callable[..., Made], numbers: list[float], text: str, usage: tuple[str, str]) -> Made:
+    try:
+        return maker(*numbers)
+    except TypeError:
+        raise PriorError(f"{text!r}: write {usage[0]} ({usage[1]})") from None
