@@ -1,8 +1,9 @@
-"""Markov chains of a PyMC model: one call whatever the sampler, times apart, and what was drawn kept when interrupted."""
+"""Markov chains of a PyMC model: one call for every sampler, compilation timed apart, interrupted draws kept."""
 
 from __future__ import annotations
 
 import logging
+import os
 import time
 import warnings
 from collections.abc import Iterator
@@ -105,13 +106,15 @@ def sample(
     name: Sampler = sampler or ("nutpie" if find_spec("nutpie") else "pymc")
     _check_installed(name)
     compiler = backend or _default_backend(model, name)
-    options: dict[str, Any] = {"callback": _StopAllChains(draws + tune)} if name == "pymc" else {}
+    cores = n_jobs or min(chains, os.cpu_count() or 1)
+    one_by_one = name == "pymc" and (cores == 1 or chains == 1)
+    options: dict[str, Any] = {"callback": _StopAllChains(draws + tune)} if one_by_one else {}
     seed = int(np.random.default_rng(random_state).integers(2**31 - 1))
     start = time.perf_counter()
     with _quiet(), model:
         try:
             tree = pm.sample(
-                draws, tune=tune, chains=chains, cores=n_jobs, random_seed=seed, progressbar=progressbar,
+                draws, tune=tune, chains=chains, cores=cores, random_seed=seed, progressbar=progressbar,
                 nuts_sampler=name, nuts={"target_accept": target_accept}, backend=compiler,
                 compute_convergence_checks=False, **options,
             )  # fmt: skip
@@ -129,17 +132,19 @@ def _check_installed(sampler: Sampler) -> None:
     if sampler in ("nutpie", "numpyro"):
         require(sampler, sampler)
     elif sampler == "blackjax" and find_spec("blackjax") is None:
-        raise MissingExtraError("blackjax is not installed: pip install blackjax, or use sampler='pymc'", name="blackjax")
+        raise MissingExtraError(
+            "blackjax is not installed: pip install blackjax, or use sampler='pymc'", name="blackjax"
+        )
     elif sampler not in ("pymc", "blackjax"):
         raise DataError(f"sampler must be 'pymc', 'nutpie', 'numpyro' or 'blackjax', got {sampler!r}")
 
 
 def _default_backend(model: Any, sampler: Sampler) -> Backend:
-    import pytensor
+    from pytensor.configdefaults import config
 
     if sampler in ("numpyro", "blackjax"):
         return "jax"
-    if sampler == "nutpie" or not pytensor.config.cxx:
+    if sampler == "nutpie" or not config.cxx:
         return "numba"
     columns, rows = (len(model.coords.get(dim) or ()) for dim in ("penalized", "obs"))
     return "numba" if columns * rows > NUMBA_ABOVE else "c"
@@ -150,19 +155,14 @@ class _StopAllChains:
 
     def __init__(self, length: int) -> None:
         self.length = length
-        self.last: dict[int, int] = {}
+        self.chain, self.count = 0, 0
 
     def __call__(self, trace: Any, draw: Any) -> None:  # noqa: ARG002
-        cut_short = any(
-            chain < draw.chain and last < self.length - 1 for chain, last in self.last.items()
-        )
-        if draw.draw_idx == 0 and cut_short and not self._parallel(draw.chain):
-            raise KeyboardInterrupt
-        self.last[draw.chain] = draw.draw_idx
-
-    def _parallel(self, chain: int) -> bool:
-        # chains that run at the same time have all begun before any has ended
-        return any(0 < last < self.length - 1 for other, last in self.last.items() if other > chain)
+        if draw.chain != self.chain:
+            if self.count < self.length:
+                raise KeyboardInterrupt
+            self.chain, self.count = draw.chain, 0
+        self.count += 1
 
 
 @contextmanager

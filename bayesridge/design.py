@@ -18,12 +18,14 @@ from numpy.typing import NDArray
 from bayesridge.errors import ConstantColumnWarning, DataError, warn
 from bayesridge.moments import cross_products
 from bayesridge.tables import complete_rows
+from bayesridge.threads import run_blocks
 
 Array = NDArray[np.float64]
 WeightKind = Literal["frequency", "precision"]
 
 _EPS = float(np.finfo(np.float64).eps)
 _BLOCK_VALUES = 1 << 17  # numbers in a block of columns: it stays in the cache
+_PASS_WORK = 10.0  # multiplications that reading and centring a number is worth
 
 
 @dataclass(frozen=True, eq=False)
@@ -254,22 +256,24 @@ def _column_moments(X: Array, y: Array, weights: Array | None, *, center: bool) 
     total = float(np.add.reduce(w))
     mean = np.zeros(p + 1)
     squares = np.empty(p + 1)
-    size = max(1, _BLOCK_VALUES // n)
-    with np.errstate(invalid="ignore", over="ignore"):
-        for start in range(0, p, size):
-            part = slice(start, min(start + size, p))
-            mean[part], squares[part] = _block_moments(X[:, part], w, total, center=center)
-        mean[p:], squares[p:] = _block_moments(y[:, None], w, total, center=center)
+
+    def fill(part: slice) -> None:
+        mean[part], squares[part] = _block_moments(X[:, part], w, total, center=center)
+
+    size = max(1, min(_BLOCK_VALUES // n, -(-p // 8)))
+    run_blocks(fill, [slice(start, min(start + size, p)) for start in range(0, p, size)], _PASS_WORK * n * p)
+    mean[p:], squares[p:] = _block_moments(y[:, None], w, total, center=center)
     return total, mean, squares
 
 
 def _block_moments(block: Array, w: Array, total: float, *, center: bool) -> tuple[Array, Array]:
-    if not center:
-        return np.zeros(block.shape[1]), np.einsum("i,ij,ij->j", w, block, block)
-    shift = (w / total) @ block
-    centred = block - shift
-    drift = (w / total) @ centred  # the rounding of the first mean, which matters when it is large
-    return shift + drift, np.einsum("i,ij,ij->j", w, centred, centred) - total * drift * drift
+    with np.errstate(invalid="ignore", over="ignore"):  # what is not finite is explained by the caller
+        if not center:
+            return np.zeros(block.shape[1]), np.einsum("i,ij,ij->j", w, block, block)
+        shift = (w / total) @ block
+        centred = block - shift
+        drift = (w / total) @ centred  # the rounding of the first mean, which matters when it is large
+        return shift + drift, np.einsum("i,ij,ij->j", w, centred, centred) - total * drift * drift
 
 
 def _explain_not_finite(X: Array, y: Array, weights: Array | None, names: tuple[str, ...], target_name: str) -> None:

@@ -465,7 +465,7 @@ def _list(names: Iterable[str], *, quote: bool = True, shown: int = _SHOWN) -> s
 
 def _open(table: Any) -> tuple[Any, tuple[str, ...]]:
     frame = as_frame(table)
-    names = None if frame is None else frame_names(frame)
+    names = frame_names(frame)
     if names is None:
         raise DataError(
             "A formula needs a table whose columns have names (pandas, polars or pyarrow), not "

@@ -52,7 +52,7 @@ class Likelihood:
             low, high = float(np.log(s.s2[-1])), float(np.log(s.s2[0]))
             if s.r0 > 0:
                 low = min(low, float(np.log(s.r0) - np.log((s.z2 / s.s2).sum() + 1e-290)))
-        core = np.linspace(low - 5.0, high + 5.0, int(high - low) + 11)
+        core = np.linspace(low - 5.0, high + 5.0, int(2.0 * (high - low)) + 21)
         return np.concatenate([core[0] - _TAIL[::-1], core, core[-1] + _TAIL])
 
 

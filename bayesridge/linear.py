@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from bayesridge.design import Design
 from bayesridge.nodes import Nodes
 from bayesridge.spectrum import Spectrum
+from bayesridge.threads import run_blocks, threads_for
 
 Array = NDArray[np.float64]
 
@@ -152,7 +153,9 @@ class LinearMoments:
     variance: Array
 
 
-_BLOCK_VALUES = 1 << 21
+_BLOCK_VALUES = 1 << 19
+_COMPRESSED_RANK = 64
+_NEGLIGIBLE = 1e-18  # nodes whose share no variance can show
 
 
 def linear_moments(linear: LinearMap, spectrum: Spectrum, nodes: Nodes) -> LinearMoments:
@@ -162,22 +165,53 @@ def linear_moments(linear: LinearMap, spectrum: Spectrum, nodes: Nodes) -> Linea
     for each direction; the second is the squared length of ``loadings @ C`` with the centred, weighted conditional
     coefficients C (rank x K).
     """
+    with threads_for(spectrum.rank):
+        return _moments(linear, spectrum, nodes)
+
+
+def _moments(linear: LinearMap, spectrum: Spectrum, nodes: Nodes) -> LinearMoments:
     centre, spread, inner = _shared_moments(spectrum, nodes)
-    variance_of_null = inner.null
-    m = len(linear)
-    mean, variance = np.empty(m), np.empty(m)
-    size = max(1, _BLOCK_VALUES // max(spectrum.rank, 1))
-    for start in range(0, m, size):
-        part = slice(start, start + size)
-        L = linear.loadings[part]
-        mean[part] = linear.offset[part] + L @ centre
+    m, rank = len(linear), spectrum.rank
+    mean = linear.offset + linear.loadings @ centre
+    variance = np.empty(m)
+    if rank > _COMPRESSED_RANK:
+        spread = _compressed(spread, 1e-14 * float(inner.directions.min()))
+
+    def fill(start: int) -> None:
+        L = linear.loadings[start : start + size]
         deviations = L @ spread
-        variance[part] = np.einsum("ij,ij->i", deviations, deviations)
-        variance[part] += np.square(L) @ inner.directions
-    fixed, null = linear.fixed, linear.null
-    variance[fixed > 0] += fixed[fixed > 0] * inner.noise
-    variance[null > 0] += null[null > 0] * variance_of_null
+        part = np.einsum("ij,ij->i", deviations, deviations)
+        part += np.square(L) @ inner.directions
+        variance[start : start + size] = part
+
+    size = max(1, min(_BLOCK_VALUES // max(rank, 1), max(64, -(-m // 8))))
+    run_blocks(fill, range(0, m, size), float(m) * rank * spread.shape[1])
+    for share, factor in ((linear.fixed, inner.noise), (linear.null, inner.null)):
+        if share.any():  # not a plain product: the factor may be infinite where the share is zero
+            variance[share > 0] += share[share > 0] * factor
     return LinearMoments(mean * linear.unit, variance * np.square(linear.unit))
+
+
+def _compressed(spread: Array, tolerance: float) -> Array:
+    """Return F with ``F F' = spread spread'`` and few columns: Cholesky with pivoting, stopped at `tolerance`.
+
+    The conditional coefficients are smooth functions of one variable, so that whatever the number of nodes some fifteen
+    columns say the same; what is left out is below 1e-14 of the other part of the variance.
+    """
+    gram = spread @ spread.T
+    rest = gram.diagonal().copy()
+    columns: list[Array] = []
+    while len(columns) < spread.shape[1]:
+        pivot = int(rest.argmax())
+        if not rest[pivot] > tolerance:
+            break
+        column = gram[:, pivot].copy()
+        for done in columns:
+            column -= done * done[pivot]
+        column /= np.sqrt(rest[pivot])
+        columns.append(column)
+        rest -= column * column
+    return np.array(columns).T if columns else np.zeros((len(spread), 1))
 
 
 def linear_covariance(linear: LinearMap, rows_gram: Array, flat_gram: Array, spectrum: Spectrum, nodes: Nodes) -> Array:
@@ -210,10 +244,12 @@ def _shared_moments(spectrum: Spectrum, nodes: Nodes) -> tuple[Array, Array, _In
     g = node_coefficients(spectrum, nodes)
     weight = nodes.weight
     centre = g @ weight
-    spread = (g - centre[:, None]) * np.sqrt(weight)
+    seen = weight > _NEGLIGIBLE
+    spread = (g[:, seen] - centre[:, None]) * np.sqrt(weight[seen])
     noise = weight * nodes.noise.mean_variance()
     directions = (1.0 / (spectrum.s2[:, None] + nodes.lam)) @ noise
-    with np.errstate(divide="ignore", invalid="ignore"):
+    null = np.inf
+    if nodes.lam[0] > 0:
         null = float((noise / nodes.lam).sum())
     return centre, spread, _Inner(directions, float(noise.sum()), null)
 

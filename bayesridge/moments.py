@@ -12,20 +12,20 @@ the pass is repeated with the mean just found, so that large offsets never cost 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesridge.threads import blas_threads, one_blas_thread
+from bayesridge.threads import ONE_THREAD_ORDER, run_blocks
 
 Array = NDArray[np.float64]
 
 _BLOCK_BYTES = 1 << 20  # a block and its product stay in the second-level cache
 _POOL_FLOPS = 1e8  # below this a pool of threads costs more than it brings
-_SHIFT_ROWS = 256
+_SHARES = 8  # sums that threads work on: fixed, so that results do not depend on the number of cores
+_SHIFT_ROWS = 256  # a sample of rows gives the provisional shift of a table with more than ...
+_SHIFT_VALUES = 65536  # ... this many numbers
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,41 +68,50 @@ def cross_products(X: Array, y: Array, weights: Array | None, *, center: bool) -
     total = float(n) if weights is None else float(np.add.reduce(weights))
     root = None if weights is None else np.sqrt(weights)
     with np.errstate(invalid="ignore", over="ignore"):
-        shift = _provisional_shift(X, y, weights) if center else np.zeros(p + 1)
+        step = max(1, n // _SHIFT_ROWS) if n * p > _SHIFT_VALUES else 1
+        shift = _mean_of_rows(X, y, weights, slice(0, n, step)) if center else np.zeros(p + 1)
         cross, sums = _accumulate(X, y, root, shift)
         if not center:
             return Moments(total, shift, cross)
         drift = sums / total
-        lost = total * drift * drift
-        if (lost > 0.5 * cross.diagonal()).any() and np.isfinite(sums).all():
+        if step > 1 and _far(drift, total, cross):
             shift = shift + drift
             cross, sums = _accumulate(X, y, root, shift)
             drift = sums / total
         cross -= np.multiply.outer(total * drift, drift)
-    return Moments(total, shift + drift, cross)
+        mean: Array = shift + drift
+    return Moments(total, mean, cross)
 
 
-def _provisional_shift(X: Array, y: Array, weights: Array | None) -> Array:
-    n, p = X.shape
-    step = max(1, n // _SHIFT_ROWS) if n * p > 65536 else 1
-    rows = slice(0, n, step)
+def _mean_of_rows(X: Array, y: Array, weights: Array | None, rows: slice) -> Array:
+    p = X.shape[1]
     shift = np.empty(p + 1)
+    share = None
     if weights is not None:
-        w = weights[rows]
-        total = float(np.add.reduce(w))
-        if total > 0:
-            shift[:p] = (w / total) @ X[rows]
-            shift[p] = (w / total) @ y[rows]
-            return shift
-    shift[:p] = np.add.reduce(X[rows], axis=0)
+        total = float(np.add.reduce(weights[rows]))
+        share = weights[rows] / total if total > 0 else None
+    if share is not None:
+        shift[:p] = share @ X[rows]
+        shift[p] = share @ y[rows]
+        return shift
+    np.add.reduce(X[rows], axis=0, out=shift[:p])
     shift[p] = np.add.reduce(y[rows])
     shift /= len(y[rows])
     return shift
 
 
+def _far(drift: Array, total: float, cross: Array) -> bool:
+    """Say whether the shift was so far from the mean that digits were lost (nothing to mend in infinite data)."""
+    return bool((total * drift * drift > 0.5 * cross.diagonal()).any() and np.isfinite(drift).all())
+
+
 def _blocks(n: int, p: int) -> Iterator[slice]:
+    # long enough that adding up p x p products is no work
     size = max(_BLOCK_BYTES // (8 * (p + 1)), p, 64)
-    count = max(1, round(n / size))
+    count = round(n / size)
+    if count < 2:
+        yield slice(0, n)
+        return
     edges = np.linspace(0, n, count + 1).astype(int)
     for start, stop in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
         yield slice(start, stop)
@@ -111,15 +120,10 @@ def _blocks(n: int, p: int) -> Iterator[slice]:
 def _accumulate(X: Array, y: Array, root: Array | None, shift: Array) -> tuple[Array, Array]:
     n, p = X.shape
     blocks = list(_blocks(n, p))
-    if len(blocks) == 1:
-        return _block_sum(X, y, root, shift, blocks)
-    workers = min(blas_threads(), len(blocks)) if float(n) * p * p > _POOL_FLOPS else 1
-    with one_blas_thread() if workers > 1 else nullcontext():
-        if workers == 1:
-            return _block_sum(X, y, root, shift, blocks)
-        with ThreadPoolExecutor(workers) as pool:
-            tasks = [pool.submit(_block_sum, X, y, root, shift, blocks[k::workers]) for k in range(workers)]
-            parts = [task.result() for task in tasks]
+    work = float(n) * p * p if p <= ONE_THREAD_ORDER else 0.0
+    # each thread adds up a few blocks of its own: one p x p matrix a thread, not one a block
+    shares = [blocks[k::_SHARES] for k in range(min(_SHARES, len(blocks)))] if work > _POOL_FLOPS else [blocks]
+    parts = run_blocks(lambda share: _block_sum(X, y, root, shift, share), shares, work)
     cross, sums = parts[0]
     for other_cross, other_sums in parts[1:]:
         cross += other_cross

@@ -28,6 +28,7 @@ _BULK = 5.0
 _LIMIT = 640.0  # exp(+-640) and its square root times anything ordinary are still floats
 _MODE_CUT = 30.0
 _STEP = 0.36  # in standard deviations of the narrowest mode
+_STEP_OF_BULK = 0.08  # ... or in half widths of the bulk, if that is more
 _MAX_STEP = 0.8
 _TOLERANCE = 1e-10
 
@@ -129,26 +130,31 @@ def integrate(log_f: LogFunction, scan: Array, what: str) -> LineRule:
             stretch.center, stretch.width, stretch.start - extra * stretch.step * grow[0], stretch.step,
             stretch.count + extra * sum(grow),
         )  # fmt: skip
-    for _ in range(6):
+    for _ in range(8):
         rule = _trapezoid(points, values, log_jacobian, stretch)
         if rule.error <= _TOLERANCE:
             return rule
-        points, values, log_jacobian, stretch = _halve(log_f, values, stretch)
+        # the error falls like exp(-c / step): take the step that should do, but neither too bold nor too timid
+        factor = float(np.clip(np.log(rule.error) / np.log(0.1 * _TOLERANCE), 0.5, 0.85))
+        stretch = _resized(stretch, factor)
+        points, log_jacobian = stretch.nodes()
+        values = log_f(points)
     return _cells(log_f, points, values)
 
 
 def refine(rule: LineRule, log_f: LogFunction) -> LineRule:
     """Return the same rule with twice the nodes."""
     if rule.stretch is not None:
-        points, values, log_jacobian, stretch = _halve(log_f, rule.log_f, rule.stretch)
-        return _trapezoid(points, values, log_jacobian, stretch)
+        stretch = _resized(rule.stretch, 0.5)
+        points, log_jacobian = stretch.nodes()
+        return _trapezoid(points, log_f(points), log_jacobian, stretch)
     assert rule.edges is not None
     middle = 0.5 * (rule.edges[1:] + rule.edges[:-1])
     return _gauss_rule(log_f, np.sort(np.concatenate([rule.edges, middle])), rule.error)
 
 
 def _check(values: Array, x: Array, what: str) -> Array:
-    if np.isnan(values).any():
+    if np.isnan(values.max()):
         raise PriorError(
             f"the log density is NaN at {what} = {x[np.isnan(values)][0]:.4g}; it must be a number or -inf"
         )
@@ -157,6 +163,9 @@ def _check(values: Array, x: Array, what: str) -> Array:
 
 def _extend(log_f: LogFunction, scan: Array, what: str) -> tuple[Array, Array]:
     x, f = scan, _check(log_f(scan), scan, what)
+    top = float(f.max())
+    if max(f[0], f[-1]) <= top - _CUT and top < np.inf:
+        return x, f
     for side in (-1, 0):
         outward = 1.0 if side == -1 else -1.0
         reach = 16.0
@@ -182,53 +191,55 @@ def _extend(log_f: LogFunction, scan: Array, what: str) -> tuple[Array, Array]:
     return x, f
 
 
-def _peak_widths(x: Array, f: Array) -> tuple[NDArray[np.intp], Array]:
-    """Indices of the local maxima that matter, and the standard deviation of the parabola through each."""
+def _peaks(x: Array, f: Array) -> list[tuple[int, float]]:
+    """Find the local maxima that matter: index, and standard deviation of the parabola through it and its neighbours."""
     inner = f[1:-1]
-    peak = (inner >= f[:-2]) & (inner >= f[2:]) & (inner > f.max() - _MODE_CUT)
-    i = np.flatnonzero(peak) + 1
-    if len(i) == 0:  # the maximum sits next to a zero of the density
-        i = np.clip(np.array([int(np.argmax(f))]), 1, len(f) - 2)
-    left, right = x[i] - x[i - 1], x[i + 1] - x[i]
-    with np.errstate(invalid="ignore"):
-        bend = 2.0 * ((f[i] - f[i - 1]) / left - (f[i + 1] - f[i]) / right) / (left + right)
-    flat = 1.0 / (4.0 * np.maximum(left, right)) ** 2  # three equal values are no parabola
-    return i, 1.0 / np.sqrt(np.where(np.isfinite(bend), np.maximum(bend, flat), np.inf))
+    found = ((inner >= f[:-2]) & (inner >= f[2:]) & (inner > f.max() - _MODE_CUT)).nonzero()[0] + 1
+    # without one, the maximum sits next to a zero of the density
+    indices = found.tolist() or [min(max(int(f.argmax()), 1), len(f) - 2)]
+    return [(i, _parabola_sd(x[i - 1 : i + 2].tolist(), f[i - 1 : i + 2].tolist())) for i in indices]
+
+
+def _parabola_sd(x: list[float], f: list[float]) -> float:
+    left, right = x[1] - x[0], x[2] - x[1]
+    bend = 2.0 * ((f[1] - f[0]) / left - (f[2] - f[1]) / right) / (left + right)
+    if not bend < np.inf:  # a neighbour where the density is zero: as narrow as can be
+        return 0.0
+    return float(max(bend, 1.0 / (4.0 * max(left, right)) ** 2) ** -0.5)  # three equal values are no parabola
 
 
 def _zoom(log_f: LogFunction, x: Array, f: Array, what: str) -> tuple[Array, Array, float]:
+    """Add points around the peaks until each is resolved; return the narrowest one's standard deviation too."""
     for _ in range(20):
-        i, sd = _peak_widths(x, f)
-        coarse = np.maximum(x[i] - x[i - 1], x[i + 1] - x[i]) > 1.6 * np.minimum(sd, 4.0)
-        spacing = (x[i + 1] - x[i - 1])[coarse]
-        if not coarse.any() or (spacing < 1e-9 * (1.0 + np.abs(x[i[coarse]]))).all():
+        peaks = _peaks(x, f)
+        coarse = [i for i, sd in peaks if _spacing(x, i) > max(1.6 * min(sd, 4.0), 1e-9 * (1.0 + abs(float(x[i]))))]
+        if not coarse:
             break
         fractions = np.arange(1, 9) / 9.0
-        more = np.concatenate(
-            [x[k] + fractions * (x[k + 1] - x[k]) for j in i[coarse] for k in (j - 1, j)]
-        )  # fmt: skip
-        more = np.setdiff1d(more, x)
-        if len(more) == 0:
-            break
+        pieces = [x[k] + fractions * (x[k + 1] - x[k]) for i in coarse for k in (i - 1, i)]
+        more = np.setdiff1d(np.concatenate(pieces), x)
         values = _check(log_f(more), more, what)
         x, f = np.concatenate([x, more]), np.concatenate([f, values])
         order = np.argsort(x)
         x, f = x[order], f[order]
-    narrow = sd[sd > 0]
-    return x, f, float(narrow.min()) if len(narrow) else 0.1
+    return x, f, min([sd for _, sd in peaks if sd > 0], default=0.1)
+
+
+def _spacing(x: Array, i: int) -> float:
+    return float(max(x[i] - x[i - 1], x[i + 1] - x[i]))
 
 
 def _crossings(x: Array, f: Array, level: float) -> tuple[float, float]:
-    inside = np.flatnonzero(f > level)
-    a, b = int(inside[0]), int(inside[-1])
-    ends = []
-    for k, outer in ((a, a - 1), (b, b + 1)):
-        if not 0 <= outer < len(x):
-            ends.append(float(x[k]))
-            continue
-        share = 1.0 if np.isneginf(f[outer]) else min(1.0, 1.25 * (f[k] - level) / (f[k] - f[outer]))
-        ends.append(float(x[k] + share * (x[outer] - x[k])))
-    return ends[0], ends[1]
+    inside = (f > level).nonzero()[0]
+    return _crossing(x, f, level, int(inside[0]), -1), _crossing(x, f, level, int(inside[-1]), 1)
+
+
+def _crossing(x: Array, f: Array, level: float, k: int, side: int) -> float:
+    if not 0 <= k + side < len(x):
+        return float(x[k])
+    fall = float(f[k] - f[k + side])
+    share = min(1.0, 1.25 * (float(f[k]) - level) / fall) if fall < np.inf else 1.0
+    return float(x[k] + share * (x[k + side] - x[k]))
 
 
 def _layout(x: Array, f: Array, sd: float) -> Stretch:
@@ -237,7 +248,7 @@ def _layout(x: Array, f: Array, sd: float) -> Stretch:
     bulk_low, bulk_high = _crossings(x, f, top - _BULK)
     center = 0.5 * (bulk_low + bulk_high)
     width = max(0.5 * (bulk_high - bulk_low), 3.0 * sd)
-    step = min(_STEP * sd, _MAX_STEP)
+    step = min(max(_STEP * sd, _STEP_OF_BULK * 0.5 * (bulk_high - bulk_low)), _MAX_STEP)
     u_low, u_high = width * np.arcsinh((low - center) / width), width * np.arcsinh((high - center) / width)
     count = max(12, int(np.ceil((u_high - u_low) / step))) + 1
     return Stretch(center, width, float(u_low), float((u_high - u_low) / (count - 1)), count)
@@ -250,18 +261,17 @@ def _trapezoid(points: Array, values: Array, log_jacobian: Array, stretch: Stret
     total = float(share.sum())
     log_sum = top + np.log(total)
     second = abs(2.0 * float(share[::2].sum()) / total - 1.0)
-    third = max([abs(3.0 * float(share[k::3].sum()) / total - 1.0) for k in range(3)])
+    thirds = [float(share[0::3].sum()), float(share[1::3].sum())]
+    thirds.append(total - sum(thirds))
+    third = max([abs(3.0 * part / total - 1.0) for part in thirds])
     error = max(second**1.75, third**2.5) + 1e-15
     return LineRule(points, values, terms - log_sum, float(log_sum + np.log(stretch.step)), error, stretch)
 
 
-def _halve(log_f: LogFunction, values: Array, stretch: Stretch) -> tuple[Array, Array, Array, Stretch]:
-    finer = Stretch(stretch.center, stretch.width, stretch.start, 0.5 * stretch.step, 2 * stretch.count - 1)
-    x, log_jacobian = finer.nodes()
-    merged = np.empty(finer.count)
-    merged[::2] = values
-    merged[1::2] = log_f(x[1::2])
-    return x, merged, log_jacobian, finer
+def _resized(stretch: Stretch, factor: float) -> Stretch:
+    count = int(np.ceil((stretch.count - 1) / factor)) + 1
+    step = stretch.step * (stretch.count - 1) / (count - 1)
+    return Stretch(stretch.center, stretch.width, stretch.start, step, count)
 
 
 # -- adaptive cells ------------------------------------------------------------------------------------------------

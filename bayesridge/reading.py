@@ -193,9 +193,9 @@ def _decimal_commas(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _check_names(file: Path, names: Sequence[str]) -> None:
-    unnamed = [str(i) for i, name in enumerate(names, start=1) if not str(name).strip()]
+    unnamed = sum(not name.strip() for name in names)
     if unnamed:
-        raise DataError(f"{file}: {len(unnamed)} of {len(names)} columns have no name.")
+        raise DataError(f"{file}: {unnamed} of {len(names)} columns have no name.")
     twice = [name for name in dict.fromkeys(names) if list(names).count(name) > 1]
     if twice:
         raise DataError(f"{file}: column names must differ, and these occur more than once: {_list(twice)}.")

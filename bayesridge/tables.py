@@ -174,8 +174,11 @@ def as_frame(X: Any) -> Any:
     return table if isinstance(table, nw.DataFrame) else None
 
 
-def frame_names(frame: Any) -> tuple[str, ...] | None:
-    """Return the column names, or None where no label is a string (scikit-learn's rule)."""
+def frame_names(table: Any) -> tuple[str, ...] | None:
+    """Return the column names; None for an array, or where no label is a string (scikit-learn's rule)."""
+    frame = as_frame(table)
+    if frame is None:
+        return None
     labels = list(frame.columns)
     strings = [isinstance(label, str) for label in labels]
     if labels and not any(strings):
@@ -219,8 +222,8 @@ def _to_array(X: Any) -> NDArray[Any]:
         array: NDArray[Any] = np.asarray(X)
     except ValueError as error:
         raise DataError(f"The rows have different lengths, or differ in depth: {error}") from error
-    if array.dtype.kind in "US" and not isinstance(X, np.ndarray):
-        array = np.asarray(X, dtype=object)  # numpy turned numbers beside text into text: take that back
+    if array.dtype.kind in "US":
+        array = np.asarray(X, dtype=object)  # numpy turns numbers beside text into text: take that back
     if array.dtype.kind == "c":
         raise DataError(f"Complex data not supported (dtype {array.dtype}): take the real part, or make two columns.")
     return array
@@ -280,7 +283,7 @@ def _array_numbers(column: NDArray[Any]) -> Float | Unusable:
         return column.astype(np.float64, copy=False)
     if kind == "O":
         return object_numbers(column)
-    what = {"U": "text", "S": "bytes", "M": "dates", "m": "durations"}.get(kind, str(column.dtype))
+    what = {"M": "dates", "m": "durations"}.get(kind, str(column.dtype))
     return Unusable(what, column[0], 0)
 
 
@@ -325,7 +328,8 @@ def _pandas_numbers(column: pd.Series[Any]) -> Float | Unusable:
         return np.full(len(column), np.nan)  # nothing in it: `complete_rows` names it
     row = int(present.argmax())
     text = pd.api.types.is_string_dtype(dtype)
-    what = "categories" if category else "text" if text else "dates" if dtype.kind == "M" else str(dtype)
+    times = {"M": "dates", "m": "durations"}.get(dtype.kind, str(dtype))
+    what = "categories" if category else "text" if text else times
     return Unusable(what, column.iloc[row], row)
 
 
@@ -448,9 +452,6 @@ def _as_series(values: Any) -> Any:
         return values
     if is_pandas(values, "Index") or is_pandas(values, "Categorical"):
         return sys.modules["pandas"].Series(values)
-    pyarrow = sys.modules.get("pyarrow")
-    if pyarrow is not None and isinstance(values, pyarrow.Array):
-        values = pyarrow.chunked_array([values])
     import narwhals.stable.v2 as nw
 
     series: Any = nw.from_native(values, pass_through=True, allow_series=True)
@@ -698,8 +699,7 @@ def align_columns(X_new: Any, names: Sequence[str], named: bool) -> Float:
     if type(X_new) is np.ndarray and not named:
         columns = read_columns(X_new, min_rows=1)
     else:
-        frame = as_frame(X_new)
-        new_names = None if frame is None else frame_names(frame)
+        new_names = frame_names(X_new)
         if named and new_names is None:
             warn(f"X does not have valid feature names, but {_FITTED} with feature names", UserWarning)
         elif not named and new_names is not None:

@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bayesridge.errors import DataError, MissingExtraError
-from bayesridge.reading import read_table, split_target
+from bayesridge.reading import read_table, take_column
 
 FRAME = pd.DataFrame({"y": [1.5, 2.5, 4.0], "x": [1, 2, 3], "group": ["a", "b", "a"]})
 
@@ -87,6 +87,13 @@ def test_quoted_names_and_line_breaks(tmp_path: Path) -> None:
     assert table.iloc[0, 1] == "x\ny"
 
 
+def test_which_separator(tmp_path: Path) -> None:
+    assert list(read_table(write(tmp_path / "t.tsv", "a,b,c\td\n1\t2\n")).columns) == ["a,b,c", "d"]
+    assert list(read_table(write(tmp_path / "t.csv", "a,b,c\td\n1,2,3\n")).columns) == ["a", "b", "c\td"]
+    assert list(read_table(write(tmp_path / "t.csv", "a,b;c\n1,2\n")).columns) == ["a", "b;c"]
+    assert list(read_table(write(tmp_path / "t.csv", "a\n1\n")).columns) == ["a"]
+
+
 def test_blanks_after_the_separator(tmp_path: Path) -> None:
     table = read_table(write(tmp_path / "t.csv", "a, b\n1, 2\n3, 4\n"))
     assert list(table.columns) == ["a", "b"]
@@ -151,6 +158,7 @@ def test_an_unknown_kind(tmp_path: Path, name: str) -> None:
         (b"a,b, a\n1,2,3\n", "occur more than once: 'a'"),
         (b"a,,c\n1,2,3\n", "1 of 3 columns have no name"),
         (b",\n1,2\n", "1 of 1 columns have no name"),
+        (b'""\n1\n', "1 of 1 columns have no name"),
         (b"a,b\n1,2\n3\n5,6\n", "line 3 has 1 fields where the header has 2"),
         (b"a,b\n1,2\n3,4,5\n", "line 3 has 3 fields where the header has 2"),
         (b"a,b\n1,2,3\n4,5,6\n", "line 2 has 3 fields where the header has 2"),
@@ -208,46 +216,37 @@ def test_a_file_we_may_not_read(tmp_path: Path) -> None:
         read_table(path)
 
 
-# ---------------------------------------------------------------- target and weights
+# ---------------------------------------------------------------- columns with a role
 
 
-def test_the_target_is_taken_out() -> None:
-    X, y, weights = split_target(FRAME, "y")
-    assert list(X.columns) == ["x", "group"]
+def test_a_column_is_taken_out() -> None:
+    rest, y = take_column(FRAME, "y", "target")
+    assert list(rest.columns) == ["x", "group"]
     pd.testing.assert_series_equal(y, FRAME["y"])
-    assert weights is None
-    split = split_target(FRAME, "y", weights="x")
-    assert list(split.X.columns) == ["group"]
-    assert split.weights is not None
-    pd.testing.assert_series_equal(split.weights, FRAME["x"])
+    rest, weights = take_column(rest, "x", "weights")
+    assert list(rest.columns) == ["group"]
+    pd.testing.assert_series_equal(weights, FRAME["x"])
     assert list(FRAME.columns) == ["y", "x", "group"]
+    with pytest.raises(DataError, match=r"No column is left beside the target 'group'"):
+        take_column(rest, "group", "target")
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    ("name", "message"),
     [
-        (
-            {"target": "grop"},
-            r"no column 'grop' for the target\. Did you mean 'group'\? The columns are: 'y', 'x', 'group'\.",
-        ),
-        ({"target": "Y"}, r"Did you mean 'y'\?"),
-        ({"target": "price"}, r"no column 'price' for the target\. The columns are"),
-        ({"target": "y", "weights": "w"}, r"no column 'w' for the weights"),
-        ({"target": "y", "weights": "y"}, "the same column, 'y'"),
+        ("grop", r"no column 'grop' for the target\. Did you mean 'group'\? The columns are: 'y', 'x', 'group'\."),
+        ("Y", r"Did you mean 'y'\?"),
+        ("price", r"no column 'price' for the target\. The columns are"),
     ],
 )
-def test_unknown_columns(arguments: dict[str, str], message: str) -> None:
+def test_unknown_columns(name: str, message: str) -> None:
     with pytest.raises(DataError, match=message) as caught:
-        split_target(FRAME, **arguments)  # type: ignore[arg-type]
+        take_column(FRAME, name, "target")
     one_line(caught)
 
 
-def test_no_predictor_left() -> None:
-    with pytest.raises(DataError, match="No column is left to predict 'y' from"):
-        split_target(FRAME[["y"]], "y")
-
-
 def test_many_columns_are_not_all_listed() -> None:
-    wide = pd.DataFrame(0, index=[0], columns=[f"c{j}" for j in range(50)])
-    with pytest.raises(DataError, match=r"'c19' and 30 more\."):
-        split_target(wide, "zzz")
+    for count, end in ((50, r"'c19' and 30 more\."), (20, r"'c19'\.")):
+        wide = pd.DataFrame(0, index=[0], columns=[f"c{j}" for j in range(count)])
+        with pytest.raises(DataError, match=end):
+            take_column(wide, "zzz", "target")
