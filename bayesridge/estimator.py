@@ -179,13 +179,33 @@ class BayesRidge(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         self.posterior_ = posterior
         self.coef_ = posterior.coefficients.mean
         self.intercept_ = float(posterior.intercept.mean[0]) if design.fit_intercept else 0.0
-        self.lambda_ = posterior.lambda_.median
-        self.sigma_ = posterior.sigma.median
-        self.tau_ = posterior.tau.median
         self.coef_names_ = np.array(design.names, dtype=object)
         self._named = problem.columns.named
         self._spec = problem.spec
         return self
+
+    # medians take a root search each, which a fit inside a cross-validation does not want to pay for
+
+    @property
+    def lambda_(self) -> float:
+        """Posterior median of lambda (the fixed or plugged-in value otherwise)."""
+        return self._fitted("lambda_").lambda_.median
+
+    @property
+    def sigma_(self) -> float:
+        """Posterior median of the noise standard deviation, in units of y."""
+        return self._fitted("sigma_").sigma.median
+
+    @property
+    def tau_(self) -> float:
+        """Posterior median of the prior standard deviation of the scaled coefficients, in units of y."""
+        return self._fitted("tau_").tau.median
+
+    def _fitted(self, name: str) -> Posterior:
+        if "posterior_" not in vars(self):
+            raise AttributeError(f"{name} is there once fit has been called")
+        posterior: Posterior = self.posterior_
+        return posterior
 
     # -- prediction ----------------------------------------------------------------------------------------------
 

@@ -12,6 +12,7 @@ A formula is code: Python evaluates what is inside it.  Never take one from some
 from __future__ import annotations
 
 import ast
+import datetime as dt
 import difflib
 import re
 import warnings
@@ -501,9 +502,7 @@ def _from_narwhals(column: Any) -> pd.Series[Any]:
     values = pd.Series(column.to_list(), dtype=object)
     if dtype == nw.Enum:
         return pd.Series(pd.Categorical(values, categories=column.cat.get_categories().to_list()))
-    if dtype in (nw.Date, nw.Datetime):
-        return pd.to_datetime(values)
-    return pd.to_timedelta(values) if dtype == nw.Duration else values
+    return values
 
 
 def _is_missing(column: pd.Series[Any]) -> Flags:
@@ -519,8 +518,7 @@ def _tidy(name: str, column: pd.Series[Any]) -> pd.Series[Any]:
     """Bring the many ways to store numbers and text to those formulaic tells apart."""
     import pandas as pd
 
-    if column.dtype == np.dtype(object):
-        column = column.infer_objects()
+    column = column.infer_objects()
     dtype = column.dtype
     if isinstance(dtype, pd.CategoricalDtype):
         return column.cat.remove_unused_categories()
@@ -537,13 +535,13 @@ def _tidy(name: str, column: pd.Series[Any]) -> pd.Series[Any]:
     numbers = object_numbers(column.to_numpy())
     if not isinstance(numbers, Unusable):
         return pd.Series(numbers)
-    present = column.dropna().to_numpy()
-    text = [value for value in present if isinstance(value, str)]
-    if text and len(text) < len(present):
-        other = next(value for value in present if not isinstance(value, str))
-        raise DataError(
-            f"Column '{name}' mixes text ({text[0]!r}) and other values ({other!r}): make it all text, or all numbers."
-        )
+    present = column.dropna()
+    kinds = {type(value).__name__: value for value in present[::-1]}
+    if all(isinstance(value, dt.date) for value in present):
+        return pd.to_datetime(column)
+    if not all(isinstance(value, str) for value in present):
+        examples = ", ".join(f"{kind} ({value!r})" for kind, value in sorted(kinds.items()))
+        raise DataError(f"Column '{name}' holds {examples}: make it all text, or all numbers.")
     return column
 
 
@@ -553,7 +551,9 @@ def _kind(column: pd.Series[Any]) -> str:
     dtype = column.dtype
     if isinstance(dtype, pd.CategoricalDtype) or dtype == np.dtype(object):
         return "categories"
-    return "numbers" if pd.api.types.is_numeric_dtype(dtype) else "other values"
+    if pd.api.types.is_numeric_dtype(dtype):
+        return "numbers"
+    return {"M": "dates", "m": "durations"}.get(dtype.kind, str(dtype))
 
 
 def _conform(raw: Mapping[str, pd.Series[Any]], kinds: Mapping[str, str]) -> dict[str, pd.Series[Any]]:

@@ -13,7 +13,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesridge.hyper_line import line_range, tau_from_joint
+from bayesridge.hyper_line import fine_grid, line_range, tau_from_joint
 from bayesridge.likelihood import Likelihood
 from bayesridge.marginal import Marginal, marginal
 from bayesridge.nodes import HyperPosterior, KnownNoise, Nodes
@@ -68,11 +68,6 @@ class Plane:
         """Distribution of lambda."""
         return self._lambda
 
-    def log_joint(self, log_lam: Array, log_sigma: Array) -> Array:
-        """Normalised log density of (log lambda, log sigma)."""
-        log_det, Q = self.data.terms(log_lam)
-        return _log_integrand(self.data, self.log_prior, log_lam, log_det, Q, log_sigma) - self.rule.log_total
-
     def _sigma_range(self) -> tuple[float, float]:
         seen = self.rule.log_weight > -_CUT
         grid = self.nodes.noise.squared_scale()[seen]
@@ -92,7 +87,13 @@ class Plane:
 
     def tau_marginal(self) -> Marginal:
         """Distribution of tau."""
-        return tau_from_joint(self.log_joint, self._sigma_range(), line_range(self.rule), 0.5 * self.data.spectrum.nu)
+        t = fine_grid(self.rule, 0.5 * self.data.spectrum.nu)
+        log_det, Q = self.data.terms(t)
+
+        def log_joint(v: Array) -> Array:
+            return _log_integrand(self.data, self.log_prior, t, log_det, Q, v) - self.rule.log_total
+
+        return tau_from_joint(t, log_joint, self._sigma_range())
 
     def draw(self, n: int, rng: np.random.Generator) -> tuple[Array, Array]:
         """Independent draws: inverse cdf of lambda, then of sigma on its own grid given lambda."""

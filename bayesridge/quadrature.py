@@ -192,7 +192,7 @@ def _extend(log_f: LogFunction, scan: Array, what: str) -> tuple[Array, Array]:
 
 
 def _peaks(x: Array, f: Array) -> list[tuple[int, float]]:
-    """Find the local maxima that matter: index, and standard deviation of the parabola through it and its neighbours."""
+    """Find the local maxima that matter: index, and standard deviation of the parabola through three points."""
     inner = f[1:-1]
     found = ((inner >= f[:-2]) & (inner >= f[2:]) & (inner > f.max() - _MODE_CUT)).nonzero()[0] + 1
     # without one, the maximum sits next to a zero of the density

@@ -7,6 +7,7 @@ import datetime as dt
 import pickle
 import re
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 import formulaic
@@ -164,6 +165,34 @@ def test_numbers_are_wide_before_they_are_squared(dtype: str) -> None:
     fitted = FormulaSpec.fit("y ~ I(big ** 2)", table)
     np.testing.assert_array_equal(fitted.columns.values[:, 0], np.arange(100.0, 106) ** 2)
     assert spec_of("y ~ C(big)", table).names[0] in ("C(big)[T.101]", "C(big)[T.101.0]")
+
+
+@each_library
+def test_whole_numbers_and_booleans_stay_so_beside_a_gap(make: Callable[[Any], Any]) -> None:
+    data = DATA | {"year": [None, 2002, 2001, 2003, 2002, 2003], "flag": [True, False, True, True, False, None]}
+    table = make(data).convert_dtypes() if make is pd.DataFrame else make(data)
+    spec = spec_of("y ~ C(year) + C(flag)", table)
+    assert spec.names == ("C(year)[T.2002]", "C(year)[T.2003]", "C(flag)[T.True]")
+    np.testing.assert_array_equal(spec.transform(make(DATA)).values[5], [0, 1, 0])
+
+
+def test_numbers_are_numbers_however_they_are_stored() -> None:
+    tenths = [Decimal("0.1"), Decimal("0.2"), None, Decimal("0.4"), Decimal("0.5"), Decimal("0.6")]
+    expected = [0.1, 0.2, nan, 0.4, 0.5, 0.6]
+    arrow = pd.array(pa.array(expected), dtype="float64[pyarrow]")  # NaN, which Arrow does not take for null
+    for column in (
+        tenths,
+        pd.array(tenths, dtype="Float64"),
+        arrow,
+        pd.array(tenths, dtype=pd.ArrowDtype(pa.float64())),
+    ):
+        fitted = FormulaSpec.fit("y ~ x + center(x)", frame(x=column))
+        centred = np.array(expected) - np.nanmean(expected)
+        np.testing.assert_allclose(fitted.columns.values, np.column_stack([expected, centred]), rtol=1e-15, atol=1e-16)
+        assert fitted.n_missing == 1
+    single = np.array([0.1, 0.2, 0.3, 0.4, 0.5, 0.6], dtype=np.float32)
+    fitted = FormulaSpec.fit("y ~ I(x ** 2)", frame(x=single))
+    np.testing.assert_array_equal(fitted.columns.values[:, 0], single.astype(float) ** 2)
 
 
 @pytest.mark.parametrize("dtype", ["str", "string", "string[pyarrow]", "object", "category"])
@@ -363,11 +392,14 @@ def test_missing_values_at_prediction_stay_visible() -> None:
     np.testing.assert_array_equal(np.argwhere(gone), [[0, 0], [0, 1], [1, 2]])
     nothing = spec.transform(pd.DataFrame({"site": [None], "x": [None], "flag": [None]}))
     assert np.isnan(nothing.values).all()
+    text = pd.DataFrame({"site": ["a"], "x": pd.Series([None], dtype="str"), "flag": [True]})
+    np.testing.assert_array_equal(np.isnan(spec.transform(text).values), [[False, False, True, False]])
 
 
 def test_too_few_complete_rows() -> None:
     with pytest.raises(DataError, match=r"6 sample\(s\), 1 of them complete.*NaN in: x: 3, site: 2\."):
         FormulaSpec.fit("y ~ x + site", frame(x=[nan, nan, nan, 1, 2, 3], site=["a", "a", "a", "b", None, None]))
+    assert FormulaSpec.fit("y ~ x", frame(x=[nan, nan, nan, nan, 2, 3])).n_missing == 4
     with pytest.raises(DataError, match=r"0 sample\(s\).*minimum of 2"):
         FormulaSpec.fit("y ~ x", frame().iloc[:0])
 
@@ -384,7 +416,7 @@ def test_infinity_is_found_before_a_transform_spreads_it() -> None:
 @pytest.mark.parametrize(
     ("formula", "message"),
     [
-        ("y ~ X", r"does not have: 'X'\. Did you mean 'x'\?|The table has: 'y', 'x'"),
+        ("y ~ X", r"does not have: 'X'\. The table has: 'y', 'x', 'z', 'site', 'flag', 'year'\. \(Odd"),
         ("y ~ sites", r"does not have: 'sites'\. Did you mean 'site'\? The table has: 'y', 'x', 'z'"),
         ("y ~ x + log(nope)", r"does not have: 'nope'"),
         ("price ~ x", r"does not have: 'price'"),
@@ -426,9 +458,36 @@ def test_dates_are_not_numbers(make: Callable[[Any], Any]) -> None:
     np.testing.assert_array_equal(fitted.columns.values[:, -1], [1, 2, 1, 3, 2, 3])
 
 
-def test_mixed_text_and_numbers_are_refused() -> None:
-    with pytest.raises(DataError, match=r"Column 'x' mixes text \('n/a'\) and other values \(1\)"):
+@each_library
+def test_dates_without_a_time_are_dates(make: Callable[[Any], Any]) -> None:
+    days = [dt.date(2020, 1, day) for day in (1, 2, 1, 3, 2, 3)]
+    with pytest.raises(DataError, match="'day' holds dates, not numbers"):
+        FormulaSpec.fit("y ~ day", make(DATA | {"day": days}))
+    spec = spec_of("y ~ {day.dt.day}", make(DATA | {"day": days}))
+    np.testing.assert_array_equal(spec.transform(make({"day": [days[3], None]})).values, [[3], [nan]])
+    np.testing.assert_array_equal(spec.transform(pd.DataFrame({"day": [pd.NaT]})).values, [[nan]])
+    with pytest.raises(DataError, match=r"'day' held dates .* now holds numbers, e\.g\. .*3.* in row 0"):
+        spec.transform(make({"day": [3]}))
+    with pytest.raises(DataError, match="'wait' holds durations"):
+        FormulaSpec.fit("y ~ wait", make(DATA | {"wait": [dt.timedelta(days=1)] * 6}))
+
+
+def test_mixed_and_strange_values_are_refused() -> None:
+    with pytest.raises(DataError, match=r"Column 'x' holds int \(1\), str \('n/a'\): make it all text, or all"):
         FormulaSpec.fit("y ~ x", frame(x=[1, 2, "n/a", 4, 5, 6]))
+    with pytest.raises(DataError, match=r"Column 'x' holds list \(\[1\]\)"):
+        FormulaSpec.fit("y ~ x", frame(x=[[1]] * 6))
+
+
+def test_columns_that_collide_are_refused() -> None:
+    with pytest.raises(DataError, match=r"more than once: 'x:z'\."):
+        FormulaSpec.fit("y ~ x + x:z + `x:z`", frame(**{"x:z": range(6)}))
+
+
+def test_a_wide_table_is_not_listed_in_full() -> None:
+    for count, end in ((19, r"'c18'\. \("), (20, r"'c18' and 1 more\. \(")):
+        with pytest.raises(DataError, match=end):
+            FormulaSpec.fit("y ~ nope", pd.DataFrame({"y": [1, 2], **{f"c{j}": [1, 2] for j in range(count)}}))
 
 
 def test_a_formula_needs_names() -> None:

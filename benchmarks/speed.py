@@ -1,0 +1,150 @@
+"""Speed of the full exact posterior beside scikit-learn's ``BayesianRidge`` and the floor of one syrk and one eigh.
+
+    python -m benchmarks.speed [--quick]
+
+Contenders run in turn in one process; each call starts after a pause in which BLAS's idle threads, which spin for a
+tenth of a second after their last product, have gone to sleep. Ours is everything from raw arrays, validation
+included: the posterior of lambda and sigma on its nodes, and means and sds of all coefficients.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+SIZES = ((442, 10), (1000, 100), (100_000, 50), (20_000, 500), (2000, 1000), (200, 5000))
+TARGETS = {(442, 10): 2, (1000, 100): 5, (100_000, 50): 15, (20_000, 500): 10, (2000, 1000): 4, (200, 5000): 300}
+_PAUSE = 0.2
+
+
+def make_data(n: int, p: int) -> tuple[Array, Array]:
+    """Independent Gaussian columns, coefficients of total variance one, noise of variance one."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((n, p))
+    y = X @ (rng.standard_normal(p) / np.sqrt(p)) + rng.standard_normal(n) + 3.0
+    return X, y
+
+
+def exact(X: Array, y: Array) -> None:
+    """Compute the exact posterior with all marginal means and sds."""
+    from bayesridge import fit
+
+    posterior = fit(X, y)
+    nodes = posterior.hyper.nodes
+    _ = nodes.weight @ nodes.noise.mean_variance(), posterior.coefficients.mean, posterior.coefficients.sd
+
+
+def estimator(X: Array, y: Array) -> None:
+    """The same through the scikit-learn estimator, which also finds medians of lambda, sigma and tau."""
+    from bayesridge import BayesRidge
+
+    _ = BayesRidge().fit(X, y).posterior_.coefficients.sd
+
+
+def sklearn_fit(X: Array, y: Array) -> None:
+    """Fit scikit-learn's plug-in estimate."""
+    from sklearn.linear_model import BayesianRidge
+
+    BayesianRidge().fit(X, y)
+
+
+def floor(X: Array, y: Array) -> None:  # noqa: ARG001
+    """One symmetric product and one eigendecomposition of the smaller side."""
+    np.linalg.eigh(X.T @ X if X.shape[0] > X.shape[1] else X @ X.T)
+
+
+def measure(contenders: dict[str, Callable[[], None]], rounds: int, repeats: int) -> dict[str, Array]:
+    """Seconds of each contender, in turn, `rounds` times; short ones are repeated within a round."""
+    seconds: dict[str, list[float]] = {name: [] for name in contenders}
+    for run in contenders.values():
+        run()
+    for _ in range(rounds):
+        for name, run in contenders.items():
+            time.sleep(_PAUSE)
+            for _ in range(3 if repeats > 1 else 0):
+                run()
+            start = time.perf_counter()
+            for _ in range(repeats):
+                run()
+            seconds[name].append((time.perf_counter() - start) / repeats)
+    return {name: np.array(values) for name, values in seconds.items()}
+
+
+def speed_table(quick: bool) -> None:
+    """Print one line a size: medians, and medians of the ratios of each round."""
+    print(
+        f"{'n x p':>12} {'exact':>10} {'estimator':>10} {'sklearn':>10} {'floor':>10}  {'sklearn/exact':>14}  exact/floor"
+    )
+    for n, p in SIZES:
+        X, y = make_data(n, p)
+        small = n * p < 200_000
+        runs = {
+            "exact": lambda X=X, y=y: exact(X, y),
+            "estimator": lambda X=X, y=y: estimator(X, y),
+            "sklearn": lambda X=X, y=y: sklearn_fit(X, y),
+            "floor": lambda X=X, y=y: floor(X, y),
+        }
+        times = measure(runs, 3 if quick else 7, 30 if small else 1)
+        cells = " ".join(f"{1e3 * np.median(times[name]):7.2f} ms" for name in runs)
+        ratio = np.median(times["sklearn"] / times["exact"])
+        above = np.median(times["exact"] / times["floor"])
+        print(f"{n:>6} x {p:<5} {cells}  {ratio:6.1f} (aim {TARGETS[n, p]:3d})  {above:6.2f}", flush=True)
+
+
+_MEMORY = """
+import re
+from pathlib import Path
+import numpy as np
+from bayesridge import fit
+rng = np.random.default_rng(0)
+X = rng.standard_normal((200, 100_000)); y = X[:, :50].sum(axis=1) + rng.standard_normal(200)
+def status(key):
+    return 1024 * int(re.search(key + r":\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
+before = status("VmRSS")
+posterior = fit(X, y)
+posterior.coefficients.mean, posterior.coefficients.sd
+peak = status("VmHWM")
+print(f"{(peak - before) / X.nbytes:.2f} {peak / X.nbytes:.2f}")
+"""
+
+
+def memory_line() -> None:
+    """Print the peak memory of 200 x 100000, in units of X."""
+    done = subprocess.run([sys.executable, "-c", _MEMORY], capture_output=True, text=True, check=True)
+    added, whole = done.stdout.split()
+    print(f"\nmemory, 200 x 100000: {added} x the size of X beyond X itself; whole process {whole} x (aim: under 4)")
+
+
+def command_lines() -> None:
+    """Print what the command line takes, start of Python included."""
+    table = Path(__file__).resolve().parents[1] / "data" / "diabetes.csv"
+    for words in (["--help"], ["fit", str(table), "--target", "progression"]):
+        seconds = []
+        for _ in range(4):
+            start = time.perf_counter()
+            subprocess.run([sys.executable, "-m", "bayesridge", *words], capture_output=True, check=True)
+            seconds.append(time.perf_counter() - start)
+        print(f"bayesridge {words[0]:<8} {np.median(seconds[1:]):.2f} s")
+
+
+def main() -> None:
+    """Run everything."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="three rounds instead of seven")
+    arguments = parser.parse_args()
+    speed_table(arguments.quick)
+    memory_line()
+    command_lines()
+
+
+if __name__ == "__main__":
+    main()
