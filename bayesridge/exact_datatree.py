@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesridge.datatree import to_datatree
+from bayesridge.datatree import Draws, to_datatree
+from bayesridge.design import Design
 from bayesridge.errors import ImproperPosteriorError
 from bayesridge.marginal import marginal_of_rule
 from bayesridge.priors import (
@@ -25,17 +26,59 @@ from bayesridge.priors import (
 )
 from bayesridge.quadrature import integrate
 from bayesridge.ridge import effective_dof
+from bayesridge.spectrum import Spectrum
 
 if TYPE_CHECKING:
     import xarray as xr
 
-    from bayesridge.posterior import Posterior
-
 Array = NDArray[np.float64]
 
 
+class Inferred(Protocol):
+    """What is asked of a posterior here (:class:`bayesridge.posterior.Posterior`, which imports this module)."""
+
+    @property
+    def design(self) -> Design:
+        """The problem."""
+        ...
+
+    @property
+    def spectrum(self) -> Spectrum:
+        """Its factorisation."""
+        ...
+
+    @property
+    def prior(self) -> Prior:
+        """The prior of lambda or tau."""
+        ...
+
+    @property
+    def noise_prior(self) -> NoisePrior:
+        """The prior of sigma."""
+        ...
+
+    @property
+    def kind(self) -> str:
+        """How lambda was treated."""
+        ...
+
+    @property
+    def log_marginal_likelihood(self) -> float:
+        """Log p(y)."""
+        ...
+
+    @property
+    def quadrature_error(self) -> float:
+        """Estimated relative error of the integral over lambda."""
+        ...
+
+    def draw(self, draws: int, chains: int, random_state: int | np.random.Generator | None) -> Draws:
+        """Draw all parameters."""
+        ...
+
+
 def exact_datatree(
-    posterior: Posterior, draws: int, chains: int, random_state: int | np.random.Generator | None
+    posterior: Inferred, draws: int, chains: int, random_state: int | np.random.Generator | None
 ) -> xr.DataTree:
     """Draw from an exact posterior and lay the draws out as a DataTree.
 
@@ -72,7 +115,7 @@ def exact_datatree(
     return tree
 
 
-def prior_draws(posterior: Posterior, n: int, rng: np.random.Generator) -> dict[str, Array]:
+def prior_draws(posterior: Inferred, n: int, rng: np.random.Generator) -> dict[str, Array]:
     """Draw what the prior makes proper: some of lambda_, r2, effective_dof, sigma, tau, coef_std."""
     signal = posterior.spectrum.signal
     sigma = _draw_sigma(posterior.prior, posterior.noise_prior, n, rng)

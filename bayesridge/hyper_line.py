@@ -102,8 +102,8 @@ def line_range(rule: LineRule) -> tuple[float, float]:
 def fine_grid(rule: LineRule, shape: float) -> Array:
     """Equal steps in log lambda that resolve the posterior of lambda times the density of sigma at fixed tau.
 
-    The latter is a bell of width ``1 / sqrt(shape)`` in log lambda; a step of 0.7 widths of the product leaves an error of
-    exp(-2 pi^2 / 0.49).
+    The latter is a bell of width ``1 / sqrt(shape)`` in log lambda; a step of 0.7 widths of the product leaves an error
+    of exp(-2 pi^2 / 0.49).
     """
     seen = rule.x[rule.log_weight > -_NEGLIGIBLE]
     low, high = float(seen[0]), float(seen[-1])

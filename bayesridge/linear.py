@@ -109,7 +109,7 @@ def _outside(squares: Array, loadings: Array, spectrum: Spectrum) -> Array:
     if spectrum.rank == spectrum.n_features:
         return np.zeros(len(squares))
     rest = squares - np.einsum("ij,ij->i", loadings, loadings)
-    return np.where(rest > 8.0 * np.finfo(np.float64).eps * squares * max(spectrum.rank, 1) ** 0.5, rest, 0.0)
+    return np.where(rest > 64.0 * np.finfo(np.float64).eps * squares * max(spectrum.rank, 1) ** 0.5, rest, 0.0)
 
 
 def node_coefficients(spectrum: Spectrum, nodes: Nodes) -> Array:

@@ -162,37 +162,74 @@ def _check(design: Design, nodes: Nodes) -> None:
 
 
 def _block(rows: RowParts, spectrum: Spectrum, nodes: Nodes, part: slice) -> tuple[Array, ...]:
-    shrink = 1.0 / (1.0 + spectrum.s2[:, None] / nodes.lam)
-    U = rows.U[part]
-    e = rows.residual[part, None] + U @ (spectrum.z[:, None] * shrink)
-    keep = rows.rest[part, None] + np.square(U) @ shrink  # 1 - h
+    with np.errstate(divide="ignore"):  # lambda may be known to be zero
+        shrink = 1.0 / (1.0 + spectrum.s2[:, None] / nodes.lam)
+    deleted = _delete(rows, spectrum, shrink, part)
     precision = rows.precision[part, None]
-    loo_error = e / keep
-    location = rows.y[part, None] - loo_error / np.sqrt(precision)
+    root = np.sqrt(precision)
+    location = rows.y[part, None] - deleted.loo_error / root
+    keep, e, loo_error = deleted.keep, deleted.residual, deleted.loo_error
     if isinstance(nodes.noise, ConjugateNoise):
         a, rate = nodes.noise.shape, nodes.noise.rate
         df = 2.0 * a - 1.0
-        rate_without = rate - 0.5 * e * loo_error
-        scale = np.sqrt(2.0 * rate_without / (df * precision * keep))
-        log_out = _log_t(loo_error / np.sqrt(precision), scale, df)
+        # what the noise prior adds to Q/2; a difference at rounding is none
+        extra = rate - 0.5 * (spectrum.r0 + spectrum.z2 @ shrink)
+        extra = np.where(extra > 1e-13 * rate, extra, 0.0)
+        scale = np.sqrt((deleted.Q + 2.0 * extra) / (df * precision * keep))
+        log_out = _log_t(loo_error / root, scale, df)
         # in-sample: the prediction's variance coefficient is 1 + (leverage of the full fit)
-        inside_scale = np.sqrt(rate / a * (2.0 - keep) / precision)
-        log_in = _log_t(e / np.sqrt(precision), inside_scale, 2.0 * a)
-        with np.errstate(divide="ignore"):
-            log_weight = np.log(nodes.weight)
+        log_in = _log_t(e / root, np.sqrt(rate / a * (2.0 - keep) / precision), 2.0 * a)
+        weight = nodes.weight
     else:
         J = nodes.noise.weight.shape[1]
         variance = nodes.noise.squared_scale().ravel()
         location, e, keep, loo_error = (np.repeat(v, J, axis=1) for v in (location, e, keep, loo_error))
         scale = np.sqrt(variance / (precision * keep))
-        log_out = _log_normal(loo_error / np.sqrt(precision), scale)
-        log_in = _log_normal(e / np.sqrt(precision), np.sqrt(variance * (2.0 - keep) / precision))
-        with np.errstate(divide="ignore"):
-            log_weight = np.log((nodes.weight[:, None] * nodes.noise.weight).ravel())
+        log_out = _log_normal(loo_error / root, scale)
+        log_in = _log_normal(e / root, np.sqrt(variance * (2.0 - keep) / precision))
+        weight = (nodes.weight[:, None] * nodes.noise.weight).ravel()
+    with np.errstate(divide="ignore"):
+        log_weight = np.log(weight)
     inside = np.logaddexp.reduce(log_in + log_weight, axis=1)
     tilted = log_weight - log_out
     log_total = np.logaddexp.reduce(tilted, axis=1)
     return -log_total, inside, location, scale, np.exp(tilted - log_total[:, None])
+
+
+@dataclass(frozen=True, eq=False)
+class _Deleted:
+    """Per row and node: root-weighted residual, 1 - h, e / (1 - h), and Q without the row."""
+
+    residual: Array
+    keep: Array
+    loo_error: Array
+    Q: Array
+
+
+def _delete(rows: RowParts, spectrum: Spectrum, shrink: Array, part: slice) -> _Deleted:
+    """Delete each row at each node.
+
+    ``Q_-i = Q - e^2 / m`` with m = 1 - h would cancel to nothing at small lambda when the other rows can be fitted
+    exactly. With e = e0 + de, m = m0 + dm, Q = r0 + dQ (d: the parts that vanish with lambda) and m0 > 0,
+
+        Q_-i = (r0 - e0^2 / m0) + dQ + (e0^2 dm - 2 m0 e0 de - m0 de^2) / (m0 m),
+
+    where every term but the first vanishes with lambda and the first, the residual sum of squares of least squares
+    without the row, is exactly zero when one residual degree of freedom is all there is.
+    """
+    U = rows.U[part]
+    e0, m0 = rows.residual[part, None], rows.rest[part, None]
+    de, dm, dQ = U @ (spectrum.z[:, None] * shrink), np.square(U) @ shrink, spectrum.z2 @ shrink
+    e, m = e0 + de, m0 + dm
+    split = m0 > 0
+    safe = np.where(split, m0, 1.0)
+    base = np.maximum(spectrum.r0 - e0 * e0 / safe, 0.0)
+    if spectrum.nu - spectrum.rank == 1:
+        base = np.zeros_like(base)
+    change = np.where(split, (e0 * e0 * dm - 2.0 * m0 * e0 * de - m0 * de * de) / (safe * m), spectrum.r0 - de * de / m)
+    Q = np.where(split, base, 0.0) + dQ + change
+    # positive in exact arithmetic: what rounding leaves below its own size is put there
+    return _Deleted(e, m, e / m, np.maximum(Q, 1e-16 * (dQ + np.abs(change)) + 1e-300))
 
 
 def _log_t(x: Array, scale: Array, df: float) -> Array:

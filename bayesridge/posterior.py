@@ -13,8 +13,9 @@ from numpy.typing import ArrayLike, NDArray
 from bayesridge.datatree import Draws
 from bayesridge.design import Design
 from bayesridge.draws import draw_posterior
-from bayesridge.errors import DataError, ImproperPosteriorError
+from bayesridge.errors import DataError, ImproperPosteriorError, NoSignalWarning, warn
 from bayesridge.evidence import EvidenceMaximum, EvidenceMode, maximize_evidence
+from bayesridge.exact_datatree import exact_datatree
 from bayesridge.hyper import infer_hyper
 from bayesridge.hyper_point import plug_in
 from bayesridge.likelihood import Likelihood
@@ -253,8 +254,6 @@ class Posterior:
         Groups: posterior, posterior_predictive, log_likelihood, observed_data, constant_data, and the prior: of all
         parameters where it is proper, of lambda, R^2 and the effective dof where only sigma's prior is improper.
         """
-        from bayesridge.exact_datatree import exact_datatree
-
         return exact_datatree(self, draws, chains, random_state)
 
     # -- comparison ----------------------------------------------------------------------------------------------
@@ -329,13 +328,28 @@ def infer(
     """
     if kind == "evidence":
         return _plug_in(design, spectrum, prior, noise_prior)
+    _warn_without_signal(design, spectrum)
     hyper = infer_hyper(spectrum, prior, noise_prior)
     fixed = isinstance(prior, (FixedLambda, FixedScales, FixedTau))
     return Posterior(design, spectrum, prior, noise_prior, hyper, "fixed" if fixed else "exact")
 
 
+def _warn_without_signal(design: Design, spectrum: Spectrum) -> None:
+    if spectrum.degenerate or spectrum.rank == 0:
+        return
+    # the evidence rises towards lambda = infinity (its slope there, times lambda): only then is it worth a search
+    rising = spectrum.s2.sum() - spectrum.nu * (spectrum.s2 @ spectrum.z2) / spectrum.total_squares
+    if rising > 0 and maximize_evidence(spectrum).best.place == "infinity":
+        warn(
+            f"the evidence is highest as lambda -> infinity: these data show no signal of the columns in "
+            f"{design.target_name}; predictions stay near its mean",
+            NoSignalWarning,
+        )
+
+
 def _plug_in(design: Design, spectrum: Spectrum, prior: Prior, noise_prior: NoisePrior) -> Posterior:
     best = maximize_evidence(spectrum).best
+    _warn_without_signal(design, spectrum)
     if best.place == "zero":
         raise ImproperPosteriorError(
             "the evidence is highest as lambda -> 0, where the noise would be zero: there is no lambda to plug in; "

@@ -156,9 +156,8 @@ class BetaR2:
     def log_density(self, log_lam: Array, signal: float) -> Array:
         """Log density of log lambda."""
         log_w = np.log(signal) - log_lam
-        # log(1 + W) is linear once W passes 1e16, and exp must not overflow
-        log_1p_w = np.maximum(log_w, 0.0) + np.log1p(np.exp(-np.abs(log_w)))
-        return np.asarray(self.a * log_w - (self.a + self.b) * log_1p_w - betaln(self.a, self.b))
+        # logaddexp(0, log W) is log(1 + W) without overflow
+        return np.asarray(self.a * log_w - (self.a + self.b) * np.logaddexp(0.0, log_w) - betaln(self.a, self.b))
 
     def describe(self) -> str:
         """One line for reports."""

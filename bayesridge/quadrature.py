@@ -27,7 +27,7 @@ _CUT = 44.0  # exp(-44) = 8e-20: what lies below it cannot be seen beside the re
 _BULK = 5.0
 _LIMIT = 640.0  # exp(+-640) and its square root times anything ordinary are still floats
 _MODE_CUT = 30.0
-_STEP = 0.36  # in standard deviations of the narrowest mode
+_STEP = 0.3  # in standard deviations of the narrowest mode
 _STEP_OF_BULK = 0.08  # ... or in half widths of the bulk, if that is more
 _MAX_STEP = 0.8
 _TOLERANCE = 1e-10

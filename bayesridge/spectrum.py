@@ -197,8 +197,8 @@ def _finish(design: Design, f: _Factors, route: str, reason: str) -> Spectrum:
     if weights is not None and design.weight_kind == "precision":
         log_weights = float(np.log(weights[weights > 0]).sum())
     largest = float(np.abs(design.y).max())
-    # 1e-300: a target of exact zeros still gets a noise that is not zero
-    floor = design.total_weight * max((_ROUNDING * largest) ** 2, 1e-300)
+    # 1e-307: a target of exact zeros still gets a noise that is not zero
+    floor = design.total_weight * max((_ROUNDING * largest) ** 2, 1e-307)
     r0 = max(f.r0, 0.0)
     degenerate: Literal["", "perfect", "constant"] = ""
     z = f.z

@@ -81,9 +81,7 @@ def measure(contenders: dict[str, Callable[[], None]], rounds: int, repeats: int
 
 def speed_table(quick: bool) -> None:
     """Print one line a size: medians, and medians of the ratios of each round."""
-    print(
-        f"{'n x p':>12} {'exact':>10} {'estimator':>10} {'sklearn':>10} {'floor':>10}  {'sklearn/exact':>14}  exact/floor"
-    )
+    print("       n x p      exact  estimator    sklearn      floor   sklearn/exact   exact/floor")
     for n, p in SIZES:
         X, y = make_data(n, p)
         small = n * p < 200_000
