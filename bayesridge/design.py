@@ -15,9 +15,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from bayesridge.columns import Columns
 from bayesridge.errors import ConstantColumnWarning, DataError, warn
+from bayesridge.missing import complete_rows
 from bayesridge.moments import cross_products
-from bayesridge.tables import complete_rows
 from bayesridge.threads import run_blocks
 
 Array = NDArray[np.float64]
@@ -277,8 +278,6 @@ def _block_moments(block: Array, w: Array, total: float, *, center: bool) -> tup
 
 
 def _explain_not_finite(X: Array, y: Array, weights: Array | None, names: tuple[str, ...], target_name: str) -> None:
-    from bayesridge.tables import Columns
-
     columns = Columns(X, names, named=True, terms={name: (name,) for name in names})
     complete_rows(columns, y, weights, missing="error", target_name=target_name)
     big = float(max(np.abs(X).max(), np.abs(y).max()))

@@ -11,15 +11,17 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.validation import check_is_fitted
 
+from bayesridge.alignment import align_columns
 from bayesridge.design import WeightKind
 from bayesridge.errors import PriorError
 from bayesridge.fitting import Problem, read_problem
+from bayesridge.missing import require_finite
 from bayesridge.posterior import Posterior, infer
 from bayesridge.prediction import Prediction
 from bayesridge.priors import BetaR2, FixedLambda, FixedScales, FixedTau, Jeffreys, NoisePrior, Prior
 from bayesridge.spectrum import factorize
 from bayesridge.summary import at_a_glance, coefficient_table, describe_data, describe_model, hyper_table, method_name
-from bayesridge.tables import align_columns, frame_names, require_finite
+from bayesridge.tables import frame_names
 
 if TYPE_CHECKING:
     import pandas as pd

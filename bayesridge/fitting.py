@@ -9,13 +9,15 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from bayesridge.columns import Columns
 from bayesridge.design import Design, WeightKind, build_design
 from bayesridge.errors import DataError
 from bayesridge.formula import FormulaSpec
+from bayesridge.missing import complete_rows
 from bayesridge.posterior import Kind, Posterior, infer
 from bayesridge.priors import BetaR2, Jeffreys, NoisePrior, Prior
 from bayesridge.spectrum import factorize
-from bayesridge.tables import Columns, complete_rows, read_columns, read_target, read_weights
+from bayesridge.tables import read_columns, read_target, read_weights
 
 Array = NDArray[np.float64]
 

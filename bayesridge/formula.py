@@ -11,38 +11,17 @@ A formula is code: Python evaluates what is inside it.  Never take one from some
 
 from __future__ import annotations
 
-import ast
-import datetime as dt
-import difflib
-import re
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from bayesridge.columns import Columns, Float, Terms
 from bayesridge.errors import ConstantColumnWarning, DataError, warn
-from bayesridge.tables import (
-    Columns,
-    Float,
-    Terms,
-    Unusable,
-    as_frame,
-    frame_names,
-    is_pandas,
-    object_numbers,
-    refuse_infinite,
-)
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-Flags = NDArray[np.bool]
-
-_BUILTINS = {"abs", "bool", "float", "int", "len", "list", "max", "min", "pow", "range", "round", "str", "sum"}
-_SHOWN = 20  # names or categories an error lists
+from bayesridge.formula_columns import Flags, conform, is_missing, kind_of, open_table, take_columns, tidy
+from bayesridge.formula_names import is_intercept, parse_formula, plain_message, quoted_list
 
 
 class FormulaData(NamedTuple):
@@ -126,10 +105,10 @@ class FormulaSpec:
             If the formula cannot be read or evaluated, names a variable the table does not have, has no
             predictors, several parts or targets, or if fewer than two rows are complete.
         """
-        frame, names = _open(table)
-        left, right, uses = _parse(formula, names)
-        raw = _take(frame, {name: None for used in uses.values() for name in used})
-        missing = {name: _is_missing(column) for name, column in raw.items()}
+        frame, names = open_table(table)
+        left, right, uses = parse_formula(formula, names)
+        raw = take_columns(frame, {name: None for used in uses.values() for name in used})
+        missing = {name: is_missing(column) for name, column in raw.items()}
         n = frame.shape[0]
         complete = ~np.logical_or.reduce([np.zeros(n, dtype=np.bool), *missing.values()])
         if complete.sum() < 2:
@@ -138,8 +117,8 @@ class FormulaSpec:
                 f"Found array with {n} sample(s), {complete.sum()} of them complete, while a minimum of 2 is "
                 f"required. Input contains NaN in: {counts or 'no column'}."
             )
-        learnt = {name: _tidy(name, column[complete].reset_index(drop=True)) for name, column in raw.items()}
-        kinds = {name: _kind(column) for name, column in learnt.items()}
+        learnt = {name: tidy(name, column[complete].reset_index(drop=True)) for name, column in raw.items()}
+        kinds = {name: kind_of(column) for name, column in learnt.items()}
         rows = _Rows(raw, learnt, kinds, missing, complete)
 
         side, values = _Side.fit(right, uses, rows)
@@ -177,19 +156,19 @@ class FormulaSpec:
             If a column is missing, holds another kind of values than at the fit, or a category that
             was not seen then.
         """
-        frame, names = _open(table)
+        frame, names = open_table(table)
         absent = [name for name in self.variables if name not in names]
         if absent:
             raise DataError(
-                f"The formula {self.formula!r} needs columns that the table does not have: {_list(absent)}. "
-                f"The table has: {_list(names)}."
+                f"The formula {self.formula!r} needs columns that the table does not have: {quoted_list(absent)}. "
+                f"The table has: {quoted_list(names)}."
             )
         if frame.shape[0] < 1:
             raise DataError(f"Found array with 0 sample(s) (shape={frame.shape}) while a minimum of 1 is required.")
-        raw = _take(frame, self.variables)
-        missing = {name: _is_missing(column) for name, column in raw.items()}
+        raw = take_columns(frame, self.variables)
+        missing = {name: is_missing(column) for name, column in raw.items()}
         everything = np.ones(frame.shape[0], dtype=np.bool)
-        values = self._side.evaluate(_conform(raw, self._kinds), missing, everything)
+        values = self._side.evaluate(conform(raw, self._kinds), missing, everything)
         return Columns(values, self.names, True, self.terms)
 
 
@@ -224,12 +203,12 @@ class _Side:
         """Learn from the complete rows; return what was learnt, and the columns for all rows."""
         n_complete = int(rows.complete.sum())
         _, model, _ = _run(formula, rows.learnt, {}, np.ones(n_complete, dtype=np.bool))
-        structure = {str(row.term): row for row in model.structure if not _is_intercept(row.term)}
+        structure = {str(row.term): row for row in model.structure if not is_intercept(row.term)}
         terms = Terms({term: tuple(map(str, row.columns)) for term, row in structure.items()})
         names = [name for owned in terms.values() for name in owned]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
-            raise DataError(f"The formula makes these columns more than once: {_list(twice)}.")
+            raise DataError(f"The formula makes these columns more than once: {quoted_list(twice)}.")
         categories = {
             str(expr): tuple(state["categories"])
             for expr, (_, state) in model.encoder_state.items()
@@ -254,7 +233,7 @@ class _Side:
         again = self.evaluate(backwards, none_missing, checked)[::-1]
         if not np.allclose(some, again, rtol=1e-10, atol=1e-12, equal_nan=True):
             # lag() and its like look at the rows around, which must then all be there.
-            return self.evaluate(_conform(rows.raw, rows.kinds), rows.missing, rows.complete)
+            return self.evaluate(conform(rows.raw, rows.kinds), rows.missing, rows.complete)
         # An incomplete row is not used, and may be such that it cannot be evaluated (a category, or a value
         # beyond the knots, that no complete row has): it gets the numbers of a complete one.
         values = np.empty((len(rows.complete), some.shape[1]))
@@ -272,7 +251,7 @@ class _Side:
                 "A transform in the formula names a column in backticks twice, or one that is too much like "
                 "another, and could not be repeated for new data: rename the column."
             )
-        own = [not _is_intercept(row.term) for row in self.model.structure for _ in row.columns]
+        own = [not is_intercept(row.term) for row in self.model.structure for _ in row.columns]
         values: Float = matrix[:, np.array(own, dtype=np.bool)]
         self._blank(values, missing, nulls)
         return values
@@ -286,11 +265,6 @@ class _Side:
             if gone:
                 values[np.logical_or.reduce(gone), start : start + len(owned)] = np.nan
             start += len(owned)
-
-
-def _is_intercept(term: Any) -> bool:
-    # formulaic names its column "Intercept" and the term "1", and so may a column of the table be named.
-    return bool(term.degree == 0)
 
 
 # ---------------------------------------------------------------- formulaic
@@ -314,7 +288,7 @@ def _run(
             matrix = materializer.get_model_matrix(formula, na_action="ignore", output="numpy")
     except Exception as error:  # what is evaluated is the user's own code: anything may happen
         _check_factors(materializer.factor_cache, categories, checked)
-        raise DataError(f"The formula cannot be evaluated: {_plain(error)}") from error
+        raise DataError(f"The formula cannot be evaluated: {plain_message(error)}") from error
     nulls = _check_factors(materializer.factor_cache, categories, checked)
     return np.array(matrix, dtype=np.float64), matrix.model_spec, nulls
 
@@ -353,225 +327,7 @@ def _check_categories(expr: str, factor: Any, known: tuple[Any, ...], checked: F
     if wrong.any():
         unseen = [f"{value!r} (row {row})" for row, value in values[wrong].drop_duplicates().items()]
         raise DataError(
-            f"'{expr}' has categories that the model does not know: {_list(unseen, quote=False)}. Known are: "
-            f"{_list(map(repr, known), quote=False)}. Leave out these rows, or fit with every category."
+            f"'{expr}' has categories that the model does not know: {quoted_list(unseen, quote=False)}. Known are: "
+            f"{quoted_list(map(repr, known), quote=False)}. Leave out these rows, or fit with every category."
         )
     return null
-
-
-def _plain(error: Exception) -> str:
-    """Return formulaic's message on one line, its colours as plain marks."""
-    text = re.sub(r"\x1b\[[0-9;]*m", "", str(error)).replace("⧛", ">>").replace("⧚", "<<")
-    return re.sub(r"\s*\n\s*", " ", text).strip() or type(error).__name__
-
-
-# ---------------------------------------------------------------- what a formula names
-
-
-def _parse(formula: str, columns: tuple[str, ...]) -> tuple[Any, Any, dict[str, tuple[str, ...]]]:
-    """Return left side (or None), right side, and the columns of the table that each term uses."""
-    from formulaic import Formula, SimpleFormula
-
-    if not isinstance(formula, str):
-        raise DataError(f"A formula is a string such as 'y ~ x + C(group)', not {type(formula).__name__}.")
-    if re.search(r"`[\d.]+`", formula):
-        raise DataError(f"The formula {formula!r} names a number in backticks, which means 1: rename that column.")
-
-    def parse(available: Iterable[str]) -> tuple[Any, Any]:
-        context = {"__formulaic_variables_available__": list(available)}  # what `.` stands for
-        try:
-            parsed = Formula(formula, _context=context)
-        except Exception as error:  # Python's parser and formulaic's raise many kinds
-            raise DataError(f"The formula {formula!r} cannot be read: {_plain(error)}") from error
-        sides = (None, parsed) if isinstance(parsed, SimpleFormula) else (parsed.lhs, parsed.rhs)
-        if not all(side is None or isinstance(side, SimpleFormula) for side in sides):
-            raise DataError(
-                f"The formula {formula!r} has several parts; write one target ~ terms joined by +. "
-                "(There is no '|': a group of coefficients shrunk together is C(group) itself.)"
-            )
-        return sides
-
-    left, right = parse(columns)
-    if left is not None:
-        # formulaic overlooks the target inside a transform, center(y) ~ ., and would predict it from itself.
-        targets = {name for term in left for name in _uses(term, columns, formula)}
-        left, right = parse(name for name in columns if name not in targets)
-        if len(left) != 1:
-            raise DataError(f"The formula {formula!r} must have one target, and has {_list(map(str, left))}.")
-        if str(left[0]) in map(str, right):
-            raise DataError(f"The target '{left[0]}' is among its own predictors in {formula!r}.")
-    if all(_is_intercept(term) for term in right):
-        raise DataError(f"The formula {formula!r} has no predictors: 0 feature(s) while a minimum of 1 is required.")
-    return left, right, {str(term): _uses(term, columns, formula) for term in [*(left or ()), *right]}
-
-
-def _uses(term: Any, columns: tuple[str, ...], formula: str) -> tuple[str, ...]:
-    """Return the columns of the table that a term reads; refuse names that are nothing."""
-    from formulaic.transforms import TRANSFORMS
-
-    used: list[str] = []
-    for factor in term.factors:
-        method = factor.eval_method.value
-        if method == "literal":
-            continue
-        values, functions = ({factor.expr}, set()) if method == "lookup" else _names_in(factor.expr, formula)
-        provided = set() if method == "lookup" else {*TRANSFORMS, *_BUILTINS}
-        unknown = sorted(values - set(columns) - provided)
-        if unknown:
-            near = [m for name in unknown for m in difflib.get_close_matches(name, columns, n=1)]
-            raise DataError(
-                f"The formula {formula!r} names what the table does not have: {_list(unknown)}. "
-                + (f"Did you mean {_list(near)}? " if near else "")
-                + f"The table has: {_list(columns)}. (Odd names stand in `backticks`, expressions in {{braces}}.)"
-            )
-        unknown = sorted(functions - provided - set(columns))
-        if unknown:
-            usual = sorted(name for name in TRANSFORMS if name[0].islower())
-            raise DataError(
-                f"The formula {formula!r} calls functions that do not exist here: {_list(unknown)}. "
-                f"There are: {_list(usual, quote=False, shown=99)}, and all of numpy as np, e.g. np.sqrt(x)."
-            )
-        used += [name for name in columns if name in values]
-    return tuple(dict.fromkeys(used))
-
-
-def _names_in(expr: str, formula: str) -> tuple[set[str], set[str]]:
-    """Return the names an expression reads, and those it only calls."""
-    from formulaic.utils.code import sanitize_variable_names
-
-    aliases: dict[str, str] = {}
-    try:
-        tree = ast.parse(sanitize_variable_names(expr, {}, aliases), mode="eval")
-    except SyntaxError as error:
-        raise DataError(f"The formula {formula!r} cannot be read: {expr!r} is not valid Python.") from error
-    nodes = list(ast.walk(tree))
-    called = {id(node.func) for node in nodes if isinstance(node, ast.Call)}
-    local = {node.arg for node in nodes if isinstance(node, ast.arg)}
-    local |= {node.id for node in nodes if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load)}
-    names = [node for node in nodes if isinstance(node, ast.Name) and node.id not in local]
-    values = {aliases.get(node.id, node.id) for node in names if id(node) not in called}
-    for node in nodes:  # Q("my column") is patsy's way to quote
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Q":
-            values |= {str(arg.value) for arg in node.args if isinstance(arg, ast.Constant)}
-    return values, {node.id for node in names if id(node) in called} - values
-
-
-def _list(names: Iterable[str], *, quote: bool = True, shown: int = _SHOWN) -> str:
-    items = [f"'{name}'" if quote else name for name in names]
-    return ", ".join(items[:shown]) + (f" and {len(items) - shown} more" if len(items) > shown else "")
-
-
-# ---------------------------------------------------------------- a table's columns, for formulaic
-
-
-def _open(table: Any) -> tuple[Any, tuple[str, ...]]:
-    frame = as_frame(table)
-    names = frame_names(frame)
-    if names is None:
-        raise DataError(
-            "A formula needs a table whose columns have names (pandas, polars or pyarrow), not "
-            f"{type(table).__name__}: use pandas.DataFrame(X, columns=[...])."
-        )
-    return frame, names
-
-
-def _take(frame: Any, names: Iterable[str]) -> dict[str, pd.Series[Any]]:
-    """Return some columns as pandas series, numbered from 0."""
-    if is_pandas(frame, "DataFrame"):
-        columns = {name: frame[name].reset_index(drop=True) for name in names}
-    else:
-        columns = {name: _from_narwhals(frame.get_column(name)) for name in names}
-    for name, column in columns.items():
-        if column.dtype.kind == "f":  # here, before a transform spreads it over all rows
-            refuse_infinite({f"'{name}'": column.to_numpy(dtype=np.float64, na_value=np.nan)})
-    return columns
-
-
-def _from_narwhals(column: Any) -> pd.Series[Any]:
-    # By hand: the libraries' own to_pandas() need pyarrow, and turn integers with a gap into floats.
-    import narwhals.stable.v2 as nw
-    import pandas as pd
-
-    dtype = column.dtype
-    if dtype.is_integer() or dtype == nw.Boolean:
-        if column.null_count() == 0:
-            return pd.Series(column.to_numpy())
-        return pd.Series(column.to_list(), dtype="boolean" if dtype == nw.Boolean else "Int64")
-    if dtype.is_numeric():
-        return pd.Series(column.cast(nw.Float64()).to_numpy())
-    values = pd.Series(column.to_list(), dtype=object)
-    if dtype == nw.Enum:
-        return pd.Series(pd.Categorical(values, categories=column.cat.get_categories().to_list()))
-    return values
-
-
-def _is_missing(column: pd.Series[Any]) -> Flags:
-    import pandas as pd
-
-    missing = column.isna().to_numpy(dtype=np.bool)
-    if pd.api.types.is_float_dtype(column.dtype):  # Arrow's floats tell NaN from null; we do not
-        missing = missing | np.isnan(column.to_numpy(dtype=np.float64, na_value=np.nan))
-    return missing
-
-
-def _tidy(name: str, column: pd.Series[Any]) -> pd.Series[Any]:
-    """Bring the many ways to store numbers and text to those formulaic tells apart."""
-    import pandas as pd
-
-    column = column.infer_objects()
-    dtype = column.dtype
-    if isinstance(dtype, pd.CategoricalDtype):
-        return column.cat.remove_unused_categories()
-    if pd.api.types.is_bool_dtype(dtype) and not column.isna().any():
-        return column.astype(np.bool)
-    if pd.api.types.is_integer_dtype(dtype) and not column.isna().any():
-        return column.astype(np.int64)  # wide: x**2 of an int8 would wrap around
-    if pd.api.types.is_bool_dtype(dtype) or (pd.api.types.is_numeric_dtype(dtype) and dtype.kind != "c"):
-        return pd.Series(column.to_numpy(dtype=np.float64, na_value=np.nan))
-    if pd.api.types.is_string_dtype(dtype) and dtype != np.dtype(object):
-        return column.astype(object)
-    if dtype != np.dtype(object):
-        return column
-    numbers = object_numbers(column.to_numpy())
-    if not isinstance(numbers, Unusable):
-        return pd.Series(numbers)
-    present = column.dropna()
-    kinds = {type(value).__name__: value for value in present[::-1]}
-    if all(isinstance(value, dt.date) for value in present):
-        return pd.to_datetime(column)
-    if not all(isinstance(value, str) for value in present):
-        examples = ", ".join(f"{kind} ({value!r})" for kind, value in sorted(kinds.items()))
-        raise DataError(f"Column '{name}' holds {examples}: make it all text, or all numbers.")
-    return column
-
-
-def _kind(column: pd.Series[Any]) -> str:
-    import pandas as pd
-
-    dtype = column.dtype
-    if isinstance(dtype, pd.CategoricalDtype) or dtype == np.dtype(object):
-        return "categories"
-    if pd.api.types.is_numeric_dtype(dtype):
-        return "numbers"
-    return {"M": "dates", "m": "durations"}.get(dtype.kind, str(dtype))
-
-
-def _conform(raw: Mapping[str, pd.Series[Any]], kinds: Mapping[str, str]) -> dict[str, pd.Series[Any]]:
-    """Tidy new columns and hold them against what they were at the fit."""
-    data: dict[str, pd.Series[Any]] = {}
-    for name, kind in kinds.items():
-        column = _tidy(name, raw[name])
-        if kind == "categories":
-            # Numbers too, where they stand for the categories of a categorical column; which values are
-            # known is checked later.
-            column = column.astype(object)
-        elif column.isna().all():
-            column = column.astype(np.float64) if kind == "numbers" else column  # of no kind at all
-        elif _kind(column) != kind:
-            row = int(column.notna().to_numpy().argmax())
-            raise DataError(
-                f"Column '{name}' held {kind} when the model was fitted, and now holds {_kind(column)}, e.g. "
-                f"{column.iloc[row]!r} in row {row}."
-            )
-        data[name] = column
-    return data

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from bayesridge.errors import ConstantColumnWarning, DataError, DroppedRowsWarning
 from bayesridge.formula import FormulaSpec
-from bayesridge.tables import complete_rows
+from bayesridge.missing import complete_rows
 
 nan = np.nan
 

@@ -224,7 +224,9 @@ def test_fixed_model_integrates_to_the_evidence_and_its_mode_is_ridge():
     model = fixed(design, sigma=sigma, tau=tau)
     at, A = solution(design, spectrum, lam)
     log_joint = density(model, **at)
-    assert integrated(log_joint, A, 3, sigma, tau) == pytest.approx(evidence(design, spectrum, lam, sigma), abs=ROUNDING)
+    assert integrated(log_joint, A, 3, sigma, tau) == pytest.approx(
+        evidence(design, spectrum, lam, sigma), abs=ROUNDING
+    )
     for shift in np.eye(3) * 1e-3:
         assert density(model, **(at | {"beta": at["beta"] + shift})) < log_joint
 

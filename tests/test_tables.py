@@ -30,21 +30,11 @@ from sklearn.utils.estimator_checks import check_estimator
 from sklearn.utils.validation import check_is_fitted
 
 from bayesridge import errors
+from bayesridge.alignment import align_columns
+from bayesridge.columns import Columns, Terms, own_terms
 from bayesridge.errors import DataError, DataTypeError, DroppedRowsWarning, MissingExtraError
-from bayesridge.tables import (
-    Columns,
-    Terms,
-    align_columns,
-    complete_rows,
-    find_missing,
-    frame_names,
-    has_only_finite,
-    own_terms,
-    read_columns,
-    read_target,
-    read_weights,
-    require_finite,
-)
+from bayesridge.missing import complete_rows, find_missing, has_only_finite, require_finite
+from bayesridge.tables import frame_names, read_columns, read_target, read_weights
 
 RNG = np.random.default_rng(20260101)
 X = RNG.normal(size=(6, 3))
