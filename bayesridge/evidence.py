@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq
 
+from bayesridge.design import Design
 from bayesridge.ridge import check_lambda, filter_factors, penalized_rss, shrinkage
 from bayesridge.spectrum import Spectrum
 
@@ -79,22 +80,55 @@ def profile_derivatives(spectrum: Spectrum, lam: ArrayLike) -> tuple[Array, Arra
     return slope, curvature
 
 
-def log_evidence_ml(spectrum: Spectrum, lam: ArrayLike, sigma: ArrayLike) -> Array:
-    """Plain maximum-likelihood variant: the flat directions maximised, not integrated (n degrees of freedom)."""
+def log_det_uncentred(design: Design, spectrum: Spectrum, lam: ArrayLike) -> Array:
+    """Return ``log det(I + X'WX / lambda)`` of the scaled columns as they stand, flat directions *not* projected out.
+
+    With C (q x p) the part of X in an orthonormal basis of the flat directions, X'WX = Xc'Xc + C'C, and Sylvester's
+    identity leaves a q x q determinant beside the usual sum:
+
+        sum_j log(1 + s_j^2 / lambda) + log det(I + C (lambda I + Xc'Xc)^-1 C').
+    """
+    grid = np.atleast_1d(check_lambda(lam))
+    C = _flat_loadings(design, spectrum)
+    inside = C @ spectrum.V
+    outside = C @ C.T - inside @ inside.T
+    with np.errstate(divide="ignore", invalid="ignore"):
+        small = np.einsum("ij,kj,lj->kil", inside, 1.0 / (spectrum.s2 + grid[:, None]), inside)
+        small += np.where(np.abs(outside) > 1e-14 * (C * C).sum(), outside, 0.0) / grid[:, None, None]
+    log_det = np.linalg.slogdet(np.eye(len(C)) + small)[1]
+    return np.asarray((log_det_ratio(spectrum, grid) + log_det).reshape(np.shape(lam)))
+
+
+def _flat_loadings(design: Design, spectrum: Spectrum) -> Array:
+    rows = []
+    if design.fit_intercept:
+        mean = design.mean[design.penalized] / design.scale[design.penalized]
+        rows.append(np.sqrt(design.total_weight) * mean[None, :])
+    if spectrum.flat is not None:
+        rows.append(np.linalg.solve(spectrum.flat.root_inverse, spectrum.flat.on_predictors))
+    return np.concatenate(rows) if rows else np.zeros((0, spectrum.n_features))
+
+
+def log_evidence_ml(design: Design, spectrum: Spectrum, lam: ArrayLike, sigma: ArrayLike) -> Array:
+    """Plain maximum-likelihood variant of the evidence: the flat directions maximised, not integrated.
+
+    It has n degrees of freedom and, unlike REML, depends on where the penalised columns have their zero: they enter as
+    they stand (scaled as the design says, not centred), as mixed-model software does with dummy columns.
+    """
     variance = np.square(np.asarray(sigma, dtype=np.float64))
     return np.asarray(
         -0.5 * spectrum.n_obs * np.log(2.0 * np.pi * variance)
-        - 0.5 * (log_det_ratio(spectrum, lam) - spectrum.sum_log_weights)
+        - 0.5 * (log_det_uncentred(design, spectrum, lam) - spectrum.sum_log_weights)
         - 0.5 * penalized_rss(spectrum, lam) / variance
     )
 
 
-def profile_log_evidence_ml(spectrum: Spectrum, lam: ArrayLike) -> Array:
+def profile_log_evidence_ml(design: Design, spectrum: Spectrum, lam: ArrayLike) -> Array:
     """:func:`log_evidence_ml` maximised over sigma; -2 times it is lme4's ML objective."""
     n = spectrum.n_obs
     return np.asarray(
         -0.5 * n * (np.log(2.0 * np.pi * penalized_rss(spectrum, lam) / n) + 1.0)
-        - 0.5 * (log_det_ratio(spectrum, lam) - spectrum.sum_log_weights)
+        - 0.5 * (log_det_uncentred(design, spectrum, lam) - spectrum.sum_log_weights)
     )
 
 
@@ -121,7 +155,12 @@ def log_objective_sklearn(
         lambda_1 * np.log(prior_precision) - lambda_2 * prior_precision
         + alpha_1 * np.log(noise_precision) - alpha_2 * noise_precision
     )  # fmt: skip
-    return np.asarray(hyper + log_evidence_ml(spectrum, lam, sigma))
+    centred = (
+        -0.5 * spectrum.n_obs * np.log(2.0 * np.pi * variance)
+        - 0.5 * (log_det_ratio(spectrum, lam) - spectrum.sum_log_weights)
+        - 0.5 * penalized_rss(spectrum, lam) / variance
+    )
+    return np.asarray(hyper + centred)
 
 
 Place = Literal["interior", "zero", "infinity"]

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayesridge.design import Design
+from bayesridge.errors import DataError
 from bayesridge.nodes import Nodes
 from bayesridge.spectrum import Spectrum
 from bayesridge.threads import run_blocks, threads_for
@@ -189,6 +190,8 @@ def _moments(linear: LinearMap, spectrum: Spectrum, nodes: Nodes) -> LinearMomen
     for share, factor in ((linear.fixed, inner.noise), (linear.null, inner.null)):
         if share.any():  # not a plain product: the factor may be infinite where the share is zero
             variance[share > 0] += share[share > 0] * factor
+    if not inner.exists:
+        variance = np.where(variance > 0, np.inf, 0.0)
     return LinearMoments(mean * linear.unit, variance * np.square(linear.unit))
 
 
@@ -223,8 +226,15 @@ def linear_covariance(linear: LinearMap, rows_gram: Array, flat_gram: Array, spe
         ``l' l`` of the standardised rows (null directions are what it has beyond the loadings).
     flat_gram : ndarray of shape (m, m)
         Covariance over sigma^2 that the flat directions contribute; its diagonal is ``fixed``.
+
+    Raises
+    ------
+    DataError
+        If there is no covariance: with two or fewer residual degrees of freedom the tails are too heavy.
     """
     _, spread, inner = _shared_moments(spectrum, nodes)
+    if not inner.exists:
+        raise DataError("with two or fewer residual degrees of freedom the posterior has no covariance matrix")
     L = linear.loadings
     deviations = L @ spread
     covariance = deviations @ deviations.T + (L * inner.directions) @ L.T + flat_gram * inner.noise
@@ -238,6 +248,7 @@ class _Inner:
     directions: Array  # E[sigma^2 / (s_j^2 + lambda)]
     noise: float  # E[sigma^2]
     null: float  # E[sigma^2 / lambda]
+    exists: bool  # whether sigma^2 has a mean; if not, the numbers above are those of sigma^2 = 1
 
 
 def _shared_moments(spectrum: Spectrum, nodes: Nodes) -> tuple[Array, Array, _Inner]:
@@ -246,12 +257,14 @@ def _shared_moments(spectrum: Spectrum, nodes: Nodes) -> tuple[Array, Array, _In
     centre = g @ weight
     seen = weight > _NEGLIGIBLE
     spread = (g[:, seen] - centre[:, None]) * np.sqrt(weight[seen])
-    noise = weight * nodes.noise.mean_variance()
+    mean_variance = nodes.noise.mean_variance()
+    exists = bool(np.isfinite(mean_variance).all())
+    noise = weight * (mean_variance if exists else 1.0)
     directions = (1.0 / (spectrum.s2[:, None] + nodes.lam)) @ noise
     null = np.inf
     if nodes.lam[0] > 0:
         null = float((noise / nodes.lam).sum())
-    return centre, spread, _Inner(directions, float(noise.sum()), null)
+    return centre, spread, _Inner(directions, float(noise.sum()), null, exists)
 
 
 def standardized_rows(design: Design, spectrum: Spectrum) -> Array:

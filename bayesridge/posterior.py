@@ -328,9 +328,10 @@ def infer(
     """
     if kind == "evidence":
         return _plug_in(design, spectrum, prior, noise_prior)
-    _warn_without_signal(design, spectrum)
     hyper = infer_hyper(spectrum, prior, noise_prior)
     fixed = isinstance(prior, (FixedLambda, FixedScales, FixedTau))
+    if not fixed:
+        _warn_without_signal(design, spectrum)
     return Posterior(design, spectrum, prior, noise_prior, hyper, "fixed" if fixed else "exact")
 
 

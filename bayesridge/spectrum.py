@@ -30,6 +30,8 @@ Array = NDArray[np.float64]
 _EPS = float(np.finfo(np.float64).eps)
 #: The Gram's eigenvalues carry a relative error of eps * condition^2: 2e-9 at this limit.
 GRAM_CONDITION_LIMIT = 3e3
+#: Unpenalised columns get no help from lambda, and are few: the accurate route costs little.
+FLAT_CONDITION_LIMIT = 30.0
 #: r0 = |yc|^2 - |z|^2 loses log10(1 / share) digits: 4 at this limit.
 GRAM_RESIDUAL_SHARE = 1e-4
 _ROUNDING = 16.0 * _EPS  # what a residual can carry, relative to the largest value of y
@@ -259,7 +261,7 @@ def _gram(design: Design) -> _Factors:
     if not len(a):
         return _gram_factors(design, gram, xy, yy, None, 0.0, "")
     values, vectors = np.linalg.eigh(zz)
-    if not values[0] > values[-1] / GRAM_CONDITION_LIMIT**2:
+    if not values[0] > values[-1] / FLAT_CONDITION_LIMIT**2:
         return _Factors(*_nothing(design), trouble="the unpenalised columns are nearly dependent")
     root_inverse = vectors / np.sqrt(values)
     on_target = root_inverse @ (root_inverse.T @ zy)

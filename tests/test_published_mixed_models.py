@@ -51,8 +51,9 @@ def lam_of(facts):
     return facts["theta"][0] ** -2
 
 
-def objective(spectrum, lam, criterion):
-    value = profile_log_evidence(spectrum, lam) if criterion == "REML" else profile_log_evidence_ml(spectrum, lam)
+def objective(problem, lam, criterion):
+    design, spectrum = problem
+    value = profile_log_evidence(spectrum, lam) if criterion == "REML" else profile_log_evidence_ml(design, spectrum, lam)
     return -2.0 * float(value)
 
 
@@ -62,20 +63,22 @@ def objective(spectrum, lam, criterion):
 @pytest.mark.parametrize("model", MODELS)
 def test_objective_at_their_theta(model, criterion):
     facts = figures(model, criterion)
-    spectrum = solved(model)[1]
+    both = solved(model)
+    spectrum = both[1]
     # the objective is asked for to 1e-6; both sides carry 12 digits, and it is flat at the optimum
-    assert objective(spectrum, lam_of(facts), criterion) == pytest.approx(facts["objective"], rel=0, abs=1e-8)
+    assert objective(both, lam_of(facts), criterion) == pytest.approx(facts["objective"], rel=0, abs=1e-8)
 
 
 @pytest.mark.parametrize("model", ["Dyestuff", "sleepstudy_daysonly"])
 def test_printed_objectives(model):
     printed = published("mixedmodels_ml_reml")["fits"][model]["published"]
-    spectrum = solved(model)[1]
+    both = solved(model)
+    spectrum = both[1]
     # theta printed by their optimiser; the objective is asked for to 1e-6
     at = printed["ML"]["theta"][0] ** -2
-    assert objective(spectrum, at, "ML") == pytest.approx(printed["ML"]["objective"], rel=0, abs=1e-6)
+    assert objective(both, at, "ML") == pytest.approx(printed["ML"]["objective"], rel=0, abs=1e-6)
     if model == "Dyestuff":
-        at = objective(spectrum, 0.713**-2, "ML")
+        at = objective(both, 0.713**-2, "ML")
         assert at == pytest.approx(printed["ML"]["objective_at_theta_0p713"], rel=0, abs=1e-6)
         best = -2.0 * maximize_evidence(spectrum).best.log_evidence
         assert best == pytest.approx(printed["REML"]["objective"], rel=0, abs=1e-6)
@@ -99,9 +102,9 @@ def test_reml_maximum(model):
 @pytest.mark.parametrize("model", MODELS)
 def test_ml_maximum(model):
     """No theta beside theirs has a lower ML objective (theta is right to 1e-6, or the objective would fall)."""
-    facts, spectrum = figures(model, "ML"), solved(model)[1]
+    facts, both = figures(model, "ML"), solved(model)
     near = facts["theta"][0] * (1 + np.array([-1e-3, -1e-4, 0.0, 1e-4, 1e-3]))
-    values = [objective(spectrum, theta**-2, "ML") for theta in near]
+    values = [objective(both, theta**-2, "ML") for theta in near]
     assert int(np.argmin(values)) == 2
 
 
