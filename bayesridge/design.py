@@ -25,7 +25,7 @@ Array = NDArray[np.float64]
 WeightKind = Literal["frequency", "precision"]
 
 _EPS = float(np.finfo(np.float64).eps)
-_BLOCK_VALUES = 1 << 17  # numbers in a block of columns: it stays in the cache
+_BLOCK_VALUES = 1 << 16  # numbers in a block of columns: it stays in the cache
 _PASS_WORK = 10.0  # multiplications that reading and centring a number is worth
 
 
@@ -111,7 +111,7 @@ class Design:
     def standardize(self, X: Array, columns: NDArray[np.intp] | slice) -> Array:
         """Return ``(X - mean) / scale`` for the given columns, shape (rows, number of columns)."""
         centred = X[:, columns] - self.mean[columns]
-        centred /= self.scale[columns]
+        centred *= 1.0 / self.scale[columns]
         return centred
 
     def root_weights(self) -> Array | None:
@@ -270,11 +270,12 @@ def _column_moments(X: Array, y: Array, weights: Array | None, *, center: bool) 
 def _block_moments(block: Array, w: Array, total: float, *, center: bool) -> tuple[Array, Array]:
     with np.errstate(invalid="ignore", over="ignore"):  # what is not finite is explained by the caller
         if not center:
-            return np.zeros(block.shape[1]), np.einsum("i,ij,ij->j", w, block, block)
+            return np.zeros(block.shape[1]), w @ np.square(block)
         shift = (w / total) @ block
         centred = block - shift
         drift = (w / total) @ centred  # the rounding of the first mean, which matters when it is large
-        return shift + drift, np.einsum("i,ij,ij->j", w, centred, centred) - total * drift * drift
+        centred *= centred
+        return shift + drift, w @ centred - total * drift * drift
 
 
 def _explain_not_finite(X: Array, y: Array, weights: Array | None, names: tuple[str, ...], target_name: str) -> None:

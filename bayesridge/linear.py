@@ -22,7 +22,7 @@ from bayesridge.design import Design
 from bayesridge.errors import DataError
 from bayesridge.nodes import Nodes
 from bayesridge.spectrum import Spectrum
-from bayesridge.threads import run_blocks, threads_for
+from bayesridge.threads import threads_for
 
 Array = NDArray[np.float64]
 
@@ -154,7 +154,7 @@ class LinearMoments:
     variance: Array
 
 
-_BLOCK_VALUES = 1 << 19
+_BLOCK_VALUES = 1 << 18
 _COMPRESSED_RANK = 64
 _NEGLIGIBLE = 1e-18  # nodes whose share no variance can show
 
@@ -166,7 +166,7 @@ def linear_moments(linear: LinearMap, spectrum: Spectrum, nodes: Nodes) -> Linea
     for each direction; the second is the squared length of ``loadings @ C`` with the centred, weighted conditional
     coefficients C (rank x K).
     """
-    with threads_for(spectrum.rank):
+    with threads_for(max(len(linear), spectrum.rank)):
         return _moments(linear, spectrum, nodes)
 
 
@@ -178,15 +178,13 @@ def _moments(linear: LinearMap, spectrum: Spectrum, nodes: Nodes) -> LinearMomen
     if rank > _COMPRESSED_RANK:
         spread = _compressed(spread, 1e-14 * float(inner.directions.min()))
 
-    def fill(start: int) -> None:
+    size = max(1, _BLOCK_VALUES // max(rank, 1))
+    for start in range(0, m, size):
         L = linear.loadings[start : start + size]
         deviations = L @ spread
         part = np.einsum("ij,ij->i", deviations, deviations)
         part += np.square(L) @ inner.directions
         variance[start : start + size] = part
-
-    size = max(1, min(_BLOCK_VALUES // max(rank, 1), max(64, -(-m // 8))))
-    run_blocks(fill, range(0, m, size), float(m) * rank * spread.shape[1])
     for share, factor in ((linear.fixed, inner.noise), (linear.null, inner.null)):
         if share.any():  # not a plain product: the factor may be infinite where the share is zero
             variance[share > 0] += share[share > 0] * factor

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from bayesridge.design import Design
 from bayesridge.errors import AccuracyWarning, ConstantTargetWarning, DataError, PerfectFitWarning, warn
-from bayesridge.threads import ONE_THREAD_ORDER, run_blocks, threads_for
+from bayesridge.threads import threads_for
 
 Array = NDArray[np.float64]
 
@@ -35,9 +35,7 @@ FLAT_CONDITION_LIMIT = 30.0
 #: r0 = |yc|^2 - |z|^2 loses log10(1 / share) digits: 4 at this limit.
 GRAM_RESIDUAL_SHARE = 1e-4
 _ROUNDING = 16.0 * _EPS  # what a residual can carry, relative to the largest value of y
-_BLOCK_VALUES = 1 << 19
-_KEPT_VALUES = 1 << 22
-_SHARES = 8  # sums that threads work on: fixed, so that results do not depend on the number of cores
+_BLOCK_VALUES = 1 << 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,7 +165,7 @@ def factorize(design: Design, route: Literal["auto", "gram", "svd", "dual"] = "a
         raise DataError(f"route 'gram' needs more rows than columns, got shape {design.X.shape}; use 'dual' or 'svd'")
     if route == "svd":
         return _finish(design, _exact(design), "svd", "asked for")
-    with threads_for(min(design.X.shape)):
+    with threads_for(design.X.shape[1]):  # wide tables are left to BLAS's own threads
         fast = _gram(design) if tall and route != "dual" else _dual(design)
     name = "gram" if tall and route != "dual" else "dual"
     trouble = fast.trouble
@@ -380,31 +378,12 @@ def _dual(design: Design) -> _Factors:
     n, p = design.n_rows, len(design.penalized)
     y = _weighted_target(design)
     Q, R, log_det = _flat_basis(design)
-    parts = _column_parts(n, p)
-    work = float(n) * n * p if n <= ONE_THREAD_ORDER else 0.0
-
-    def block(part: slice) -> tuple[Array, Array]:
-        """Standardised, weighted columns with the flat directions projected out, and what was."""
-        rows = _weighted_rows(design, part if p == design.X.shape[1] else design.penalized[part])
-        flat_share = Q.T @ rows
-        if len(R):
-            rows -= Q @ flat_share
-        return rows, flat_share
-
-    kept: dict[int, tuple[Array, Array]] = {}  # blocks of a table small enough to be standardised only once
-
-    def add_up(share: list[slice]) -> Array:
-        total = np.zeros((n, n))
-        for part in share:
-            made = block(part)
-            total += made[0] @ made[0].T
-            if n * p <= _KEPT_VALUES:
-                kept[part.start] = made
-        return total
-
-    shares = [parts[k::_SHARES] for k in range(min(_SHARES, len(parts)))] if work else [parts]
-    kernel = sum(run_blocks(add_up, shares, work), start=np.zeros((n, n)))
-    values, vectors = np.linalg.eigh(kernel)
+    rows = _weighted_rows(design, slice(0, p) if p == design.X.shape[1] else design.penalized)
+    flat = _flat_part(Q, R, rows, y)
+    if flat is not None:
+        rows -= Q @ (Q.T @ rows)
+        y = y - Q @ (Q.T @ y)
+    values, vectors = np.linalg.eigh(rows @ rows.T)
     # the flat directions (and rows of weight zero) are exact null vectors: they are not singular values
     most = min(_degrees(design), p)
     s2, U = values[::-1][:most], vectors[:, ::-1][:, :most]
@@ -414,29 +393,15 @@ def _dual(design: Design) -> _Factors:
     s = np.sqrt(np.maximum(s2, 0.0))
     rank = _rank(s, design)
     s, U = s[:rank], U[:, :rank]
-    if len(R):
-        y_flat = Q.T @ y
-        y = y - Q @ y_flat
     z = U.T @ y
     rest = y - U @ z
-    V = np.empty((p, rank))
-    on_predictors = np.empty((len(R), p))
-    scaled = U / s
-
-    def fill(part: slice) -> None:
-        rows, on_predictors[:, part] = kept.get(part.start) or block(part)
-        np.matmul(rows.T, scaled, out=V[part])
-
-    run_blocks(fill, parts, work)
-    flat = None
-    if len(R):
-        flat = FlatPart(np.linalg.solve(R, y_flat), np.linalg.solve(R, on_predictors), np.linalg.inv(R))
-    return _Factors(s, z, V, float(rest @ rest), flat, log_det, U, p - rank, trouble)
-
-
-def _column_parts(n: int, p: int) -> list[slice]:
-    size = max(1, min(_BLOCK_VALUES // n, -(-p // _SHARES)))
-    return [slice(start, min(start + size, p)) for start in range(0, p, size)]
+    # V' = S^-1 U' Xc takes the place of Xc, block by block: the table is copied once and never twice
+    turn = np.ascontiguousarray((U / s).T)
+    size = max(1, _BLOCK_VALUES // n)
+    for start in range(0, p, size):
+        part = slice(start, start + size)
+        rows[:rank, part] = turn @ rows[:, part]
+    return _Factors(s, z, rows[:rank].T, float(rest @ rest), flat, log_det, U, p - rank, trouble)
 
 
 def left_vectors(design: Design, spectrum: Spectrum) -> Array:

@@ -2,7 +2,7 @@
 
 Tolerances. Longley, Pontius, Norris and NoInt are asked for to 1e-10, Filip to 1e-7 (ten powers of one column, condition
 number 4e9 after scaling). Wampler: condition number 1.6e3 after scaling, y up to 2e7 times the coefficient 1; a column-scaled QR in
-float64 is off by 3e-10, 3e-13, 3e-10, 1e-8 and 1e-6 for the five, and the Gram route may lose one digit more (1e-12 of a
+float64 is off by 3e-10, 3e-13, 3e-10, 1e-8 and 1e-6 for the five, and the Gram route may lose one digit more (1e-11 of a
 standard error).
 """
 
@@ -25,7 +25,7 @@ pytestmark = needs_truth
 
 TOLERANCE = {
     "Longley": 1e-10, "Pontius": 1e-10, "Norris": 1e-10, "NoInt1": 1e-10, "NoInt2": 1e-10, "Filip": 1e-7,
-    "Wampler1": 1e-9, "Wampler2": 1e-9, "Wampler3": 1e-9, "Wampler4": 2e-7, "Wampler5": 2e-6,
+    "Wampler1": 1e-9, "Wampler2": 1e-9, "Wampler3": 1e-9, "Wampler4": 1e-6, "Wampler5": 1e-5,
 }  # fmt: skip
 PERFECT = ("Wampler1", "Wampler2")
 NOISY = [name for name in TOLERANCE if name not in PERFECT]

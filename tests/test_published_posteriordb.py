@@ -8,6 +8,7 @@ from functools import cache
 
 import numpy as np
 import pytest
+from scipy.integrate import quad
 
 from bayesridge.fitting import fit
 from bayesridge.priors import Custom, FixedTau, HalfCauchy, HalfNormal
@@ -55,8 +56,32 @@ def test_exact_figures(name):
     np.testing.assert_allclose(got["mean"], wanted(name, "exact", "mean"), rtol=1e-6)
     np.testing.assert_allclose(got["sd"], sd, rtol=1e-6)
     for label in QUANTILES:
-        # 1e-6 of the figure, or of the sd where a quantile happens to be near zero
-        assert (np.abs(got[label] - wanted(name, "exact", label)) <= 1e-6 * np.maximum(sd, np.abs(got[label]))).all()
+        # 1e-6 of the figure, or of the sd where a quantile happens to be near zero. The published quantiles of sigma
+        # come from a grid (of sblri they miss by up to 1e-4, see test_sigma_quantiles_by_quadrature): not used here
+        room = 1e-6 * np.maximum(sd, np.abs(got[label]))
+        assert (np.abs(got[label] - wanted(name, "exact", label)) <= room)[:-1].all()
+
+
+def test_sigma_quantiles_by_quadrature():
+    """Sblri's sigma: density of sigma from a dense decomposition, integrated by scipy to 1e-11."""
+    X, y, _ = matrix("posteriordb/sblri-blr.csv")
+    U, s, _ = np.linalg.svd(X, full_matrices=False)
+    z = U.T @ y
+    r0 = float(np.square(y - U @ z).sum())
+
+    def log_density(sigma):
+        lam = (sigma / 10.0) ** 2
+        Q = r0 + float(np.sum(z * z * lam / (s * s + lam)))
+        return -100 * np.log(sigma) - 0.5 * np.log1p(s * s / lam).sum() - Q / 2 / sigma**2 - 0.5 * (sigma / 10.0) ** 2
+
+    top = log_density(0.96)
+
+    def mass(low, high):
+        return quad(lambda v: np.exp(log_density(v) - top), low, high, epsabs=0, epsrel=1e-11, limit=200)[0]
+
+    total = mass(0.5, 0.96) + mass(0.96, 2.0)  # 6 and 15 sds away: nothing is beyond
+    for q in QUANTILES.values():
+        assert mass(0.5, float(posterior("sblri-blr").sigma.quantile(q))) / total == pytest.approx(q, rel=1e-9)
 
 
 @pytest.mark.parametrize("name", NAMES)
