@@ -17,20 +17,23 @@ held fixed.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaln
 
-from bayesridge.design import Design
-from bayesridge.errors import DataError
+from bayesridge.design import Design, build_design
+from bayesridge.errors import BayesRidgeWarning, DataError
 from bayesridge.linear_posterior import check_level
 from bayesridge.mixture import Mixture
 from bayesridge.nodes import ConjugateNoise, HyperPosterior, Nodes
+from bayesridge.prediction import predict
 from bayesridge.ridge import RowParts, row_parts
-from bayesridge.spectrum import Spectrum
+from bayesridge.spectrum import Spectrum, factorize
 
 Array = NDArray[np.float64]
 
@@ -49,12 +52,15 @@ class LeaveOneOut:
     pointwise : ndarray of shape (n_rows,)
         ``log p(y_i | y_-i)``.
     log_density : ndarray of shape (n_rows,)
-        ``log p(y_i | y)``, the in-sample posterior predictive density.
+        ``log p(y_i | y)``, the in-sample posterior predictive density. Infinite where X can fit every row and the prior
+        lets sigma go to zero no faster than 1/sigma grows (the default prior with at least as many columns as rows).
     mixture : Mixture
         The predictive distribution of each row given the others.
     y : ndarray of shape (n_rows,)
     count : ndarray of shape (n_rows,)
         How many observations each row stands for.
+    refitted : ndarray of bool, shape (n_rows,)
+        Rows done by an actual fit without them, because the full posterior's nodes do not serve there.
     """
 
     pointwise: Array
@@ -62,6 +68,7 @@ class LeaveOneOut:
     mixture: Mixture
     y: Array
     count: Array
+    refitted: NDArray[np.bool_]
 
     @cached_property
     def _seen(self) -> NDArray[np.bool_]:
@@ -86,7 +93,10 @@ class LeaveOneOut:
 
     @cached_property
     def p_loo(self) -> float:
-        """Effective number of parameters: in-sample less leave-one-out log density."""
+        """Effective number of parameters: in-sample less leave-one-out log density.
+
+        Infinite when the in-sample density is, see :attr:`log_density`.
+        """
         return float((self.count * (self.log_density - self.pointwise))[self._seen].sum())
 
     @cached_property
@@ -112,12 +122,21 @@ class LeaveOneOut:
         return np.column_stack([self.mixture.quantile(tail), self.mixture.quantile(1.0 - tail)])
 
 
-def leave_one_out(design: Design, spectrum: Spectrum, hyper: HyperPosterior) -> LeaveOneOut:
+def leave_one_out(
+    design: Design, spectrum: Spectrum, hyper: HyperPosterior, refit: Callable[[Spectrum], HyperPosterior]
+) -> LeaveOneOut:
     """Compute exact leave-one-out densities from the nodes of the full posterior.
+
+    For a row that the rest contradicts (an extreme outlier), or that alone keeps the rest from a perfect fit, the
+    posterior without it lies where the nodes of the full posterior are few or none, or ``Q_-i`` is a difference of
+    nearly equal numbers. Such rows are found by the same error estimate as the quadrature's and done by an actual fit
+    without the row; :attr:`LeaveOneOut.refitted` says which.
 
     Parameters
     ----------
     design, spectrum, hyper : Design, Spectrum, HyperPosterior
+    refit : callable
+        Infers the hyperparameters of another spectrum under the same priors.
 
     Returns
     -------
@@ -140,11 +159,55 @@ def leave_one_out(design: Design, spectrum: Spectrum, hyper: HyperPosterior) -> 
         )
     size = max(1, _BLOCK_VALUES // nodes.weight.size // nodes.noise.share().shape[1])
     blocks = [_block(rows, spectrum, nodes, slice(k, k + size)) for k in range(0, design.n_rows, size)]
-    pointwise, inside, location, scale, weight = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
+    pointwise, inside, location, scale, weight, doubtful = (np.concatenate(part) for part in zip(*blocks, strict=True))
     unseen = rows.count == 0
     pointwise[unseen] = inside[unseen] = np.nan
-    df = nodes.noise.df - 1.0
-    return LeaveOneOut(pointwise, inside, Mixture(location, scale, weight, df), design.y, rows.count)
+    doubtful &= ~unseen
+    mixture = Mixture(location, scale, weight, nodes.noise.df - 1.0)
+    for i in np.flatnonzero(doubtful):
+        one = _refitted(design, spectrum, int(i), refit)
+        pointwise[i] = one.log_pdf(design.y[i : i + 1])[0]
+        mixture = _with_row(mixture, int(i), one)
+    return LeaveOneOut(pointwise, inside, mixture, design.y, rows.count, doubtful)
+
+
+def _refitted(design: Design, spectrum: Spectrum, row: int, refit: Callable[[Spectrum], HyperPosterior]) -> Mixture:
+    """Predict one row from a fit to the others, column scales and the prior of lambda held fixed."""
+    weights = np.ones(design.n_rows) if design.weights is None else design.weights.copy()
+    frequency = design.weights is not None and design.weight_kind == "frequency"
+    weights[row] = weights[row] - 1.0 if frequency else 0.0
+    keep = weights > 0
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", BayesRidgeWarning)  # about the others alone, of which nobody asked
+        rest = build_design(
+            design.X[keep],
+            design.y[keep],
+            names=design.names,
+            weights=None if design.weights is None else weights[keep],
+            weight_kind=design.weight_kind,
+            fit_intercept=design.fit_intercept,
+            scale=design.scale,
+            unpenalized=[int(j) for j in design.unpenalized],
+        )
+        without = replace(factorize(rest), signal=spectrum.signal)
+    precision = 1.0 if frequency or design.weights is None else float(design.weights[row])
+    return predict(rest, without, refit(without), design.X[row : row + 1], precision).target.mixture
+
+
+def _with_row(mixture: Mixture, row: int, one: Mixture) -> Mixture:
+    """Put another mixture in the place of one row, padding the narrower of the two with empty components."""
+    width = max(mixture.location.shape[1], one.location.shape[1])
+
+    def widened(values: Array, fill: float) -> Array:
+        return np.pad(values, ((0, 0), (0, width - values.shape[1])), constant_values=fill)
+
+    location, scale, weight = (
+        widened(values, fill) for values, fill in ((mixture.location, 0.0), (mixture.scale, 1.0), (mixture.weight, 0.0))
+    )
+    location[row] = widened(one.location, 0.0)[0]
+    scale[row] = widened(one.scale, 1.0)[0]
+    weight[row] = widened(np.atleast_2d(one.weight), 0.0)[0]
+    return Mixture(location, scale, weight, mixture.df)
 
 
 def _check(design: Design, nodes: Nodes) -> None:
@@ -179,7 +242,7 @@ def _block(rows: RowParts, spectrum: Spectrum, nodes: Nodes, part: slice) -> tup
         log_out = _log_t(loo_error / root, scale, df)
         # in-sample: the prediction's variance coefficient is 1 + (leverage of the full fit)
         log_in = _log_t(e / root, np.sqrt(rate / a * (2.0 - keep) / precision), 2.0 * a)
-        weight = nodes.weight
+        weight, J = nodes.weight, 1
     else:
         J = nodes.noise.weight.shape[1]
         variance = nodes.noise.squared_scale().ravel()
@@ -190,20 +253,65 @@ def _block(rows: RowParts, spectrum: Spectrum, nodes: Nodes, part: slice) -> tup
         weight = (nodes.weight[:, None] * nodes.noise.weight).ravel()
     with np.errstate(divide="ignore"):
         log_weight = np.log(weight)
-    inside = np.logaddexp.reduce(log_in + log_weight, axis=1)
+    inside = _in_sample((log_in + log_weight).reshape(len(location), -1, J))
     tilted = log_weight - log_out
     log_total = np.logaddexp.reduce(tilted, axis=1)
-    return -log_total, inside, location, scale, np.exp(tilted - log_total[:, None])
+    share = np.exp(tilted - log_total[:, None])
+    lost = (share * (deleted.cancelled if J == 1 else np.repeat(deleted.cancelled, J, axis=1))).sum(axis=1)
+    doubtful = (lost > _LOST) | _unresolved(share.reshape(len(share), -1, J))
+    return -log_total, inside, location, scale, share, doubtful
+
+
+def _in_sample(terms: Array) -> Array:
+    """Log of the sum over nodes; infinite where the sum does not end.
+
+    When X can fit every row, the density of a row's own y grows like 1/sigma as sigma -> 0, and under priors such as
+    Beta(1/2, 1/2) on R^2 the posterior does not fall fast enough to make up for it.
+    """
+    rows, K, J = terms.shape
+    flat = terms.reshape(rows, -1)
+    top = flat.max(axis=1)
+    ends = [terms[:, 0].max(axis=1)] if K >= _SMALLEST_GRID else []
+    ends += [terms[:, :, 0].max(axis=1)] if J >= _SMALLEST_GRID else []
+    value = top + np.log(np.exp(flat - top[:, None]).sum(axis=1))
+    endless = [end > top + np.log(_EDGE) for end in ends]
+    return np.where(np.any(endless, axis=0), np.inf, value) if endless else np.asarray(value)
+
+
+_SMALLEST_GRID = 6  # fewer nodes are a known value, not a grid
+_TOLERANCE = 1e-9
+_LOST = 1e-10
+_EDGE = 1e-8
+
+
+def _unresolved(share: Array) -> NDArray[np.bool_]:
+    """Say for which rows the tilted weights (rows x K x J) are not resolved by the nodes, or run off their ends."""
+    doubtful = np.zeros(len(share), dtype=bool)
+    for axis, count in ((1, share.shape[1]), (2, share.shape[2])):
+        if count < _SMALLEST_GRID:
+            continue
+        line = share.sum(axis=3 - axis)
+        doubtful |= _error(line) > _TOLERANCE
+        doubtful |= (line[:, 0] > _EDGE) | (line[:, -1] > _EDGE)
+    return doubtful
+
+
+def _error(line: Array) -> Array:
+    """The quadrature's error estimate, for every row of weights that sum to one."""
+    second = np.abs(2.0 * line[:, ::2].sum(axis=1) - 1.0)
+    third = np.max([np.abs(3.0 * line[:, k::3].sum(axis=1) - 1.0) for k in range(3)], axis=0)
+    return np.asarray(np.maximum(second**1.75, third**2.5))
 
 
 @dataclass(frozen=True, eq=False)
 class _Deleted:
-    """Per row and node: root-weighted residual, 1 - h, e / (1 - h), and Q without the row."""
+    """Per row and node: root-weighted residual, 1 - h, e / (1 - h), Q without the row, and its relative rounding."""
 
     residual: Array
     keep: Array
     loo_error: Array
     Q: Array
+    cancelled: Array
 
 
 def _delete(rows: RowParts, spectrum: Spectrum, shrink: Array, part: slice) -> _Deleted:
@@ -228,8 +336,10 @@ def _delete(rows: RowParts, spectrum: Spectrum, shrink: Array, part: slice) -> _
         base = np.zeros_like(base)
     change = np.where(split, (e0 * e0 * dm - 2.0 * m0 * e0 * de - m0 * de * de) / (safe * m), spectrum.r0 - de * de / m)
     Q = np.where(split, base, 0.0) + dQ + change
-    # positive in exact arithmetic: what rounding leaves below its own size is put there
-    return _Deleted(e, m, e / m, np.maximum(Q, 1e-16 * (dQ + np.abs(change)) + 1e-300))
+    # positive in exact arithmetic; what has cancelled to nothing is not used (the row is refitted)
+    size = np.where(split, spectrum.r0, 0.0) + dQ + np.abs(change)
+    Q = np.maximum(Q, 1e-16 * size + 1e-300)
+    return _Deleted(e, m, e / m, Q, np.finfo(np.float64).eps * spectrum.nu * size / Q)
 
 
 def _log_t(x: Array, scale: Array, df: float) -> Array:

@@ -49,8 +49,10 @@ class Prediction:
 
     @property
     def noise_sd(self) -> Array:
-        """The noise's share: ``sqrt(sd^2 - mean_sd^2)``."""
-        return np.sqrt(self.target.variance - self.expected.variance)
+        """The noise's share: ``sqrt(E[sigma^2] / w)``, so that ``sd^2 = mean_sd^2 + noise_sd^2``."""
+        nodes = self.target.hyper.nodes
+        variance = float(nodes.weight @ nodes.noise.mean_variance())
+        return np.sqrt(variance * (self.target.linear.fixed - self.expected.linear.fixed))
 
     def interval(self, level: float = 0.95) -> Array:
         """Equal-tailed predictive intervals for new observations, shape (m, 2)."""

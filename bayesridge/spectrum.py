@@ -28,8 +28,8 @@ from bayesridge.threads import threads_for
 Array = NDArray[np.float64]
 
 _EPS = float(np.finfo(np.float64).eps)
-#: The Gram's eigenvalues carry a relative error of eps * condition^2: 2e-9 at this limit.
-GRAM_CONDITION_LIMIT = 3e3
+#: The Gram's eigenvalues carry a relative error of eps * condition^2: 2e-10 at this limit.
+GRAM_CONDITION_LIMIT = 1e3
 #: Unpenalised columns get no help from lambda, and are few: the accurate route costs little.
 FLAT_CONDITION_LIMIT = 30.0
 #: r0 = |yc|^2 - |z|^2 loses log10(1 / share) digits: 4 at this limit.
@@ -197,8 +197,8 @@ def _finish(design: Design, f: _Factors, route: str, reason: str) -> Spectrum:
     if weights is not None and design.weight_kind == "precision":
         log_weights = float(np.log(weights[weights > 0]).sum())
     largest = float(np.abs(design.y).max())
-    # 1e-307: a target of exact zeros still gets a noise that is not zero
-    floor = design.total_weight * max((_ROUNDING * largest) ** 2, 1e-307)
+    # a target of exact zeros has no rounding, and still gets a noise that is not zero
+    floor = design.total_weight * (max((_ROUNDING * largest) ** 2, 1e-307) if largest > 0 else 1e-200)
     r0 = max(f.r0, 0.0)
     degenerate: Literal["", "perfect", "constant"] = ""
     z = f.z

@@ -95,7 +95,7 @@ def _facts(posterior: Posterior, record: dict[str, Any]) -> list[str]:
     loo = record.get("loo")
     if loo:
         lines.append(
-            f"leave-one-out  elpd {loo['elpd_loo']:.2f} (se {loo['se']:.2f}), p_loo {loo['p_loo']:.2f}, "
+            f"leave-one-out  elpd {loo['elpd_loo']:.2f} (se {loo['se']:.2f}), p_loo {_short(loo['p_loo'])}, "
             f"RMSE {number(loo['rmse'])}; exact, lambda integrated"
         )
     both = record.get("map_vs_ridge")
@@ -106,8 +106,8 @@ def _facts(posterior: Posterior, record: dict[str, Any]) -> list[str]:
         )
     condition, spectrum = record["conditioning"], record["spectrum"]
     lines.append(
-        f"conditioning   X'X {_condition(condition['before'])}, with lambda {_condition(condition['lambda'])} "
-        f"{_condition(condition['after'])}; rank {spectrum['rank']} ({spectrum['route']}: {spectrum['reason']})"
+        f"conditioning   X'X {_short(condition['before'])}, with lambda {_short(condition['lambda'])} "
+        f"{_short(condition['after'])}; rank {spectrum['rank']} ({spectrum['route']}: {spectrum['reason']})"
     )
     return lines
 
@@ -118,5 +118,6 @@ def _probability(value: float) -> str:
     return ">0.999" if value > 0.9995 else f"{value:.3f}"
 
 
-def _condition(value: Any) -> str:
+def _short(value: Any) -> str:
+    """Write a number of the record, where infinity is a word."""
     return "infinity" if value == "Infinity" else f"{float(value):.3g}"

@@ -37,7 +37,7 @@ from bayesridge.spectrum import factorize
 pytestmark = [pytest.mark.mcmc, pytest.mark.xdist_group("models")]
 
 N = 12
-# PyMC writes log sqrt(2 pi), and some other constants of its densities, in single precision: 2e-8 a term, some 40 terms
+# PyTensor takes the logarithm of a constant such as 7.0, which fits single precision, in single precision: 2e-8 a term
 ROUNDING = 1e-6
 
 

@@ -1,6 +1,7 @@
 """lme4 / MixedModels.jl: a random intercept (or slope) is ridge on unscaled dummy columns, lambda = 1 / theta^2.
 
-REML is the evidence with the flat directions integrated, ML the one with them maximised; -2 log likelihood is the objective.
+REML is the evidence with the flat directions integrated, ML the one with them maximised; -2 log likelihood is the
+objective.
 """
 
 from functools import cache
@@ -10,7 +11,6 @@ import pytest
 
 from bayesridge.design import build_design
 from bayesridge.evidence import (
-    log_det_ratio,
     maximize_evidence,
     profile_log_evidence,
     profile_log_evidence_ml,
@@ -59,10 +59,10 @@ def lam_of(facts):
 
 def objective(problem, lam, criterion):
     design, spectrum = problem
-    value = profile_log_evidence(spectrum, lam) if criterion == "REML" else profile_log_evidence_ml(design, spectrum, lam)
+    value = (
+        profile_log_evidence(spectrum, lam) if criterion == "REML" else profile_log_evidence_ml(design, spectrum, lam)
+    )
     return -2.0 * float(value)
-
-
 
 
 @pytest.mark.parametrize("criterion", ["ML", "REML"])
@@ -70,17 +70,8 @@ def objective(problem, lam, criterion):
 def test_objective_at_their_theta(model, criterion):
     facts = figures(model, criterion)
     both = solved(model)
-    spectrum = both[1]
     # the objective is asked for to 1e-6; both sides carry 12 digits, and it is flat at the optimum
     assert objective(both, lam_of(facts), criterion) == pytest.approx(facts["objective"], rel=0, abs=1e-8)
-
-
-@pytest.mark.xfail(strict=True, reason="the ML variant drops det F'V^-1F: it uses the columns after projection, lme4 before")
-@pytest.mark.parametrize("model", MODELS)
-def test_ml_variant_is_the_ml_objective(model):
-    facts = figures(model, "ML")
-    found = -2.0 * float(profile_log_evidence_ml(solved(model)[1], lam_of(facts)))
-    assert found == pytest.approx(facts["objective"], rel=0, abs=1e-6)
 
 
 @pytest.mark.parametrize("model", ["Dyestuff", "sleepstudy_daysonly"])
@@ -144,7 +135,8 @@ def test_sigma_coefficients_and_edf(model, criterion):
 @pytest.mark.parametrize("criterion", ["ML", "REML"])
 @pytest.mark.parametrize("model", MODELS)
 def test_standard_errors_of_the_fixed_effects(model, criterion):
-    """At given sigma and tau the posterior sd under a flat prior *is* the standard error of generalised least squares."""
+    """At given sigma and tau the posterior sd under a flat prior *is* the standard error of generalised least
+    squares."""
     facts = figures(model, criterion)
     X, y, flat = problem(model)
     posterior = fit(X, y, scale=False, unpenalized=flat, prior=FixedScales(facts["sigma"], facts["sds"][0]))
@@ -156,7 +148,8 @@ def test_standard_errors_of_the_fixed_effects(model, criterion):
 
 @pytest.mark.parametrize("model", MODELS)
 def test_sigma_integrated_is_the_t_of_the_same_scale(model):
-    """With lambda given and sigma integrated: sd = stderr * sqrt(nu / (nu - 2)), stderr with sigma^2 = Q / nu (REML)."""
+    """With lambda given and sigma integrated: sd = stderr * sqrt(nu / (nu - 2)), stderr with sigma^2 = Q / nu
+    (REML)."""
     facts = figures(model, "REML")
     X, y, flat = problem(model)
     posterior = fit(X, y, scale=False, unpenalized=flat, prior=FixedLambda(lam_of(facts)))

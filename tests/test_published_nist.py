@@ -1,8 +1,11 @@
 """NIST StRD certified linear regressions: ridge as lambda -> 0, and flat priors throughout.
 
-Tolerances. Longley, Pontius, Norris and NoInt are asked for to 1e-10, Filip to 1e-7 (ten powers of one column, condition
-number 4e9 after scaling). Wampler: condition number 1.6e3 after scaling, y up to 2e7 times the coefficient 1; a column-scaled QR in
-float64 is off by 3e-10, 3e-13, 3e-10, 1e-8 and 1e-6 for the five, and the Gram route may lose one digit more (1e-11 of a
+Tolerances. Longley, Pontius, Norris and NoInt are asked for to 1e-10, Filip to 1e-7 (ten powers of one column,
+condition
+number 4e9 after scaling). Wampler: condition number 1.6e3 after scaling, y up to 2e7 times the coefficient 1; a
+column-scaled QR in
+float64 is off by 3e-10, 3e-13, 3e-10, 1e-8 and 1e-6 for the five, and the Gram route may lose one digit more
+(1e-11 of a
 standard error).
 """
 
@@ -81,7 +84,8 @@ def test_ridge_as_lambda_goes_to_zero(name, limit):
 
 @pytest.mark.parametrize("name", NOISY)
 def test_standard_errors_of_a_flat_prior(name):
-    """Lambda = 0: sd of the posterior = s.e. * sqrt(nu / (nu - 2)), nu = n - p (Student-t); its median sigma scale too."""
+    """Lambda = 0: sd of the posterior = s.e. * sqrt(nu / (nu - 2)), nu = n - p (Student-t); its median sigma scale
+    too."""
     X, y, intercept, coef, se, facts = problem(name)
     posterior = fit(X, y, prior=FixedLambda(0.0), fit_intercept=intercept)
     nu = facts["n"] - facts["p"]

@@ -1,6 +1,7 @@
 """posteriordb: Gaussian linear posteriors, exact quadrature to 1e-6 and Stan's 10,000 reference draws to 4 MCSE.
 
-The means and sds of the reference draws carry sd / sqrt(10000) and sd / sqrt(20000); a quantile at probability q carries
+The means and sds of the reference draws carry sd / sqrt(10000) and sd / sqrt(20000); a quantile at probability q
+carries
 sqrt(q (1 - q) / 10000) / density.
 """
 
@@ -27,7 +28,9 @@ def posterior(name):
     facts = published("posteriordb")[name]
     X, y, names = matrix(f"posteriordb/{facts['data_file']}")
     if name == "sblri-blr":
-        return fit(X, y, prior=FixedTau(10.0), noise_prior=HalfNormal(10.0, on="sigma"), fit_intercept=False, scale=False)
+        return fit(
+            X, y, prior=FixedTau(10.0), noise_prior=HalfNormal(10.0, on="sigma"), fit_intercept=False, scale=False
+        )
     assert names[0] == "beta[1]"
     assert (X[:, 0] == 1.0).all()
     noise = FLAT_SIGMA if facts["sigma_prior"] == ["flat"] else HalfCauchy(facts["sigma_prior"][1], on="sigma")

@@ -1,7 +1,9 @@
 """Published ridge tables: MASS::lm.ridge and genridge on Longley, lmridge on Hald's cement.
 
-Three scalings of the same columns: MASS divides by the root mean square (ours, `scale=True`), lmridge by the root sum of
-squares (ours divided by sqrt(n), so that their K is lambda / n here). Tolerances are half a unit of the last printed digit.
+Three scalings of the same columns: MASS divides by the root mean square (ours, `scale=True`), lmridge by the root
+sum of
+squares (ours divided by sqrt(n), so that their K is lambda / n here). Tolerances are half a unit of the last
+printed digit.
 """
 
 from functools import cache
@@ -100,9 +102,11 @@ def test_genridge_path(lam):
 
 @pytest.mark.parametrize("lam", ["0", "0.005", "0.01", "0.02", "0.04", "0.08"])
 def test_genridge_vif(lam):
-    """Diagonal of the correlation matrix of the *sampling* covariance, scaled as genridge does: cov times the inverse's.
+    """Diagonal of the correlation matrix of the *sampling* covariance, scaled as genridge does: cov times the
+    inverse's.
 
-    genridge: R = cov2cor(A), A = (Z'Z + lambda I)^-1 Z'Z (Z'Z + lambda I)^-1; VIF = diag(R-type determinant ratio), which
+    genridge: R = cov2cor(A), A = (Z'Z + lambda I)^-1 Z'Z (Z'Z + lambda I)^-1; VIF = diag(R-type determinant
+    ratio), which
     for one column each is diag(R) times diag(R^-1).
     """
     spectrum = longley("Employed")[1]
@@ -190,7 +194,8 @@ def test_hald_hat_diagonal_and_predictions():
     for K, want in figures["pred_first5"].items():
         path = ridge_path(design, spectrum, float(K))
         got = path.intercept[0] + design.X[:5] @ path.coef[0]
-        # lmridge predicts with coefficients rounded to five digits; the columns are up to 70: errors 1.6e-4 (truth's check)
+        # lmridge predicts with coefficients rounded to five digits; the columns are up to 70: errors 1.6e-4
+        # (truth's check)
         np.testing.assert_allclose(got, want, rtol=0, atol=1.7e-4)
 
 
@@ -198,8 +203,11 @@ def test_hald_press():
     """Their PRESS holds the centring fixed, h without 1 / n; both conventions are recomputed in the truth."""
     design, spectrum = hald()
     for K, (printed, same, _) in published("hald_lmridge")["verification_maxabs"]["PRESS"].items():
-        e = design.y - design.y_mean - design.standardize(design.X, slice(None)) @ (
-            ridge_path(design, spectrum, float(K)).coef[0] * design.scale
+        e = (
+            design.y
+            - design.y_mean
+            - design.standardize(design.X, slice(None))
+            @ (ridge_path(design, spectrum, float(K)).coef[0] * design.scale)
         )
         h = leverage(design, spectrum, float(K))
         with_intercept = float(np.square(e / (1 - h)).sum())
