@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 Sampler = Literal["pymc", "nutpie", "numpyro", "blackjax"]
 Backend = Literal["c", "numba", "jax"]
 
+#: ArviZ wants four draws for R-hat.
+MIN_DRAWS = 4
 #: X values above which the faster linear algebra of numba repays its longer compilation.
 NUMBA_ABOVE = 200_000
 
@@ -32,8 +34,8 @@ class Chains:
 
     Attributes
     ----------
-    tree : xarray.DataTree
-        PyMC's own result: groups ``posterior`` and ``sample_stats``.
+    posterior, sample_stats : xarray.Dataset
+        The model's variables and the sampler's record, with dimensions chain and draw.
     sampler, backend : str
         What ran, and what the model was compiled with.
     compile_seconds, sampling_seconds : float
@@ -44,7 +46,8 @@ class Chains:
         Whether fewer were drawn because the user stopped the sampler.
     """
 
-    tree: xr.DataTree
+    posterior: xr.Dataset
+    sample_stats: xr.Dataset
     sampler: str
     backend: str
     compile_seconds: float
@@ -77,7 +80,7 @@ def sample(
     target_accept : float
         Acceptance rate the step size is tuned to; higher means smaller steps.
     sampler : {"pymc", "nutpie", "numpyro", "blackjax"}, optional
-        nutpie by default where it is installed, otherwise PyMC's own.
+        nutpie by default where it is installed, otherwise PyMC's own. (blackjax 1.7 does not work with PyMC 6.4.)
     backend : {"c", "numba", "jax"}, optional
         What compiles the model. By default what the sampler wants; for PyMC's own, C where there is a compiler and the
         table is not large, otherwise numba.
@@ -101,8 +104,10 @@ def sample(
     """
     import pymc as pm
 
-    if draws < 4 or tune < 0 or chains < 1:
-        raise DataError(f"draws must be at least 4, tune 0, chains 1; got draws={draws}, tune={tune}, chains={chains}")
+    if draws < MIN_DRAWS or tune < 0 or chains < 1:
+        raise DataError(
+            f"draws must be at least {MIN_DRAWS}, tune 0, chains 1; got draws={draws}, tune={tune}, chains={chains}"
+        )
     name: Sampler = sampler or ("nutpie" if find_spec("nutpie") else "pymc")
     _check_installed(name)
     compiler = backend or _default_backend(model, name)
@@ -111,7 +116,7 @@ def sample(
     options: dict[str, Any] = {"callback": _StopAllChains(draws + tune)} if one_by_one else {}
     seed = int(np.random.default_rng(random_state).integers(2**31 - 1))
     start = time.perf_counter()
-    with _quiet(), model:
+    with quiet(), model:
         try:
             tree = pm.sample(
                 draws, tune=tune, chains=chains, cores=cores, random_seed=seed, progressbar=progressbar,
@@ -124,8 +129,24 @@ def sample(
             raise
     elapsed = time.perf_counter() - start
     sampling = float(tree["posterior"].attrs.get("sampling_time", np.nan))
-    short = tree["posterior"].sizes["draw"] < draws or tree["posterior"].sizes["chain"] < chains
-    return Chains(cast("xr.DataTree", tree), name, compiler, elapsed - sampling, sampling, draws, tune, short)
+    posterior, stats = _drawn(tree["posterior"].to_dataset(), tree["sample_stats"].to_dataset())
+    short = posterior.sizes["draw"] < draws or posterior.sizes["chain"] < chains
+    return Chains(posterior, stats, name, compiler, elapsed - sampling, sampling, draws, tune, short)
+
+
+def _drawn(posterior: xr.Dataset, stats: xr.Dataset) -> tuple[xr.Dataset, xr.Dataset]:
+    """Cut chains that an interrupt left unequal (nutpie fills them with NaN) so that most draws are kept."""
+    scalar = next(values for values in posterior.data_vars.values() if values.dims == ("chain", "draw"))
+    lengths = np.isfinite(scalar.values).sum(axis=1)
+    if (lengths == scalar.shape[1]).all():
+        return posterior, stats
+    order = np.argsort(-lengths, kind="stable")
+    kept = int(np.argmax(lengths[order] * np.arange(1, len(lengths) + 1))) + 1
+    length = int(lengths[order[kept - 1]])
+    if length < MIN_DRAWS:
+        raise KeyboardInterrupt
+    part = {"chain": np.sort(order[:kept]), "draw": slice(0, length)}
+    return posterior.isel(part), stats.isel(part)
 
 
 def _check_installed(sampler: Sampler) -> None:
@@ -166,7 +187,7 @@ class _StopAllChains:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Keep to the progress bar: what PyMC logs is in the diagnostics, and its BLAS advice is of no use here."""
     logger = logging.getLogger("pymc")
     level = logger.level

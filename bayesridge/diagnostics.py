@@ -57,7 +57,8 @@ def diagnose(posterior: xr.Dataset, sample_stats: xr.Dataset | None, *, interrup
     posterior : xarray.Dataset
         Draws with dimensions chain and draw. Constant parameters are passed over.
     sample_stats : xarray.Dataset or None
-        The sampler's record; ``diverging``, ``energy`` and ``reached_max_treedepth`` are used where present.
+        The sampler's record; ``diverging``, ``energy`` and ``reached_max_treedepth`` (nutpie: ``maxdepth_reached``) are
+        used where present.
     interrupted : bool
         Whether the sampler was stopped early.
 
@@ -154,8 +155,9 @@ def _hamiltonian(stats: xr.Dataset) -> list[Check]:
             f"try the other of centred and non-centred; {_COLLAPSE}"
         )
         checks.append(Check("divergences", count, "", "0", verdict, "" if verdict == "ok" else remedy))
-    if "reached_max_treedepth" in stats:
-        share = float(np.mean(stats["reached_max_treedepth"].values))
+    deepest = next((name for name in ("reached_max_treedepth", "maxdepth_reached") if name in stats), None)
+    if deepest is not None:
+        share = float(np.mean(stats[deepest].values))
         verdict = _grade(ok=share == 0.0, bad=share > 0.5)
         remedy = f"correct but slow, coefficients are strongly correlated: {_COLLAPSE}; or drop duplicate columns"
         checks.append(Check("at maximum tree depth", share, "", "0", verdict, "" if verdict == "ok" else remedy))

@@ -18,14 +18,14 @@ from bayesridge.likelihood import Likelihood
 from bayesridge.marginal import Marginal, marginal
 from bayesridge.nodes import HyperPosterior, KnownNoise, Nodes
 from bayesridge.priors import Density
-from bayesridge.quadrature import LineRule, integrate, refine
+from bayesridge.quadrature import LineRule, integrate, refine, weights_error
 
 Array = NDArray[np.float64]
 
 _CUT = 44.0
 _ZOOM_POINTS = 33
 _ZOOM_ROUNDS = 5
-_INNER_POINTS = 41
+_INNER_POINTS = 81
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,8 +43,9 @@ class Plane:
 
     @property
     def error(self) -> float:
-        """Estimated relative error of the outer quadrature."""
-        return self.rule.error
+        """Estimated relative error of the quadrature, outer and inner."""
+        inner = integrate_sigma(self.data, self.log_prior, self.rule.x)
+        return self.rule.error + float(self.rule.weight @ inner.error)
 
     def log_f(self, log_lam: Array) -> Array:
         """Unnormalised log density of log lambda: the inner integral."""
@@ -126,11 +127,12 @@ def _solve_in_cell(q: Array, left: Array, right: Array) -> Array:
 
 @dataclass(frozen=True, eq=False)
 class InnerRule:
-    """For each lambda, a grid of log sigma, its weights (summing to one) and the log of the integral."""
+    """For each lambda, a grid of log sigma, its weights (summing to one), the log of the integral and its error."""
 
     log_sigma: Array
     weight: Array
     log_total: Array
+    error: Array
 
 
 def _log_integrand(
@@ -166,7 +168,8 @@ def integrate_sigma(data: Likelihood, log_prior: Callable[[Array, Array], Array]
     total = share.sum(axis=1, keepdims=True)
     with np.errstate(divide="ignore"):
         log_total = (top + np.log(total) + np.log(np.asarray(step)[:, None]))[:, 0]
-    return InnerRule(v, share / np.where(total > 0, total, 1.0), log_total)
+    weight = share / np.where(total > 0, total, 1.0)
+    return InnerRule(v, weight, log_total, weights_error(weight))
 
 
 def plane_posterior(data: Likelihood, on_lambda: Density | None, on_tau: Density | None, noise: Density) -> Plane:

@@ -32,6 +32,7 @@ from bayesridge.linear_posterior import check_level
 from bayesridge.mixture import Mixture
 from bayesridge.nodes import ConjugateNoise, HyperPosterior, Nodes
 from bayesridge.prediction import predict
+from bayesridge.quadrature import weights_error
 from bayesridge.ridge import RowParts, row_parts
 from bayesridge.spectrum import Spectrum, factorize
 
@@ -291,16 +292,9 @@ def _unresolved(share: Array) -> NDArray[np.bool_]:
         if count < _SMALLEST_GRID:
             continue
         line = share.sum(axis=3 - axis)
-        doubtful |= _error(line) > _TOLERANCE
+        doubtful |= weights_error(line) > _TOLERANCE
         doubtful |= (line[:, 0] > _EDGE) | (line[:, -1] > _EDGE)
     return doubtful
-
-
-def _error(line: Array) -> Array:
-    """The quadrature's error estimate, for every row of weights that sum to one."""
-    second = np.abs(2.0 * line[:, ::2].sum(axis=1) - 1.0)
-    third = np.max([np.abs(3.0 * line[:, k::3].sum(axis=1) - 1.0) for k in range(3)], axis=0)
-    return np.asarray(np.maximum(second**1.75, third**2.5))
 
 
 @dataclass(frozen=True, eq=False)

@@ -158,4 +158,11 @@ def _shortest_by_search(one: Mixture, level: float) -> Array:
     )  # fmt: skip
     low, high = many.quantile(start), many.quantile(start + level)
     best = int(np.argmin(high - low))
-    return np.array([low[best], high[best]])
+    # d(length)/d(start) = 1 / f(high) - 1 / f(low) changes sign between the neighbours of the shortest
+    left, right = start[max(best - 1, 0)], start[min(best + 1, len(start) - 1)]
+    for _ in range(60):
+        middle = 0.5 * (left + right)
+        ends = np.array([one.quantile(middle)[0], one.quantile(middle + level)[0]])
+        lower, upper = (_pdf_and_slope(one, ends[k : k + 1])[0][0] for k in (0, 1))
+        left, right = (middle, right) if upper > lower else (left, middle)
+    return ends

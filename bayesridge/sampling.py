@@ -85,7 +85,7 @@ def nuts_posterior(
     draws: int = 1000,
     tune: int = 1000,
     chains: int = 4,
-    target_accept: float = 0.9,
+    target_accept: float | None = None,
     backend: Backend | None = None,
     n_jobs: int | None = None,
     random_state: Seed = None,
@@ -101,9 +101,11 @@ def nuts_posterior(
     collapsed : bool
         Whether to sample (lambda, sigma) alone and draw the coefficients exactly given them.
     centred : bool, optional
-        How to sample the coefficients; by default as themselves where the data determine them (more than half a degree
-        of freedom each), otherwise as multiples of tau.
-    sampler, draws, tune, chains, target_accept, backend, n_jobs, random_state, progressbar
+        How to sample the coefficients; by default as themselves where the data determine them (fewer columns than
+        rows, more than half a degree of freedom each), otherwise as multiples of tau.
+    target_accept : float, optional
+        0.9 by default; 0.99 for the collapsed model, whose steps are cheap.
+    sampler, draws, tune, chains, backend, n_jobs, random_state, progressbar
         As for :func:`bayesridge.chains.sample`.
 
     Returns
@@ -122,12 +124,15 @@ def nuts_posterior(
         centred = _data_determine(exact)
     name, model = choose_model(design, spectrum, prior, noise_prior, collapsed=collapsed, centred=centred)
     rng = np.random.default_rng(random_state)
+    accept = target_accept if target_accept is not None else (0.99 if collapsed else 0.9)
     drawn = sample(
-        model, draws=draws, tune=tune, chains=chains, target_accept=target_accept, sampler=sampler, backend=backend,
+        model, draws=draws, tune=tune, chains=chains, target_accept=accept, sampler=sampler, backend=backend,
         n_jobs=n_jobs, random_state=rng, progressbar=progressbar,
     )  # fmt: skip
-    posterior = drawn.tree["posterior"].to_dataset()
-    found = _collapsed_draws(design, spectrum, posterior, rng) if collapsed else draws_of(design, posterior)
+    if collapsed:
+        found = _collapsed_draws(design, spectrum, drawn.posterior, rng)
+    else:
+        found = draws_of(design, drawn.posterior)
     attrs = {"prior": prior.describe(), "noise_prior": noise_prior.describe()}
     prior_values = prior_draws(exact, found.sigma.size, rng)
     return _result(design, spectrum, found, drawn, name, attrs, prior_values, rng)
@@ -164,7 +169,7 @@ def sample_model(
     """
     rng = np.random.default_rng(random_state)
     drawn = sample(model, random_state=rng, **options)
-    found = draws_of(design, drawn.tree["posterior"].to_dataset())
+    found = draws_of(design, drawn.posterior)
     return _result(design, spectrum, found, drawn, name, {}, None, rng)
 
 
@@ -211,10 +216,11 @@ def _hierarchical(
 
 
 def _data_determine(exact: Posterior) -> bool:
-    p = exact.spectrum.n_features
-    if p == 0:
-        return True
-    return float(effective_dof(exact.spectrum, exact.lambda_.median)) > 0.5 * p
+    spectrum = exact.spectrum
+    p = spectrum.n_features
+    if spectrum.rank < p or spectrum.r0 == 0.0:  # directions the data say nothing about, or y fitted exactly
+        return False
+    return float(effective_dof(spectrum, exact.lambda_.median)) >= 0.5 * p
 
 
 # -- from chains to the result type --------------------------------------------------------------------------------
@@ -255,10 +261,9 @@ def _result(
 ) -> NutsResult:
     import xarray as xr
 
-    record = drawn.tree["sample_stats"].to_dataset()
     stats = {
         str(key): values.values
-        for key, values in record.data_vars.items()
+        for key, values in drawn.sample_stats.data_vars.items()
         if values.dims == ("chain", "draw") and values.dtype.kind in "bif"
     }
     told: dict[str, str | int | float] = {

@@ -1,0 +1,188 @@
+"""Exact engine, NUTS on the full model and NUTS on the collapsed model give one posterior."""
+
+import numpy as np
+import pytest
+
+from bayesridge import datasets
+from bayesridge.datatree import to_datatree
+from bayesridge.design import build_design
+from bayesridge.draws import draws_given
+from bayesridge.posterior import infer
+from bayesridge.priors import (
+    BetaR2,
+    FixedScales,
+    FixedTau,
+    GammaPrecisions,
+    HalfCauchy,
+    HalfNormal,
+    HalfT,
+    InverseGamma,
+    Jeffreys,
+    LogNormal,
+)
+from bayesridge.sampling import nuts_posterior
+from bayesridge.spectrum import factorize
+from tests.mcmc.agreement import assert_agree, disagreements, rank_p_value
+
+pytestmark = [pytest.mark.mcmc, pytest.mark.xdist_group("mcmc")]
+
+
+def problem(name, **options):
+    if name == "wide":  # more columns than rows
+        rng = np.random.default_rng(3)
+        X = rng.standard_normal((15, 30))
+        y = X @ (0.4 * rng.standard_normal(30)) + rng.standard_normal(15)
+        design = build_design(X, y, **options)
+    else:
+        table, target = datasets.load_xy(name)
+        X, y = table.to_numpy(dtype=float), target.to_numpy()
+        design = build_design(X, y, names=tuple(table.columns), target_name=datasets.target(name), **options)
+    return design, factorize(design)
+
+
+def priors(model, design):
+    """Priors of each model, proper enough for more columns than rows, on the scale of y."""
+    unit = float(design.y.std())
+    return {
+        "conjugate": (BetaR2(1.0, 3.0), InverseGamma(2.0, unit**2)),
+        "default": (BetaR2(), Jeffreys()),
+        "hierarchical": (HalfNormal(0.3 * unit, on="tau"), InverseGamma(2.0, unit**2)),
+        "half-cauchy": (HalfCauchy(unit, on="tau"), HalfT(3.0, unit, on="sigma")),
+        "gamma_precisions": (GammaPrecisions(2.0, 0.1 * unit**2, 2.0, unit**2), Jeffreys()),
+        "fixed": (FixedScales(0.7 * unit, 0.2 * unit), Jeffreys()),
+        "known tau": (FixedTau(0.3 * unit), InverseGamma(2.0, unit**2)),
+    }[model]
+
+
+def check(design, spectrum, prior, noise, **options):
+    posterior = infer(design, spectrum, prior, noise)
+    result = nuts_posterior(
+        design, spectrum, prior, noise, n_jobs=1, progressbar=False, **({"random_state": 5} | options)
+    )
+    assert result.verdict != "bad", result.diagnostics.to_string()
+    assert_agree(posterior, result.datatree)
+    return result
+
+
+# -- what CI runs: each model compiled once, each table once ---------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("model", "name"), [("default", "diabetes"), ("hierarchical", "longley"), ("conjugate", "wide")]
+)
+@pytest.mark.parametrize("collapsed", [False, True])
+def test_nuts_agrees_with_the_exact_posterior(model, name, collapsed):
+    design, spectrum = problem(name)
+    result = check(design, spectrum, *priors(model, design), collapsed=collapsed)
+    assert result.compile_seconds > 0
+    assert result.sampling_seconds > 0
+    assert ("collapsed" in result.model_name) == collapsed
+
+
+def test_weights_and_an_unpenalised_column():
+    weights = np.random.default_rng(0).uniform(0.2, 4.0, 16)
+    design, spectrum = problem("longley", weights=weights, weight_kind="precision", unpenalized=["YEAR"])
+    result = check(design, spectrum, *priors("conjugate", design), centred=True)
+    assert result.datatree.attrs["weight_kind"] == "precision"
+
+
+def test_hard_posteriors_are_flagged_not_passed_over():
+    """With more columns than rows the default prior allows a close fit: a funnel that NUTS on the full model misses.
+
+    The exact and the collapsed posterior agree; the diagnostics must not call the third one good.
+    """
+    design, spectrum = problem("wide")
+    prior, noise = priors("default", design)
+    check(design, spectrum, prior, noise, collapsed=True, draws=2000)
+    result = nuts_posterior(design, spectrum, prior, noise, n_jobs=1, progressbar=False, random_state=1)
+    assert result.verdict != "ok"
+    failed = result.diagnostics[result.diagnostics["verdict"] != "ok"]
+    assert failed["remedy"].str.contains("exact").any()
+
+
+# -- positive controls: the comparison must see a wrong posterior ----------------------------------------------------
+
+
+def wrong_draws(kind, design, spectrum, posterior):
+    rng = np.random.default_rng(0)
+    lam, sigma = posterior.hyper.draw(4000, rng)
+    if kind == "nothing wrong":
+        changed = lam, sigma
+    elif kind == "variance for precision":  # tau^2 where 1/tau^2 belongs
+        changed = sigma**2 * (sigma**2 / lam), sigma
+    elif kind == "plug-in sigma":
+        changed = lam, np.full_like(sigma, posterior.sigma.mean)
+    else:  # "lambda and sigma shuffled": every marginal of them is right, only the joint is wrong
+        changed = lam, rng.permutation(sigma)
+    found = draws_given(design, spectrum, *changed, (4, 1000), rng)
+    return to_datatree(design, found, spectrum=spectrum, random_state=rng)
+
+
+@pytest.mark.parametrize("name", ["diabetes", "longley", "wide"])
+@pytest.mark.parametrize("kind", ["nothing wrong", "variance for precision", "plug-in sigma"])
+def test_positive_controls(kind, name):
+    design, spectrum = problem(name)
+    posterior = infer(design, spectrum, *priors("conjugate", design))
+    tree = wrong_draws(kind, design, spectrum, posterior)
+    found = disagreements(posterior, tree)
+    assert found.empty == (kind == "nothing wrong"), found.to_string()
+
+
+def test_the_joint_check_sees_what_marginals_of_the_scales_do_not():
+    """On the wide table lambda and sigma depend on each other; shuffling one keeps both marginals."""
+    design, spectrum = problem("wide")
+    posterior = infer(design, spectrum, *priors("default", design))
+    tree = wrong_draws("lambda and sigma shuffled", design, spectrum, posterior)
+    found = disagreements(posterior, tree)
+    assert not set(found["parameter"]) & {"lambda_", "sigma", "r2", "effective_dof"}
+    assert "log likelihood" in set(found["parameter"])
+    assert rank_p_value(posterior, tree) < 1e-3
+
+
+def test_a_wrong_model_is_seen():
+    """A chain of a model whose lambda is inverted, the classic slip of precision for variance, must not pass."""
+    design, spectrum = problem("longley")
+    noise = InverseGamma(2.0, float(design.y.var()))
+    posterior = infer(design, spectrum, LogNormal(5.0, 0.5), noise)
+    wrong = nuts_posterior(
+        design, spectrum, LogNormal(0.2, 0.5), noise, collapsed=True, n_jobs=1, progressbar=False, random_state=1
+    )
+    assert wrong.verdict == "ok"
+    assert len(disagreements(posterior, wrong.datatree)) > 10
+
+
+# -- the full matrix -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["diabetes", "longley", "wide"])
+@pytest.mark.parametrize("model", ["conjugate", "hierarchical", "gamma_precisions", "fixed", "known tau"])
+@pytest.mark.parametrize("way", ["centred", "non-centred", "collapsed"])
+def test_every_gaussian_model_on_every_table(model, name, way):
+    if model == "fixed" and way != "centred":
+        pytest.skip("the model with known scales has no scales to sample and one parametrisation")
+    if name == "wide" and way == "centred" and model != "fixed":
+        pytest.skip("centred coefficients and tau form a funnel where there are more columns than rows")
+    design, spectrum = problem(name)
+    check(
+        design, spectrum, *priors(model, design), collapsed=way == "collapsed", centred=way == "centred",
+        target_accept=0.99, draws=2000,
+    )  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("way", ["centred", "non-centred", "collapsed"])
+def test_half_cauchy_scales(way):
+    design, spectrum = problem("diabetes")
+    prior, noise = priors("half-cauchy", design)
+    check(design, spectrum, prior, noise, collapsed=way == "collapsed", centred=way == "centred", draws=2000)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["frequency", "precision"])
+@pytest.mark.parametrize("collapsed", [False, True])
+def test_weighted_designs(kind, collapsed):
+    rng = np.random.default_rng(1)
+    weights = rng.integers(0, 4, 442).astype(float) if kind == "frequency" else rng.uniform(0.1, 5.0, 442)
+    design, spectrum = problem("diabetes", weights=weights, weight_kind=kind, unpenalized=["bmi"])
+    check(design, spectrum, *priors("default", design), collapsed=collapsed)
