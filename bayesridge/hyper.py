@@ -26,7 +26,6 @@ from bayesridge.hyper_point import KnownPoint, conjugate_point
 from bayesridge.likelihood import Likelihood, known_noise_evidence
 from bayesridge.nodes import HyperPosterior
 from bayesridge.priors import (
-    Density,
     FixedLambda,
     FixedScales,
     FixedSigma,
@@ -71,6 +70,7 @@ def infer_hyper(spectrum: Spectrum, prior: Prior, noise: NoisePrior) -> HyperPos
         return KnownPoint(data, 2.0 * np.log(prior.sigma / prior.tau), float(np.log(prior.sigma)))
     if isinstance(prior, FixedLambda):
         return _fixed_lambda(data, prior, noise)
+    _refuse_improper_noise(spectrum, prior, noise)
     if isinstance(prior, FixedTau):
         return _fixed_tau(data, prior, noise)
     if isinstance(prior, GammaPrecisions):
@@ -82,12 +82,12 @@ def infer_hyper(spectrum: Spectrum, prior: Prior, noise: NoisePrior) -> HyperPos
     on_tau = tau_density(prior)
     if isinstance(noise, FixedSigma):
         return known_sigma_line(data, on_lambda, on_tau, noise)
-    _refuse_improper_plane(spectrum, prior, noise, on_tau)
     return plane_posterior(data, on_lambda, on_tau, noise.log_density_of_log)
 
 
-def _refuse_improper_plane(spectrum: Spectrum, prior: Prior, noise: NoisePrior, on_tau: Density | None) -> None:
-    if on_tau is not None and isinstance(noise, Jeffreys) and spectrum.r0 == 0.0:
+def _refuse_improper_noise(spectrum: Spectrum, prior: Prior, noise: NoisePrior) -> None:
+    on_tau = isinstance(prior, FixedTau) or tau_density(prior) is not None
+    if on_tau and isinstance(noise, Jeffreys) and spectrum.r0 == 0.0:
         raise ImproperPosteriorError(
             f"p(sigma²) = 1/sigma² with {prior.describe()} has no posterior here: the columns can fit y exactly, the "
             "likelihood stays positive as sigma -> 0 and 1/sigma² cannot be integrated there; use a proper noise prior "

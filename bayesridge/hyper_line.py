@@ -15,7 +15,7 @@ from bayesridge.likelihood import Likelihood, known_noise_evidence, log_density_
 from bayesridge.marginal import Marginal, PointMass, marginal
 from bayesridge.nodes import ConjugateNoise, HyperPosterior, KnownNoise, Nodes
 from bayesridge.priors import Density, FixedSigma, GammaPrecisions, InverseGamma, Jeffreys
-from bayesridge.quadrature import LineRule, integrate, refine
+from bayesridge.quadrature import LineRule, gauss_points, integrate, refine
 
 Array = NDArray[np.float64]
 
@@ -55,23 +55,28 @@ class ConjugateLine:
 
     @cached_property
     def _lambda(self) -> Marginal:
-        return marginal("lambda", self.log_density, *line_range(self.rule))
+        return marginal("lambda", self.log_density, *self.rule.ends)
 
     def lambda_marginal(self) -> Marginal:
         """Distribution of lambda."""
         return self._lambda
 
     def sigma_marginal(self) -> Marginal:
-        """Mixture of inverse-gamma roots over the nodes."""
-        kept = self.rule.log_weight > -40.0
-        log_weight, rate = self.rule.log_weight[kept], self.nodes.noise.squared_scale()[kept, 0] * self.shape
+        """Mixture of inverse-gamma roots over nodes dense enough for the bells to overlap."""
+        rule, rate = self.rule, self.rate_at(self.rule.x)
+        for _ in range(_MOST_REFINEMENTS):
+            seen = rule.log_weight > -_NEGLIGIBLE
+            # a bell is 1 / sqrt(4 shape) wide in log sigma; log sigma moves by half of log rate
+            if (np.abs(np.diff(np.log(rate[seen]))) <= 1.0 / np.sqrt(self.shape)).all():
+                break
+            rule = refine(rule, self.log_f)
+            rate = self.rate_at(rule.x)
+        log_weight, rate = rule.log_weight[seen], rate[seen]
 
         def log_density(v: Array) -> Array:
-            terms = log_weight + log_density_of_log_sigma(v[:, None], self.shape, rate)
-            return np.asarray(np.logaddexp.reduce(terms, axis=1))
+            return _log_sum(log_weight + log_density_of_log_sigma(v[:, None], self.shape, rate))
 
-        low, high = self._log_sigma_range()
-        return marginal("sigma", log_density, low, high)
+        return marginal("sigma", log_density, *self._log_sigma_range())
 
     def _log_sigma_range(self) -> tuple[float, float]:
         low, high = log_sigma_range(self.shape)
@@ -80,13 +85,13 @@ class ConjugateLine:
 
     def tau_marginal(self) -> Marginal:
         """Distribution of ``tau = sigma / sqrt(lambda)``, the joint density integrated along lambda."""
-        t = fine_grid(self.rule, self.shape)
-        log_density, rate = self.log_density(t), self.rate_at(t)
+        grid = fine_grid(self.rule, self.shape)
+        log_density, rate = self.log_density(grid.x), self.rate_at(grid.x)
 
         def log_joint(v: Array) -> Array:
             return log_density + log_density_of_log_sigma(v, self.shape, rate)
 
-        return tau_from_joint(t, log_joint, self._log_sigma_range())
+        return tau_from_joint(grid, log_joint, self._log_sigma_range())
 
     def draw(self, n: int, rng: np.random.Generator) -> tuple[Array, Array]:
         """Independent draws of (lambda, sigma): inverse cdf, then inverse gamma."""
@@ -94,49 +99,58 @@ class ConjugateLine:
         return lam, np.sqrt(self.rate_at(np.log(lam)) / rng.standard_gamma(self.shape, n))
 
 
-def line_range(rule: LineRule) -> tuple[float, float]:
-    """Ends of a rule."""
-    return float(rule.x[0]), float(rule.x[-1])
+@dataclass(frozen=True, eq=False)
+class FineGrid:
+    """Nodes in log lambda for integrals over it, and the logarithms of their widths."""
+
+    x: Array
+    log_width: Array
 
 
-def fine_grid(rule: LineRule, shape: float) -> Array:
-    """Equal steps in log lambda that resolve the posterior of lambda times the density of sigma at fixed tau.
+def fine_grid(rule: LineRule, shape: float) -> FineGrid:
+    """Nodes that resolve the posterior of lambda times the density of sigma at fixed tau.
 
     The latter is a bell of width ``1 / sqrt(shape)`` in log lambda; a step of 0.7 widths of the product leaves an error
-    of exp(-2 pi^2 / 0.49).
+    of exp(-2 pi^2 / 0.49). Where the density has a jump, Gauss points in cells that end there take the place of steps.
     """
+    if rule.edges is not None:
+        parts = int(np.clip(np.ceil(np.sqrt(shape) * np.diff(rule.edges).max() / 8.0), 1, 64))
+        edges = np.interp(np.arange((len(rule.edges) - 1) * parts + 1) / parts, np.arange(len(rule.edges)), rule.edges)
+        return FineGrid(*gauss_points(edges))
     seen = rule.x[rule.log_weight > -_NEGLIGIBLE]
     low, high = float(seen[0]), float(seen[-1])
     narrowest = 3.0 * float(np.diff(rule.x).min())  # the rule takes some three steps to a standard deviation
     step = 0.7 / np.sqrt(shape + narrowest**-2)
-    return np.linspace(low, high, int(np.clip((high - low) / step, 60, _MOST_POINTS)))
+    x = np.linspace(low, high, int(np.clip((high - low) / step, 60, _MOST_POINTS)))
+    return FineGrid(x, np.full(len(x), np.log(x[1] - x[0])))
 
 
 _NEGLIGIBLE = 40.0
+_MOST_REFINEMENTS = 6
 _MOST_POINTS = 40_000
 _BLOCK_VALUES = 1 << 20
 
 
-def tau_from_joint(t: Array, log_joint: Callable[[Array], Array], sigma_range: tuple[float, float]) -> Marginal:
+def tau_from_joint(grid: FineGrid, log_joint: Callable[[Array], Array], sigma_range: tuple[float, float]) -> Marginal:
     """Distribution of tau from the joint density of (log lambda, log sigma).
 
     At fixed tau, ``log sigma = log tau + log(lambda) / 2``, with Jacobian 1: for every tau one sum along lambda.
 
     Parameters
     ----------
-    t : ndarray of shape (k,)
-        Equally spaced log lambda.
+    grid : FineGrid
+        k nodes of log lambda.
     log_joint : callable
-        Joint log density at (t, v) for v = log sigma of shape (m, k).
+        Joint log density at the nodes and v = log sigma of shape (m, k).
     sigma_range : tuple of float
         Where log sigma has its mass.
     """
-    log_step = float(np.log(t[1] - t[0]))
+    t = grid.x
     size = max(1, _BLOCK_VALUES // len(t))
 
     def log_density(log_tau: Array) -> Array:
         parts = [log_joint(log_tau[k : k + size, None] + 0.5 * t) for k in range(0, len(log_tau), size)]
-        return np.concatenate([_log_sum(part) for part in parts]) + log_step
+        return np.concatenate([_log_sum(part + grid.log_width) for part in parts])
 
     low, high = sigma_range
     return marginal("tau", log_density, low - 0.5 * float(t[-1]), high - 0.5 * float(t[0]))
@@ -179,7 +193,7 @@ class KnownSigmaLine:
 
     def lambda_marginal(self) -> Marginal:
         """Distribution of lambda."""
-        return marginal("lambda", lambda t: self.log_f(t) - self.rule.log_total, *line_range(self.rule))
+        return marginal("lambda", lambda t: self.log_f(t) - self.rule.log_total, *self.rule.ends)
 
     def sigma_marginal(self) -> PointMass:
         """A point."""
@@ -187,7 +201,7 @@ class KnownSigmaLine:
 
     def tau_marginal(self) -> Marginal:
         """``log tau = log sigma - log(lambda) / 2``."""
-        low, high = (self.log_sigma - 0.5 * end for end in line_range(self.rule)[::-1])
+        low, high = (self.log_sigma - 0.5 * end for end in self.rule.ends[::-1])
 
         def log_density(x: Array) -> Array:
             return np.asarray(self.log_f(2.0 * (self.log_sigma - x)) - self.rule.log_total + np.log(2.0))
@@ -242,7 +256,7 @@ class SigmaLine:
 
     def sigma_marginal(self) -> Marginal:
         """Distribution of sigma."""
-        return marginal("sigma", self._sigma_density, *line_range(self.rule))
+        return marginal("sigma", self._sigma_density, *self.rule.ends)
 
     def lambda_marginal(self) -> Marginal | PointMass:
         """A point, or ``sigma^2 / tau^2``."""
@@ -250,7 +264,7 @@ class SigmaLine:
             return PointMass("lambda", float(np.exp(self.log_lam)))
         assert self.log_tau is not None
         shift = self.log_tau
-        low, high = (2.0 * (end - shift) for end in line_range(self.rule))
+        low, high = (2.0 * (end - shift) for end in self.rule.ends)
         return marginal("lambda", lambda t: self._sigma_density(0.5 * t + shift) - np.log(2.0), low, high)
 
     def tau_marginal(self) -> Marginal | PointMass:
@@ -259,7 +273,7 @@ class SigmaLine:
             return PointMass("tau", float(np.exp(self.log_tau)))
         assert self.log_lam is not None
         shift = 0.5 * self.log_lam
-        low, high = (end - shift for end in line_range(self.rule))
+        low, high = (end - shift for end in self.rule.ends)
         return marginal("tau", lambda x: self._sigma_density(x + shift), low, high)
 
     def draw(self, n: int, rng: np.random.Generator) -> tuple[Array, Array]:

@@ -13,7 +13,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesridge.hyper_line import fine_grid, line_range, tau_from_joint
+from bayesridge.hyper_line import fine_grid, tau_from_joint
 from bayesridge.likelihood import Likelihood
 from bayesridge.marginal import Marginal, marginal
 from bayesridge.nodes import HyperPosterior, KnownNoise, Nodes
@@ -63,7 +63,7 @@ class Plane:
 
     @cached_property
     def _lambda(self) -> Marginal:
-        return marginal("lambda", lambda t: self.log_f(t) - self.rule.log_total, *line_range(self.rule))
+        return marginal("lambda", lambda t: self.log_f(t) - self.rule.log_total, *self.rule.ends)
 
     def lambda_marginal(self) -> Marginal:
         """Distribution of lambda."""
@@ -88,13 +88,14 @@ class Plane:
 
     def tau_marginal(self) -> Marginal:
         """Distribution of tau."""
-        t = fine_grid(self.rule, 0.5 * self.data.spectrum.nu)
+        grid = fine_grid(self.rule, 0.5 * self.data.spectrum.nu)
+        t = grid.x
         log_det, Q = self.data.terms(t)
 
         def log_joint(v: Array) -> Array:
             return _log_integrand(self.data, self.log_prior, t, log_det, Q, v) - self.rule.log_total
 
-        return tau_from_joint(t, log_joint, self._sigma_range())
+        return tau_from_joint(grid, log_joint, self._sigma_range())
 
     def draw(self, n: int, rng: np.random.Generator) -> tuple[Array, Array]:
         """Independent draws: inverse cdf of lambda, then of sigma on its own grid given lambda."""

@@ -32,7 +32,8 @@ class Likelihood:
         if s.rank == 0:
             return np.zeros(log_lam.shape), np.full(log_lam.shape, s.r0)
         if s.rank * log_lam.size <= 1 << 18:
-            ratio = np.multiply.outer(np.exp(-log_lam), s.s2)
+            with np.errstate(over="ignore"):  # lambda below 1e-308 is zero
+                ratio = np.multiply.outer(np.exp(-log_lam), s.s2)
             log_det = np.log1p(ratio).sum(axis=-1)
             ratio += 1.0
             return -0.5 * log_det, s.r0 + np.divide(s.z2, ratio, out=ratio).sum(axis=-1)

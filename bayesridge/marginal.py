@@ -96,7 +96,8 @@ class Marginal:
 
     def cdf(self, value: ArrayLike) -> Array:
         """P(scalar <= value)."""
-        below = self._cdf_x(self.link.inverse(np.asarray(value, dtype=np.float64)))
+        x = self.link.inverse(np.asarray(value, dtype=np.float64))
+        below = self._cdf_x(np.atleast_1d(x)).reshape(x.shape)
         return below if self.link.increasing else 1.0 - below
 
     def _cdf_x(self, x: Array) -> Array:
@@ -255,7 +256,7 @@ def marginal(name: str, log_density: LogFunction, low: float, high: float, link:
 
 def marginal_of_rule(name: str, log_density: LogFunction, rule: LineRule, link: Link = EXP) -> Marginal:
     """:func:`marginal` over the range of a quadrature rule."""
-    return marginal(name, log_density, float(rule.x[0]), float(rule.x[-1]), link)
+    return marginal(name, log_density, *rule.ends, link)
 
 
 def transformed(base: Marginal, name: str, link: Link) -> Marginal:

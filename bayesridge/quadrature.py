@@ -34,6 +34,9 @@ _TOLERANCE = 1e-10
 
 _ORDER = 16
 _XI, _WEIGHTS = np.polynomial.legendre.leggauss(_ORDER)
+#: The Gauss points, and two points just inside the ends of the cell.
+_XI_AND_ENDS = np.concatenate([_XI, [-1.0 + 1e-9, 1.0 - 1e-9]])
+_AT_ENDS = np.polynomial.legendre.legvander(np.array([-1.0, 1.0]), _ORDER - 1).T
 #: Values at the Gauss points -> Legendre coefficients.
 TO_LEGENDRE = (_WEIGHTS[:, None] * np.polynomial.legendre.legvander(_XI, _ORDER - 1)) * (np.arange(_ORDER) + 0.5)
 
@@ -88,6 +91,12 @@ class LineRule:
     def weight(self) -> Array:
         """Shares of the integral, summing to one."""
         return np.exp(self.log_weight)
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """Where the function ends, or is negligible beyond."""
+        line = self.x if self.edges is None else self.edges
+        return float(line[0]), float(line[-1])
 
 
 def integrate(log_f: LogFunction, scan: Array, what: str) -> LineRule:
@@ -174,7 +183,12 @@ def _check(values: Array, x: Array, what: str) -> Array:
 def _extend(log_f: LogFunction, scan: Array, what: str) -> tuple[Array, Array]:
     x, f = scan, _check(log_f(scan), scan, what)
     top = float(f.max())
-    if max(f[0], f[-1]) <= top - _CUT and top < np.inf:
+    if not np.isfinite(top):
+        raise PriorError(
+            f"the posterior density of {what} is zero or infinite at every point looked at, {x[0]:.3g} to {x[-1]:.3g}; "
+            "a prior with a support narrower than half a unit of its logarithm cannot be found: state it as a fixed value"
+        )
+    if max(f[0], f[-1]) <= top - _CUT:
         return x, f
     for side in (-1, 0):
         outward = 1.0 if side == -1 else -1.0
@@ -196,8 +210,6 @@ def _extend(log_f: LogFunction, scan: Array, what: str) -> tuple[Array, Array]:
                 f"{max(rate, 0.0):.1e} nats per unit there), so it cannot be normalised; use a proper prior "
                 "whose density decays in that direction, such as BetaR2(0.5, 0.5)"
             )
-    if not np.isfinite(f.max()):
-        raise PriorError(f"the posterior density of {what} is zero or infinite everywhere it was looked at")
     return x, f
 
 
@@ -310,8 +322,9 @@ def adaptive_cells(log_f: LogFunction, edges: Array, tolerance: float = 1e-13) -
     shortest = 1e-13 * float(edges[-1] - edges[0])
     for _ in range(60):
         half = 0.5 * (stops - starts)
-        x = 0.5 * (starts + stops)[:, None] + half[:, None] * _XI
-        values = log_f(x.ravel()).reshape(x.shape)
+        x = 0.5 * (starts + stops)[:, None] + half[:, None] * _XI_AND_ENDS
+        everywhere = log_f(x.ravel()).reshape(x.shape)
+        values, at_ends = everywhere[:, :_ORDER], everywhere[:, _ORDER:]
         new_peak = max(peak, float(values.max()))
         mass = mass * np.exp(peak - new_peak) if np.isfinite(peak) else 0.0
         peak = new_peak
@@ -319,7 +332,10 @@ def adaptive_cells(log_f: LogFunction, edges: Array, tolerance: float = 1e-13) -
         coefficients = shares @ TO_LEGENDRE
         cell_mass = 2.0 * half * coefficients[:, 0]
         tail = half * np.abs(coefficients[:, -3:]).sum(axis=1)
-        fine = (tail <= tolerance * (mass + float(cell_mass.sum()))) | (half < shortest)
+        total = mass + float(cell_mass.sum())
+        # a jump between the last Gauss point and the end of the cell shows only at the end
+        gap = half * np.abs(np.exp(at_ends - peak) - coefficients @ _AT_ENDS).max(axis=1)
+        fine = ((tail <= tolerance * total) & (gap <= 1e3 * tolerance * total)) | (half < shortest)
         done.append((starts[fine], stops[fine], values[fine]))
         mass += float(cell_mass[fine].sum())
         if fine.all():
@@ -335,20 +351,44 @@ def adaptive_cells(log_f: LogFunction, edges: Array, tolerance: float = 1e-13) -
 
 def _cells(log_f: LogFunction, points: Array, values: Array) -> LineRule:
     keep = np.flatnonzero(values > values.max() - _CUT)
-    low, high = max(int(keep[0]) - 1, 0), min(int(keep[-1]) + 1, len(points) - 1)
-    edges, _ = adaptive_cells(log_f, np.linspace(points[low], points[high], 17), 1e-12)
+    low = _boundary(log_f, points, values, int(keep[0]), -1)
+    high = _boundary(log_f, points, values, int(keep[-1]), 1)
+    edges, _ = adaptive_cells(log_f, np.linspace(low, high, 17), 1e-12)
     coarse = _gauss_rule(log_f, edges, 0.0)
     fine = _gauss_rule(log_f, np.sort(np.concatenate([edges, 0.5 * (edges[1:] + edges[:-1])])), 0.0)
     error = abs(float(np.expm1(fine.log_total - coarse.log_total))) + 1e-15
     return _gauss_rule(log_f, edges, error)
 
 
-def _gauss_rule(log_f: LogFunction, edges: Array, error: float) -> LineRule:
+def _boundary(log_f: LogFunction, points: Array, values: Array, last: int, side: int) -> float:
+    """Return where the function ends: the next point, or, if it is zero there, the jump found by bisection."""
+    outer = last + side
+    if not 0 <= outer < len(points):
+        return float(points[last])
+    inside, outside = float(points[last]), float(points[outer])
+    if np.isfinite(values[outer]):
+        return outside
+    while abs(outside - inside) > 4.0 * np.finfo(np.float64).eps * max(abs(inside), abs(outside)):
+        middle = 0.5 * (inside + outside)
+        if np.isfinite(log_f(np.array([middle]))[0]):
+            inside = middle
+        else:
+            outside = middle
+    return inside
+
+
+def gauss_points(edges: Array) -> tuple[Array, Array]:
+    """Return the Gauss-Legendre points of all cells and the logarithms of their weights."""
     half = 0.5 * np.diff(edges)
     x = (0.5 * (edges[1:] + edges[:-1])[:, None] + half[:, None] * _XI).ravel()
-    values = log_f(x)
     with np.errstate(divide="ignore"):
-        terms = values + np.log((half[:, None] * _WEIGHTS).ravel())
+        return x, np.log((half[:, None] * _WEIGHTS).ravel())
+
+
+def _gauss_rule(log_f: LogFunction, edges: Array, error: float) -> LineRule:
+    x, log_width = gauss_points(edges)
+    values = log_f(x)
+    terms = values + log_width
     top = terms.max()
     log_total = float(top + np.log(np.exp(terms - top).sum()))
     return LineRule(x, values, terms - log_total, log_total, error, None, edges)

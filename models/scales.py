@@ -137,7 +137,7 @@ def _custom(name: str, prior: Custom, start: float) -> Any:
 def _evaluate(prior: Custom, value: Any) -> Any:
     try:
         density: Any = prior.log_pdf(value)
-    except (AttributeError, NotImplementedError, TypeError, ValueError) as error:
+    except Exception as error:  # the caller's function may raise anything
         raise PriorError(
             f"the log density of {prior.describe()} cannot be evaluated on a PyMC variable ({error}): write it with "
             "arithmetic and functions like np.log and np.exp, or use method='exact', which takes any function"

@@ -4,6 +4,8 @@ scipy.stats states the densities; the plane is (the prior's parameter, log sigma
 repeated. 1e-9: ten times the quadrature's tolerance. Priors with a jump are cut into cells: the same.
 """
 
+import itertools
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -121,8 +123,8 @@ def compare(posterior, points, pdf_at=True):
         # a bounded function has every moment, whatever the tails
         middle = float(marginal.median)
         expected = points.expect(values / (values + middle))
-        x = np.concatenate([0.5 * (a + b) + 0.5 * (b - a) * _X for a, b in zip(_CELLS, _CELLS[1:], strict=False)])
-        w = np.concatenate([0.5 * (b - a) * _W for a, b in zip(_CELLS, _CELLS[1:], strict=False)])
+        x = np.concatenate([0.5 * (a + b) + 0.5 * (b - a) * _X for a, b in itertools.pairwise(_CELLS)])
+        w = np.concatenate([0.5 * (b - a) * _W for a, b in itertools.pairwise(_CELLS)])
         if pdf_at:
             x = np.log(middle) + x
             density = np.exp(marginal.log_pdf_log(x))
@@ -150,7 +152,11 @@ def test_posterior_is_the_double_integral(prior, noise):
         on_a = log_density(dense.signal)
         with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
             points = oracle.plane(
-                dense, lambda a, v: on_a(a) + noise_density(v), lambda_of, breaks=breaks, a_range=(-60.0, 60.0)
+                dense,
+                lambda a, v, on_a=on_a: on_a(a) + noise_density(v),
+                lambda_of,
+                breaks=breaks,
+                a_range=(-60.0, 60.0),
             )
         posterior = infer(design, spectrum, stated, noise_stated)
         compare(posterior, points, pdf_at=not breaks)
@@ -182,7 +188,7 @@ def test_known_sigma(prior, table):
     posterior = infer(design, spectrum, stated, FixedSigma(0.8))
     shift = posterior.log_marginal_likelihood
     edges = np.unique(np.concatenate([np.arange(-40.0, 41.0, 2.0), np.array(breaks)]))
-    total = sum(quad(f, a, b, epsabs=1e-12, epsrel=1e-11)[0] for a, b in zip(edges, edges[1:], strict=False))
+    total = sum(quad(f, a, b, epsabs=1e-12, epsrel=1e-11)[0] for a, b in itertools.pairwise(edges))
     assert total == pytest.approx(1.0, abs=1e-9)
     assert posterior.sigma.mean == pytest.approx(0.8, rel=1e-14)
 
@@ -214,7 +220,7 @@ def test_one_scale_fixed(table, fixed, noise):
         with pytest.raises(ImproperPosteriorError):
             infer(design, spectrum, FixedTau(0.6), stated)
         return
-    v = np.concatenate([0.5 * (a + b) + 0.5 * (b - a) * _X for a, b in zip(_CELLS, _CELLS[1:], strict=False)])
+    v = np.concatenate([0.5 * (a + b) + 0.5 * (b - a) * _X for a, b in itertools.pairwise(_CELLS)])
     w = np.tile(0.125 * _W, len(_CELLS) - 1)
     t = np.full_like(v, np.log(1.7)) if fixed == "lambda" else 2.0 * (v - np.log(0.6))
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
@@ -243,7 +249,7 @@ def test_fixed_scales_leave_one_gaussian():
 def test_priors_are_normalised(prior):
     stated = PRIORS[prior][0]
     density = lambda_density(stated, 3.7) or tau_density(stated)
-    x = np.concatenate([0.5 * (a + b) + 0.5 * (b - a) * _X for a, b in zip(_CELLS, _CELLS[1:], strict=False)])
+    x = np.concatenate([0.5 * (a + b) + 0.5 * (b - a) * _X for a, b in itertools.pairwise(_CELLS)])
     breaks = np.array([np.log(0.5), np.log(6.0), -2 * np.log(0.2), -2 * np.log(3.0)])
     cells = np.unique(np.concatenate([np.arange(-90.0, 90.1, 0.25), breaks]))
     half = 0.5 * np.diff(cells)
@@ -256,7 +262,7 @@ def test_priors_are_normalised(prior):
 @pytest.mark.parametrize("noise", [name for name in NOISES if name != "jeffreys"])
 def test_noise_priors_are_normalised(noise):
     stated, density = NOISES[noise]
-    x = np.concatenate([0.5 * (a + b) + 0.5 * (b - a) * _X for a, b in zip(_CELLS, _CELLS[1:], strict=False)])
+    x = np.concatenate([0.5 * (a + b) + 0.5 * (b - a) * _X for a, b in itertools.pairwise(_CELLS)])
     w = np.tile(0.125 * _W, len(_CELLS) - 1)
     with np.errstate(all="ignore"):
         assert w @ np.exp(stated.log_density_of_log(x)) == pytest.approx(1.0, abs=1e-10)
