@@ -308,11 +308,15 @@ def conjugate_line(
         a0, b0, norm = noise_shape(noise)
         shape = 0.5 * data.spectrum.nu + a0
 
+        latest: list[Array] = []  # the last grid and its Q: the nodes ask for the rate where log_f has just been
+
         def rate_at(t: Array) -> Array:
-            return 0.5 * data.terms(t)[1] + b0
+            Q = latest[1] if latest and latest[0] is t else data.terms(t)[1]
+            return 0.5 * Q + b0
 
         def log_f(t: Array) -> Array:
             log_det, Q = data.terms(t)
+            latest[:] = t, Q
             return np.asarray(constant + log_det + prior(t) - shape * np.log(0.5 * Q + b0))
 
     constant = data.constant + norm + float(gammaln(shape))

@@ -36,7 +36,7 @@ class Likelihood:
                 ratio = np.multiply.outer(np.exp(-log_lam), s.s2)
             log_det = np.log1p(ratio).sum(axis=-1)
             ratio += 1.0
-            return -0.5 * log_det, s.r0 + np.divide(s.z2, ratio, out=ratio).sum(axis=-1)
+            return -0.5 * log_det, s.r0 + np.reciprocal(ratio, out=ratio) @ s.z2
         parts = np.array_split(log_lam.ravel(), -(-s.rank * log_lam.size // (1 << 18)))
         both = [self.terms(part) for part in parts if part.size]
         return (

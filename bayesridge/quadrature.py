@@ -27,7 +27,7 @@ _CUT = 44.0  # exp(-44) = 8e-20: what lies below it cannot be seen beside the re
 _BULK = 5.0
 _LIMIT = 640.0  # exp(+-640) and its square root times anything ordinary are still floats
 _MODE_CUT = 30.0
-_STEP = 0.3  # in standard deviations of the narrowest mode
+_STEP = 0.27  # in standard deviations of the narrowest mode
 _STEP_OF_BULK = 0.08  # ... or in half widths of the bulk, if that is more
 _MAX_STEP = 0.8
 _TOLERANCE = 1e-10
@@ -186,7 +186,7 @@ def _extend(log_f: LogFunction, scan: Array, what: str) -> tuple[Array, Array]:
     if not np.isfinite(top):
         raise PriorError(
             f"the posterior density of {what} is zero or infinite at every point looked at, {x[0]:.3g} to {x[-1]:.3g}; "
-            "a prior with a support narrower than half a unit of its logarithm cannot be found: state it as a fixed value"
+            "a prior whose support is narrower than half a unit of its logarithm cannot be found: fix the value instead"
         )
     if max(f[0], f[-1]) <= top - _CUT:
         return x, f
