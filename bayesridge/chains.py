@@ -195,6 +195,8 @@ def quiet() -> Iterator[None]:
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "PyTensor could not link to a BLAS installation", UserWarning)
+            # PyMC forks its workers where there are threads already: BLAS's and numba's, which start anew in a child
+            warnings.filterwarnings("ignore", "This process .* is multi-threaded, use of fork", DeprecationWarning)
             yield
     finally:
         logger.setLevel(level)

@@ -13,6 +13,7 @@ import typer
 # Only what --help needs is imported here; the rest waits until there is something to do.
 if TYPE_CHECKING:
     from bayesridge.posterior import Posterior
+    from bayesridge.sampling import NutsResult
 
 app = typer.Typer(
     add_completion=False,
@@ -52,8 +53,11 @@ def fit(
         str | None, typer.Option(help="As 'bmi * sex + C(site)'; all other columns if left out.")
     ] = None,
     method: Annotated[
-        Literal["exact", "evidence", "fixed"],
-        typer.Option(help="Integrate lambda, plug in the evidence maximum, or take lambda from a fixing --prior."),
+        Literal["exact", "evidence", "fixed", "nuts"],
+        typer.Option(
+            help="Integrate lambda, plug in the evidence maximum, take lambda from a fixing --prior, or sample the "
+            "posterior with PyMC's NUTS."
+        ),
     ] = "exact",
     prior: Annotated[str | None, typer.Option(help=_PRIORS)] = None,
     noise: Annotated[str | None, typer.Option(help="jeffreys | inverse-gamma:2,1 | half-t:3,1 | half-normal:1")] = None,
@@ -71,7 +75,10 @@ def fit(
     no_intercept: Annotated[bool, typer.Option("--no-intercept", help="Fit without an intercept.")] = False,
     level: Annotated[float, typer.Option(help="Probability of the equal-tailed intervals.")] = 0.95,
     out: Annotated[Path | None, typer.Option(help="Folder for coefficients.csv, draws.nc and fit.json.")] = None,
-    draws: Annotated[int, typer.Option(help="Independent draws saved with --out (4 chains of a quarter each).")] = 4000,
+    draws: Annotated[
+        int, typer.Option(help="Draws saved with --out, and made by --method nuts (4 chains of a quarter each).")
+    ] = 4000,
+    tune: Annotated[int, typer.Option(help="Warm-up steps of each chain of --method nuts.")] = 1000,
     seed: Annotated[int, typer.Option(help="Seed of the draws.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
 ) -> None:
@@ -89,19 +96,23 @@ def fit(
                 table, target, formula, method, prior, noise, weights, weight_kind, unpenalized or [], drop or [],
                 missing, scale=not no_scale, intercept=not no_intercept,
             )  # fmt: skip
-            record = _record(posterior, level)
+            sampled = _sample(posterior, draws, tune, seed, show=not as_json) if method == "nuts" else None
+            record = _record(posterior, sampled, level)
         record["warnings"] = list(dict.fromkeys(str(item.message) for item in caught))
         if out is not None:
-            record["saved"] = _save(posterior, record, out, level, draws, seed)
+            record["saved"] = _save(posterior, sampled, record, out, level, draws, seed)
     except (BayesRidgeError, OSError) as error:
         typer.echo(f"bayesridge: {' '.join(str(error).split())}", err=True)
         raise typer.Exit(1) from None
     if as_json:
         typer.echo(json.dumps(record, indent=2, ensure_ascii=False))
         return
-    from bayesridge.terminal import print_fit
+    from bayesridge.terminal import print_drawn, print_fit
 
-    print_fit(posterior, record, level)
+    if sampled is not None:
+        print_drawn(posterior, sampled, record, level)
+    else:
+        print_fit(posterior, record, level)
 
 
 def _fit(
@@ -161,20 +172,42 @@ def _fit(
     )
 
 
-def _record(posterior: Posterior, level: float) -> dict[str, Any]:
+def _sample(posterior: Posterior, draws: int, tune: int, seed: int, *, show: bool) -> NutsResult:
+    from bayesridge.sampling import nuts_posterior
+
+    return nuts_posterior(
+        posterior.design, posterior.spectrum, posterior.prior, posterior.noise_prior, draws=max(1, draws // 4),
+        tune=tune, chains=4, random_state=seed, progressbar=show and sys.stdout.isatty(),
+    )  # fmt: skip
+
+
+def _record(posterior: Posterior, sampled: NutsResult | None, level: float) -> dict[str, Any]:
+    from bayesridge.nuts_tables import drawn_record
     from bayesridge.summary import jsonable, to_record
 
-    return dict(jsonable(to_record(posterior, level)))
+    made = to_record(posterior, level) if sampled is None else drawn_record(posterior.design, sampled, level)
+    return dict(jsonable(made))
 
 
-def _save(posterior: Posterior, record: dict[str, Any], out: Path, level: float, draws: int, seed: int) -> list[str]:
+def _save(
+    posterior: Posterior,
+    sampled: NutsResult | None,
+    record: dict[str, Any],
+    out: Path,
+    level: float,
+    draws: int,
+    seed: int,
+) -> list[str]:
     """Write the table, the draws and the record; return the file names."""
+    from bayesridge.nuts_tables import drawn_coefficient_table
     from bayesridge.summary import coefficient_table
 
     out.mkdir(parents=True, exist_ok=True)
     table, tree, facts = out / "coefficients.csv", out / "draws.nc", out / "fit.json"
-    coefficient_table(posterior, level).to_csv(table, index_label="column")
-    posterior.to_datatree(max(1, draws // 4), 4, seed).to_netcdf(tree)
+    frame = coefficient_table(posterior, level) if sampled is None else drawn_coefficient_table(sampled, level)
+    frame.to_csv(table, index_label="column")
+    made = posterior.to_datatree(max(1, draws // 4), 4, seed) if sampled is None else sampled.datatree
+    made.to_netcdf(tree)
     facts.write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     return [str(table), str(tree), str(facts)]
 

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
+    from bayesridge.nuts_prediction import DrawnPrediction
+    from bayesridge.sampling import NutsResult
+
 Array = NDArray[np.float64]
 
 
@@ -41,11 +44,13 @@ class BayesRidge(RegressorMixin, BaseEstimator):  # type: ignore[misc]
 
     Parameters
     ----------
-    method : {"exact", "evidence", "fixed"}
+    method : {"exact", "evidence", "fixed", "nuts"}
         Integrate lambda; plug in the lambda that maximises the evidence (its uncertainty ignored; sigma is still
-        integrated); or take lambda as given by `lam` or a fixing prior.
+        integrated); take lambda as given by `lam` or a fixing prior; or draw from the same posterior as "exact" with
+        PyMC's NUTS, seconds for milliseconds, to check it or to compare samplers.
     prior : Prior, optional
-        Of lambda, tau or R^2 (method "exact"); ``BetaR2(0.5, 0.5)`` by default. See :mod:`bayesridge.priors`.
+        Of lambda, tau or R^2 (methods "exact" and "nuts"); ``BetaR2(0.5, 0.5)`` by default. See
+        :mod:`bayesridge.priors`.
     noise_prior : NoisePrior, optional
         Of sigma; ``Jeffreys()`` by default.
     lam : float, optional
@@ -62,11 +67,22 @@ class BayesRidge(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         What ``sample_weight`` means: a row counted w times (identical to repeating it), or noise variance sigma^2 / w.
     missing : {"error", "drop"}
         What to do with rows that have missing values; the number dropped is in ``posterior_.design.n_dropped``.
+    draws, tune, chains : int
+        Of method "nuts": kept draws and warm-up steps of each chain. More control: :mod:`bayesridge.sampling`.
+    random_state : int, Generator or None
+        Seed of method "nuts".
+    n_jobs : int, optional
+        Chains that run at the same time under method "nuts"; all cores by default.
+    progressbar : bool
+        Whether method "nuts" shows one.
 
     Attributes
     ----------
     posterior_ : Posterior
-        Everything: distributions, predictions, leave-one-out, evidence, draws.
+        Everything: distributions, predictions, leave-one-out, evidence, draws. Under method "nuts" it is the exact
+        posterior of the same model, to hold the chains against; all that this object reports comes from the chains.
+    nuts_ : NutsResult
+        Only under method "nuts": the draws as a DataTree, the diagnostics with their verdict, and the seconds.
     coef_ : ndarray of shape (p,)
         Posterior means, in the units of the data (one for each column the formula makes).
     intercept_ : float
@@ -90,7 +106,7 @@ class BayesRidge(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     def __init__(
         self,
         *,
-        method: Literal["exact", "evidence", "fixed"] = "exact",
+        method: Literal["exact", "evidence", "fixed", "nuts"] = "exact",
         prior: Prior | None = None,
         noise_prior: NoisePrior | None = None,
         lam: float | None = None,
@@ -100,6 +116,12 @@ class BayesRidge(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         formula: str | None = None,
         weight_kind: WeightKind = "frequency",
         missing: Literal["error", "drop"] = "error",
+        draws: int = 1000,
+        tune: int = 1000,
+        chains: int = 4,
+        random_state: Any = None,
+        n_jobs: int | None = None,
+        progressbar: bool = True,
     ) -> None:
         self.method = method
         self.prior = prior
@@ -111,6 +133,12 @@ class BayesRidge(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         self.formula = formula
         self.weight_kind = weight_kind
         self.missing = missing
+        self.draws = draws
+        self.tune = tune
+        self.chains = chains
+        self.random_state = random_state
+        self.n_jobs = n_jobs
+        self.progressbar = progressbar
 
     # -- fitting -------------------------------------------------------------------------------------------------
 
@@ -145,11 +173,20 @@ class BayesRidge(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         design = problem.design
         kind: Literal["evidence"] | None = "evidence" if self.method == "evidence" else None
         posterior = infer(design, factorize(design), prior, self.noise_prior or Jeffreys(), kind)
-        return self._keep(X, problem, posterior)
+        return self._keep(X, problem, posterior, self._sample(posterior) if self.method == "nuts" else None)
+
+    def _sample(self, posterior: Posterior) -> NutsResult:
+        from bayesridge.sampling import nuts_posterior
+
+        return nuts_posterior(
+            posterior.design, posterior.spectrum, posterior.prior, posterior.noise_prior, draws=self.draws,
+            tune=self.tune, chains=self.chains, n_jobs=self.n_jobs, random_state=self.random_state,
+            progressbar=self.progressbar,
+        )  # fmt: skip
 
     def _prior(self) -> Prior:
-        if self.method not in ("exact", "evidence", "fixed"):
-            raise PriorError(f"method must be 'exact', 'evidence' or 'fixed', got {self.method!r}")
+        if self.method not in ("exact", "evidence", "fixed", "nuts"):
+            raise PriorError(f"method must be 'exact', 'evidence', 'fixed' or 'nuts', got {self.method!r}")
         fixing = isinstance(self.prior, (FixedLambda, FixedScales, FixedTau))
         if self.method == "fixed":
             if (self.lam is None) == (not fixing):
@@ -160,13 +197,15 @@ class BayesRidge(RegressorMixin, BaseEstimator):  # type: ignore[misc]
                 return FixedLambda(float(self.lam))
             assert self.prior is not None
             return self.prior
+        if self.method == "nuts" and self.lam is None:
+            return self.prior or BetaR2()
         if self.lam is not None or fixing:
             raise PriorError(f"method={self.method!r} learns lambda: for a lambda that is given use method='fixed'")
         if self.method == "evidence" and self.prior is not None:
             raise PriorError("method='evidence' uses no prior of lambda: leave prior out, or use method='exact'")
         return self.prior or BetaR2()
 
-    def _keep(self, X: Any, problem: Problem, posterior: Posterior) -> Self:
+    def _keep(self, X: Any, problem: Problem, posterior: Posterior, sampled: NutsResult | None) -> Self:
         # nothing is set before everything succeeded: no half-fitted estimator
         design = posterior.design
         names, n_columns = design.names, design.X.shape[1]
@@ -179,8 +218,15 @@ class BayesRidge(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         elif hasattr(self, "feature_names_in_"):
             del self.feature_names_in_
         self.posterior_ = posterior
-        self.coef_ = posterior.coefficients.mean
-        self.intercept_ = float(posterior.intercept.mean[0]) if design.fit_intercept else 0.0
+        self.__dict__.pop("nuts_", None)
+        if sampled is None:
+            self.coef_ = posterior.coefficients.mean
+            self.intercept_ = float(posterior.intercept.mean[0]) if design.fit_intercept else 0.0
+        else:
+            self.nuts_ = sampled
+            drawn = sampled.datatree["posterior"].to_dataset()
+            self.coef_ = drawn["coef"].values.mean(axis=(0, 1))
+            self.intercept_ = float(drawn["intercept"].values.mean()) if design.fit_intercept else 0.0
         self.coef_names_ = np.array(design.names, dtype=object)
         self._named = problem.columns.named
         self._spec = problem.spec
@@ -191,23 +237,24 @@ class BayesRidge(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     @property
     def lambda_(self) -> float:
         """Posterior median of lambda (the fixed or plugged-in value otherwise)."""
-        return self._fitted("lambda_").lambda_.median
+        return self._median("lambda_", "lambda_")
 
     @property
     def sigma_(self) -> float:
         """Posterior median of the noise standard deviation, in units of y."""
-        return self._fitted("sigma_").sigma.median
+        return self._median("sigma_", "sigma")
 
     @property
     def tau_(self) -> float:
         """Posterior median of the prior standard deviation of the scaled coefficients, in units of y."""
-        return self._fitted("tau_").tau.median
+        return self._median("tau_", "tau")
 
-    def _fitted(self, name: str) -> Posterior:
+    def _median(self, name: str, quantity: str) -> float:
         if "posterior_" not in vars(self):
             raise AttributeError(f"{name} is there once fit has been called")
-        posterior: Posterior = self.posterior_
-        return posterior
+        if "nuts_" in vars(self):
+            return float(np.median(self.nuts_.datatree["posterior"].to_dataset()[quantity].values))
+        return float(getattr(self.posterior_, quantity).median)
 
     # -- prediction ----------------------------------------------------------------------------------------------
 
@@ -220,7 +267,7 @@ class BayesRidge(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         require_finite(columns.values, columns.names)
         return columns.values
 
-    def predictive(self, X: Any, weights: Any = None) -> Prediction:
+    def predictive(self, X: Any, weights: Any = None) -> Prediction | DrawnPrediction:
         """Posterior predictive distribution at new rows: mean, sd, quantiles, density, and its split.
 
         Parameters
@@ -232,9 +279,16 @@ class BayesRidge(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         Returns
         -------
         Prediction
+            Under method "nuts" a DrawnPrediction (mean, sd and its split, quantiles, intervals).
         """
-        rows = self._rows(X)
-        return self.posterior_.predict(rows, weights)
+        return self._predict(self._rows(X), weights)
+
+    def _predict(self, rows: Array, weights: Any = None) -> Prediction | DrawnPrediction:
+        if "nuts_" not in vars(self):
+            return self.posterior_.predict(rows, weights)
+        from bayesridge.nuts_prediction import predict_from_draws
+
+        return predict_from_draws(self.posterior_.design, self.nuts_, rows, weights)
 
     def predict(self, X: Any, return_std: bool = False) -> Any:
         """Predict the target.
@@ -253,8 +307,10 @@ class BayesRidge(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         """
         rows = self._rows(X)
         if return_std:
-            found = self.posterior_.predict(rows)
+            found = self._predict(rows)
             return found.mean, found.sd
+        if "nuts_" in vars(self):
+            return self._predict(rows).mean
         design = self.posterior_.design
         # centred, so that columns with large offsets lose no digits
         base = design.y_mean if design.fit_intercept else 0.0
@@ -272,23 +328,40 @@ class BayesRidge(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     # -- results -------------------------------------------------------------------------------------------------
 
     def summary(self, level: float = 0.95) -> pd.DataFrame:
-        """Posterior of intercept and coefficients: mean, sd, equal-tailed interval and P(> 0)."""
+        """Posterior of intercept and coefficients: mean, sd, equal-tailed interval and P(> 0).
+
+        Under method "nuts" with the Monte Carlo error of the mean, ``mcse``, and the effective draws, ``ess``.
+        """
         check_is_fitted(self)
+        if "nuts_" in vars(self):
+            from bayesridge.nuts_tables import drawn_coefficient_table
+
+            return drawn_coefficient_table(self.nuts_, level)
         return coefficient_table(self.posterior_, level)
 
     def hyper_summary(self, level: float = 0.95) -> pd.DataFrame:
         """Posterior of lambda, sigma, tau, R² and the effective degrees of freedom."""
         check_is_fitted(self)
+        if "nuts_" in vars(self):
+            from bayesridge.nuts_tables import drawn_hyper_table
+
+            return drawn_hyper_table(self.nuts_, level)
         return hyper_table(self.posterior_, level)
 
     def to_datatree(self, draws: int = 1000, chains: int = 4, random_state: Any = None) -> xr.DataTree:
-        """Independent posterior draws as an ArviZ DataTree."""
+        """Independent posterior draws as an ArviZ DataTree; under method "nuts" the chains that `fit` drew."""
         check_is_fitted(self)
+        if "nuts_" in vars(self):
+            return self.nuts_.datatree
         return self.posterior_.to_datatree(draws, chains, random_state)
 
     def __repr__(self, N_CHAR_MAX: int = 700) -> str:
         if not hasattr(self, "posterior_"):
             return str(super().__repr__(N_CHAR_MAX))
+        if "nuts_" in vars(self):
+            from bayesridge.nuts_tables import drawn_at_a_glance
+
+            return drawn_at_a_glance(self.posterior_.design, self.nuts_)
         return at_a_glance(self.posterior_)
 
     @property
@@ -302,6 +375,13 @@ class BayesRidge(RegressorMixin, BaseEstimator):  # type: ignore[misc]
             return dict(super()._repr_mimebundle_(**kwargs))
         return {"text/plain": repr(self), "text/html": self._result_html()}
 
+    def _how(self) -> str:
+        if "nuts_" not in vars(self):
+            return method_name(self.posterior_)
+        from bayesridge.nuts_tables import how_sampled
+
+        return "; ".join(how_sampled(self.nuts_))
+
     def _result_html(self) -> str:
         posterior = self.posterior_
 
@@ -309,7 +389,7 @@ class BayesRidge(RegressorMixin, BaseEstimator):  # type: ignore[misc]
             return str(frame.to_html(float_format=lambda value: f"{value:.4g}", border=0))
 
         return (
-            f"<div><strong>Bayesian ridge regression</strong> ({html.escape(method_name(posterior))})<br>"
+            f"<div><strong>Bayesian ridge regression</strong> ({html.escape(self._how())})<br>"
             f"{html.escape(describe_data(posterior))}<br>prior: {html.escape(describe_model(posterior))}"
             f"{table(self.hyper_summary())}{table(self.summary())}</div>"
         )

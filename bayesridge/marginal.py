@@ -228,8 +228,10 @@ class Marginal:
 
     def _tail(self, order: int, side: int) -> float:
         """Integral beyond an end; the density is negligible there, but a power of the scalar may not be."""
-        if self.link.bounded:
-            return 0.0
+        if self.link.bounded or side == 0:
+            return (
+                0.0  # unbounded scalars are exp(x): towards zero a power adds less than the mass, which is negligible
+            )
         end, outward = float(self.edges[side]), (1.0 if side == -1 else -1.0)
 
         def log_integrand(x: Array) -> Array:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from rich import box
 from rich.console import Console
 from rich.markup import escape
@@ -20,6 +21,11 @@ from bayesridge.summary import (
     method_name,
     number,
 )
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from bayesridge.sampling import NutsResult
 
 _MOST_ROWS = 60
 
@@ -39,8 +45,8 @@ def print_fit(posterior: Posterior, record: dict[str, Any], level: float) -> Non
     console.print(f"[bold]Bayesian ridge regression[/bold]: {method_name(posterior)}")
     console.print(f"  {escape(describe_data(posterior))}")
     console.print(f"  prior: {escape(describe_model(posterior))}\n")
-    console.print(_coefficients(posterior, level))
-    console.print(_hyperparameters(posterior, level))
+    console.print(_coefficients(coefficient_table(posterior, level), level))
+    console.print(_hyperparameters(hyper_table(posterior, level), level))
     for line in _facts(posterior, record):
         console.print(escape(line))
     for message in record.get("warnings", []):
@@ -49,8 +55,42 @@ def print_fit(posterior: Posterior, record: dict[str, Any], level: float) -> Non
         console.print(f"wrote {escape(path)}")
 
 
-def _coefficients(posterior: Posterior, level: float) -> Table:
-    frame = coefficient_table(posterior, level)
+def print_drawn(posterior: Posterior, result: NutsResult, record: dict[str, Any], level: float) -> None:
+    """Print a sampled posterior: the same tables from the draws, and what to think of the chains.
+
+    Parameters
+    ----------
+    posterior : Posterior
+        The exact one, for the description of data and priors.
+    result : NutsResult
+    record : dict
+        As from :func:`bayesridge.nuts_tables.drawn_record`, with ``warnings`` and perhaps ``saved``.
+    level : float
+        Probability of the equal-tailed intervals.
+    """
+    from bayesridge.nuts_tables import drawn_coefficient_table, drawn_hyper_table, how_sampled
+
+    console = Console(highlight=False, soft_wrap=True)
+    console.print("[bold]Bayesian ridge regression[/bold]: posterior sampled by NUTS")
+    console.print(f"  {escape(describe_data(posterior))}")
+    console.print(f"  prior: {escape(describe_model(posterior))}\n")
+    console.print(_coefficients(drawn_coefficient_table(result, level), level))
+    console.print(_hyperparameters(drawn_hyper_table(result, level), level))
+    for line in how_sampled(result):
+        console.print(escape(line))
+    loo = record.get("loo")
+    if loo:
+        console.print(
+            f"leave-one-out  elpd {loo['elpd_loo']:.2f} (se {loo['se']:.2f}), p_loo {_short(loo['p_loo'])}; importance "
+            f"sampling, {loo['bad_rows']} rows not to be trusted"
+        )
+    for message in record.get("warnings", []):
+        console.print(f"[yellow]warning:[/yellow] {escape(message)}")
+    for path in record.get("saved", []):
+        console.print(f"wrote {escape(path)}")
+
+
+def _coefficients(frame: pd.DataFrame, level: float) -> Table:
     low, high = interval_names(level)
     table = Table(
         title="Coefficients, units of the data (posterior)", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False
@@ -74,14 +114,14 @@ _LABELS = {
 }
 
 
-def _hyperparameters(posterior: Posterior, level: float) -> Table:
-    frame = hyper_table(posterior, level)
+def _hyperparameters(frame: pd.DataFrame, level: float) -> Table:
     low, high = interval_names(level)
     table = Table(title="Penalty and noise (posterior)", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     for name in ("", "median", "mean", "sd", low, high):
         table.add_column(name, justify="right" if name else "left", no_wrap=True)
     for label, row in frame.iterrows():
-        cells = [number(row[name]) for name in ("median", "mean", "sd", low, high)]
+        # draws do not tell whether a mean exists: the table of a sampled posterior leaves it out
+        cells = ["" if np.isnan(row[name]) else number(row[name]) for name in ("median", "mean", "sd", low, high)]
         table.add_row(_LABELS[str(label)], *cells)
     return table
 

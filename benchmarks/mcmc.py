@@ -4,8 +4,8 @@
 
 The worst bulk ESS over coefficients and log-scales, divided by the seconds of sampling: warm-up counts (a chain cannot
 do without), compilation is shown apart. The exact seconds are those of the whole way from the raw table, factorisation
-and quadrature included; the collapsed ones include the factorisation and the drawing of coefficients. One process, chains
-one after the other: parallel chains divide the seconds of NUTS by at most their number.
+and quadrature included; the collapsed ones include the factorisation and the drawing of coefficients. One process,
+chains one after the other: parallel chains divide the seconds of NUTS by at most their number.
 """
 
 from __future__ import annotations
@@ -89,8 +89,8 @@ def nuts(design: Design, draws: int, *, collapsed: bool) -> Line:
     spectrum = factorize(design)
     outside = time.perf_counter() - start
     result = nuts_posterior(
-        design, spectrum, BetaR2(), Jeffreys(), sampler="pymc", collapsed=collapsed, draws=draws, tune=draws, n_jobs=1,
-        random_state=1, progressbar=False,
+        design, spectrum, BetaR2(), Jeffreys(), sampler="pymc", collapsed=collapsed, draws=draws, tune=draws,
+        target_accept=0.9, n_jobs=1, random_state=1, progressbar=False,
     )  # fmt: skip
     posterior = result.datatree["posterior"]
     sigma, lam = posterior["sigma"].values, posterior["lambda_"].values
