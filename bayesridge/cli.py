@@ -4,11 +4,32 @@ from __future__ import annotations
 
 import json
 import sys
-import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
+
+from bayesridge.command_options import (
+    AsJson,
+    DataOptions,
+    Drop,
+    Formula,
+    Level,
+    Missing,
+    NoIntercept,
+    NoiseText,
+    NoScale,
+    PriorText,
+    Seed,
+    TableFile,
+    Target,
+    Unpenalized,
+    WeightMeaning,
+    Weights,
+    collected_warnings,
+    one_line_errors,
+    read_priors,
+)
 
 # Only what --help needs is imported here; the rest waits until there is something to do.
 if TYPE_CHECKING:
@@ -20,11 +41,6 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     help="Bayesian ridge regression with the exact posterior, lambda included.",
-)
-
-_PRIORS = (
-    "r2:0.5,0.5 | half-cauchy:1 | half-t:3,1 | half-normal:1 (these three also ...@tau) | lognormal:10,1 | "
-    "gamma:2,0.1 | gamma-precisions:a,b,c,d | fixed:10 | fixed-tau:2 | fixed-scales:1,2"
 )
 
 
@@ -47,11 +63,9 @@ def _main(
 
 @app.command()
 def fit(
-    table: Annotated[Path, typer.Argument(help="CSV (also .tsv, .csv.gz) or Parquet file.")],
-    target: Annotated[str | None, typer.Option(help="Name of the target column (or name it in the formula).")] = None,
-    formula: Annotated[
-        str | None, typer.Option(help="As 'bmi * sex + C(site)'; all other columns if left out.")
-    ] = None,
+    table: TableFile,
+    target: Target = None,
+    formula: Formula = None,
     method: Annotated[
         Literal["exact", "evidence", "fixed", "nuts"],
         typer.Option(
@@ -59,51 +73,41 @@ def fit(
             "posterior with PyMC's NUTS."
         ),
     ] = "exact",
-    prior: Annotated[str | None, typer.Option(help=_PRIORS)] = None,
-    noise: Annotated[str | None, typer.Option(help="jeffreys | inverse-gamma:2,1 | half-t:3,1 | half-normal:1")] = None,
-    weights: Annotated[str | None, typer.Option(help="Name of a column of weights.")] = None,
-    weight_kind: Annotated[
-        Literal["frequency", "precision"],
-        typer.Option(help="A row counted w times, or noise variance sigma²/w."),
-    ] = "frequency",
-    unpenalized: Annotated[list[str] | None, typer.Option(help="Column with a flat prior; may be repeated.")] = None,
-    drop: Annotated[list[str] | None, typer.Option(help="Column to leave out; may be repeated.")] = None,
-    missing: Annotated[
-        Literal["error", "drop"], typer.Option(help="What to do with rows that have missing values.")
-    ] = "error",
-    no_scale: Annotated[bool, typer.Option("--no-scale", help="Do not scale the columns to unit sd.")] = False,
-    no_intercept: Annotated[bool, typer.Option("--no-intercept", help="Fit without an intercept.")] = False,
-    level: Annotated[float, typer.Option(help="Probability of the equal-tailed intervals.")] = 0.95,
+    prior: PriorText = None,
+    noise: NoiseText = None,
+    weights: Weights = None,
+    weight_kind: WeightMeaning = "frequency",
+    unpenalized: Unpenalized = None,
+    drop: Drop = None,
+    missing: Missing = "error",
+    no_scale: NoScale = False,
+    no_intercept: NoIntercept = False,
+    level: Level = 0.95,
     out: Annotated[Path | None, typer.Option(help="Folder for coefficients.csv, draws.nc and fit.json.")] = None,
     draws: Annotated[
         int, typer.Option(help="Draws saved with --out, and made by --method nuts (4 chains of a quarter each).")
     ] = 4000,
     tune: Annotated[int, typer.Option(help="Warm-up steps of each chain of --method nuts.")] = 1000,
-    seed: Annotated[int, typer.Option(help="Seed of the draws.")] = 0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
+    seed: Seed = 0,
+    as_json: AsJson = False,
 ) -> None:
     """Fit a table and print coefficients, lambda with its uncertainty, noise, leave-one-out and diagnostics.
 
     Exit codes: 0 done, 1 the table, the priors or the options do not fit together (one line on stderr says why),
     2 the command line itself is wrong.
     """
-    from bayesridge.errors import BayesRidgeError
-
-    try:
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
-            posterior = _fit(
-                table, target, formula, method, prior, noise, weights, weight_kind, unpenalized or [], drop or [],
-                missing, scale=not no_scale, intercept=not no_intercept,
-            )  # fmt: skip
+    options = DataOptions(
+        table, target, formula, weights, weight_kind, unpenalized, drop, missing, no_scale, no_intercept
+    )
+    warned: list[str] = []
+    with one_line_errors():
+        with collected_warnings(warned):
+            posterior = _fit(options, method, prior, noise)
             sampled = _sample(posterior, draws, tune, seed, show=not as_json) if method == "nuts" else None
             record = _record(posterior, sampled, level)
-        record["warnings"] = list(dict.fromkeys(str(item.message) for item in caught))
+        record["warnings"] = warned
         if out is not None:
             record["saved"] = _save(posterior, sampled, record, out, level, draws, seed)
-    except (BayesRidgeError, OSError) as error:
-        typer.echo(f"bayesridge: {' '.join(str(error).split())}", err=True)
-        raise typer.Exit(1) from None
     if as_json:
         typer.echo(json.dumps(record, indent=2, ensure_ascii=False))
         return
@@ -115,29 +119,12 @@ def fit(
         print_fit(posterior, record, level)
 
 
-def _fit(
-    path: Path,
-    target: str | None,
-    formula: str | None,
-    method: str,
-    prior: str | None,
-    noise: str | None,
-    weights: str | None,
-    weight_kind: Literal["frequency", "precision"],
-    unpenalized: list[str],
-    drop: list[str],
-    missing: Literal["error", "drop"],
-    *,
-    scale: bool,
-    intercept: bool,
-) -> Posterior:
-    from bayesridge.errors import DataError, PriorError
+def _fit(options: DataOptions, method: str, prior: str | None, noise: str | None) -> Posterior:
+    from bayesridge.errors import PriorError
     from bayesridge.fitting import fit as fit_table
-    from bayesridge.prior_text import parse_noise, parse_prior
     from bayesridge.priors import FixedLambda, FixedScales, FixedTau
-    from bayesridge.reading import read_table, take_column
 
-    made = None if prior is None else parse_prior(prior)
+    made, noise_prior = read_priors(prior, noise)
     fixing = isinstance(made, (FixedLambda, FixedScales, FixedTau))
     if method == "fixed" and not fixing:
         raise PriorError("--method fixed needs a fixing prior, such as --prior fixed:10")
@@ -145,31 +132,8 @@ def _fit(
         raise PriorError(f"--prior {prior} fixes lambda: say --method fixed")
     if method == "evidence" and made is not None:
         raise PriorError("--method evidence uses no prior of lambda: leave --prior out")
-    frame = read_table(path)
-    w = None
-    if weights is not None:
-        frame, w = take_column(frame, weights, "weights")
-    for name in drop:
-        frame, _ = take_column(frame, name, "drop")
-    y = None
-    if target is not None:
-        frame, y = take_column(frame, target, "target")
-    elif formula is None or "~" not in formula:
-        raise DataError(f"name the target column with --target; the table has {', '.join(map(str, frame.columns))}")
-    return fit_table(
-        frame,
-        y,
-        prior=made,
-        noise_prior=None if noise is None else parse_noise(noise),
-        formula=formula,
-        weights=w,
-        weight_kind=weight_kind,
-        fit_intercept=intercept,
-        scale=scale,
-        unpenalized=unpenalized,
-        missing=missing,
-        kind="evidence" if method == "evidence" else None,
-    )
+    kind: Literal["evidence"] | None = "evidence" if method == "evidence" else None
+    return fit_table(**options.read(), prior=made, noise_prior=noise_prior, kind=kind)
 
 
 def _sample(posterior: Posterior, draws: int, tune: int, seed: int, *, show: bool) -> NutsResult:

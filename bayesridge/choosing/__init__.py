@@ -1,0 +1,1 @@
+"""Which lambda: every rule of choosing it, side by side, with its uncertainty."""
