@@ -156,7 +156,6 @@ class LinearMoments:
 
 _BLOCK_VALUES = 1 << 18
 _COMPRESSED_RANK = 64
-_NEGLIGIBLE = 1e-18  # nodes whose share no variance can show
 
 
 def linear_moments(linear: LinearMap, spectrum: Spectrum, nodes: Nodes) -> LinearMoments:
@@ -250,15 +249,17 @@ class _Inner:
 
 
 def _shared_moments(spectrum: Spectrum, nodes: Nodes) -> tuple[Array, Array, _Inner]:
-    g = node_coefficients(spectrum, nodes)
+    inverse = np.add.outer(spectrum.s2, nodes.lam)
+    np.reciprocal(inverse, out=inverse)
     weight = nodes.weight
-    centre = g @ weight
-    seen = weight > _NEGLIGIBLE
-    spread = (g[:, seen] - centre[:, None]) * np.sqrt(weight[seen])
     mean_variance = nodes.noise.mean_variance()
     exists = bool(np.isfinite(mean_variance).all())
     noise = weight * (mean_variance if exists else 1.0)
-    directions = (1.0 / (spectrum.s2[:, None] + nodes.lam)) @ noise
+    directions = inverse @ noise
+    inverse *= (spectrum.s * spectrum.z)[:, None]  # now the conditional coefficients
+    centre = inverse @ weight
+    inverse -= centre[:, None]
+    spread = np.multiply(inverse, np.sqrt(weight), out=inverse)
     null = np.inf
     if nodes.lam[0] > 0:
         null = float((noise / nodes.lam).sum())

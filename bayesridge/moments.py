@@ -85,18 +85,12 @@ def cross_products(X: Array, y: Array, weights: Array | None, *, center: bool) -
 
 def _mean_of_rows(X: Array, y: Array, weights: Array | None, rows: slice) -> Array:
     p = X.shape[1]
+    some = y[rows]
+    total = 0.0 if weights is None else float(np.add.reduce(weights[rows]))
+    share = weights[rows] / total if weights is not None and total > 0 else np.full(len(some), 1.0 / len(some))
     shift = np.empty(p + 1)
-    share = None
-    if weights is not None:
-        total = float(np.add.reduce(weights[rows]))
-        share = weights[rows] / total if total > 0 else None
-    if share is not None:
-        shift[:p] = share @ X[rows]
-        shift[p] = share @ y[rows]
-        return shift
-    np.add.reduce(X[rows], axis=0, out=shift[:p])
-    shift[p] = np.add.reduce(y[rows])
-    shift /= len(y[rows])
+    np.matmul(share, X[rows], out=shift[:p])  # provisional: what its rounding costs comes back as drift
+    shift[p] = share @ some
     return shift
 
 
