@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bayesridge.errors import DataError
-from bayesridge.linear import LinearMap, linear_moments, node_locations, node_variances
+from bayesridge.linear import AnyLinearMap, linear_moments, node_locations, node_variances
 from bayesridge.mixture import Mixture
 from bayesridge.nodes import HyperPosterior, Nodes
 from bayesridge.spectrum import Spectrum
@@ -27,13 +27,13 @@ class LinearPosterior:
     Attributes
     ----------
     labels : tuple of str
-    linear : LinearMap
+    linear : LinearMap or RowSpaceCoefficients
     spectrum : Spectrum
     hyper : HyperPosterior
     """
 
     labels: tuple[str, ...]
-    linear: LinearMap
+    linear: AnyLinearMap
     spectrum: Spectrum
     hyper: HyperPosterior
 

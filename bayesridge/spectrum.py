@@ -16,6 +16,7 @@ Three ways lead there; which one ran, and why, is reported:
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -35,7 +36,6 @@ FLAT_CONDITION_LIMIT = 30.0
 #: r0 = |yc|^2 - |z|^2 loses log10(1 / share) digits: 4 at this limit.
 GRAM_RESIDUAL_SHARE = 1e-4
 _ROUNDING = 16.0 * _EPS  # what a residual can carry, relative to the largest value of y
-_BLOCK_VALUES = 1 << 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +58,22 @@ class FlatPart:
 
 
 @dataclass(frozen=True, eq=False)
+class RowSpace:
+    """V in two factors, ``V' = turn @ rows``: with many more columns than rows few answers need V itself.
+
+    Attributes
+    ----------
+    rows : ndarray of shape (n_rows, p_penalized)
+        The standardised, root-weighted rows, flat directions projected out.
+    turn : ndarray of shape (rank, n_rows)
+        ``diag(1/s) U'``.
+    """
+
+    rows: Array
+    turn: Array
+
+
+@dataclass(frozen=True, eq=False)
 class Spectrum:
     """The immutable factorisation of a design.
 
@@ -67,8 +83,8 @@ class Spectrum:
         Singular values, decreasing.
     z : ndarray of shape (rank,)
         ``U' yc``.
-    V : ndarray of shape (p_penalized, rank)
-        Right singular vectors.
+    right : ndarray of shape (p_penalized, rank), or RowSpace
+        Right singular vectors, or what they are made from on demand: see :attr:`V`.
     r0 : float
         ``|yc|^2 - |z|^2``: the residual sum of squares that no lambda can explain.
     nu : float
@@ -95,7 +111,7 @@ class Spectrum:
 
     s: Array
     z: Array
-    V: Array
+    right: Array | RowSpace
     r0: float
     nu: float
     log_det_flat: float
@@ -124,7 +140,12 @@ class Spectrum:
     @property
     def n_features(self) -> int:
         """Number of penalised columns."""
-        return len(self.V)
+        return self.right.rows.shape[1] if isinstance(self.right, RowSpace) else len(self.right)
+
+    @cached_property
+    def V(self) -> Array:  # noqa: N802
+        """Right singular vectors, shape (p_penalized, rank)."""
+        return (self.right.turn @ self.right.rows).T if isinstance(self.right, RowSpace) else self.right
 
     @property
     def total_squares(self) -> float:
@@ -182,7 +203,7 @@ def factorize(design: Design, route: Literal["auto", "gram", "svd", "dual"] = "a
 class _Factors:
     s: Array
     z: Array
-    V: Array
+    right: Array | RowSpace
     r0: float
     flat: FlatPart | None
     log_det_flat: float
@@ -217,7 +238,7 @@ def _finish(design: Design, f: _Factors, route: str, reason: str) -> Spectrum:
         warn(message, PerfectFitWarning)
     rank = len(f.s)
     return Spectrum(
-        s=f.s, z=z, V=f.V, r0=r0, nu=design.nu, log_det_flat=f.log_det_flat, sum_log_weights=log_weights,
+        s=f.s, z=z, right=f.right, r0=r0, nu=design.nu, log_det_flat=f.log_det_flat, sum_log_weights=log_weights,
         n_obs=design.n_obs, signal=design.signal, flat=f.flat, left=f.left, route=route, reason=reason,
         condition=float(f.s[0] / f.s[-1]) if rank else 1.0, dropped=f.dropped, degenerate=degenerate,
     )  # fmt: skip
@@ -375,7 +396,7 @@ def _exact(design: Design) -> _Factors:
 
 
 def _dual(design: Design) -> _Factors:
-    n, p = design.n_rows, len(design.penalized)
+    p = len(design.penalized)
     y = _weighted_target(design)
     Q, R, log_det = _flat_basis(design)
     rows = _weighted_rows(design, slice(0, p) if p == design.X.shape[1] else design.penalized)
@@ -395,13 +416,8 @@ def _dual(design: Design) -> _Factors:
     s, U = s[:rank], U[:, :rank]
     z = U.T @ y
     rest = y - U @ z
-    # V' = S^-1 U' Xc takes the place of Xc, block by block: the table is copied once and never twice
     turn = np.ascontiguousarray((U / s).T)
-    size = max(1, _BLOCK_VALUES // n)
-    for start in range(0, p, size):
-        part = slice(start, start + size)
-        rows[:rank, part] = turn @ rows[:, part]
-    return _Factors(s, z, rows[:rank].T, float(rest @ rest), flat, log_det, U, p - rank, trouble)
+    return _Factors(s, z, RowSpace(rows, turn), float(rest @ rest), flat, log_det, U, p - rank, trouble)
 
 
 def left_vectors(design: Design, spectrum: Spectrum) -> Array:
