@@ -56,8 +56,11 @@ def draws_given(
     centre = np.zeros(n)
     if design.fit_intercept:
         centre = design.y_mean + sigma * rng.standard_normal(n) / np.sqrt(design.total_weight)
-    coef = np.zeros((n, design.X.shape[1]))
-    coef[:, design.penalized] = beta / design.scale[design.penalized]
+    p = design.X.shape[1]
+    coef = beta / design.scale[design.penalized]
+    if len(design.penalized) < p:
+        coef, penalized = np.zeros((n, p)), coef
+        coef[:, design.penalized] = penalized
     gamma: Array | None = None
     if spectrum.flat is not None:
         flat = spectrum.flat
@@ -79,11 +82,17 @@ def draws_given(
 
 
 def _draw_beta(spectrum: Spectrum, lam: Array, sigma: Array, rng: np.random.Generator) -> Array:
-    total = spectrum.s2 + lam[:, None]
-    a = spectrum.s * spectrum.z / total + sigma[:, None] * rng.standard_normal(total.shape) / np.sqrt(total)
-    beta = a @ spectrum.V.T
-    if spectrum.rank < spectrum.n_features:
-        eps = rng.standard_normal(beta.shape)
-        eps -= (eps @ spectrum.V) @ spectrum.V.T
-        beta += (sigma / np.sqrt(lam))[:, None] * eps
-    return np.asarray(beta)
+    total = np.add.outer(lam, spectrum.s2)
+    a = rng.standard_normal(total.shape)
+    a *= np.sqrt(total)
+    a *= sigma[:, None]
+    a += spectrum.s * spectrum.z
+    a /= total
+    if spectrum.rank == spectrum.n_features:
+        return np.asarray(a @ spectrum.V.T)
+    # V a + tau (I - V V') eps = V (a - tau V'eps) + tau eps
+    eps = rng.standard_normal((len(lam), spectrum.n_features))
+    eps *= (sigma / np.sqrt(lam))[:, None]
+    a -= eps @ spectrum.V
+    eps += a @ spectrum.V.T
+    return eps

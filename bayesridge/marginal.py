@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -21,6 +22,7 @@ from bayesridge.quadrature import TO_LEGENDRE, LineRule, LogFunction, adaptive_c
 Array = NDArray[np.float64]
 
 _XI, _GAUSS = legendre.leggauss(16)
+_MANY = 200  # quantiles
 
 
 class Interval(NamedTuple):
@@ -111,12 +113,18 @@ class Marginal:
         return np.asarray(np.clip(2.0 * (x - a) / (b - a) - 1.0, -1.0, 1.0))
 
     def _inside(self, cell: NDArray[np.intp], xi: Array) -> Array:
+        return self._integral_and_density(cell, xi)[0]
+
+    def _integral_and_density(self, cell: NDArray[np.intp], xi: Array) -> tuple[Array, Array]:
+        """Mass between the cell's start and xi, and its derivative in xi."""
         # int_-1^xi P_k = (P_k+1 - P_k-1) / (2k + 1), and 1 + xi for k = 0
         P = legendre.legvander(xi, 16)
+        coefficients = self.coefficients[cell]
         k = np.arange(1, 16)
-        integrals = np.concatenate([1.0 + xi[..., None], (P[..., 2:] - P[..., :-2]) / (2 * k + 1)], axis=-1)
         half = 0.5 * (self.edges[cell + 1] - self.edges[cell])
-        return np.asarray(half * np.einsum("...k,...k->...", self.coefficients[cell], integrals))
+        mass = np.einsum("...k,...k->...", coefficients[..., 1:], (P[..., 2:] - P[..., :-2]) / (2 * k + 1))
+        mass += coefficients[..., 0] * (1.0 + xi)
+        return half * mass, half * np.einsum("...k,...k->...", coefficients, P[..., :16])
 
     def quantile(self, q: ArrayLike) -> Array:
         """Quantiles: the value below which the probability is `q`."""
@@ -132,17 +140,33 @@ class Marginal:
         target = q * total[-1] - np.concatenate([[0.0], total])[cell]
         low, high = np.full(q.shape, -1.0), np.ones(q.shape)
         xi = 2.0 * target / np.maximum(self.mass[cell], 1e-300) - 1.0
-        half = 0.5 * (self.edges[cell + 1] - self.edges[cell])
+        if len(q) > _MANY:  # a table costs as much as some dozen quantiles, and saves most of the steps
+            xi = np.clip(self._local(cell, np.interp(q * total[-1], *self._table)), -1.0, 1.0)
+        left = np.arange(len(q))  # what is not there yet: Newton's steps, bisection where they leave the bracket
         for _ in range(60):
-            xi = np.where((xi > low) & (xi < high), xi, 0.5 * (low + high))
-            excess = self._inside(cell, xi) - target
-            low, high = np.where(excess < 0, xi, low), np.where(excess < 0, high, xi)
-            slope = half * np.einsum("...k,...k->...", self.coefficients[cell], legendre.legvander(xi, 15))
+            at = np.where((xi[left] > low[left]) & (xi[left] < high[left]), xi[left], 0.5 * (low[left] + high[left]))
+            mass, slope = self._integral_and_density(cell[left], at)
+            excess = mass - target[left]
+            low[left], high[left] = np.where(excess < 0, at, low[left]), np.where(excess < 0, high[left], at)
             step = np.where(slope > 0, excess / np.where(slope > 0, slope, 1.0), 0.0)
-            if (np.abs(step) < 1e-14).all() or (high - low < 1e-15).all():
+            moving = (np.abs(step) >= 1e-14) & (high[left] - low[left] >= 1e-15)
+            xi[left] = np.where(moving, at - step, at)
+            left = left[moving]
+            if not len(left):
                 break
-            xi = xi - step
+        half = 0.5 * (self.edges[cell + 1] - self.edges[cell])
         return np.asarray(self.edges[cell] + half * (np.clip(xi, -1.0, 1.0) + 1.0))
+
+    @cached_property
+    def _table(self) -> tuple[Array, Array]:
+        """Distribution function and working variable on a grid, where Newton's method starts from."""
+        cells = np.arange(len(self.mass))
+        xi = np.linspace(-1.0, 1.0, 33)[:-1]
+        inside = self._inside(np.repeat(cells, len(xi)), np.tile(xi, len(cells))).reshape(len(cells), -1)
+        start = np.concatenate([[0.0], np.cumsum(self.mass)])
+        below = np.append((start[:-1, None] + inside).ravel(), start[-1])
+        x = (self.edges[:-1, None] + 0.5 * np.diff(self.edges)[:, None] * (xi + 1.0)).ravel()
+        return np.maximum.accumulate(below), np.append(x, self.edges[-1])
 
     # -- summaries -----------------------------------------------------------------------------------------------
 
@@ -228,10 +252,8 @@ class Marginal:
 
     def _tail(self, order: int, side: int) -> float:
         """Integral beyond an end; the density is negligible there, but a power of the scalar may not be."""
-        if self.link.bounded or side == 0:
-            return (
-                0.0  # unbounded scalars are exp(x): towards zero a power adds less than the mass, which is negligible
-            )
+        if self.link.bounded or side == 0:  # exp(x) -> 0: a power of it adds less than the mass, which is negligible
+            return 0.0
         end, outward = float(self.edges[side]), (1.0 if side == -1 else -1.0)
 
         def log_integrand(x: Array) -> Array:
