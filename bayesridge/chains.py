@@ -9,8 +9,9 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.metadata import version
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
@@ -40,8 +41,8 @@ class Chains:
         What ran, and what the model was compiled with.
     compile_seconds, sampling_seconds : float
         Building and compiling the functions and the starting points; warm-up and draws.
-    draws, tune : int
-        Asked for, per chain.
+    chains, draws, tune : int
+        Asked for; draws and warm-up steps of each chain.
     interrupted : bool
         Whether fewer were drawn because the user stopped the sampler.
     """
@@ -52,6 +53,7 @@ class Chains:
     backend: str
     compile_seconds: float
     sampling_seconds: float
+    chains: int
     draws: int
     tune: int
     interrupted: bool
@@ -80,12 +82,12 @@ def sample(
     target_accept : float
         Acceptance rate the step size is tuned to; higher means smaller steps.
     sampler : {"pymc", "nutpie", "numpyro", "blackjax"}, optional
-        nutpie by default where it is installed, otherwise PyMC's own. (blackjax 1.7 does not work with PyMC 6.4.)
+        nutpie by default where it is installed, otherwise PyMC's own.
     backend : {"c", "numba", "jax"}, optional
         What compiles the model. By default what the sampler wants; for PyMC's own, C where there is a compiler and the
         table is not large, otherwise numba.
     n_jobs : int, optional
-        Chains that run at the same time; all cores by default.
+        Chains that run at the same time; all cores by default. With 1, numpyro and blackjax run all in step.
     random_state : int, Generator or None
         Seed.
     progressbar : bool
@@ -98,9 +100,11 @@ def sample(
     Raises
     ------
     MissingExtraError
-        If the sampler is not installed.
+        If the sampler is not installed, or its version does not work with that of PyMC (blackjax from 1.6 on does not
+        with PyMC 6.4).
     KeyboardInterrupt
-        If interrupted before anything was drawn; later than that, what was drawn is returned.
+        If interrupted before anything was drawn; later than that, what was drawn is returned. numpyro and blackjax run
+        as one compiled program, which an interrupt ends without draws.
     """
     import pymc as pm
 
@@ -112,32 +116,25 @@ def sample(
     _check_installed(name)
     compiler = backend or _default_backend(model, name)
     cores = n_jobs or min(chains, os.cpu_count() or 1)
-    one_by_one = name == "pymc" and (cores == 1 or chains == 1)
-    options: dict[str, Any] = {"callback": _StopAllChains(draws + tune)} if one_by_one else {}
+    options = _options(name, draws + tune, chains, cores, target_accept)
     seed = int(np.random.default_rng(random_state).integers(2**31 - 1))
     start = time.perf_counter()
-    with quiet(), model:
-        try:
-            tree = pm.sample(
-                draws, tune=tune, chains=chains, cores=cores, random_seed=seed, progressbar=progressbar,
-                nuts_sampler=name, nuts={"target_accept": target_accept}, backend=compiler,
-                compute_convergence_checks=False, **options,
-            )  # fmt: skip
-        except ValueError as error:
-            if "Not enough samples" in str(error):  # interrupted during warm-up: there is nothing to keep
-                raise KeyboardInterrupt from error
-            raise
+    with quiet(), model, _explained(name):
+        tree = pm.sample(
+            draws, tune=tune, chains=chains, cores=cores, random_seed=seed, progressbar=progressbar,
+            nuts_sampler=name, backend=compiler, compute_convergence_checks=False, **options,
+        )  # fmt: skip
     elapsed = time.perf_counter() - start
     sampling = float(tree["posterior"].attrs.get("sampling_time", np.nan))
     posterior, stats = _drawn(tree["posterior"].to_dataset(), tree["sample_stats"].to_dataset())
     short = posterior.sizes["draw"] < draws or posterior.sizes["chain"] < chains
-    return Chains(posterior, stats, name, compiler, elapsed - sampling, sampling, draws, tune, short)
+    return Chains(posterior, stats, name, compiler, elapsed - sampling, sampling, chains, draws, tune, short)
 
 
 def _drawn(posterior: xr.Dataset, stats: xr.Dataset) -> tuple[xr.Dataset, xr.Dataset]:
     """Cut chains that an interrupt left unequal (nutpie fills them with NaN) so that most draws are kept."""
     scalar = next(values for values in posterior.data_vars.values() if values.dims == ("chain", "draw"))
-    lengths = np.isfinite(scalar.values).sum(axis=1)
+    lengths = (~np.isnan(scalar.values)).sum(axis=1)
     if (lengths == scalar.shape[1]).all():
         return posterior, stats
     order = np.argsort(-lengths, kind="stable")
@@ -150,14 +147,44 @@ def _drawn(posterior: xr.Dataset, stats: xr.Dataset) -> tuple[xr.Dataset, xr.Dat
 
 
 def _check_installed(sampler: Sampler) -> None:
-    if sampler in ("nutpie", "numpyro"):
-        require(sampler, sampler)
-    elif sampler == "blackjax" and find_spec("blackjax") is None:
-        raise MissingExtraError(
-            "blackjax is not installed: pip install blackjax, or use sampler='pymc'", name="blackjax"
-        )
-    elif sampler not in ("pymc", "blackjax"):
+    if sampler not in get_args(Sampler):
         raise DataError(f"sampler must be 'pymc', 'nutpie', 'numpyro' or 'blackjax', got {sampler!r}")
+    if sampler in ("numpyro", "blackjax") and find_spec(sampler) is not None:
+        # asks JAX for a device for each chain, which only works before anything else (blackjax does) starts JAX
+        require("pymc.sampling.jax", sampler)
+    if sampler != "pymc":
+        require(sampler, sampler)  # each is an extra of its own name
+
+
+def _options(sampler: Sampler, length: int, chains: int, cores: int, target_accept: float) -> dict[str, Any]:
+    """What samplers are told in ways of their own."""
+    nuts: dict[str, Any] = {"target_accept": target_accept}
+    if sampler in ("numpyro", "blackjax"):  # chains on devices of their own, or all in step on one
+        jax: Any = require("jax", sampler)
+        nuts["chain_method"] = "parallel" if cores > 1 and jax.local_device_count() >= chains else "vectorized"
+    if sampler == "pymc" and (cores == 1 or chains == 1):
+        return {"nuts": nuts, "callback": _StopAllChains(length)}
+    return {"nuts": nuts}
+
+
+@contextmanager
+def _explained(sampler: Sampler) -> Iterator[None]:
+    """Say what PyMC's errors mean where it does not."""
+    try:
+        yield
+    except ValueError as error:
+        if "Not enough samples" in str(error):  # interrupted during warm-up: there is nothing to keep
+            raise KeyboardInterrupt from error
+        raise
+    except (TypeError, AttributeError) as error:
+        if sampler != "blackjax":
+            raise
+        # PyMC up to 6.4 hands it an argument that blackjax 1.6 took away
+        raise MissingExtraError(
+            f"blackjax {version('blackjax')} does not work with PyMC {version('pymc')} ({error}): "
+            "pip install 'bayesridge[blackjax]' takes a version that does, or use sampler='pymc'",
+            name="blackjax",
+        ) from error
 
 
 def _default_backend(model: Any, sampler: Sampler) -> Backend:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from bayesridge.choosing.command import choose
 from bayesridge.command_options import (
     AsJson,
     DataOptions,
@@ -134,6 +135,9 @@ def _fit(options: DataOptions, method: str, prior: str | None, noise: str | None
         raise PriorError("--method evidence uses no prior of lambda: leave --prior out")
     kind: Literal["evidence"] | None = "evidence" if method == "evidence" else None
     return fit_table(**options.read(), prior=made, noise_prior=noise_prior, kind=kind)
+
+
+app.command()(choose)
 
 
 def _sample(posterior: Posterior, draws: int, tune: int, seed: int, *, show: bool) -> NutsResult:

@@ -108,8 +108,9 @@ def to_datatree(
         For the effective degrees of freedom; None leaves them out (priors without a single lambda).
     prior : mapping of str to ndarray, optional
         As many independent draws as the posterior has, of what has a proper prior: some of ``lambda_``, ``r2``,
-        ``effective_dof``, ``sigma``, ``tau`` (chain * draw,) and ``coef_std`` (chain * draw, p_penalized). They become
-        the group ``prior``, and with the posterior's draws of what has no proper prior, ``prior_predictive``.
+        ``effective_dof``, ``sigma``, ``tau``, ``nu`` (chain * draw,) and ``coef_std`` (chain * draw, p_penalized). They
+        become the group ``prior``, and with the posterior's draws of what has no proper prior, ``prior_predictive``.
+        Coefficients that are missing are drawn as N(0, tau^2) where `spectrum` says that this is their prior.
     sample_stats : mapping of str to ndarray of shape (chain, draw), optional
         The sampler's own record (``diverging``, ``energy``, ...).
     attrs : mapping, optional
@@ -146,11 +147,11 @@ def to_datatree(
         )
     if prior:
         groups["prior"] = _prior(design, prior, draws.shape)
-        completed = _completed(design, prior, draws, rng) if predictive else None
+        completed = _completed(design, prior, draws, rng, normal=spectrum is not None) if predictive else None
         if completed is not None:
             y_new, _ = _predict(design, seen, completed, rng, likelihood=False)
             groups["prior_predictive"] = _sampled(design, seen, y_new, "prior predictive draw of one observation")
-            groups["prior_predictive"].attrs["taken_from_posterior"] = _improper(design, prior)
+            groups["prior_predictive"].attrs["taken_from_posterior"] = _improper(design, prior, draws)
     groups["observed_data"] = _dataset(
         design, {"y": (("obs",), seen.y, _target_attrs(design, "observed target"))}, obs=seen.index
     )
@@ -230,18 +231,21 @@ def _prior(design: Design, prior: Mapping[str, Array], shape: tuple[int, int]) -
         if len(values) != shape[0] * shape[1]:
             raise DataError(f"prior draws of {name} must number {shape[0]} x {shape[1]}, got {len(values)}")
     shaped = {name: values.reshape(shape + values.shape[1:]) for name, values in prior.items()}
-    return _dataset(design, _labelled(design, shaped, student=False), shape=shape)
+    return _dataset(design, _labelled(design, shaped, student="nu" in prior), shape=shape)
 
 
-def _improper(design: Design, prior: Mapping[str, Array]) -> str:
+def _improper(design: Design, prior: Mapping[str, Array], draws: Draws) -> str:
     """Names of the parameters without a proper prior."""
     flat = ["intercept"] if design.fit_intercept else []
     flat += [design.names[j] for j in design.unpenalized]
-    return ", ".join(flat + ([] if "sigma" in prior else ["sigma"]))
+    flat += [] if "sigma" in prior else ["sigma"]
+    return ", ".join(flat + (["nu"] if draws.noise_df is not None and "nu" not in prior else []))
 
 
-def _completed(design: Design, prior: Mapping[str, Array], draws: Draws, rng: np.random.Generator) -> Draws | None:
-    """Prior draws with the posterior's draws of what has no proper prior; None where tau is not to be had."""
+def _completed(
+    design: Design, prior: Mapping[str, Array], draws: Draws, rng: np.random.Generator, *, normal: bool
+) -> Draws | None:
+    """Prior draws with the posterior's draws of what has no proper prior; None where coefficients are not to be had."""
     shape = draws.shape
     sigma = prior["sigma"].reshape(shape) if "sigma" in prior else draws.sigma
     if "tau" in prior:
@@ -252,12 +256,17 @@ def _completed(design: Design, prior: Mapping[str, Array], draws: Draws, rng: np
         return None
     if "coef_std" in prior:
         beta = prior["coef_std"].reshape(draws.beta.shape)
-    else:
+    elif normal:
         beta = tau[..., None] * rng.standard_normal(draws.beta.shape)
+    else:
+        return None
     coef = draws.coef.copy()
     coef[..., design.penalized] = beta / design.scale[design.penalized]
     intercept = draws.intercept - (coef - draws.coef) @ design.mean  # the centred intercept stays
-    return Draws(beta, draws.gamma, intercept, coef, sigma, tau, np.square(sigma / tau))
+    df = draws.noise_df
+    if df is not None and "nu" in prior:
+        df = prior["nu"].reshape(shape)
+    return Draws(beta, draws.gamma, intercept, coef, sigma, tau, np.square(sigma / tau), noise_df=df)
 
 
 def _about(name: str, units: str) -> dict[str, str]:

@@ -182,7 +182,7 @@ def build_design(
         total, mean, squares = _column_moments(X, y, weights, center=fit_intercept)
     if not np.isfinite(squares).all():
         _explain_not_finite(X, y, weights, columns, target_name)
-    deviation = np.sqrt(squares / total)
+    deviation = np.sqrt(np.maximum(squares, 0.0) / total)  # rounding may leave less than nothing of a constant
     constant_mask = deviation[:p] <= 4.0 * _EPS * np.abs(mean[:p])
     divisor = _divisors(scale, deviation[:p], constant_mask, flat, columns)
     penalized, constant = _split_columns(p, flat, constant_mask, columns, fit_intercept)

@@ -49,7 +49,7 @@ class Check:
     remedy: str
 
 
-def diagnose(posterior: xr.Dataset, sample_stats: xr.Dataset | None, *, interrupted: bool = False) -> pd.DataFrame:
+def diagnose(posterior: xr.Dataset, sample_stats: xr.Dataset | None, *, missing: str = "") -> pd.DataFrame:
     """Check chains.
 
     Parameters
@@ -59,8 +59,8 @@ def diagnose(posterior: xr.Dataset, sample_stats: xr.Dataset | None, *, interrup
     sample_stats : xarray.Dataset or None
         The sampler's record; ``diverging``, ``energy`` and ``reached_max_treedepth`` (nutpie: ``maxdepth_reached``) are
         used where present.
-    interrupted : bool
-        Whether the sampler was stopped early.
+    missing : str
+        What had been asked for (as "4 x 1000"), if the sampler was stopped before that; otherwise empty.
 
     Returns
     -------
@@ -70,10 +70,10 @@ def diagnose(posterior: xr.Dataset, sample_stats: xr.Dataset | None, *, interrup
     import pandas as pd
 
     checks = [*_convergence(posterior), *([] if sample_stats is None else _hamiltonian(sample_stats))]
-    if interrupted:
+    if missing:
         n = posterior.sizes["chain"] * posterior.sizes["draw"]
-        what = "the sampler was stopped early: this is what had been drawn"
-        checks.append(Check("draws kept", float(n), "", "all", "doubtful", what))
+        what = "interrupted: the sampler was stopped early, this is what it had drawn"
+        checks.append(Check("draws kept", float(n), "", missing, "doubtful", what))
     table = pd.DataFrame([vars(check) for check in checks]).set_index("check")
     table.attrs["verdict"] = overall(checks)
     return table
@@ -112,8 +112,9 @@ def _convergence(posterior: xr.Dataset) -> list[Check]:
     else:
         remedy = "one chain cannot be held against others: use chains=4"
         checks.append(Check("R-hat", np.nan, "", f"<= {R_HAT_LIMIT}", "doubtful", remedy))
-    for kind, of in (("bulk", "means"), ("tail", "5% and 95% quantiles")):
-        ess, where = _extreme(az.ess(moving, method=kind), np.nanmin)
+    # ArviZ's own default for the tail is another pair of quantiles
+    for kind, of, prob in (("bulk", "means", None), ("tail", "5% and 95% quantiles", (0.05, 0.95))):
+        ess, where = _extreme(az.ess(moving, method=kind, prob=prob), np.nanmin)
         verdict = _grade(ok=ess >= ESS_PER_CHAIN * chains, bad=not ess >= ESS_PER_CHAIN_BAD * chains)
         remedy = "" if verdict == "ok" else f"{of} are not yet reliable: {_LONGER}; {_COLLAPSE}"
         checks.append(Check(f"ESS {kind}", ess, where, f">= {ESS_PER_CHAIN * chains:.0f}", verdict, remedy))

@@ -26,7 +26,7 @@ def draw_posterior(
     """Draw all parameters jointly and independently.
 
     lambda by inverting its cdf, sigma given lambda, then coefficients given both:
-    ``beta = V (s z / (s^2 + lambda) + sigma eps / sqrt(s^2 + lambda)) + tau (I - V V') eps'``.
+    ``beta = V (s z / (s^2 + lambda) + sigma V'eps / sqrt(s^2 + lambda)) + tau (I - V V') eps``.
 
     Parameters
     ----------
@@ -82,17 +82,23 @@ def draws_given(
 
 
 def _draw_beta(spectrum: Spectrum, lam: Array, sigma: Array, rng: np.random.Generator) -> Array:
-    total = np.add.outer(lam, spectrum.s2)
-    a = rng.standard_normal(total.shape)
-    a *= np.sqrt(total)
-    a *= sigma[:, None]
-    a += spectrum.s * spectrum.z
-    a /= total
+    share = np.add.outer(lam, spectrum.s2)
+    np.reciprocal(share, out=share)  # 1 / (s^2 + lambda), zero for an infinite lambda
     if spectrum.rank == spectrum.n_features:
+        a = rng.standard_normal(share.shape)
+        a *= np.sqrt(share)
+        a *= sigma[:, None]
+        share *= spectrum.s * spectrum.z
+        a += share
         return np.asarray(a @ spectrum.V.T)
-    # V a + tau (I - V V') eps = V (a - tau V'eps) + tau eps
+    # With eps standard normal, V'eps and (I - VV')eps are independent, so that one draw of eps serves both parts:
+    # V (s z share + sigma sqrt(share) V'eps) + tau (I - VV') eps = tau eps + V (s z share + (...) V'eps)
     eps = rng.standard_normal((len(lam), spectrum.n_features))
-    eps *= (sigma / np.sqrt(lam))[:, None]
-    a -= eps @ spectrum.V
+    tau = sigma / np.sqrt(lam)
+    a = eps @ spectrum.V
+    a *= sigma[:, None] * np.sqrt(share) - tau[:, None]
+    share *= spectrum.s * spectrum.z
+    a += share
+    eps *= tau[:, None]
     eps += a @ spectrum.V.T
     return eps

@@ -330,7 +330,8 @@ class BayesRidge(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     def summary(self, level: float = 0.95) -> pd.DataFrame:
         """Posterior of intercept and coefficients: mean, sd, equal-tailed interval and P(> 0).
 
-        Under method "nuts" with the Monte Carlo error of the mean, ``mcse``, and the effective draws, ``ess``.
+        Under method "nuts" with the Monte Carlo error of the mean, ``mcse``, and the effective draws, ``ess_bulk`` and
+        ``ess_tail``.
         """
         check_is_fitted(self)
         if "nuts_" in vars(self):

@@ -83,36 +83,22 @@ def exact_datatree(
     """Draw from an exact posterior and lay the draws out as a DataTree.
 
     The group ``prior`` holds what has a proper prior: the intercept and unpenalised columns never have one, sigma not
-    under Jeffreys' prior, and without sigma the coefficients have none either.
+    under Jeffreys' prior, and without sigma the coefficients have none either. For ``prior_predictive`` the posterior's
+    draws stand in for those (an attribute says for which).
     """
-    import xarray as xr
-
     rng = np.random.default_rng(random_state)
+    plugged_in = posterior.kind == "evidence"
     attrs: dict[str, str | int | float] = {
         "method": posterior.kind,
-        "prior": posterior.prior.describe(),
+        "prior": "none: lambda plugged in" if plugged_in else posterior.prior.describe(),
         "noise_prior": posterior.noise_prior.describe(),
         "sampler": "exact, independent draws",
         "log_marginal_likelihood": posterior.log_marginal_likelihood,
         "quadrature_error": posterior.quadrature_error,
     }
     drawn = posterior.draw(draws, chains, rng)
-    tree = to_datatree(posterior.design, drawn, spectrum=posterior.spectrum, attrs=attrs, random_state=rng)
-    prior = prior_draws(posterior, chains * draws, rng)
-    if prior:
-        shape = (chains, draws)
-        design = posterior.design
-        variables = {
-            name: (
-                ("chain", "draw") if values.ndim == 1 else ("chain", "draw", "penalized"),
-                values.reshape(shape + values.shape[1:]),
-            )
-            for name, values in prior.items()
-        }
-        names = np.array([design.names[j] for j in design.penalized], dtype=str)
-        coords = {"chain": np.arange(chains), "draw": np.arange(draws), "penalized": names}
-        tree["prior"] = xr.DataTree(xr.Dataset(variables, coords=coords))
-    return tree
+    prior = {} if plugged_in else prior_draws(posterior, chains * draws, rng)
+    return to_datatree(posterior.design, drawn, spectrum=posterior.spectrum, prior=prior, attrs=attrs, random_state=rng)
 
 
 def prior_draws(posterior: Inferred, n: int, rng: np.random.Generator) -> dict[str, Array]:

@@ -298,7 +298,7 @@ def conjugate_line(
         norm = a1 * np.log(b1) + c * np.log(d) - gammaln(a1) - gammaln(c)
 
         def rate_at(t: Array) -> Array:
-            return 0.5 * data.terms(t)[1] + d + b1 * np.exp(t)
+            return 0.5 * data.penalized_rss(t) + d + b1 * np.exp(t)
 
         def log_f(t: Array) -> Array:
             log_det, Q = data.terms(t)
@@ -311,7 +311,7 @@ def conjugate_line(
         latest: list[Array] = []  # the last grid and its Q: the nodes ask for the rate where log_f has just been
 
         def rate_at(t: Array) -> Array:
-            Q = latest[1] if latest and latest[0] is t else data.terms(t)[1]
+            Q = latest[1] if latest and latest[0] is t else data.penalized_rss(t)
             return 0.5 * Q + b0
 
         def log_f(t: Array) -> Array:

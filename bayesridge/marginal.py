@@ -23,6 +23,7 @@ Array = NDArray[np.float64]
 
 _XI, _GAUSS = legendre.leggauss(16)
 _MANY = 200  # quantiles
+_LAST_STEP = 1e-8  # of Newton's method, in units of half a cell
 
 
 class Interval(NamedTuple):
@@ -66,6 +67,26 @@ def _log(values: Array) -> Array:
 
 #: The scalar is exp(x): lambda, sigma and tau from their logarithms.
 EXP = Link(np.exp, _log, lambda x: x)
+
+
+@dataclass(frozen=True, eq=False)
+class _InverseTable:
+    """Distribution function, its argument and its slope on a grid: the inverse by cubic Hermite interpolation."""
+
+    below: Array
+    x: Array
+    density: Array
+
+    def start(self, wanted: Array) -> Array:
+        """Argument at which the distribution function is about as wanted."""
+        cell = np.clip(np.searchsorted(self.below, wanted, side="right") - 1, 0, len(self.x) - 2)
+        x, step = self.x[cell], np.diff(self.x)[cell]
+        rise = np.diff(self.below)[cell]
+        rise = np.where(rise > 0, rise, 1.0)
+        t = np.clip((wanted - self.below[cell]) / rise, 0.0, 1.0)
+        # slopes of x in t, limited to three times the chord: the interpolant is then monotone (Fritsch & Carlson 1980)
+        left, right = (np.minimum(rise / np.maximum(self.density[cell + k], 1e-300), 3.0 * step) for k in (0, 1))
+        return np.asarray(x + t * (left + t * (3.0 * step - 2.0 * left - right + t * (left + right - 2.0 * step))))
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,37 +157,43 @@ class Marginal:
 
     def _quantile_x(self, q: Array) -> Array:
         total = np.cumsum(self.mass)
-        cell = np.clip(np.searchsorted(total, q * total[-1]), 0, len(self.mass) - 1)
-        target = q * total[-1] - np.concatenate([[0.0], total])[cell]
+        wanted = q * total[-1]
+        cell = np.clip(np.searchsorted(total, wanted), 0, len(self.mass) - 1)
+        target = wanted - np.concatenate([[0.0], total])[cell]
         low, high = np.full(q.shape, -1.0), np.ones(q.shape)
-        xi = 2.0 * target / np.maximum(self.mass[cell], 1e-300) - 1.0
         if len(q) > _MANY:  # a table costs as much as some dozen quantiles, and saves most of the steps
-            xi = np.clip(self._local(cell, np.interp(q * total[-1], *self._table)), -1.0, 1.0)
+            xi = self._local(cell, self._table.start(wanted))
+        else:
+            xi = 2.0 * target / np.maximum(self.mass[cell], 1e-300) - 1.0
         left = np.arange(len(q))  # what is not there yet: Newton's steps, bisection where they leave the bracket
         for _ in range(60):
             at = np.where((xi[left] > low[left]) & (xi[left] < high[left]), xi[left], 0.5 * (low[left] + high[left]))
             mass, slope = self._integral_and_density(cell[left], at)
             excess = mass - target[left]
             low[left], high[left] = np.where(excess < 0, at, low[left]), np.where(excess < 0, high[left], at)
-            step = np.where(slope > 0, excess / np.where(slope > 0, slope, 1.0), 0.0)
-            moving = (np.abs(step) >= 1e-14) & (high[left] - low[left] >= 1e-15)
-            xi[left] = np.where(moving, at - step, at)
-            left = left[moving]
+            step = np.where(slope > 0, excess / np.where(slope > 0, slope, 1.0), 4.0)  # 4: out of the bracket
+            inside = np.abs(step) <= 2.0
+            xi[left] = np.where(inside, at - step, 0.5 * (low[left] + high[left]))
+            # Newton's error is squared by the step just made: what moved by less than 1e-8 is right to rounding
+            left = left[(np.abs(step) >= _LAST_STEP) & (high[left] - low[left] >= 1e-15)]
             if not len(left):
                 break
         half = 0.5 * (self.edges[cell + 1] - self.edges[cell])
         return np.asarray(self.edges[cell] + half * (np.clip(xi, -1.0, 1.0) + 1.0))
 
     @cached_property
-    def _table(self) -> tuple[Array, Array]:
-        """Distribution function and working variable on a grid, where Newton's method starts from."""
+    def _table(self) -> _InverseTable:
+        """Distribution function and density on a grid, where Newton's method starts from."""
         cells = np.arange(len(self.mass))
         xi = np.linspace(-1.0, 1.0, 33)[:-1]
-        inside = self._inside(np.repeat(cells, len(xi)), np.tile(xi, len(cells))).reshape(len(cells), -1)
+        half = 0.5 * np.diff(self.edges)[:, None]
+        inside, density = self._integral_and_density(np.repeat(cells, len(xi)), np.tile(xi, len(cells)))
         start = np.concatenate([[0.0], np.cumsum(self.mass)])
-        below = np.append((start[:-1, None] + inside).ravel(), start[-1])
-        x = (self.edges[:-1, None] + 0.5 * np.diff(self.edges)[:, None] * (xi + 1.0)).ravel()
-        return np.maximum.accumulate(below), np.append(x, self.edges[-1])
+        below = np.append((start[:-1, None] + inside.reshape(len(cells), -1)).ravel(), start[-1])
+        x = np.append((self.edges[:-1, None] + half * (xi + 1.0)).ravel(), self.edges[-1])
+        last = np.asarray(self._integral_and_density(cells[-1:], np.ones(1))[1]) / half[-1]
+        density = np.append((density.reshape(len(cells), -1) / half).ravel(), last)
+        return _InverseTable(np.maximum.accumulate(below), x, density)
 
     # -- summaries -----------------------------------------------------------------------------------------------
 

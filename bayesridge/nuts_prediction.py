@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import ndtr
+from scipy.special import ndtr, ndtri
 
 from bayesridge.design import Design
 from bayesridge.errors import DataError
@@ -20,7 +20,7 @@ from bayesridge.sampling import NutsResult
 Array = NDArray[np.float64]
 
 _BLOCK_VALUES = 1 << 21  # draws x rows worked on at a time
-_BISECTIONS = 45  # of an interval 20 standard deviations wide: below a millionth of a Monte Carlo error
+_BISECTIONS = 45  # of an interval some posterior standard deviations wide: far below any Monte Carlo error
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +78,9 @@ class DrawnPrediction:
             part = slice(start, start + size)
             expected = self.centre + self.rows[part] @ self.coef.T
             scale = self.sigma * np.sqrt(self.noise[part, None])
-            low, high = (expected - 10.0 * scale).min(axis=1), (expected + 10.0 * scale).max(axis=1)
+            # below the smallest quantile of a draw the mixture has less than q, above the largest more
+            each = expected + ndtri(q) * scale
+            low, high = each.min(axis=1), each.max(axis=1)
             for _ in range(_BISECTIONS):
                 middle = 0.5 * (low + high)
                 below = ndtr((middle[:, None] - expected) / scale).mean(axis=1) < q
@@ -111,9 +113,19 @@ def predict_from_draws(
     Returns
     -------
     DrawnPrediction
+
+    Raises
+    ------
+    DataError
+        If X has other columns, a weight is not positive, or the model's noise is not normal.
     """
     posterior = result.datatree["posterior"].to_dataset()
-    coef = posterior["coef"].values.reshape(-1, X.shape[1])
+    p = posterior.sizes["feature"]
+    if X.ndim != 2 or X.shape[1] != p:
+        raise DataError(f"X must have shape (rows, {p}), got {X.shape}")
+    if "nu" in posterior:
+        raise DataError(f"predictions are for normal noise, and the model {result.model_name} has Student-t noise")
+    coef = posterior["coef"].values.reshape(-1, p)
     intercept = posterior["intercept"].values.ravel() if design.fit_intercept else np.zeros(len(coef))
     w = np.ones(len(X)) if weights is None else np.broadcast_to(np.asarray(weights, dtype=np.float64), (len(X),))
     if not (np.isfinite(w) & (w > 0)).all():

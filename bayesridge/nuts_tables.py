@@ -30,7 +30,7 @@ def drawn_coefficient_table(result: NutsResult, level: float = 0.95) -> pd.DataF
     -------
     pandas.DataFrame
         One row each; columns mean, sd, interval ends, ``P(>0)``, ``mcse`` (standard error of the mean that comes from
-        the finite chain) and ``ess`` (bulk effective draws).
+        the finite chain), ``ess_bulk`` and ``ess_tail`` (effective draws for the mean, for the 5% and 95% quantiles).
     """
     import arviz as az
     import pandas as pd
@@ -45,16 +45,25 @@ def drawn_coefficient_table(result: NutsResult, level: float = 0.95) -> pd.DataF
     for values in columns.values():
         ends = np.quantile(values, probs)
         # a column without spread has coefficient zero in every draw: no chain to judge
-        fixed = bool((values == values.flat[0]).all())
-        error = 0.0 if fixed else float(az.mcse(values, method="mean"))
-        ess = float(values.size) if fixed else float(az.ess(values, method="bulk"))
+        error, bulk, tail = 0.0, float(values.size), float(values.size)
+        if (values != values.flat[0]).any():
+            error = float(az.mcse(values, method="mean"))
+            bulk = float(az.ess(values, method="bulk"))
+            tail = float(az.ess(values, method="tail", prob=(0.05, 0.95)))
         above = float((values > 0).mean())
-        rows.append([float(values.mean()), float(values.std(ddof=1)), ends[0], ends[1], above, error, ess])
-    return pd.DataFrame(rows, index=list(columns), columns=["mean", "sd", low, high, "P(>0)", "mcse", "ess"])
+        rows.append([float(values.mean()), float(values.std(ddof=1)), ends[0], ends[1], above, error, bulk, tail])
+    names = ["mean", "sd", low, high, "P(>0)", "mcse", "ess_bulk", "ess_tail"]
+    return pd.DataFrame(rows, index=list(columns), columns=names)
 
 
 def drawn_hyper_table(result: NutsResult, level: float = 0.95) -> pd.DataFrame:
     """Posterior of lambda, sigma, tau, R² and the effective degrees of freedom.
+
+    Parameters
+    ----------
+    result : NutsResult
+    level : float
+        Probability of the equal-tailed intervals.
 
     Returns
     -------
@@ -82,15 +91,26 @@ def how_sampled(result: NutsResult) -> list[str]:
     sizes = result.datatree["posterior"].sizes
     draws = f"{sizes['chain']} chains of {sizes['draw']} draws" if sizes["chain"] > 1 else f"{sizes['draw']} draws"
     seconds = f"compiled in {result.compile_seconds:.1f} s, sampled in {result.sampling_seconds:.1f} s"
+    ess, where = worst_ess(result)
     lines = [
         f"NUTS ({result.sampler}) on the model {result.model_name}: {draws}; {seconds}",
+        f"effective draws: {ess:.0f} of the slowest parameter ({where}), {ess / result.sampling_seconds:.0f} a second",
         f"chains: {result.verdict}",
     ]
     wrong = result.diagnostics[result.diagnostics["verdict"] != "ok"]
     for check, row in wrong.iterrows():
         at = f" ({row['where']})" if row["where"] else ""
-        lines.append(f"{check} {number(float(row['value']))}{at}, should be {row['limit']}: {row['remedy']}")
+        value = float(row["value"])
+        shown = f"{value:.0f}" if value.is_integer() else number(value)
+        lines.append(f"{check} {shown}{at}, should be {row['limit']}: {row['remedy']}")
     return lines
+
+
+def worst_ess(result: NutsResult) -> tuple[float, str]:
+    """Return the smaller of the bulk and the tail ESS of the parameter that has the smallest, and its name."""
+    checks = result.diagnostics.loc[["ESS bulk", "ESS tail"]]
+    values = checks["value"].to_numpy(dtype=np.float64)
+    return float(values.min()), str(checks["where"].iloc[int(values.argmin())])
 
 
 def drawn_at_a_glance(design: Design, result: NutsResult, most: int = 12) -> str:

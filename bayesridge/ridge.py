@@ -178,6 +178,7 @@ def row_parts(design: Design, spectrum: Spectrum) -> RowParts:
     rest = 1.0 - (flat + np.square(U).sum(axis=1)) / unit
     # what is left of a spanned row is rounding; below zero it always is
     rest = np.where((unit == 1.0) & spanned, 0.0, np.maximum(rest, 0.0))
+    rest = np.where(w > 0, rest, 1.0)  # rows that do not count have no leverage
     if design.weight_kind == "precision" and design.weights is not None:
         precision = np.where(w > 0, w, 1.0)
     root = np.sqrt(unit)

@@ -85,7 +85,7 @@ def nuts_posterior(
     draws: int = 1000,
     tune: int = 1000,
     chains: int = 4,
-    target_accept: float | None = None,
+    target_accept: float = 0.9,
     backend: Backend | None = None,
     n_jobs: int | None = None,
     random_state: Seed = None,
@@ -103,9 +103,7 @@ def nuts_posterior(
     centred : bool, optional
         How to sample the coefficients; by default as themselves where the data determine them (fewer columns than
         rows, more than half a degree of freedom each), otherwise as multiples of tau.
-    target_accept : float, optional
-        0.9 by default; 0.99 for the collapsed model, whose steps are cheap.
-    sampler, draws, tune, chains, backend, n_jobs, random_state, progressbar
+    sampler, draws, tune, chains, target_accept, backend, n_jobs, random_state, progressbar
         As for :func:`bayesridge.chains.sample`.
 
     Returns
@@ -124,9 +122,8 @@ def nuts_posterior(
         centred = _data_determine(exact)
     name, model = choose_model(design, spectrum, prior, noise_prior, collapsed=collapsed, centred=centred)
     rng = np.random.default_rng(random_state)
-    accept = target_accept if target_accept is not None else (0.99 if collapsed else 0.9)
     drawn = sample(
-        model, draws=draws, tune=tune, chains=chains, target_accept=accept, sampler=sampler, backend=backend,
+        model, draws=draws, tune=tune, chains=chains, target_accept=target_accept, sampler=sampler, backend=backend,
         n_jobs=n_jobs, random_state=rng, progressbar=progressbar,
     )  # fmt: skip
     if collapsed:
@@ -170,7 +167,8 @@ def sample_model(
     rng = np.random.default_rng(random_state)
     drawn = sample(model, random_state=rng, **options)
     found = draws_of(design, drawn.posterior)
-    return _result(design, spectrum, found, drawn, name, {}, None, rng)
+    prior = proper_prior_draws(design, model, found.sigma.size, rng)
+    return _result(design, spectrum, found, drawn, name, {}, prior, rng)
 
 
 # -- which model ---------------------------------------------------------------------------------------------------
@@ -223,6 +221,41 @@ def _data_determine(exact: Posterior) -> bool:
     return float(effective_dof(spectrum, exact.lambda_.median)) >= 0.5 * p
 
 
+def proper_prior_draws(design: Design, model: Any, n: int, rng: np.random.Generator) -> dict[str, Array]:
+    """Draw what a model's prior makes proper: of lambda_, r2, sigma, tau, nu and coef_std what no flat one enters.
+
+    Parameters
+    ----------
+    design : Design
+    model : pymc.Model
+        Of :mod:`bayesridge.models`.
+    n : int
+        Number of draws.
+    rng : Generator
+
+    Returns
+    -------
+    dict of str to ndarray of shape (n,) or (n, p_penalized)
+    """
+    import pymc as pm
+    from pymc.distributions.continuous import FlatRV
+    from pytensor.graph.traversal import ancestors
+
+    def proper(variable: Any) -> bool:
+        return not any(node.owner is not None and isinstance(node.owner.op, FlatRV) for node in ancestors([variable]))
+
+    names = {"lambda_": "lambda_", "sigma": "sigma", "tau": "tau", "nu": "nu", "beta": "coef_std"}
+    wanted = {ours: model[theirs] for theirs, ours in names.items() if theirs in model.named_vars}
+    wanted = {name: variable for name, variable in wanted.items() if proper(variable)}
+    if not wanted:
+        return {}
+    values = pm.draw(list(wanted.values()), draws=n, random_seed=rng, mode="FAST_COMPILE")
+    out = {name: np.asarray(value, dtype=np.float64) for name, value in zip(wanted, values, strict=True)}
+    if "lambda_" in out and design.signal > 0:
+        out["r2"] = design.signal / (design.signal + out["lambda_"])
+    return out
+
+
 # -- from chains to the result type --------------------------------------------------------------------------------
 
 
@@ -273,7 +306,8 @@ def _result(
     }  # fmt: skip
     tree = to_datatree(design, found, spectrum=spectrum, prior=prior, sample_stats=stats, attrs=told, random_state=rng)
     posterior = tree["posterior"].to_dataset().drop_vars("coef_std")  # coef in other units
-    table = diagnose(posterior, tree["sample_stats"].to_dataset(), interrupted=drawn.interrupted)
+    missing = f"{drawn.chains} x {drawn.draws}" if drawn.interrupted else ""
+    table = diagnose(posterior, tree["sample_stats"].to_dataset(), missing=missing)
     verdict = str(table.attrs["verdict"])
     tree["diagnostics"] = xr.DataTree(table.to_xarray())
     tree.attrs["verdict"] = verdict

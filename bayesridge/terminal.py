@@ -76,6 +76,7 @@ def print_drawn(posterior: Posterior, result: NutsResult, record: dict[str, Any]
     console.print(f"  prior: {escape(describe_model(posterior))}\n")
     console.print(_coefficients(drawn_coefficient_table(result, level), level))
     console.print(_hyperparameters(drawn_hyper_table(result, level), level))
+    console.print("ESS: the smaller of bulk and tail. No mean of lambda and tau: it may be infinite.")
     for line in how_sampled(result):
         console.print(escape(line))
     loo = record.get("loo")
@@ -95,11 +96,13 @@ def _coefficients(frame: pd.DataFrame, level: float) -> Table:
     table = Table(
         title="Coefficients, units of the data (posterior)", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False
     )
-    for name in ("column", "mean", "sd", low, high, "P(>0)"):
+    sampled = "ess_bulk" in frame
+    for name in ("column", "mean", "sd", low, high, "P(>0)", *(["ESS"] if sampled else [])):
         table.add_column(name, justify="left" if name == "column" else "right", no_wrap=True)
     for label, row in list(frame.iterrows())[:_MOST_ROWS]:
         cells = [number(row[name]) for name in ("mean", "sd", low, high)]
-        table.add_row(escape(str(label)), *cells, _probability(row["P(>0)"]))
+        ess = [f"{min(row['ess_bulk'], row['ess_tail']):.0f}"] if sampled else []
+        table.add_row(escape(str(label)), *cells, _probability(row["P(>0)"]), *ess)
     if len(frame) > _MOST_ROWS:
         table.caption = f"the first {_MOST_ROWS} of {len(frame)}; --out or --json give all"
     return table

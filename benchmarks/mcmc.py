@@ -1,55 +1,70 @@
-"""Effective draws per second: the exact sampler, NUTS on the full model, and NUTS on the collapsed one.
+"""Effective draws per second: the exact sampler, NUTS on the collapsed model, NUTS on the full one.
 
-    python -m benchmarks.mcmc [--quick] [--columns 10 100 1000]
+    python -m benchmarks.mcmc [--quick] [--tables diabetes 10 100 1000 wide]
 
-The worst bulk ESS over coefficients and log-scales, divided by the seconds of sampling: warm-up counts (a chain cannot
-do without), compilation is shown apart. The exact seconds are those of the whole way from the raw table, factorisation
-and quadrature included; the collapsed ones include the factorisation and the drawing of coefficients. One process,
-chains one after the other: parallel chains divide the seconds of NUTS by at most their number.
+What is counted, alike for all: effective draws are the smaller of bulk and tail ESS of the parameter that has the
+smallest, over all coefficients, the intercept, log sigma and log lambda (an independent draw counts as one). Seconds
+are those from the raw table to the draws, on one processor, chains one after the other:
+
+    exact        centring, factorisation, quadrature and drawing; the best of five
+    collapsed    factorisation, warm-up and draws of (lambda, sigma), drawing of coefficients given them
+    full         warm-up and draws
+
+Compilation is left out of the seconds and shown beside them (short only where PyTensor's cache has the functions from
+an earlier run); the exact engine has none. Sampler seconds for each step of the leapfrog, and steps for each draw, are
+shown as well.
 """
 
 from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bayesridge.datasets import load_xy
 from bayesridge.datatree import Draws
 from bayesridge.design import Design, build_design
 from bayesridge.draws import draws_given
 from bayesridge.posterior import infer
 from bayesridge.priors import BetaR2, Jeffreys
-from bayesridge.sampling import nuts_posterior
+from bayesridge.sampling import NutsResult, nuts_posterior
 from bayesridge.spectrum import factorize
 
 Array = NDArray[np.float64]
-COLUMNS = (10, 100, 1000)
-ROWS = 500
+PRIORS = BetaR2(), Jeffreys()
 
 
 @dataclass(frozen=True)
 class Line:
-    """One contender at one size."""
+    """One contender on one table."""
 
-    columns: int
+    table: str
     name: str
-    worst_ess: float
+    ess: float
     seconds: float
-    compile_seconds: float
-    r_hat: float
-    sampler_rate: float  # effective draws of (lambda, sigma) for each second inside the sampler
+    compile_seconds: float = 0.0
+    steps: float = 0.0  # leapfrog steps for each draw
+    step_seconds: float = 0.0
+    verdict: str = "independent"
 
     @property
     def rate(self) -> float:
         """Effective draws per second."""
-        return self.worst_ess / self.seconds
+        return self.ess / self.seconds
 
 
-def make_design(rows: int, columns: int) -> Design:
-    """Correlated Gaussian columns (0.5 between neighbours), half of the variance explained."""
+def diabetes() -> Design:
+    """The example table, 442 x 10."""
+    X, y = load_xy("diabetes")
+    return build_design(X.to_numpy(dtype=float), y.to_numpy())
+
+
+def correlated(rows: int, columns: int) -> Design:
+    """Gaussian columns (correlation 0.5 between neighbours), half of the variance explained."""
     rng = np.random.default_rng(columns)
     X = rng.standard_normal((rows, columns))
     for j in range(1, columns):
@@ -58,100 +73,113 @@ def make_design(rows: int, columns: int) -> Design:
     return build_design(X, signal / signal.std() + rng.standard_normal(rows))
 
 
-def worst(draws: Draws) -> tuple[float, float]:
-    """Smallest bulk ESS and largest R-hat of coefficients, log sigma and log lambda."""
+TABLES: dict[str, tuple[str, Callable[[], Design]]] = {
+    "diabetes": ("diabetes, 442 x 10", diabetes),
+    "10": ("500 x 10", lambda: correlated(500, 10)),
+    "100": ("500 x 100", lambda: correlated(500, 100)),
+    "1000": ("500 x 1000", lambda: correlated(500, 1000)),
+    "wide": ("50 x 200", lambda: correlated(50, 200)),
+}
+
+
+def smallest_ess(draws: Draws) -> float:
+    """Smaller of bulk and tail ESS of the slowest of coefficients, intercept, log sigma and log lambda."""
     import arviz as az
 
-    values = np.concatenate([draws.coef, np.log(draws.sigma)[..., None], np.log(draws.lam)[..., None]], axis=-1)
-    parts = [values[..., j] for j in range(values.shape[-1])]
-    return (
-        min(float(az.ess(part, method="bulk")) for part in parts),
-        max(float(az.rhat(part)) for part in parts),
-    )
+    scalars = [draws.intercept, np.log(draws.sigma), np.log(draws.lam)]
+    values = [*scalars, *np.moveaxis(draws.coef, -1, 0)]
+    bulk = min(float(az.ess(one, method="bulk")) for one in values)
+    return min(bulk, *(float(az.ess(one, method="tail", prob=(0.05, 0.95))) for one in values))
 
 
-def exact(design: Design, draws: int) -> Line:
+def exact(table: str, design: Design, draws: int) -> Line:
     """Draw independently, from the table on; the best of five."""
-    seconds, drawn = np.inf, None
+    seconds = np.inf
     for seed in range(5):
         start = time.perf_counter()
         fresh = build_design(design.X, design.y)
-        drawn = infer(fresh, factorize(fresh), BetaR2(), Jeffreys()).draw(draws, 4, seed)
+        infer(fresh, factorize(fresh), *PRIORS).draw(draws, 4, seed)
         seconds = min(seconds, time.perf_counter() - start)
-    assert drawn is not None
-    # independent draws: the effective number is the number
-    return Line(design.X.shape[1], "exact", 4.0 * draws, seconds, 0.0, worst(drawn)[1], 4.0 * draws / seconds)
+    return Line(table, "exact", 4.0 * draws, seconds)
 
 
-def nuts(design: Design, draws: int, *, collapsed: bool) -> Line:
-    """Sample with PyMC's NUTS, warm-up as long as the draws."""
+def collapsed(table: str, design: Design, draws: int) -> Line:
+    """Sample (lambda, sigma) with NUTS and draw the coefficients given them."""
     start = time.perf_counter()
-    spectrum = factorize(design)
+    spectrum = factorize(build_design(design.X, design.y))
     outside = time.perf_counter() - start
-    result = nuts_posterior(
-        design, spectrum, BetaR2(), Jeffreys(), sampler="pymc", collapsed=collapsed, draws=draws, tune=draws,
-        target_accept=0.9, n_jobs=1, random_state=1, progressbar=False,
-    )  # fmt: skip
+    result = _sample(design, draws, collapsed=True)
     posterior = result.datatree["posterior"]
-    sigma, lam = posterior["sigma"].values, posterior["lambda_"].values
-    if collapsed:
-        start = time.perf_counter()
-        draws_given(design, spectrum, lam.ravel(), sigma.ravel(), (4, draws), np.random.default_rng(0))
-        outside += time.perf_counter() - start
-    else:
-        outside = 0.0  # NUTS on the full model needs no factorisation
+    lam, sigma = posterior["lambda_"].values, posterior["sigma"].values
+    start = time.perf_counter()
+    draws_given(design, spectrum, lam.ravel(), sigma.ravel(), lam.shape, np.random.default_rng(0))
+    return _line(table, result, outside + time.perf_counter() - start)
+
+
+def full(table: str, design: Design, draws: int) -> Line:
+    """Sample all parameters with NUTS."""
+    return _line(table, _sample(design, draws, collapsed=False), 0.0)
+
+
+def _sample(design: Design, draws: int, *, collapsed: bool) -> NutsResult:
+    return nuts_posterior(
+        design, factorize(design), *PRIORS, sampler="pymc", collapsed=collapsed, draws=draws, tune=draws, n_jobs=1,
+        random_state=1, progressbar=False,
+    )  # fmt: skip
+
+
+def _line(table: str, result: NutsResult, outside: float) -> Line:
+    posterior = result.datatree["posterior"]
     found = Draws(
-        posterior["coef_std"].values, None, posterior["intercept"].values, posterior["coef"].values, sigma,
-        posterior["tau"].values, lam,
+        posterior["coef_std"].values, None, posterior["intercept"].values, posterior["coef"].values,
+        posterior["sigma"].values, posterior["tau"].values, posterior["lambda_"].values,
     )  # fmt: skip
-    ess, r_hat = worst(found)
-    scales = min(float(_ess(np.log(one))) for one in (sigma, lam))
+    steps = float(result.datatree["sample_stats"]["n_steps"].mean())
+    every = 2.0 * found.sigma.size * steps  # warm-up is as long as the draws; its steps are about as many
     return Line(
-        design.X.shape[1], f"NUTS, {result.model_name}", ess, result.sampling_seconds + outside, result.compile_seconds,
-        r_hat, scales / result.sampling_seconds,
+        table, f"NUTS, {result.model_name}", smallest_ess(found), result.sampling_seconds + outside,
+        result.compile_seconds, steps, result.sampling_seconds / every, result.verdict,
     )  # fmt: skip
-
-
-def _ess(values: Array) -> float:
-    import arviz as az
-
-    return float(az.ess(values, method="bulk"))
 
 
 def report(lines: list[Line]) -> str:
     """Lay the lines out as a Markdown table."""
     head = (
-        "| columns | method | worst ESS | seconds | effective draws / s | exact is faster by | R-hat | compile s "
-        "| scales: ESS / s in the sampler |"
+        "| table | method | effective draws | seconds | effective draws / s | exact is faster by | chains | compile s "
+        "| steps a draw | µs a step |"
     )
-    text = [head, "|--:|---|--:|--:|--:|--:|--:|--:|--:|"]
+    text = [head, "|---|---|--:|--:|--:|--:|---|--:|--:|--:|"]
     for line in lines:
-        base = next(one for one in lines if one.columns == line.columns and one.name == "exact")
-        text.append(
-            f"| {line.columns} | {line.name} | {line.worst_ess:.0f} | {line.seconds:.3g} | {line.rate:.3g} | "
-            f"{base.rate / line.rate:.3g} x | {line.r_hat:.3f} | {line.compile_seconds:.1f} | {line.sampler_rate:.3g} |"
-        )
+        base = next(one for one in lines if one.table == line.table and one.name == "exact")
+        row = [
+            line.table, line.name, f"{line.ess:.0f}", f"{line.seconds:.3g}", _short(line.rate),
+            "" if line is base else f"{_short(base.rate / line.rate)} x", line.verdict,
+        ]  # fmt: skip
+        chain = [f"{line.compile_seconds:.1f}", f"{line.steps:.0f}", f"{1e6 * line.step_seconds:.0f}"]
+        text.append(f"| {' | '.join([*row, *(['', '', ''] if line is base else chain)])} |")
     return "\n".join(text)
+
+
+def _short(value: float) -> str:
+    return f"{float(f'{value:.2g}'):,.0f}" if value >= 10.0 else f"{value:.2g}"
 
 
 def main() -> None:
     """Run the contenders and print the table."""
     parser = argparse.ArgumentParser(description="effective draws per second, exact against NUTS")
     parser.add_argument("--quick", action="store_true", help="250 draws a chain instead of 1000")
-    parser.add_argument("--columns", type=int, nargs="+", default=list(COLUMNS))
+    parser.add_argument("--tables", nargs="+", choices=list(TABLES), default=list(TABLES))
     options = parser.parse_args()
     draws = 250 if options.quick else 1000
     lines: list[Line] = []
-    for columns in options.columns:
-        design = make_design(ROWS, columns)
-        for run in (
-            lambda d: exact(d, draws),
-            lambda d: nuts(d, draws, collapsed=True),
-            lambda d: nuts(d, draws, collapsed=False),
-        ):
-            lines.append(run(design))
-            print(f"... {columns} columns, {lines[-1].name}: {lines[-1].rate:.3g} effective draws / s", flush=True)
-    print(f"\n{ROWS} rows, 4 chains of {draws} draws after as many warm-up steps, one after the other\n")
+    for name in options.tables:
+        text, make = TABLES[name]
+        design = make()
+        for run in (exact, collapsed, full):
+            lines.append(run(text, design, draws))
+            print(f"... {text}, {lines[-1].name}: {_short(lines[-1].rate)} effective draws / s", flush=True)
+    _, _, body = (__doc__ or "").partition("\n\n")
+    print(f"\n{body.partition(chr(10) * 2)[2].strip()}\n\n4 chains of {draws} draws after as many warm-up steps\n")
     print(report(lines))
 
 

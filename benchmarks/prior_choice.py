@@ -51,6 +51,9 @@ def main() -> None:
         print(f"## {name}\n")
         print(found.table[columns].round(2).to_string(na_rep=""))
         print(f"\nChains: {', '.join(f'{prior} {word}' for prior, word in found.table['verdict'].items())}.")
+        for prior, text in found.assumptions.items():
+            print(f"- {prior}: {text}")
+        print("".join(f"\nCaution: {text}." for text in found.caveats))
         print(f"{found.sentence}\n", flush=True)
 
 

@@ -8,18 +8,39 @@ r"""Ridge regression with the coefficients integrated out: two parameters, whate
     beta | lambda, sigma, y ~ N(V s z / (s^2 + lambda), sigma^2 V diag(1 / (s^2 + lambda)) V'), drawn exactly afterwards
 
 The posterior of (lambda, sigma) is that of the full model, and the draws of beta complete it to the full joint
-posterior. What is left to sample has no funnel and no correlated coefficients.
+posterior. A step costs O(rank), and there are no correlated coefficients.
+
+What is sampled are log lambda and the departure of log sigma from its profile,
+
+    log sigma = 1/2 log(B / a) + noise / sqrt(4 a),       a = nu / 2,  B = Q(lambda) / 2
+
+(an inverse-gamma prior of sigma^2 adds its shape to a and its scale to B). Under p(sigma^2) = 1 / sigma^2 and under
+inverse-gamma priors sigma^2 is InvGamma(a, B) given lambda, so that ``noise`` does not depend on lambda at all, and its
+sd is about 1; under other priors nearly so. In log sigma itself the posterior is a curved, narrow ridge wherever the
+data can be fitted closely, because Q, and sigma with it, go to zero with lambda: steps would have to be tiny.
 
 Rue, Martino & Chopin (2009), JRSS B 71, 319-392, for the idea; the formula is REML (Harville 1977).
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pymc as pm
 
-from bayesridge.models.scales import both_scales
-from bayesridge.priors import NoisePrior, Prior
+from bayesridge.errors import PriorError
+from bayesridge.models.log_scales import log_density_of_scales
+from bayesridge.priors import (
+    FixedLambda,
+    FixedScales,
+    FixedSigma,
+    FixedTau,
+    GammaPrecisions,
+    InverseGamma,
+    NoisePrior,
+    Prior,
+)
 from bayesridge.spectrum import Spectrum
 
 
@@ -31,17 +52,58 @@ def collapsed(spectrum: Spectrum, *, prior: Prior, noise_prior: NoisePrior) -> p
     spectrum : Spectrum
         Of the design.
     prior, noise_prior : Prior, NoisePrior
-        Any of this package but lambda = 0.
+        Any of this package that leave lambda or sigma to be learned, but lambda = 0.
 
     Returns
     -------
     pymc.Model
     """
-    unit = float(np.sqrt(spectrum.total_squares / spectrum.nu))
+    sigma_known = isinstance(noise_prior, FixedSigma)
+    if isinstance(prior, FixedScales) or (sigma_known and isinstance(prior, (FixedLambda, FixedTau))):
+        raise PriorError("with lambda and sigma known the collapsed model has nothing to sample; use collapsed=False")
     constant = -0.5 * (spectrum.nu * np.log(2.0 * np.pi) + spectrum.log_det_flat - spectrum.sum_log_weights)
     with pm.Model() as model:
-        sigma, _, lam = both_scales(prior, noise_prior, spectrum.signal, unit)
-        log_det = pm.math.log1p(spectrum.s2 / lam).sum()
-        Q = spectrum.r0 + (spectrum.z2 * lam / (spectrum.s2 + lam)).sum()
-        pm.Potential("log_evidence", constant - spectrum.nu * pm.math.log(sigma) - 0.5 * log_det - 0.5 * Q / sigma**2)
+        if isinstance(prior, FixedTau):
+            log_sigma, log_slope = _around(0.5 * np.log(spectrum.total_squares / spectrum.nu), 0.5 * spectrum.nu)
+            log_lam = 2.0 * (log_sigma - np.log(prior.tau))
+        else:
+            log_lam = _log_lambda(spectrum, prior)
+            log_sigma, log_slope = _log_sigma(spectrum, prior, noise_prior, log_lam)
+        log_prior = log_density_of_scales(prior, noise_prior, log_lam, log_sigma, spectrum.signal)
+        pm.Potential("log_prior", pm.math.constant(log_slope) + log_prior)
+        log_det = pm.math.log1p(spectrum.s2 * pm.math.exp(-log_lam)).sum()
+        fit = 0.5 * penalized_rss(spectrum, log_lam) * pm.math.exp(-2.0 * log_sigma)
+        pm.Potential("log_evidence", constant - spectrum.nu * log_sigma - 0.5 * log_det - fit)
+        pm.Deterministic("lambda_", pm.math.exp(log_lam))
+        pm.Deterministic("sigma", pm.math.exp(log_sigma))
+        pm.Deterministic("tau", pm.math.exp(log_sigma - 0.5 * log_lam))
     return model
+
+
+def penalized_rss(spectrum: Spectrum, log_lam: Any) -> Any:
+    """``Q(lambda)``, the minimum of the ridge criterion."""
+    return spectrum.r0 + (spectrum.z2 / (1.0 + spectrum.s2 * pm.math.exp(-log_lam))).sum()
+
+
+def _log_lambda(spectrum: Spectrum, prior: Prior) -> Any:
+    if isinstance(prior, FixedLambda):
+        return pm.math.constant(np.log(prior.lam))
+    return pm.Flat("log_lambda", initval=np.log(spectrum.signal) if spectrum.signal > 0 else 0.0)
+
+
+def _log_sigma(spectrum: Spectrum, prior: Prior, noise_prior: NoisePrior, log_lam: Any) -> tuple[Any, float]:
+    shape, rate = 0.5 * spectrum.nu, 0.5 * penalized_rss(spectrum, log_lam)
+    match prior, noise_prior:
+        case _, FixedSigma(sigma):
+            return pm.math.constant(np.log(sigma)), 0.0
+        case GammaPrecisions(tau_shape, tau_rate, sigma_shape, sigma_rate), _:  # 1 / tau^2 is lambda / sigma^2
+            shape, rate = shape + tau_shape + sigma_shape, rate + sigma_rate + tau_rate * pm.math.exp(log_lam)
+        case _, InverseGamma(prior_shape, prior_scale):
+            shape, rate = shape + prior_shape, rate + prior_scale
+    return _around(0.5 * pm.math.log(rate / shape), shape)
+
+
+def _around(profile: Any, shape: float) -> tuple[Any, float]:
+    """Log sigma as its profile and noise of sd about 1, and the logarithm of its slope in that noise."""
+    slope = 0.5 / np.sqrt(shape)
+    return profile + slope * pm.Flat("noise"), float(np.log(slope))

@@ -17,7 +17,6 @@ from bayesridge.priors import (
     BetaR2,
     Custom,
     FixedLambda,
-    FixedScales,
     FixedSigma,
     FixedTau,
     Gamma,
@@ -85,28 +84,10 @@ def penalty(prior: Prior, signal: float) -> Any:
             return pm.Deterministic("lambda_", _custom("ratio", prior, signal**-0.5) ** -2)
         case Custom(of="R2"):
             r2 = pm.Uniform("r2", 0.0, 1.0)
-            pm.Potential("custom_r2", _evaluate(prior, r2))
+            pm.Potential("custom_r2", evaluate(prior, r2))
             return pm.Deterministic("lambda_", signal * (1.0 - r2) / r2)
         case _:
             raise PriorError(f"{prior.describe()} is no prior on lambda; use the hierarchical model for it")
-
-
-def both_scales(prior: Prior, noise: NoisePrior, signal: float, unit: float) -> tuple[Any, Any, Any]:
-    """Return (sigma, tau, lambda) under any prior of this package."""
-    match prior:
-        case FixedScales(sigma, tau):
-            known = pm.Deterministic("sigma", pm.math.constant(sigma)), pm.Deterministic("tau", pm.math.constant(tau))
-            return *known, pm.Deterministic("lambda_", pm.math.constant((sigma / tau) ** 2))
-        case GammaPrecisions():
-            noise_precision, precision = precisions(prior, unit)
-            sigma, tau = pm.Deterministic("sigma", noise_precision**-0.5), pm.Deterministic("tau", precision**-0.5)
-            return sigma, tau, pm.Deterministic("lambda_", precision / noise_precision)
-        case FixedTau() | Custom(of="tau") | HalfT(on="tau") | HalfCauchy(on="tau") | HalfNormal(on="tau"):
-            sigma, tau = noise_scale(noise, unit), prior_scale(prior, unit)
-            return sigma, tau, pm.Deterministic("lambda_", (sigma / tau) ** 2)
-        case _:
-            sigma, lam = noise_scale(noise, unit), penalty(prior, signal)
-            return sigma, pm.Deterministic("tau", sigma * lam**-0.5), lam
 
 
 def precisions(prior: GammaPrecisions, unit: float) -> tuple[Any, Any]:
@@ -130,11 +111,12 @@ def _custom(name: str, prior: Custom, start: float) -> Any:
     """A positive variable with any log density, sampled on its logarithm (whose slope the density gets)."""
     log_value = pm.Flat(f"log_{name}", initval=np.log(start))
     value = pm.Deterministic(name, pm.math.exp(log_value))
-    pm.Potential(f"custom_{name}", _evaluate(prior, value) + log_value)
+    pm.Potential(f"custom_{name}", evaluate(prior, value) + log_value)
     return value
 
 
-def _evaluate(prior: Custom, value: Any) -> Any:
+def evaluate(prior: Custom, value: Any) -> Any:
+    """Log density of a custom prior, as an expression of a PyMC variable."""
     try:
         density: Any = prior.log_pdf(value)
     except Exception as error:  # the caller's function may raise anything

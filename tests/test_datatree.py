@@ -7,6 +7,8 @@ from scipy import stats
 from bayesridge.datatree import Draws, to_datatree
 from bayesridge.design import build_design
 from bayesridge.errors import DataError
+from bayesridge.posterior import infer
+from bayesridge.priors import BetaR2, InverseGamma, Jeffreys
 from bayesridge.ridge import original_scale
 from bayesridge.spectrum import factorize
 
@@ -126,6 +128,50 @@ def test_prior_predictive_takes_only_what_is_improper_from_the_posterior():
         assert stats.kstest(uniform.ravel(), "uniform").pvalue > 1e-3
     improper = to_datatree(design, draws, spectrum=spectrum, prior={"r2": proper["tau"]}, random_state=0)
     assert "prior_predictive" not in improper
+
+
+def test_prior_predictive_of_student_t_noise_and_of_other_shapes():
+    design, spectrum = problem()
+    base = some_draws(design, spectrum, draws=200)
+    prior = prior_values(base) | {"nu": np.random.default_rng(8).uniform(2.0, 9.0, base.sigma.size)}
+    df = np.full(base.shape, 50.0)
+    draws = Draws(base.beta, None, base.intercept, base.coef, base.sigma, base.tau, base.lam, noise_df=df)
+    beta = prior["coef_std"].reshape(base.beta.shape)
+    centre = base.intercept + base.coef @ design.mean
+    mean = centre[..., None] + beta @ design.standardize(design.X, design.penalized).T
+    scale = prior["sigma"].reshape(base.shape)[..., None]
+    for given, nu in ((prior, prior["nu"].reshape(base.shape)), ({k: v for k, v in prior.items() if k != "nu"}, df)):
+        tree = to_datatree(design, draws, spectrum=None, prior=given, random_state=0)
+        uniform = stats.t(nu[..., None], mean, scale).cdf(tree["prior_predictive"]["y"].values)
+        assert stats.kstest(uniform.ravel(), "uniform").pvalue > 1e-3
+        assert ("nu" in tree["prior_predictive"].attrs["taken_from_posterior"]) == ("nu" not in given)
+    # without a single lambda the coefficients' prior need not be normal: nothing is made up
+    tree = to_datatree(design, draws, spectrum=None, prior={"tau": prior["tau"]}, random_state=0)
+    assert "prior_predictive" not in tree
+
+
+@pytest.mark.parametrize(
+    ("noise", "taken"), [(Jeffreys(), "intercept, b, sigma"), (InverseGamma(3.0, 2.0), "intercept, b")]
+)
+def test_prior_groups_of_an_exact_posterior(noise, taken):
+    design, spectrum = problem(unpenalized=["b"])
+    tree = infer(design, spectrum, BetaR2(2.0, 3.0), noise).to_datatree(draws=1000, chains=2, random_state=0)
+    prior = tree["prior"]
+    always = {"lambda_", "r2", "effective_dof"}
+    assert set(prior.data_vars) == always | ({"sigma", "tau", "coef_std"} if "sigma" not in taken else set())
+    assert stats.kstest(prior["r2"].values.ravel(), stats.beta(2.0, 3.0).cdf).pvalue > 1e-3
+    assert tree["prior_predictive"].attrs["taken_from_posterior"] == taken
+    assert tree["prior_predictive"]["y"].dims == ("chain", "draw", "obs")
+    # prior and posterior predictive differ in the coefficients: the prior's are centred at zero
+    spread = [tree[group]["y"].values.std(axis=(0, 1)).mean() for group in ("prior_predictive", "posterior_predictive")]
+    assert spread[0] > spread[1]
+
+
+def test_a_plugged_in_lambda_has_no_prior():
+    design, spectrum = problem()
+    tree = infer(design, spectrum, BetaR2(), Jeffreys(), "evidence").to_datatree(draws=5, chains=1, random_state=0)
+    assert "prior" not in tree
+    assert "plugged in" in tree.attrs["prior"]
 
 
 def test_rows_that_are_no_observations_are_left_out_and_the_others_keep_their_labels():

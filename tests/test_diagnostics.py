@@ -57,6 +57,16 @@ def test_slow_chains(memory, verdict):
     assert table.loc["ESS bulk", "value"] == pytest.approx(4000 * (1 - memory) / (1 + memory), rel=0.8)
 
 
+def test_tail_ess_is_that_of_the_quantiles_named():
+    import arviz as az
+
+    posterior = chains(memory=0.95)
+    values = posterior["sigma"].values
+    ess = [float(az.ess((values <= np.quantile(values, q)).astype(float), method="mean")) for q in (0.05, 0.95)]
+    found = diagnose(posterior[["sigma"]], None).loc["ESS tail", "value"]
+    assert found == pytest.approx(min(ess), rel=1e-6)
+
+
 def test_divergences_tree_depth_and_energy():
     stats = good_record()
     few, many, deep = (np.zeros((4, 1000), dtype=bool) for _ in range(3))
@@ -77,7 +87,10 @@ def test_divergences_tree_depth_and_energy():
 
 
 def test_one_chain_and_an_interrupt_are_told():
-    table = diagnose(chains().isel(chain=[0]), None, interrupted=True)
+    table = diagnose(chains().isel(chain=[0]), None, missing="4 x 1000")
     assert "chains=4" in table.loc["R-hat", "remedy"]
     assert table.loc["draws kept", "value"] == 1000
+    assert table.loc["draws kept", "limit"] == "4 x 1000"
+    assert "interrupted" in table.loc["draws kept", "remedy"]
+    assert "draws kept" not in diagnose(chains(), None).index
     assert table.attrs["verdict"] == "doubtful"

@@ -14,11 +14,14 @@ import pytest
 from scipy import stats
 
 from bayesridge.design import build_design
+from bayesridge.errors import PriorError
 from bayesridge.evidence import log_evidence
 from bayesridge.priors import (
     BetaR2,
     Custom,
     FixedLambda,
+    FixedScales,
+    FixedSigma,
     FixedTau,
     Gamma,
     GammaPrecisions,
@@ -140,55 +143,68 @@ SCALES = [
     (FixedTau(4.0), HalfNormal(9.0, on="sigma")),
     (FixedLambda(2.5), Jeffreys()),
     (GammaPrecisions(1.2, 30.0, 0.8, 50.0), Jeffreys()),
+    (BetaR2(0.7, 1.3), Jeffreys()),
+    (BetaR2(0.7, 1.3), FixedSigma(7.0)),
+    (HalfCauchy(6.0, on="tau"), FixedSigma(7.0)),
 ]
+
+
+def collapsed_density(spectrum, prior, noise, sigma, tau):
+    """Log density of the collapsed model, as one of (log lambda, log sigma) or of the one of them that is free."""
+    from bayesridge.models.collapsed import collapsed
+
+    model = collapsed(spectrum, prior=prior, noise_prior=noise)
+    free = {variable.name for variable in model.free_RVs}
+    at = {"log_lambda": np.log((sigma / tau) ** 2), "noise": 0.0}
+    point, slope = {name: at[name] for name in free}, 0.0
+    if "noise" in free:  # log sigma is linear in it
+        of_noise = model.compile_fn(model.replace_rvs_by_values([model["sigma"]]), mode="FAST_COMPILE")
+        v0, v1 = (float(np.log(of_noise(point | {"noise": x}))[0]) for x in (0.0, 1.0))
+        point["noise"], slope = (np.log(sigma) - v0) / (v1 - v0), np.log(v1 - v0)
+    return density(model, **point) - slope, free
 
 
 @pytest.mark.parametrize(("prior", "noise"), SCALES, ids=lambda prior: prior.describe())
 def test_collapsed_model_is_the_evidence_with_the_priors_of_the_engine(prior, noise):
-    from bayesridge.models.collapsed import collapsed
-
-    design, spectrum = problem(unpenalized=(1,))
-    sigma = 7.0
+    _, spectrum = problem(unpenalized=(1,))
+    sigma = noise.sigma if isinstance(noise, FixedSigma) else 7.0
     tau = prior.tau if isinstance(prior, FixedTau) else 4.2
     lam = prior.lam if isinstance(prior, FixedLambda) else (sigma / tau) ** 2
     tau = sigma / np.sqrt(lam)
-    ratio, r2 = lam**-0.5, design.signal / (design.signal + lam)
-    values = {
-        "r2": r2, "lambda_": lam, "log_lambda_": np.log(lam), "ratio": ratio, "log_ratio": np.log(ratio), "tau": tau,
-        "log_tau": np.log(tau), "sigma": sigma, "log_sigma": np.log(sigma), "noise_precision": sigma**-2,
-        "prior_precision": tau**-2,
-    }  # fmt: skip
-    model = collapsed(spectrum, prior=prior, noise_prior=noise)
-    found = density(model, **values) - float(log_evidence(spectrum, lam, sigma))
-    # the priors as densities of the model's own free variables
-    names = {variable.name for variable in model.free_RVs}
-    expected = 0.0
+    found, free = collapsed_density(spectrum, prior, noise, sigma, tau)
+    fixed = {"log_lambda"} if isinstance(prior, (FixedLambda, FixedTau)) else set()
+    fixed |= {"noise"} if isinstance(noise, FixedSigma) else set()
+    assert free == {"log_lambda", "noise"} - fixed
+    expected = float(log_evidence(spectrum, lam, sigma))
     if isinstance(prior, GammaPrecisions):
-        expected += stats.gamma(0.8, scale=1 / 50.0).logpdf(sigma**-2) + stats.gamma(1.2, scale=1 / 30.0).logpdf(
-            tau**-2
-        )
+        # |d precision / d log scale| = 2 precision, and log tau is half of log lambda away from log sigma
+        expected += stats.gamma(0.8, scale=1 / 50.0).logpdf(sigma**-2) + np.log(2.0 * sigma**-2)
+        expected += stats.gamma(1.2, scale=1 / 30.0).logpdf(tau**-2) + np.log(2.0 * tau**-2) - np.log(2.0)
     else:
-        own = {"sigma": sigma, "log_sigma": None, "noise_precision": sigma**-2}
-        log_sigma_density = float(noise.log_density_of_log(np.array(np.log(sigma))))
-        name = (names & own.keys()).pop()
-        # d log sigma / d precision = 1 / (2 precision)
-        jacobian = {"sigma": -np.log(sigma), "log_sigma": 0.0, "noise_precision": np.log(0.5 * sigma**2)}[name]
-        expected += log_sigma_density + jacobian
+        if "noise" in free:
+            expected += float(noise.log_density_of_log(np.array(np.log(sigma))))
         on_lambda, on_tau = lambda_density(prior, spectrum.signal), tau_density(prior)
         if on_lambda is not None:
-            # densities of log lambda, as densities of the variable: |d log lambda / d variable|
-            slopes = {
-                "lambda_": 1 / lam, "log_lambda_": 1.0, "ratio": 2 / ratio, "log_ratio": 2.0, "r2": 1 / (r2 * (1 - r2)),
-            }  # fmt: skip
-            expected += float(on_lambda(np.array(np.log(lam)))) + np.log(slopes[(names & slopes.keys()).pop()])
+            expected += float(on_lambda(np.array(np.log(lam))))
         elif on_tau is not None:
-            expected += float(on_tau(np.array(np.log(tau)))) - (np.log(tau) if "tau" in names else 0.0)
+            expected += float(on_tau(np.array(np.log(tau)))) - np.log(2.0)
     assert found == pytest.approx(expected, abs=ROUNDING)
+
+
+@pytest.mark.parametrize(
+    ("prior", "noise"),
+    [(FixedScales(1.0, 2.0), Jeffreys()), (FixedTau(1.0), FixedSigma(2.0)), (FixedLambda(1.0), FixedSigma(2.0))],
+)
+def test_collapsed_model_with_nothing_to_sample_is_refused(prior, noise):
+    from bayesridge.models.collapsed import collapsed
+
+    _, spectrum = problem()
+    with pytest.raises(PriorError, match="nothing to sample"):
+        collapsed(spectrum, prior=prior, noise_prior=noise)
 
 
 @pytest.mark.parametrize(("prior", "noise"), [SCALES[7], SCALES[9], SCALES[11]], ids=lambda prior: prior.describe())
 def test_hierarchical_model_integrates_to_the_collapsed_one(prior, noise):
-    from bayesridge.models.collapsed import collapsed
     from bayesridge.models.hierarchical import hierarchical
 
     design, spectrum = problem(kind="frequency")
@@ -197,12 +213,14 @@ def test_hierarchical_model_integrates_to_the_collapsed_one(prior, noise):
     at, A = solution(design, spectrum, lam)
     values = {"sigma": sigma, "log_sigma": np.log(sigma), "tau": tau}
     log_joint = density(hierarchical(design, prior=prior, noise_prior=noise, centred=True), **at, **values)
-    expected = density(collapsed(spectrum, prior=prior, noise_prior=noise), **values)
+    expected, _ = collapsed_density(spectrum, prior, noise, sigma, tau)
+    # densities of (log lambda, log sigma) in one model; of tau, and of sigma or its logarithm, in the other
+    expected += 0.0 if isinstance(prior, FixedTau) else np.log(2.0 / tau)
+    expected += 0.0 if isinstance(noise, Jeffreys) else np.log(1.0 / sigma)
     assert integrated(log_joint, A, 3, sigma, tau) == pytest.approx(expected, abs=ROUNDING)
 
 
 def test_gamma_precisions_model_integrates_to_the_collapsed_one():
-    from bayesridge.models.collapsed import collapsed
     from bayesridge.models.gamma_precisions import gamma_precisions
 
     prior = GammaPrecisions(1.2, 30.0, 0.8, 50.0)
@@ -211,7 +229,9 @@ def test_gamma_precisions_model_integrates_to_the_collapsed_one():
     at, A = solution(design, spectrum, (sigma / tau) ** 2)
     values = {"noise_precision": sigma**-2, "prior_precision": tau**-2}
     log_joint = density(gamma_precisions(design, prior=prior, centred=True), **at, **values)
-    expected = density(collapsed(spectrum, prior=prior, noise_prior=Jeffreys()), **values)
+    expected, _ = collapsed_density(spectrum, prior, Jeffreys(), sigma, tau)
+    # log sigma = -log(a) / 2 and log lambda = log(b) - log(a) of the precisions a and b
+    expected += np.log(0.5 * sigma**2) + np.log(tau**2)
     assert integrated(log_joint, A, 3, sigma, tau) == pytest.approx(expected, abs=ROUNDING)
 
 

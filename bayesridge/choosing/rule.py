@@ -6,12 +6,20 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal, NamedTuple, Protocol
 
+from bayesridge.choosing.loo_criteria import LooCurves, LooNoise, check_leave_one_out, loo_curves, loo_noise
+from bayesridge.choosing.row_basis import RowBasis, row_basis
+from bayesridge.choosing.terms import SearchRange, SpectralTerms, search_range, spectral_terms
 from bayesridge.design import Design
+from bayesridge.errors import DataError
 from bayesridge.posterior import Posterior
 from bayesridge.ridge import RowParts, row_parts
 from bayesridge.spectrum import Spectrum
 
 Place = Literal["interior", "zero", "infinity"]
+
+
+class NotAvailableError(DataError):
+    """A rule has no answer on these data; the text says why. Comparisons show it as a row with that reason."""
 
 
 class LambdaInterval(NamedTuple):
@@ -92,6 +100,43 @@ class LambdaProblem:
     def rows(self) -> RowParts:
         """Residual and leverage of each row, split into what depends on lambda and what does not."""
         return row_parts(self.design, self.spectrum)
+
+    @cached_property
+    def row_basis(self) -> RowBasis:
+        """The same, on a basis in which each lambda is cheap."""
+        return row_basis(self.design, self.spectrum, self.where)
+
+    @cached_property
+    def where(self) -> SearchRange:
+        """Where in log lambda to look."""
+        return search_range(self.spectrum)
+
+    @cached_property
+    def scan(self) -> SpectralTerms:
+        """The sums criteria are made of, on the grid of :attr:`where`."""
+        return spectral_terms(self.spectrum, self.where.grid)
+
+    @cached_property
+    def noise(self) -> LooNoise:
+        """What leave-one-out at a fixed lambda assumes of sigma."""
+        return loo_noise(self.posterior)
+
+    @cached_property
+    def coarse(self) -> SearchRange:
+        """Where in log lambda to look when a look costs a pass over the rows."""
+        return self.where.coarser()
+
+    @cached_property
+    def loo_scan(self) -> LooCurves:
+        """Both leave-one-out criteria on the grid of :attr:`coarse`.
+
+        Raises
+        ------
+        DataError
+            If leaving out one observation has no meaning here.
+        """
+        check_leave_one_out(self.design, self.spectrum)
+        return loo_curves(self.row_basis, self.spectrum, self.noise, self.coarse.grid)
 
 
 class Rule(Protocol):

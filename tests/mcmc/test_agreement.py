@@ -93,7 +93,8 @@ def test_hard_posteriors_are_flagged_not_passed_over():
     """
     design, spectrum = problem("wide")
     prior, noise = priors("default", design)
-    check(design, spectrum, prior, noise, collapsed=True, draws=2000)
+    good = check(design, spectrum, prior, noise, collapsed=True, draws=2000)
+    assert good.diagnostics.loc["divergences", "value"] == 0
     result = nuts_posterior(design, spectrum, prior, noise, n_jobs=1, progressbar=False, random_state=1)
     assert result.verdict != "ok"
     failed = result.diagnostics[result.diagnostics["verdict"] != "ok"]
@@ -166,7 +167,7 @@ def test_every_gaussian_model_on_every_table(model, name, way):
     design, spectrum = problem(name)
     check(
         design, spectrum, *priors(model, design), collapsed=way == "collapsed", centred=way == "centred",
-        target_accept=0.99, draws=2000,
+        target_accept=0.9 if way == "collapsed" else 0.99, draws=2000,
     )  # fmt: skip
 
 

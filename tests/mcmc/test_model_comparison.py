@@ -31,6 +31,8 @@ def test_sparse_truth_the_horseshoe_beats_ridge():
     assert np.isnan(found.table.loc["horseshoe", ["exact_elpd", "log_marginal"]].to_numpy(dtype=float)).all()
     # importance sampling of 1000 draws comes within a nat or two of it at eighteen effective parameters
     assert found.table.loc["ridge", "elpd"] == pytest.approx(exact.loo.elpd_loo, abs=3.0)
+    assert "3 coefficients expected to matter" in found.assumptions["horseshoe"]
+    assert "Beta(0.5, 0.5) on R²" in found.assumptions["ridge"]
     # the draws behind the table
     assert set(found.trees) == {"ridge", "horseshoe"}
     zero = np.abs(found.trees["horseshoe"]["posterior"]["coef"].values[..., 3:]).mean()
@@ -61,6 +63,28 @@ def test_what_counts_as_a_difference(first, second, gap, error, expected):
         sentence, ridge = model_comparison._judge(table)
         assert ridge == expected
         assert f"{gap:.1f} nats" in sentence
+
+
+def test_best_means_clearly_better_than_every_other():
+    table = pd.DataFrame({"elpd_diff": [0.0, -9.0, -10.0], "dse": [0.0, 3.0, 8.0]}, index=["ridge", "lasso", "R2D2"])
+    assert model_comparison._judge(table)[1] == "as good"
+    table["dse"] = [0.0, 3.0, 3.0]
+    assert model_comparison._judge(table)[1] == "best"
+
+
+def test_caveats_name_what_is_not_to_be_trusted():
+    table = pd.DataFrame(
+        {"elpd": [-50.0, -52.0], "exact_elpd": [np.nan, -52.3], "bad_rows": [0, 0], "verdict": ["ok", "exact"]},
+        index=["lasso", "ridge"],
+    )
+    assert model_comparison._caveats(table) == ()
+    table["bad_rows"] = [2, 0]
+    table["verdict"] = ["bad", "exact"]
+    table["exact_elpd"] = [np.nan, -55.0]
+    chains, rows, off = model_comparison._caveats(table)
+    assert "lasso did not converge" in chains
+    assert "(lasso 2)" in rows
+    assert "+3.0 nats for ridge" in off
 
 
 def test_what_cannot_be_compared_is_refused():

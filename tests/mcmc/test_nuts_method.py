@@ -13,7 +13,7 @@ from bayesridge import BayesRidge
 from bayesridge.cli import app
 from bayesridge.datasets import load, load_xy
 from bayesridge.errors import DataError, PriorError
-from bayesridge.nuts_prediction import DrawnPrediction
+from bayesridge.nuts_prediction import DrawnPrediction, predict_from_draws
 from bayesridge.priors import FixedScales
 from tests.mcmc.agreement import assert_agree
 
@@ -45,9 +45,9 @@ def test_what_is_reported_comes_from_the_draws(fitted):
         assert getattr(fit, name) == np.median(posterior[drawn].values)
     assert fit.to_datatree() is fit.nuts_.datatree
     table = fit.summary(0.9)
-    assert list(table.columns) == ["mean", "sd", "90% ETI low", "90% ETI high", "P(>0)", "mcse", "ess"]
+    assert list(table.columns) == ["mean", "sd", "90% ETI low", "90% ETI high", "P(>0)", "mcse", "ess_bulk", "ess_tail"]
     np.testing.assert_allclose(table["90% ETI low"].iloc[1:], np.quantile(posterior["coef"].values, 0.05, axis=(0, 1)))
-    np.testing.assert_allclose(table["mcse"], table["sd"] / np.sqrt(table["ess"]), rtol=0.2)
+    np.testing.assert_allclose(table["mcse"], table["sd"] / np.sqrt(table["ess_bulk"]), rtol=0.2)
     scales = fit.hyper_summary()
     assert scales.loc["lambda", "median"] == fit.lambda_
     assert np.isnan(scales.loc["lambda", "mean"])
@@ -86,8 +86,17 @@ def test_quantiles_of_many_rows_are_those_of_each_alone():
     together = DrawnPrediction(centre, coef, sigma, rows, noise).quantile(0.9)  # more than one block
     alone = DrawnPrediction(centre, coef, sigma, rows[-1:], noise[-1:]).quantile(0.9)
     assert together[-1] == alone[0]
+    # far in the tail too: the mixture's probability there is that of its widest draw
+    low = DrawnPrediction(centre, coef, sigma, rows[:1], noise[:1]).quantile(1e-30)
+    assert stats.norm(centre + coef @ rows[0], sigma).cdf(low).mean() == pytest.approx(1e-30, rel=1e-6)
     with pytest.raises(DataError, match="between 0 and 1"):
         DrawnPrediction(centre, coef, sigma, rows, noise).quantile(1.0)
+
+
+def test_rows_of_another_shape_are_refused(fitted):
+    fit, X, _ = fitted
+    with pytest.raises(DataError, match=r"X must have shape \(rows, 10\), got \(442, 5\)"):
+        predict_from_draws(fit.posterior_.design, fit.nuts_, X.to_numpy(dtype=float)[:, :5])
 
 
 def test_texts_name_the_sampler_and_the_verdict(fitted):
@@ -96,6 +105,7 @@ def test_texts_name_the_sampler_and_the_verdict(fitted):
         assert "NUTS" in text
         assert fit.nuts_.verdict in text
         assert "compiled in" in text
+        assert "effective draws" in text
         assert "bmi" in text
 
 

@@ -1,0 +1,89 @@
+"""A design on some of its rows: same names, same roles of the columns, same rule for the scales."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bayesridge.design import Design, build_design
+from bayesridge.errors import BayesRidgeWarning
+from bayesridge.spectrum import Spectrum, factorize
+
+Array = NDArray[np.float64]
+Rows = NDArray[np.intp]
+
+
+def scales_refitted(design: Design) -> bool:
+    """Whether the divisors of the penalised columns are their standard deviations (``scale=True``).
+
+    A design keeps its divisors and not the rule they came from, so the rule is read off: divisors that equal the
+    standard deviations to rounding are refitted with the rows, ones and any other divisors stay as they are.
+    """
+    columns = design.penalized
+    divisor = design.scale[columns]
+    if not len(columns) or (divisor == 1.0).all():
+        return False
+    if design.cross is not None:
+        squares = design.cross.diagonal()[columns]
+    else:
+        centred = design.X[:, columns] - design.mean[columns]
+        squares = np.square(centred).sum(axis=0) if design.weights is None else design.weights @ np.square(centred)
+    return bool(np.allclose(np.sqrt(squares / design.total_weight), divisor, rtol=1e-12, atol=0.0))
+
+
+def subset_design(
+    design: Design,
+    rows: Rows | NDArray[np.bool_],
+    *,
+    y: Array | None = None,
+    weights: Array | None = None,
+    refit_scale: bool | None = None,
+) -> Design:
+    """Describe the same regression on some of the rows (repeats allowed), centres and scales refitted there.
+
+    Parameters
+    ----------
+    design : Design
+    rows : ndarray of int or bool
+        Which rows, in this order.
+    y, weights : ndarray of shape (number of rows,), optional
+        Another target, other weights (of the same kind) for these rows.
+    refit_scale : bool, optional
+        Whether the scales are standard deviations, to be computed anew from these rows; by default as
+        :func:`scales_refitted` finds. Explicit divisors (and ``scale=False``) stay.
+
+    Returns
+    -------
+    Design
+        Columns without spread in these rows are left out of it (their coefficients are zero there), without the
+        warning that would be due to the analyst's own table.
+
+    Raises
+    ------
+    DataError
+        If the rows are too few, or an unpenalised column has no spread in them.
+    """
+    refit = scales_refitted(design) if refit_scale is None else refit_scale
+    own = None if design.weights is None else design.weights[rows]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", BayesRidgeWarning)
+        return build_design(
+            design.X[rows],
+            design.y[rows] if y is None else y,
+            names=design.names,
+            target_name=design.target_name,
+            weights=own if weights is None else weights,
+            weight_kind=design.weight_kind,
+            fit_intercept=design.fit_intercept,
+            scale=True if refit else design.scale,
+            unpenalized=[int(j) for j in design.unpenalized],
+        )
+
+
+def factorize_quietly(design: Design) -> Spectrum:
+    """Factorise a part of the analyst's table, without warnings about that part."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", BayesRidgeWarning)
+        return factorize(design)

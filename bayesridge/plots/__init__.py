@@ -1,1 +1,0 @@
-"""Pictures of a fit: each function takes a posterior or a fitted estimator and returns matplotlib axes."""

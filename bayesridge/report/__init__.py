@@ -1,1 +1,0 @@
-"""One self-contained HTML page of a fit, with a live lambda slider."""

@@ -1,0 +1,44 @@
+"""Execute the notebooks: each .py is written beside itself as .ipynb with its outputs.
+
+``python notebooks/run.py`` runs all of them, ``python notebooks/run.py 02`` those whose names start so.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+import jupytext
+import nbformat
+from nbclient import NotebookClient
+
+HERE = Path(__file__).resolve().parent
+KEPT = {"kernelspec", "jupytext"}
+
+
+def execute(source: Path) -> Path:
+    """Run one notebook and write it with outputs, without what changes from run to run (times, ids, versions)."""
+    notebook = jupytext.read(source)
+    NotebookClient(
+        notebook, timeout=600, kernel_name="python3", record_timing=False, resources={"metadata": {"path": str(HERE)}}
+    ).execute()
+    notebook.metadata = {name: value for name, value in notebook.metadata.items() if name in KEPT}
+    for number, cell in enumerate(notebook.cells):
+        cell["id"] = f"cell-{number:02d}"
+    target = source.with_suffix(".ipynb")
+    nbformat.write(notebook, target)
+    return target
+
+
+def main(prefixes: list[str]) -> None:
+    for source in sorted(HERE.glob("[0-9]*.py")):
+        if prefixes and not source.name.startswith(tuple(prefixes)):
+            continue
+        start = time.perf_counter()
+        target = execute(source)
+        print(f"{target.name}: {time.perf_counter() - start:.0f} s, {target.stat().st_size / 1024:.0f} KB")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
