@@ -21,7 +21,7 @@ export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-all lint format types bench wheel data requirements clean
+.PHONY: help demo test test-all lint format types bench bench-mcmc docs notebooks wheel data requirements clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +48,15 @@ types: $(VENV)/.dev ## check types with mypy --strict
 
 bench: $(VENV)/.dev ## measure speed
 	$(BIN)/python -m benchmarks.speed $(ARGS)
+
+bench-mcmc: $(VENV)/.dev ## measure effective draws per second: exact, NUTS, collapsed NUTS (some minutes)
+	$(BIN)/python -m benchmarks.mcmc $(ARGS)
+
+docs: $(VENV)/.dev ## build the documentation into docs/_build/html
+	$(BIN)/python -m sphinx -W -q -b html docs docs/_build/html
+
+notebooks: $(VENV)/.dev ## run the notebooks and write them with their outputs
+	$(BIN)/python notebooks/run.py $(ARGS)
 
 wheel: $(VENV)/.dev ## build sdist and wheel into dist/
 	rm -rf dist

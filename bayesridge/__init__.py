@@ -16,6 +16,13 @@ _HOMES = {
     "Posterior": "posterior",
     "build_design": "design",
     "factorize": "spectrum",
+    "compare_lambda": "choosing.comparison",
+    "backtest": "validation.backtest",
+    "sbc": "validation.sbc",
+    "posterior_sbc": "validation.sbc",
+    "coverage_study": "validation.coverage",
+    "spectral_check": "validation.spectral_check",
+    "power_scaling": "validation.sensitivity",
     "map_estimate": "maximum_a_posteriori",
     "maximize_evidence": "evidence",
     "log_evidence": "evidence",
@@ -57,7 +64,10 @@ __all__ = [
     "LogNormal",
     "Posterior",
     "__version__",
+    "backtest",
     "build_design",
+    "compare_lambda",
+    "coverage_study",
     "effective_dof",
     "factorize",
     "filter_factors",
@@ -66,10 +76,15 @@ __all__ = [
     "log_evidence",
     "map_estimate",
     "maximize_evidence",
+    "posterior_sbc",
+    "power_scaling",
     "ridge_path",
+    "sbc",
+    "spectral_check",
 ]
 
 if TYPE_CHECKING:
+    from bayesridge.choosing.comparison import compare_lambda
     from bayesridge.design import build_design
     from bayesridge.estimator import BayesRidge
     from bayesridge.evidence import log_evidence, maximize_evidence
@@ -94,6 +109,11 @@ if TYPE_CHECKING:
     )
     from bayesridge.ridge import effective_dof, filter_factors, leverage, ridge_path
     from bayesridge.spectrum import factorize
+    from bayesridge.validation.backtest import backtest
+    from bayesridge.validation.coverage import coverage_study
+    from bayesridge.validation.sbc import posterior_sbc, sbc
+    from bayesridge.validation.sensitivity import power_scaling
+    from bayesridge.validation.spectral_check import spectral_check
 
 
 def __getattr__(name: str) -> Any:

@@ -16,15 +16,19 @@
 # Twenty-two rules choose a lambda. Which one is right, how far are they apart, and does it matter?
 
 # %% tags=["hide-input"]
+import warnings
+
 import matplotlib.pyplot as plt
 import numpy as np
 
 from bayesridge import BayesRidge
 from bayesridge.choosing.comparison import compare_lambda, pick_rules
 from bayesridge.datasets import load_xy
+from bayesridge.errors import NoSignalWarning
 from bayesridge.evidence import profile_log_evidence
 from bayesridge.ridge import loo_residuals, standardized_coefficients
 
+warnings.simplefilter("ignore", NoSignalWarning)  # some simulated tables show none
 plt.rcParams.update({"figure.dpi": 80, "savefig.dpi": 80, "axes.spines.top": False, "axes.spines.right": False})
 BLUE, ORANGE, GREEN, GREY = "#0072b2", "#d55e00", "#009e73", "0.55"
 

@@ -18,7 +18,7 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class LCurve:
-    """Corner of the L-curve: the point of largest curvature of log |beta| against log |residual| (Hansen)."""
+    """Corner of the L-curve: the point of largest curvature of ``log |beta|`` against ``log |residual|`` (Hansen)."""
 
     key: str = "l_curve"
     label: str = "L-curve corner"
@@ -41,7 +41,7 @@ class LCurve:
 
 @dataclass(frozen=True)
 class QuasiOptimality:
-    """Where the coefficients change least with log lambda: the lowest interior minimum of |d beta / d log lambda|.
+    """Where the coefficients change least with log lambda: the lowest interior minimum of ``|d beta / d log lambda|``.
 
     The ends, where nothing changes any more, do not count.
     """
