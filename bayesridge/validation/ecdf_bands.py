@@ -129,9 +129,19 @@ def _coverage(n: int, k: int, gamma: float) -> float:
 
 def _counts(n: int, k: int, gamma: float) -> tuple[Counts, Counts]:
     z = np.arange(1, k) / k
-    lower = np.asarray(binom.ppf(0.5 * gamma, n, z)).astype(np.int64)
+    lower = _binomial_quantile(0.5 * gamma, n, z)
     upper = n - lower[::-1]  # z and 1 - z mirror each other
     return lower, upper
+
+
+def _binomial_quantile(q: float, n: int, z: Array) -> Counts:
+    """Smallest k with P(binomial(n, z) <= k) >= q, by bisection (scipy's quantile gives up on some tiny q)."""
+    low, high = np.full(z.shape, -1, dtype=np.int64), np.full(z.shape, n, dtype=np.int64)
+    while (high - low > 1).any():
+        middle = (low + high) // 2
+        enough = binom.cdf(middle, n, z) >= q
+        low, high = np.where(enough, low, middle), np.where(enough, middle, high)
+    return high
 
 
 @lru_cache(maxsize=256)
