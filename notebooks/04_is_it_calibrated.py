@@ -17,8 +17,6 @@
 # these data?
 
 # %% tags=["hide-input"]
-import warnings
-
 import matplotlib.pyplot as plt
 import numpy as np
 
@@ -30,7 +28,6 @@ from bayesridge.validation.coverage_scenarios import Scenario
 from bayesridge.validation.sbc import sbc
 from bayesridge.validation.spectral_check import spectral_check
 
-warnings.filterwarnings("ignore", ".*do_inverse_discrete_quantile", RuntimeWarning)  # p-values near zero
 plt.rcParams.update({"figure.dpi": 80, "savefig.dpi": 80, "axes.spines.top": False, "axes.spines.right": False})
 BLUE, ORANGE, GREEN, GREY = "#0072b2", "#d55e00", "#009e73", "0.55"
 

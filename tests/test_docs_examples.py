@@ -23,9 +23,8 @@ PAGES = sorted(
     for path in DOCS.rglob("*.md")
     if "_build" not in path.parts and "notebooks" not in path.parts and re.search(r"```(python|sh)\n", path.read_text())
 )
-#: Pages whose examples sample with PyMC, and pages with long studies.
+#: Pages whose examples sample with PyMC.
 SAMPLING = {"howto/nuts.md", "coming_from/pymc.md", "models.md"}
-LONG = {"validation_calibration.md", "validation_coverage.md"}
 
 _FENCE = re.compile(r"^```(python|sh)\n(.*?)^```\n(?:\n?^```text\n(.*?)^```$)?", re.DOTALL | re.MULTILINE)
 
@@ -75,7 +74,7 @@ def _same(printed: str) -> list[str]:
 
 def _parameter(path: Path) -> Any:
     name = path.relative_to(DOCS).as_posix()
-    marks = [pytest.mark.mcmc] * (name in SAMPLING) + [pytest.mark.slow] * (name in LONG)
+    marks = [pytest.mark.mcmc] if name in SAMPLING else []
     return pytest.param(path, id=name, marks=marks)
 
 
