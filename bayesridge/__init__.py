@@ -23,6 +23,11 @@ _HOMES = {
     "coverage_study": "validation.coverage",
     "spectral_check": "validation.spectral_check",
     "power_scaling": "validation.sensitivity",
+    "loo_calibration": "validation.loo_calibration",
+    "predictive_checks": "validation.predictive_checks",
+    "row_influence": "validation.influence",
+    "validate": "validation.report_card",
+    "validate_posterior": "validation.report_card",
     "map_estimate": "maximum_a_posteriori",
     "maximize_evidence": "evidence",
     "log_evidence": "evidence",
@@ -74,13 +79,18 @@ __all__ = [
     "fit",
     "leverage",
     "log_evidence",
+    "loo_calibration",
     "map_estimate",
     "maximize_evidence",
     "posterior_sbc",
     "power_scaling",
+    "predictive_checks",
     "ridge_path",
+    "row_influence",
     "sbc",
     "spectral_check",
+    "validate",
+    "validate_posterior",
 ]
 
 if TYPE_CHECKING:
@@ -111,6 +121,10 @@ if TYPE_CHECKING:
     from bayesridge.spectrum import factorize
     from bayesridge.validation.backtest import backtest
     from bayesridge.validation.coverage import coverage_study
+    from bayesridge.validation.influence import row_influence
+    from bayesridge.validation.loo_calibration import loo_calibration
+    from bayesridge.validation.predictive_checks import predictive_checks
+    from bayesridge.validation.report_card import validate, validate_posterior
     from bayesridge.validation.sbc import posterior_sbc, sbc
     from bayesridge.validation.sensitivity import power_scaling
     from bayesridge.validation.spectral_check import spectral_check

@@ -31,6 +31,7 @@ from bayesridge.command_options import (
     one_line_errors,
     read_priors,
 )
+from bayesridge.validation.command import validate
 
 # Only what --help needs is imported here; the rest waits until there is something to do.
 if TYPE_CHECKING:
@@ -138,6 +139,7 @@ def _fit(options: DataOptions, method: str, prior: str | None, noise: str | None
 
 
 app.command()(choose)
+app.command()(validate)
 
 
 def _sample(posterior: Posterior, draws: int, tune: int, seed: int, *, show: bool) -> NutsResult:

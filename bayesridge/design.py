@@ -23,6 +23,7 @@ from bayesridge.threads import run_blocks
 
 Array = NDArray[np.float64]
 WeightKind = Literal["frequency", "precision"]
+Scaling = Literal["unit sd", "given", "none"]
 
 _EPS = float(np.finfo(np.float64).eps)
 _BLOCK_VALUES = 1 << 16  # numbers in a block of columns: it stays in the cache
@@ -55,6 +56,9 @@ class Design:
     scale : ndarray of shape (p,)
         What each column is divided by: its weighted standard deviation (denominator: the sum of the weights;
         about zero when there is no intercept), one for penalised columns when scaling is off.
+    scaling : {"unit sd", "given", "none"}
+        Where the scales of penalised columns come from: computed from these rows (so another set of rows has others),
+        given by the caller, or not used.
     n_obs : float
         Number of observations: rows with positive weight, or the sum of frequency weights.
     total_weight : float
@@ -82,6 +86,7 @@ class Design:
     mean: Array
     y_mean: float
     scale: Array
+    scaling: Scaling
     n_obs: float
     total_weight: float
     signal: float
@@ -102,6 +107,11 @@ class Design:
     def nu(self) -> float:
         """Residual degrees of freedom ``n_obs - q`` once the flat directions are integrated out."""
         return self.n_obs - self.n_flat
+
+    @property
+    def input_rows(self) -> NDArray[np.intp]:
+        """Where each row stood in the input, counted from 0 (rows with missing values may have been dropped)."""
+        return np.arange(self.n_rows) if self.kept is None else np.flatnonzero(self.kept)
 
     @property
     def n_dropped(self) -> int:
@@ -190,7 +200,7 @@ def build_design(
     return Design(
         X=X, y=y, weights=weights, weight_kind=weight_kind, fit_intercept=fit_intercept, names=columns,
         target_name=target_name, penalized=penalized, unpenalized=flat, constant=constant, mean=mean[:p],
-        y_mean=float(mean[p]), scale=divisor, n_obs=n_obs, total_weight=total,
+        y_mean=float(mean[p]), scale=divisor, scaling=_scaling(scale), n_obs=n_obs, total_weight=total,
         signal=float(np.add.reduce(spread)) / n_obs, cross=cross, kept=kept,
     )  # fmt: skip
 
@@ -286,6 +296,12 @@ def _explain_not_finite(X: Array, y: Array, weights: Array | None, names: tuple[
         f"values as large as {big:.3g} overflow when squared; divide the columns by a power of ten "
         "(results do not depend on units)"
     )
+
+
+def _scaling(scale: bool | Array) -> Scaling:
+    if isinstance(scale, (bool, np.bool_)):
+        return "unit sd" if scale else "none"
+    return "given"
 
 
 def _divisors(

@@ -65,12 +65,12 @@ class ConjugateLine:
         """Mixture of inverse-gamma roots over nodes dense enough for the bells to overlap."""
         rule, rate = self.rule, self.rate_at(self.rule.x)
         for _ in range(_MOST_REFINEMENTS):
-            seen = rule.log_weight > -_NEGLIGIBLE
             # a bell is 1 / sqrt(4 shape) wide in log sigma; log sigma moves by half of log rate
-            if (np.abs(np.diff(np.log(rate[seen]))) <= 1.0 / np.sqrt(self.shape)).all():
+            if _largest_step(rule, rate) <= 1.0 / np.sqrt(self.shape):
                 break
             rule = refine(rule, self.log_f)
             rate = self.rate_at(rule.x)
+        seen = rule.log_weight > -_NEGLIGIBLE
         log_weight, rate = rule.log_weight[seen], rate[seen]
 
         def log_density(v: Array) -> Array:
@@ -97,6 +97,12 @@ class ConjugateLine:
         """Independent draws of (lambda, sigma): inverse cdf, then inverse gamma."""
         lam = self._lambda.quantile(rng.random(n))
         return lam, np.sqrt(self.rate_at(np.log(lam)) / rng.standard_gamma(self.shape, n))
+
+
+def _largest_step(rule: LineRule, rate: Array) -> float:
+    """Largest step of log rate between neighbouring nodes that count (not over a gap between two modes)."""
+    seen = rule.log_weight > -_NEGLIGIBLE
+    return float(np.abs(np.diff(np.log(rate)))[seen[1:] & seen[:-1]].max(initial=0.0))
 
 
 @dataclass(frozen=True, eq=False)

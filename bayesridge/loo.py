@@ -39,6 +39,8 @@ from bayesridge.spectrum import Spectrum, factorize
 Array = NDArray[np.float64]
 
 _BLOCK_VALUES = 1 << 21
+#: Largest relative rounding error of ``Q_-i`` that is accepted; a row with more is fitted without it.
+MOST_LOST = 1e-10
 
 
 @dataclass(frozen=True, eq=False)
@@ -172,8 +174,11 @@ def leave_one_out(
     return LeaveOneOut(pointwise, inside, mixture, design.y, rows.count, doubtful)
 
 
-def _refitted(design: Design, spectrum: Spectrum, row: int, refit: Callable[[Spectrum], HyperPosterior]) -> Mixture:
-    """Predict one row from a fit to the others, column scales and the prior of lambda held fixed."""
+def without_row(design: Design, spectrum: Spectrum, row: int) -> tuple[Design, Spectrum]:
+    """Factorise the other rows, column scales and the prior of lambda held fixed.
+
+    With frequency weights one of the observations the row stands for is left out.
+    """
     weights = np.ones(design.n_rows) if design.weights is None else design.weights.copy()
     frequency = design.weights is not None and design.weight_kind == "frequency"
     weights[row] = weights[row] - 1.0 if frequency else 0.0
@@ -190,8 +195,14 @@ def _refitted(design: Design, spectrum: Spectrum, row: int, refit: Callable[[Spe
             scale=design.scale,
             unpenalized=[int(j) for j in design.unpenalized],
         )
-        without = replace(factorize(rest), signal=spectrum.signal)
-    precision = 1.0 if frequency or design.weights is None else float(design.weights[row])
+        return rest, replace(factorize(rest), signal=spectrum.signal)
+
+
+def _refitted(design: Design, spectrum: Spectrum, row: int, refit: Callable[[Spectrum], HyperPosterior]) -> Mixture:
+    """Predict one row from a fit to the others."""
+    rest, without = without_row(design, spectrum, row)
+    precise = design.weights is not None and design.weight_kind == "precision"
+    precision = float(design.weights[row]) if precise and design.weights is not None else 1.0
     return predict(rest, without, refit(without), design.X[row : row + 1], precision).target.mixture
 
 
@@ -259,7 +270,7 @@ def _block(rows: RowParts, spectrum: Spectrum, nodes: Nodes, part: slice) -> tup
     log_total = np.logaddexp.reduce(tilted, axis=1)
     share = np.exp(tilted - log_total[:, None])
     lost = (share * (deleted.cancelled if J == 1 else np.repeat(deleted.cancelled, J, axis=1))).sum(axis=1)
-    doubtful = (lost > _LOST) | _unresolved(share.reshape(len(share), -1, J))
+    doubtful = (lost > MOST_LOST) | unresolved(share.reshape(len(share), -1, J))
     return -log_total, inside, location, scale, share, doubtful
 
 
@@ -281,11 +292,10 @@ def _in_sample(terms: Array) -> Array:
 
 _SMALLEST_GRID = 6  # fewer nodes are a known value, not a grid
 _TOLERANCE = 1e-9
-_LOST = 1e-10
 _EDGE = 1e-8
 
 
-def _unresolved(share: Array) -> NDArray[np.bool_]:
+def unresolved(share: Array) -> NDArray[np.bool_]:
     """Say for which rows the tilted weights (rows x K x J) are not resolved by the nodes, or run off their ends."""
     doubtful = np.zeros(len(share), dtype=bool)
     for axis, count in ((1, share.shape[1]), (2, share.shape[2])):

@@ -236,10 +236,10 @@ class Posterior:
     @cached_property
     def loo(self) -> LeaveOneOut:
         """Exact leave-one-out predictive distributions."""
-        return leave_one_out(self.design, self.spectrum, self.hyper, self._infer_again)
+        return leave_one_out(self.design, self.spectrum, self.hyper, self.infer_again)
 
-    def _infer_again(self, spectrum: Spectrum) -> HyperPosterior:
-        """Infer the hyperparameters of another spectrum as they were here (a plugged-in lambda stays)."""
+    def infer_again(self, spectrum: Spectrum) -> HyperPosterior:
+        """Infer the hyperparameters of another spectrum under the same priors (a plugged-in lambda stays)."""
         prior = FixedLambda(self.lambda_.median) if self.kind == "evidence" else self.prior
         return infer_hyper(spectrum, prior, self.noise_prior)
 

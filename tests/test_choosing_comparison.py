@@ -15,6 +15,7 @@ from bayesridge.choosing.command import choose
 from bayesridge.choosing.comparison import compare_lambda, compare_rules, default_rules, pick_rules
 from bayesridge.choosing.likelihood_rules import MaximumEvidence
 from bayesridge.choosing.prediction_rules import GCV, LooSquaredError
+from bayesridge.choosing.resampling import bootstrap_choices
 from bayesridge.choosing.rule import LambdaProblem
 from bayesridge.choosing.standard import standard_rules
 from bayesridge.choosing.terminal import print_comparison
@@ -205,6 +206,45 @@ def test_bootstrap_gives_the_others_intervals():
         compare_rules(problem, rules, bootstrap=-1)
 
 
+def test_what_is_resampled_and_what_it_says():
+    """More rows than columns: rows; else residuals; or what was asked for. Notes reach table, record and text."""
+    rng = np.random.default_rng(11)
+    X = rng.standard_normal((30, 40))
+    y = X[:, 0] + rng.standard_normal(30)
+    rules = [GCV(), LooSquaredError(), MaximumEvidence()]
+    tall, wide = LambdaProblem(fit(X[:, :5], y)), LambdaProblem(fit(X, y))
+    for problem, kind, asked in ((tall, "rows", None), (wide, "residuals", None), (tall, "residuals", "residuals")):
+        found = compare_rules(problem, rules, bootstrap=40, bootstrap_kind=asked, progress=False)
+        direct = bootstrap_choices(problem, rules[:2], 40, kind=kind, random_state=0, progress=False)
+        assert found.bootstrap.kind == kind
+        np.testing.assert_array_equal(found.bootstrap.draws, direct.draws)
+        assert f"40 resamples of {kind} (" in found.disagreement
+        assert ("as asked" in found.disagreement) == (asked is not None)
+        assert found.to_record()["bootstrap"]["kind"] == kind
+        for rule in rules[:2]:
+            note = direct.notes[rule.key]
+            assert note in found.table.loc[rule.label, "note"]
+            assert found.to_record()["bootstrap"]["notes"][rule.key] == note
+        if problem is wide:
+            assert any("of the resamples" in note for note in direct.notes.values())
+            assert "They reach lambda = 0 or infinity for" in found.disagreement
+    assert compare_rules(tall, rules, progress=False).bootstrap is None
+    assert compare_rules(tall, rules, progress=False).to_record()["bootstrap"] is None
+
+
+def test_twins_are_drawn_together():
+    rng = np.random.default_rng(12)
+    X = np.tile(rng.standard_normal((20, 3)), (2, 1))
+    y = np.tile(rng.standard_normal(20), 2) + np.tile(X[:20, 0], 2)
+    problem = LambdaProblem(fit(X, y))
+    found = compare_rules(problem, [GCV()], bootstrap=10, progress=False)
+    groups = np.tile(np.arange(20), 2)
+    direct = bootstrap_choices(problem, [GCV()], 10, kind="rows", groups=groups, random_state=0, progress=False)
+    np.testing.assert_array_equal(found.bootstrap.draws, direct.draws)
+    assert "row group bootstraps" in found.row("gcv").interval.kind
+    assert "near-duplicates drawn together" in found.disagreement
+
+
 def test_refusals():
     X, y = load_xy("diabetes")
     problem = LambdaProblem(fit(X, y))
@@ -296,6 +336,8 @@ def test_command_json(app, csv):
     record = json.loads(done.stdout)
     assert record["seed"] == 2
     assert "5 row bootstraps" in record["rules"][1]["interval"]["kind"]
+    done = CliRunner().invoke(app, [csv, *arguments, "--bootstrap-kind", "residuals"])
+    assert "5 residual bootstraps" in json.loads(done.stdout)["rules"][1]["interval"]["kind"]
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import pickle
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -25,7 +27,7 @@ from bayesridge.choosing.cross_validation import CrossValidation
 from bayesridge.choosing.fold_losses import CrossValidatedLoss
 from bayesridge.choosing.held_out import split_fit
 from bayesridge.choosing.rule import LambdaProblem
-from bayesridge.choosing.subsets import scales_refitted, subset_design
+from bayesridge.choosing.subsets import subset_design
 from bayesridge.datasets import load_xy
 from bayesridge.errors import DataError
 from bayesridge.ridge import loo_residuals
@@ -326,22 +328,36 @@ def test_keys_tell_settings_apart():
 
 
 @pytest.mark.parametrize(
-    ("options", "refits"),
-    [({}, True), ({"scale": False}, False), ({"scale": np.array([1.0, 2.0, 3.0])}, False),
-     ({"unpenalized": [0]}, True), ({"fit_intercept": False}, True)],
+    ("options", "scaling"),
+    [({}, "unit sd"), ({"scale": False}, "none"), ({"scale": "given"}, "given"),
+     ({"unpenalized": [0]}, "unit sd"), ({"fit_intercept": False}, "unit sd")],
 )  # fmt: skip
 @pytest.mark.parametrize("n", [20, 4], ids=["tall", "wide"])
-def test_a_subset_keeps_the_rule_for_the_scales(n, options, refits):
+def test_a_subset_keeps_the_rule_for_the_scales(n, options, scaling):
     X, y = _data(n, 5)
     X = X[:, :3] if n > 5 else X
     names = list("abcde"[: X.shape[1]])
-    if "scale" in options and options["scale"] is not False:
+    if scaling == "given":
         options = {"scale": np.linspace(1, 3, len(names))}
     design = build_design(X, y, names=names, **options)
-    assert scales_refitted(design) is refits
+    assert design.scaling == scaling
     rows = np.arange(n - 1) if n == 4 else np.arange(0, n, 2)
     part = subset_design(design, rows)
     direct = build_design(X[rows], y[rows], names=names, **options)
     np.testing.assert_array_equal(part.scale, direct.scale)
+    assert part.scaling == scaling
     assert part.names == design.names
     np.testing.assert_array_equal(part.unpenalized, design.unpenalized)
+
+
+def test_divisors_that_equal_the_standard_deviations_are_still_given():
+    """Given divisors stay when rows are left out, whatever they are equal to; a copy by pickle knows it too."""
+    X, y = _data(30, 3)
+    own = build_design(X, y)
+    given = build_design(X, y, scale=own.scale)
+    np.testing.assert_array_equal(given.scale, own.scale)
+    rows = np.arange(0, 30, 2)
+    for design in (given, pickle.loads(pickle.dumps(given)), replace(given, y=2.0 * y)):
+        np.testing.assert_array_equal(subset_design(design, rows).scale, own.scale)
+    assert not np.allclose(subset_design(own, rows).scale, own.scale, rtol=1e-3)
+    assert "scaling='given'" in repr(given)

@@ -141,3 +141,18 @@ def test_bounded_prior_keeps_its_bounds():
 
     posterior = fit(problem.X, problem.y, prior=Custom(log_pdf), noise_prior=FixedSigma(0.8))
     assert posterior.lambda_.cdf([0.5, 6.0]) == pytest.approx([0.0, 1.0], abs=1e-9)
+
+
+@pytest.mark.filterwarnings("ignore::bayesridge.errors.NoSignalWarning")  # the larger mode lies at infinity
+def test_sigma_with_two_modes_far_apart():
+    # signal in the smallest directions: a perfect fit at small lambda (1e-5 of the mass), or all of it noise
+    rng = np.random.default_rng(1)
+    Q = np.linalg.qr(rng.standard_normal((40, 40)))[0]
+    X = rng.standard_normal((100, 40)) @ np.diag(np.geomspace(1.0, 0.02, 40)) @ Q
+    X /= X.std(axis=0)
+    U = np.linalg.svd(X - X.mean(axis=0), full_matrices=False)[0]
+    posterior = fit(X, U[:, -8:] @ (20.0 * rng.standard_normal(8)) + rng.standard_normal(100))
+    nodes = posterior.hyper.nodes
+    # E[sigma^2] is a sum over the nodes; the marginal's own quadrature promises 1e-8
+    expected = nodes.weight @ nodes.noise.mean_variance()
+    assert posterior.sigma.mean**2 + posterior.sigma.sd**2 == pytest.approx(expected, rel=1e-7)

@@ -14,11 +14,11 @@ from bayesridge.errors import DataError, PerfectFitWarning, PriorError
 from bayesridge.fitting import fit
 from bayesridge.posterior import infer
 from bayesridge.priors import BetaR2, Custom, FixedScales, HalfCauchy, HalfNormal, HalfT, InverseGamma, Jeffreys
+from bayesridge.refitting import with_target
 from bayesridge.spectrum import factorize
 from bayesridge.summary import jsonable
 from bayesridge.validation.calibration import CalibrationResult, holm, shape_of
 from bayesridge.validation.prior_draws import Reference
-from bayesridge.validation.refit import with_target
 from bayesridge.validation.sbc import posterior_sbc, sbc
 from bayesridge.validation.sbc_sampler import sbc_nuts, sbc_sampler
 from bayesridge.validation.simulate import Setup, simulate

@@ -23,9 +23,9 @@ from bayesridge.priors import (
     Jeffreys,
     LogNormal,
 )
+from bayesridge.refitting import with_left_vectors, with_target
 from bayesridge.spectrum import factorize
 from bayesridge.validation.prior_draws import Reference, draw_scales
-from bayesridge.validation.refit import with_left_vectors, with_target
 from bayesridge.validation.sbc_quantities import scale_cdf
 from bayesridge.validation.simulate import Setup, simulate
 from tests.problems import NAMES, problems

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -48,7 +48,10 @@ def choose(
         typer.Option(help="Keys of rules, as 'reml,loo,cv5'; all if left out (an unknown one lists them)."),
     ] = None,
     bootstrap: Annotated[int, typer.Option(help="Resamples for rules without an interval of their own.")] = 0,
-    residuals: Annotated[bool, typer.Option("--residuals", help="Resample residuals rather than rows.")] = False,
+    bootstrap_kind: Annotated[
+        Literal["rows", "residuals"] | None,
+        typer.Option(help="What is resampled; rows while there are more of them than columns, if left out."),
+    ] = None,
     weights: Weights = None,
     weight_kind: WeightMeaning = "frequency",
     unpenalized: Unpenalized = None,
@@ -80,7 +83,7 @@ def choose(
             chosen = None if rules is None else pick_rules([key.strip() for key in rules.split(",")], level)
             comparison = compare_lambda(
                 **options.read(), prior=made, noise_prior=noise_prior, rules=chosen, level=level, bootstrap=bootstrap,
-                bootstrap_kind="residuals" if residuals else "rows", n_jobs=jobs, random_state=seed,
+                bootstrap_kind=bootstrap_kind, n_jobs=jobs, random_state=seed,
                 progress=not as_json and sys.stderr.isatty(),
             )  # fmt: skip
             record = comparison.to_record()

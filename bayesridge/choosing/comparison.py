@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bayesridge.choosing.comparison_result import LambdaComparison, Row
 from bayesridge.choosing.cross_validation import CrossValidation
+from bayesridge.choosing.duplicates import NearDuplicates
 from bayesridge.choosing.evaluation import Evaluation, evaluate, spread_of_fits
 from bayesridge.choosing.row_basis import is_small
 from bayesridge.choosing.rule import Choice, LambdaInterval, LambdaProblem, Rule
@@ -26,14 +27,28 @@ from bayesridge.priors import NoisePrior, Prior
 from bayesridge.spectrum import left_vectors
 from bayesridge.threads import threads_for
 
+if TYPE_CHECKING:
+    from bayesridge.choosing.resampling import BootstrapChoices
+
 Array = NDArray[np.float64]
 
 FULL = "full posterior (lambda integrated)"
 
 
-def default_rules(level: float = 0.95) -> tuple[Rule, ...]:
-    """Return the standard rules with 5- and 10-fold cross-validation."""
-    return (*standard_rules(level), CrossValidation(5), CrossValidation(10))
+def default_rules(level: float = 0.95, duplicates: NearDuplicates | None = None) -> tuple[Rule, ...]:
+    """Return the standard rules with 5- and 10-fold cross-validation.
+
+    Parameters
+    ----------
+    level : float
+        Of the intervals that rules give themselves.
+    duplicates : NearDuplicates, optional
+        Where there are any, 5-fold cross-validation that keeps them together is added (key ``cv5_grouped``).
+    """
+    rules = (*standard_rules(level), CrossValidation(5), CrossValidation(10))
+    if duplicates is None or not duplicates.count:
+        return rules
+    return (*rules, CrossValidation(5, groups=duplicates.groups))
 
 
 def pick_rules(keys: Sequence[str], level: float = 0.95) -> tuple[Rule, ...]:
@@ -60,7 +75,7 @@ def compare_lambda(
     rules: Sequence[Rule] | None = None,
     level: float = 0.95,
     bootstrap: int = 0,
-    bootstrap_kind: Literal["rows", "residuals"] = "rows",
+    bootstrap_kind: Literal["rows", "residuals"] | None = None,
     n_jobs: int = 1,
     random_state: int = 0,
     progress: bool = True,
@@ -79,12 +94,14 @@ def compare_lambda(
     X, y, prior, noise_prior, formula, weights, weight_kind, fit_intercept, scale, unpenalized, missing
         As for :func:`bayesridge.fit`.
     rules : sequence of Rule, optional
-        :func:`default_rules` by default.
+        :func:`default_rules` by default, with grouped cross-validation where rows have near-duplicates.
     level : float
         Of all intervals.
     bootstrap : int
         Resamples for rules that have no interval of their own; 0 for none.
-    bootstrap_kind : {"rows", "residuals"}
+    bootstrap_kind : {"rows", "residuals"}, optional
+        What is resampled: rows while there are more of them than columns, residuals otherwise, by default. Rows that
+        are near-duplicates are drawn together.
     n_jobs : int
         Processes for the bootstrap.
     random_state : int
@@ -117,7 +134,7 @@ def compare_rules(
     *,
     level: float = 0.95,
     bootstrap: int = 0,
-    bootstrap_kind: Literal["rows", "residuals"] = "rows",
+    bootstrap_kind: Literal["rows", "residuals"] | None = None,
     n_jobs: int = 1,
     random_state: int = 0,
     progress: bool = True,
@@ -126,43 +143,68 @@ def compare_rules(
     check_level(level)
     if bootstrap < 0:
         raise DataError(f"bootstrap is a number of resamples (0 for none), got {bootstrap}")
-    asked = tuple(default_rules(level) if rules is None else rules)
+    with threads_for(problem.spectrum.rank):
+        problem = _with_rows(problem)
+        asked = tuple(default_rules(level, problem.near_duplicates) if rules is None else rules)
     _check_keys(asked)
     if any(isinstance(rule, CrossValidation) for rule in asked):
         import sklearn.model_selection  # noqa: F401  -- its import is not part of a rule's time
     with threads_for(problem.spectrum.rank):
-        problem = _with_rows(problem)
         outcomes = [_outcome(rule, problem) for rule in asked]
-    choices = {one.rule.key: one.choice for one in outcomes if one.choice is not None}
-    intervals = {key: choice.interval for key, choice in choices.items()}
+    if rules is None:
+        outcomes = [_explained(one, problem) for one in outcomes]
     lacking = [one.rule for one in outcomes if one.choice is not None and one.choice.interval is None]
+    drawn = None
     if bootstrap and lacking:
-        from bayesridge.choosing.resampling import bootstrap_choices
-
-        drawn = bootstrap_choices(
-            problem, lacking, bootstrap, kind=bootstrap_kind, level=level, n_jobs=n_jobs, random_state=random_state,
-            progress=progress,
-        )  # fmt: skip
-        intervals |= drawn.intervals
+        drawn = _bootstrap(problem, lacking, bootstrap, bootstrap_kind, level, n_jobs, random_state, progress=progress)
     with threads_for(problem.spectrum.rank):
-        return _compare(problem, outcomes, choices, intervals, level)
+        return _compare(problem, outcomes, drawn, level)
+
+
+def _explained(one: _Outcome, problem: LambdaProblem) -> _Outcome:
+    """Say at a rule that was added for the sake of near-duplicates why it is there."""
+    if one.choice is None or not (isinstance(one.rule, CrossValidation) and one.rule.groups is not None):
+        return one
+    found = problem.near_duplicates
+    why = f"added because {found.count} of {found.n_rows} rows have a near-duplicate: twins are on one side of a split"
+    return replace(one, choice=replace(one.choice, note="; ".join(note for note in (why, one.choice.note) if note)))
+
+
+def _bootstrap(
+    problem: LambdaProblem,
+    rules: Sequence[Rule],
+    resamples: int,
+    kind: Literal["rows", "residuals"] | None,
+    level: float,
+    n_jobs: int,
+    random_state: int,
+    *,
+    progress: bool,
+) -> BootstrapChoices:
+    """Repeat choices on resampled data; twins are one piece of information, and drawn together."""
+    from bayesridge.choosing.resampling import bootstrap_choices, usual_kind
+
+    how = kind or usual_kind(problem.design)
+    found = problem.near_duplicates
+    return bootstrap_choices(
+        problem, rules, resamples, kind=how, groups=found.groups if found.count and how == "rows" else None,
+        level=level, n_jobs=n_jobs, random_state=random_state, progress=progress,
+    )  # fmt: skip
 
 
 def _compare(
-    problem: LambdaProblem,
-    outcomes: Sequence[_Outcome],
-    choices: dict[str, Choice],
-    intervals: dict[str, LambdaInterval | None],
-    level: float,
+    problem: LambdaProblem, outcomes: Sequence[_Outcome], drawn: BootstrapChoices | None, level: float
 ) -> LambdaComparison:
     """Evaluate every choice, and the full posterior, on the rows of the table."""
+    choices = {one.rule.key: one.choice for one in outcomes if one.choice is not None}
     lam = np.array([choice.lam for choice in choices.values()])
     started = time.perf_counter()
     facts = evaluate(problem, np.append(lam, _best_loo_lambda(problem, choices)))
     seconds = time.perf_counter() - started
     spread = spread_of_fits(problem, lam) if len(lam) > 1 else None
-    rows = _rows(problem, outcomes, intervals, facts, seconds, level)
-    return LambdaComparison(problem, level, rows, choices, spread, float(facts.rmse[len(lam)]))
+    rows = _rows(problem, outcomes, drawn, facts, seconds, level)
+    rules = tuple([one.rule for one in outcomes])
+    return LambdaComparison(problem, level, rows, choices, spread, float(facts.rmse[len(lam)]), rules, drawn)
 
 
 @dataclass(frozen=True)
@@ -215,7 +257,7 @@ def _best_loo_lambda(problem: LambdaProblem, choices: dict[str, Choice]) -> floa
 def _rows(
     problem: LambdaProblem,
     outcomes: Sequence[_Outcome],
-    intervals: dict[str, LambdaInterval | None],
+    drawn: BootstrapChoices | None,
     facts: Evaluation,
     seconds: float,
     level: float,
@@ -247,9 +289,10 @@ def _rows(
         if choice is None:
             rows.append(Row(rule.key, rule.label, np.nan, "not available", None, one.seconds, one.reason))
             continue
-        interval = intervals.get(rule.key)
-        rows.append(
-            Row(rule.key, rule.label, choice.lam, choice.best.place, interval, one.seconds, choice.note, **numbers(k))
-        )
+        interval, note = choice.interval, choice.note
+        if drawn is not None and rule.key in drawn.rules:
+            interval = drawn.intervals.get(rule.key)
+            note = "; ".join(part for part in (note, drawn.notes[rule.key]) if part)
+        rows.append(Row(rule.key, rule.label, choice.lam, choice.best.place, interval, one.seconds, note, **numbers(k)))
         k += 1
     return tuple(rows)

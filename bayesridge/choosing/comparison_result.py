@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bayesridge.choosing.comparison_text import describe_disagreement, recommend
-from bayesridge.choosing.duplicates import find_near_duplicates
+from bayesridge.choosing.cross_validation import CrossValidation
 from bayesridge.choosing.evaluation import Spread
-from bayesridge.choosing.rule import Choice, LambdaInterval, LambdaProblem
+from bayesridge.choosing.rule import Choice, LambdaInterval, LambdaProblem, Rule
 from bayesridge.errors import DataError
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from bayesridge.choosing.resampling import BootstrapChoices
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,10 @@ class LambdaComparison:
         How far apart the fitted values of the rules are (None with fewer than two choices).
     best_loo_rmse : float
         Smallest leave-one-out RMSE that a single lambda reaches (the reference of regret).
+    rules : tuple of Rule
+        As they were compared.
+    bootstrap : BootstrapChoices or None
+        The choices on resampled data, where there were any.
     """
 
     problem: LambdaProblem
@@ -96,6 +102,8 @@ class LambdaComparison:
     choices: dict[str, Choice]
     spread: Spread | None
     best_loo_rmse: float
+    rules: tuple[Rule, ...]
+    bootstrap: BootstrapChoices | None = None
 
     @cached_property
     def table(self) -> pd.DataFrame:
@@ -117,8 +125,17 @@ class LambdaComparison:
     @cached_property
     def duplicates(self) -> str:
         """What there is to say of near-duplicate rows ("" where there are none)."""
-        found = find_near_duplicates(self.problem.design)
+        found = self.problem.near_duplicates
         return found.describe() if found.count else ""
+
+    @cached_property
+    def grouped(self) -> tuple[str, ...]:
+        """Keys of the rules that near-duplicates do not fool: cross-validation that keeps them together."""
+        found = self.problem.near_duplicates
+        if not found.count:
+            return ()
+        tried = [rule for rule in self.rules if isinstance(rule, CrossValidation) and rule.groups is not None]
+        return tuple([rule.key for rule in tried if rule.keeps_together(self.problem.design, found.groups)])
 
     @cached_property
     def disagreement(self) -> str:
@@ -149,7 +166,9 @@ class LambdaComparison:
             "rules": [_row_record(row, self.choices.get(row.key)) for row in self.rows],
             "best_loo_rmse": self.best_loo_rmse,
             "spread_of_fits": None if self.spread is None else vars(self.spread),
+            "bootstrap": None if self.bootstrap is None else _bootstrap_record(self.bootstrap),
             "duplicates": self.duplicates,
+            "grouped_rules": self.grouped,
             "disagreement": self.disagreement,
             "recommendation": self.recommendation,
         }
@@ -180,6 +199,13 @@ _SHOWN = ["effective dof", "LOO RMSE", "regret", "elpd_loo", "elpd diff", "elpd 
 def interval_name(interval: LambdaInterval | None) -> str:
     """Name an interval, as "95% ETI of the posterior"."""
     return "" if interval is None else f"{100 * interval.level:g}% {interval.kind}"
+
+
+def _bootstrap_record(drawn: BootstrapChoices) -> dict[str, Any]:
+    return {
+        "kind": drawn.kind, "grouped": drawn.grouped, "resamples": len(drawn.draws), "asked": drawn.asked,
+        "notes": drawn.notes,
+    }  # fmt: skip
 
 
 def _row_record(row: Row, choice: Choice | None) -> dict[str, Any]:

@@ -12,17 +12,27 @@ from bayesridge.summary import number
 
 if TYPE_CHECKING:
     from bayesridge.choosing.comparison_result import LambdaComparison, Row
+    from bayesridge.choosing.resampling import BootstrapChoices
 
 _SIGNIFICANT = 2.0  # paired standard errors
 #: Nats allowed to a rule over the full posterior: its lambda was chosen on all rows, the one left out included, while
 #: the posterior learns lambda anew without it. Choosing one number by its own score buys about one nat.
 _OPTIMISM = 2.0
+_SHIFTED = float(np.log(2.0))
+#: Share of rows with a near-duplicate from which on scores of left-out rows are not used.
+_MANY_TWINS = 0.1
 
 
 def describe_disagreement(comparison: LambdaComparison) -> str:
     """Say whether the rules' intervals, fits and predictive scores differ by more than chance."""
     chosen = [row for row in comparison.rows if row.available and row.key != "posterior"]
-    parts = [_range(chosen), _intervals(comparison.rows), _fits(comparison, chosen), _scores(comparison)]
+    parts = [
+        _range(chosen),
+        _intervals(comparison.rows),
+        _bootstrap(comparison),
+        _fits(comparison, chosen),
+        _scores(comparison),
+    ]
     return " ".join(part for part in parts if part)
 
 
@@ -58,6 +68,46 @@ def _intervals(rows: Sequence[Row]) -> str:
         f"Intervals do not all overlap: {low_row.label} {_span(low.lower, low.upper)} lies below {high_row.label} "
         f"{_span(high.lower, high.upper)}."
     )
+
+
+def _bootstrap(comparison: LambdaComparison) -> str:
+    """Say what was resampled, and which rules went to an end or moved as a whole."""
+    drawn = comparison.bootstrap
+    if drawn is None:
+        return ""
+    from bayesridge.choosing.resampling import usual_kind
+
+    if drawn.kind != usual_kind(comparison.problem.design):
+        why = "as asked"
+    elif drawn.kind == "rows":
+        why = "near-duplicates drawn together" if drawn.grouped else "there are more rows than columns"
+    else:
+        why = "no more rows than columns, and resampled rows would be fewer still"
+    stopped = f", {drawn.asked} were asked for" if drawn.interrupted else ""
+    start = f"Bootstrap intervals rest on {len(drawn.draws)} resamples of {drawn.kind}{stopped} ({why})."
+    return start + _moves(comparison, drawn)
+
+
+def _moves(comparison: LambdaComparison, drawn: BootstrapChoices) -> str:
+    """Say which rules the resamples drive to an end, and which they move as a whole."""
+    label = {row.key: row.label for row in comparison.rows}
+    shares = [("0", drawn.at_zero), ("infinity", drawn.at_infinity)]
+    ends = [(share, key, end) for end, one in shares for key, share in one.items() if share > 0.5 * (1 - drawn.level)]
+    text = ""
+    if ends:
+        share, key, end = max(ends)
+        text += (
+            f" They reach lambda = 0 or infinity for {len({one[1] for one in ends})} rules, most often {end} for "
+            f"{label[key]} ({100 * share:.3g}% of the resamples)."
+        )
+    moved = {key: shift for key, shift in drawn.shift.items() if 0 < shift < np.inf and abs(np.log(shift)) > _SHIFTED}
+    if moved:
+        key = max(moved, key=lambda one: abs(float(np.log(moved[one]))))
+        text += (
+            f" Resampling itself moves the choice of {len(moved)} rules more than twofold ({label[key]}: the median "
+            f"resample chooses {moved[key]:.2g} times the lambda of the data)."
+        )
+    return text
 
 
 def _span(low: float, high: float) -> str:
@@ -104,12 +154,11 @@ def _scores(comparison: LambdaComparison) -> str:
 def recommend(comparison: LambdaComparison) -> str:
     """Say which lambda to use here; each sentence follows from something computed on these data."""
     posterior = comparison.problem.posterior
-    parts = [_main(comparison), _single(comparison)]
-    if comparison.duplicates:
-        parts.append(
-            f"{comparison.duplicates} The evidence, and with it the posterior, counts such rows as independent too: "
-            "its noise comes out too small and its intervals too narrow."
-        )
+    twins = comparison.problem.near_duplicates
+    if twins.share >= _MANY_TWINS:
+        parts = [_with_twins(comparison)]
+    else:
+        parts = [_main(comparison), _single(comparison), _with_twins(comparison) if twins.count else ""]
     spectrum = posterior.spectrum
     if spectrum.degenerate == "perfect":
         parts.append(
@@ -121,6 +170,45 @@ def recommend(comparison: LambdaComparison) -> str:
             "unpenalised fit have no answer, and AIC and BIC fall without end as lambda -> 0."
         )
     return " ".join(part for part in parts if part)
+
+
+def _with_twins(comparison: LambdaComparison) -> str:
+    """Say which rules near-duplicate rows do not fool, and what becomes of the others."""
+    twins = comparison.problem.near_duplicates
+    parts = [comparison.duplicates]
+    if twins.share >= _MANY_TWINS:
+        parts.append("The leave-one-out scores of this table are too good and decide nothing.")
+    kept = [comparison.row(key) for key in comparison.grouped]
+    answers = [row for row in kept if row.available]
+    if answers:
+        row = answers[0]
+        parts.append(
+            f"{'Use' if twins.share >= _MANY_TWINS else 'Compare'} the lambda of {row.label}, which keeps them "
+            f"together: {_lam(row)} ({row.effective_dof:.3g} effective dof){_beside(comparison, row.lam)}."
+        )
+    elif kept:
+        parts.append(f"Grouped cross-validation has no answer here ({kept[0].note}).")
+    else:
+        parts.append(
+            "No rule compared here keeps them together: add CrossValidation(5, groups=...) "
+            "with the labels in problem.near_duplicates.groups."
+        )
+    left = int(twins.groups.max()) + 1
+    parts.append(
+        "The evidence, and with it the posterior, counts such rows as independent too: its noise comes out too small "
+        f"and its intervals too narrow. One row of each, {left} rows, would mend that."
+    )
+    return " ".join(parts)
+
+
+def _beside(comparison: LambdaComparison, lam: float) -> str:
+    """Where a lambda lies against the posterior's interval."""
+    posterior = comparison.problem.posterior.lambda_
+    if isinstance(posterior, PointMass):
+        return ""
+    low, high = posterior.eti(comparison.level)
+    where = "above" if lam > high else "below" if lam < low else "within"
+    return f", {where} the posterior's {100 * comparison.level:g}% ETI {_span(low, high)}"
 
 
 def _main(comparison: LambdaComparison) -> str:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from bayesridge.choosing.fold_losses import CrossValidatedLoss, Loss, choice_of_losses
 from bayesridge.choosing.held_out import HeldOut, split_fit
 from bayesridge.choosing.rule import Choice, LambdaProblem
-from bayesridge.choosing.subsets import Rows, scales_refitted
+from bayesridge.choosing.subsets import Rows
 from bayesridge.design import Design
 from bayesridge.errors import DataError
 from bayesridge.threads import threads_for
@@ -108,12 +108,11 @@ class CrossValidation:
 
     def losses_of(self, design: Design) -> CrossValidatedLoss:
         """As :meth:`losses`, from the data alone."""
-        refit = scales_refitted(design)
         folds: list[HeldOut] = []
         constant: set[int] = set()
         for k, (train, test) in enumerate(split_rows(design, self._splitters(), self.groups), start=1):
             try:
-                fold = split_fit(design, train, test, refit_scale=refit)
+                fold = split_fit(design, train, test)
             except DataError as error:
                 raise DataError(f"training fold {k} ({len(train)} rows) of {self.label}: {error}") from error
             folds.append(fold)
@@ -122,6 +121,14 @@ class CrossValidation:
         names = tuple([design.names[j] for j in sorted(constant - set(design.constant.tolist()))])
         repeats = self.repeats if isinstance(self.folds, Integral) else int(getattr(self.folds, "n_repeats", 1))
         return CrossValidatedLoss(tuple(folds), repeats, self.loss, weight, names)
+
+    def keeps_together(self, design: Design, labels: Rows) -> bool:
+        """Whether no split has rows of one label on both sides (``NearDuplicates.groups``: rows that are twins)."""
+        try:
+            splits = list(split_rows(design, self._splitters(), self.groups))
+        except DataError:
+            return False
+        return not any(np.isin(labels[test], labels[train]).any() for train, test in splits)
 
     def _splitters(self) -> list[Any]:
         if not isinstance(self.folds, Integral):

@@ -12,7 +12,7 @@ from bayesridge.choosing.rule import LambdaProblem
 from bayesridge.choosing.terms import spectral_terms
 from bayesridge.errors import DataError
 from bayesridge.evidence import profile_sigma
-from bayesridge.loo import _LOST, _unresolved
+from bayesridge.loo import MOST_LOST, unresolved
 from bayesridge.nodes import ConjugateNoise
 from bayesridge.ridge import constraint_radius, effective_dof, filter_factors
 
@@ -113,7 +113,7 @@ def _full_posterior(problem: LambdaProblem) -> tuple[Array, Array]:
         total = np.logaddexp.reduce(tilted, axis=1)
         share = np.exp(tilted - total[:, None])
         lost = np.finfo(np.float64).eps * problem.spectrum.nu / each.left
-        if lost <= _LOST and not _unresolved(share[:, :, None]).any():
+        if lost <= MOST_LOST and not unresolved(share[:, :, None]).any():
             return np.asarray((share * each.error).sum(axis=1)), -total
     full = posterior.loo
     return (full.y - full.mean)[rows.index], full.pointwise[rows.index]

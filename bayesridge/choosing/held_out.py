@@ -165,7 +165,7 @@ def held_out(fit: Design, spectrum: Spectrum, whole: Design, rows: Rows) -> Held
     return HeldOut(spectrum, linear, whole.y[rows], precision, w, count, left_out)
 
 
-def split_fit(whole: Design, train: Rows, test: Rows, *, refit_scale: bool | None = None) -> HeldOut:
+def split_fit(whole: Design, train: Rows, test: Rows) -> HeldOut:
     """Fit the training rows, centres and scales included, and put the test rows into the fit's coordinates."""
-    fit = subset_design(whole, train, refit_scale=refit_scale)
+    fit = subset_design(whole, train)
     return held_out(fit, factorize_quietly(fit), whole, test)

@@ -12,16 +12,16 @@ from numpy.typing import NDArray
 
 from bayesridge.choosing.cross_validation import CrossValidation, groups_of_rows
 from bayesridge.choosing.rule import LambdaProblem, Rule
-from bayesridge.choosing.subsets import Rows, factorize_quietly, scales_refitted, subset_design
+from bayesridge.choosing.subsets import Rows, factorize_quietly, subset_design
 from bayesridge.design import Design
 from bayesridge.errors import BayesRidgeError, BayesRidgeWarning, DataError
 from bayesridge.posterior import Kind as PosteriorKind
 from bayesridge.posterior import infer
 from bayesridge.priors import NoisePrior, Prior
+from bayesridge.refitting import with_left_vectors, with_target
 from bayesridge.ridge import row_parts, shrinkage
 from bayesridge.spectrum import Spectrum
 from bayesridge.threads import threads_for
-from bayesridge.validation.refit import with_left_vectors, with_target
 
 Array = NDArray[np.float64]
 Kind = Literal["rows", "residuals"]
@@ -44,11 +44,8 @@ def resampling_task(
     if kind == "residuals":
         spectrum = with_left_vectors(design, factorize_quietly(design))
         fitted, residuals = _residuals(design, spectrum, problem.posterior.lambda_.median)
-    refit = scales_refitted(problem.design)
     old = problem.posterior
-    return Resampling(
-        design, spectrum, old.prior, old.noise_prior, old.kind, own, kind, labels, fitted, residuals, refit
-    )
+    return Resampling(design, spectrum, old.prior, old.noise_prior, old.kind, own, kind, labels, fitted, residuals)
 
 
 def observations(design: Design) -> tuple[Design, Rows]:
@@ -106,8 +103,6 @@ class Resampling:
         Group of each row, if groups are drawn.
     fitted, residuals : ndarray
         For kind "residuals".
-    refit_scale : bool
-        Whether scales are standard deviations.
     """
 
     design: Design
@@ -120,7 +115,6 @@ class Resampling:
     groups: Rows | None
     fitted: Array
     residuals: Array
-    refit_scale: bool
 
     def __call__(self, _: int, rng: np.random.Generator) -> list[float]:
         """Resample and choose: one lambda for each rule, NaN where there is no answer."""
@@ -156,7 +150,7 @@ class Resampling:
         if design.weights is not None:
             weights = weights * design.weights[rows]
         as_precision = replace(design, weight_kind="precision")
-        return subset_design(as_precision, rows, weights=weights, refit_scale=self.refit_scale), rows
+        return subset_design(as_precision, rows, weights=weights), rows
 
 
 def _restricted(rule: Rule, design: Design, rows: Rows) -> Rule:

@@ -49,6 +49,7 @@ from bayesridge.choosing.many_runs import run_many
 from bayesridge.choosing.percentiles import central_range
 from bayesridge.choosing.resamples import Kind, lambda_of, resampling_task
 from bayesridge.choosing.rule import LambdaInterval, LambdaProblem, Rule
+from bayesridge.design import Design
 from bayesridge.errors import BayesRidgeWarning, DataError, warn
 from bayesridge.linear_posterior import check_level
 
@@ -77,6 +78,8 @@ class BootstrapChoices:
         Probability between the percentiles.
     asked : int
         Resamples that were to be made; more than there are draws after an interruption.
+    grouped : bool
+        Whether whole groups of rows were drawn.
     """
 
     rules: tuple[str, ...]
@@ -85,6 +88,7 @@ class BootstrapChoices:
     kind: Kind
     level: float
     asked: int
+    grouped: bool = False
 
     @property
     def interrupted(self) -> bool:
@@ -102,7 +106,7 @@ class BootstrapChoices:
             known = draws[~np.isnan(draws)]
             if len(known):
                 low, high = central_range(known, self.level)
-                what = "row" if self.kind == "rows" else "residual"
+                what = "residual" if self.kind == "residuals" else "row group" if self.grouped else "row"
                 kind = f"percentiles of {len(known)} {what} bootstraps"
                 found[key] = LambdaInterval(low, high, self.level, kind)
         return found
@@ -171,12 +175,18 @@ class BootstrapChoices:
         return pd.DataFrame(columns, index=pd.Index(self.rules, name="rule"))
 
 
+def usual_kind(design: Design) -> Kind:
+    """Return "rows" while there are more of them than columns, and "residuals" otherwise (see the module's text)."""
+    rows = design.n_rows if design.weights is None else int(np.count_nonzero(design.weights))
+    return "rows" if rows > design.X.shape[1] - len(design.constant) else "residuals"
+
+
 def bootstrap_choices(
     problem: LambdaProblem,
     rules: Sequence[Rule],
     resamples: int = 200,
     *,
-    kind: Kind = "rows",
+    kind: Kind | None = None,
     groups: NDArray[Any] | None = None,
     level: float = 0.95,
     n_jobs: int = 1,
@@ -190,9 +200,10 @@ def bootstrap_choices(
     problem : LambdaProblem
     rules : sequence of Rule
     resamples : int
-    kind : {"rows", "residuals"}
+    kind : {"rows", "residuals"}, optional
         Draw rows with replacement, or keep the columns and resample the residuals of a ridge fit; see the module's
-        text for what each is good for: rows while there are more of them than columns, residuals otherwise.
+        text for what each is good for. By default rows while there are more of them than columns (or groups are
+        given), residuals otherwise.
     groups : ndarray of shape (n_rows,), optional
         Draw whole groups of rows instead (twins, repeated measurements); for kind "rows".
     level : float
@@ -215,7 +226,8 @@ def bootstrap_choices(
     check_level(level)
     if resamples < 1:
         raise DataError(f"resamples must be at least 1, got {resamples}")
-    task = resampling_task(problem, rules, kind, groups)
+    how = kind or ("rows" if groups is not None else usual_kind(problem.design))
+    task = resampling_task(problem, rules, how, groups)
     chosen = np.array([lambda_of(rule, problem) for rule in rules])
     runs = run_many(
         task, resamples, n_jobs=n_jobs, random_state=random_state, progress=progress, title="choosing lambda again"
@@ -224,4 +236,5 @@ def bootstrap_choices(
         done = len(runs.results)
         warn(f"interrupted after {done} of {resamples} resamples; the intervals rest on these", BayesRidgeWarning)
     draws = np.array(runs.results).reshape(len(runs.results), len(rules))
-    return BootstrapChoices(tuple([rule.key for rule in rules]), draws, chosen, kind, level, resamples)
+    keys = tuple([rule.key for rule in rules])
+    return BootstrapChoices(keys, draws, chosen, how, level, resamples, groups is not None)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal, NamedTuple, Protocol
 
+from bayesridge.choosing.duplicates import NearDuplicates, find_near_duplicates
 from bayesridge.choosing.loo_criteria import LooCurves, LooNoise, check_leave_one_out, loo_curves, loo_noise
 from bayesridge.choosing.row_basis import RowBasis, row_basis
 from bayesridge.choosing.terms import SearchRange, SpectralTerms, search_range, spectral_terms
@@ -125,6 +126,11 @@ class LambdaProblem:
     def coarse(self) -> SearchRange:
         """Where in log lambda to look when a look costs a pass over the rows."""
         return self.where.coarser()
+
+    @cached_property
+    def near_duplicates(self) -> NearDuplicates:
+        """Rows that tell leave-one-out the answer."""
+        return find_near_duplicates(self.design)
 
     @cached_property
     def loo_scan(self) -> LooCurves:

@@ -14,23 +14,7 @@ from bayesridge.spectrum import Spectrum, factorize
 Array = NDArray[np.float64]
 Rows = NDArray[np.intp]
 
-
-def scales_refitted(design: Design) -> bool:
-    """Whether the divisors of the penalised columns are their standard deviations (``scale=True``).
-
-    A design keeps its divisors and not the rule they came from, so the rule is read off: divisors that equal the
-    standard deviations to rounding are refitted with the rows, ones and any other divisors stay as they are.
-    """
-    columns = design.penalized
-    divisor = design.scale[columns]
-    if not len(columns) or (divisor == 1.0).all():
-        return False
-    if design.cross is not None:
-        squares = design.cross.diagonal()[columns]
-    else:
-        centred = design.X[:, columns] - design.mean[columns]
-        squares = np.square(centred).sum(axis=0) if design.weights is None else design.weights @ np.square(centred)
-    return bool(np.allclose(np.sqrt(squares / design.total_weight), divisor, rtol=1e-12, atol=0.0))
+_SCALE = {"unit sd": True, "none": False}
 
 
 def subset_design(
@@ -39,9 +23,10 @@ def subset_design(
     *,
     y: Array | None = None,
     weights: Array | None = None,
-    refit_scale: bool | None = None,
 ) -> Design:
     """Describe the same regression on some of the rows (repeats allowed), centres and scales refitted there.
+
+    Divisors that were given, and ``scale=False``, stay.
 
     Parameters
     ----------
@@ -50,9 +35,6 @@ def subset_design(
         Which rows, in this order.
     y, weights : ndarray of shape (number of rows,), optional
         Another target, other weights (of the same kind) for these rows.
-    refit_scale : bool, optional
-        Whether the scales are standard deviations, to be computed anew from these rows; by default as
-        :func:`scales_refitted` finds. Explicit divisors (and ``scale=False``) stay.
 
     Returns
     -------
@@ -65,7 +47,6 @@ def subset_design(
     DataError
         If the rows are too few, or an unpenalised column has no spread in them.
     """
-    refit = scales_refitted(design) if refit_scale is None else refit_scale
     own = None if design.weights is None else design.weights[rows]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", BayesRidgeWarning)
@@ -77,7 +58,7 @@ def subset_design(
             weights=own if weights is None else weights,
             weight_kind=design.weight_kind,
             fit_intercept=design.fit_intercept,
-            scale=True if refit else design.scale,
+            scale=_SCALE.get(design.scaling, design.scale),
             unpenalized=[int(j) for j in design.unpenalized],
         )
 

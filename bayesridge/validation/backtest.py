@@ -23,7 +23,7 @@ from bayesridge.choosing.held_out import HeldOut, held_out
 from bayesridge.choosing.many_runs import run_many
 from bayesridge.choosing.rule import LambdaProblem, Rule
 from bayesridge.choosing.standard import standard_rules
-from bayesridge.choosing.subsets import Rows, factorize_quietly, scales_refitted, subset_design
+from bayesridge.choosing.subsets import Rows, factorize_quietly, subset_design
 from bayesridge.design import Design, WeightKind
 from bayesridge.errors import BayesRidgeError, BayesRidgeWarning, DataError, warn
 from bayesridge.fitting import fit
@@ -120,7 +120,7 @@ def backtest_problem(
     splitters = [splitter] if splitter is not None else _default_splitters(groups, random_state)
     splits = tuple(split_rows(problem.design, splitters, groups))
     design, old = problem.design, problem.posterior
-    task = _Task(design, old.prior, old.noise_prior, old.kind, own, splits, scales_refitted(design))
+    task = _Task(design, old.prior, old.noise_prior, old.kind, own, splits)
     runs = run_many(task, len(splits), n_jobs=n_jobs, random_state=random_state, progress=progress, title="backtest")
     if not runs.results:
         raise DataError("interrupted before the first split was done: there is nothing to report")
@@ -170,7 +170,6 @@ class _Task:
     kind: Kind
     rules: tuple[Rule, ...]
     splits: tuple[tuple[Rows, Rows], ...]
-    refit_scale: bool
 
     def __call__(self, k: int, _: np.random.Generator) -> list[dict[str, Any]]:
         train, test = self.splits[k]
@@ -178,7 +177,7 @@ class _Task:
         with warnings.catch_warnings(), threads_for(whole.X.shape[1]):
             warnings.simplefilter("ignore", BayesRidgeWarning)  # about a part of the table
             try:
-                design = subset_design(whole, train, refit_scale=self.refit_scale)
+                design = subset_design(whole, train)
                 posterior = infer(design, factorize_quietly(design), self.prior, self.noise_prior, self.kind)
             except BayesRidgeError as error:
                 raise DataError(f"training set {k + 1} ({len(train)} rows) cannot be fitted: {error}") from error

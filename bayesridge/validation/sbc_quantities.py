@@ -134,7 +134,8 @@ def scale_cdf(posterior: Posterior, name: str, value: float) -> float:
         squares = np.log(noise.rate) - (0.0 if name == "sigma" else nodes.log_lam)
         seen = nodes.weight > 1e-10
         # steps of the cdf, 1 / sqrt(shape) wide in log sigma^2, have to overlap from node to node
-        if (np.abs(np.diff(squares[seen])) <= 1.0 / np.sqrt(noise.shape)).all():
+        steps = np.abs(np.diff(squares))[seen[1:] & seen[:-1]]  # not over a gap between two modes
+        if (steps <= 1.0 / np.sqrt(noise.shape)).all():
             break
         hyper = hyper.finer()
     with np.errstate(over="ignore"):

@@ -15,11 +15,11 @@ from bayesridge.design import Design, build_design
 from bayesridge.errors import DataError, ImproperPosteriorError, NoSignalWarning
 from bayesridge.posterior import Kind, Posterior, infer
 from bayesridge.priors import NoisePrior, Prior
+from bayesridge.refitting import with_left_vectors, with_target
 from bayesridge.spectrum import Spectrum, factorize
 from bayesridge.validation.calibration import CalibrationResult
 from bayesridge.validation.parallel import run_blocks
 from bayesridge.validation.prior_draws import Reference
-from bayesridge.validation.refit import with_left_vectors, with_target
 from bayesridge.validation.sbc_quantities import JOINT, JointDensity, Quantities, exact_pit, quantities_of, spread_rank
 from bayesridge.validation.simulate import Setup, Simulation, Truth, observe, simulate
 

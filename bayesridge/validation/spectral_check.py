@@ -9,8 +9,9 @@ spread over the directions as ridge believes, or sits in few (heavy tails), in t
 is noise of another size than the residuals'.
 
 The two scales are learned from the same z. The reference is therefore simulated: (lambda, sigma) from the posterior,
-new z and r0 given them, the scales *learned again*, and the statistic computed as for the data. P-values of a
-discrepancy that is not refitted would be conservative; these are close to uniform when the model holds.
+new z and r0 given them, the scales *learned again* (unless the priors fix them), and the statistic computed as for the
+data. P-values of a discrepancy that is not refitted would be conservative; these are close to uniform when the model
+holds.
 """
 
 from __future__ import annotations
@@ -25,18 +26,14 @@ from scipy.special import log_ndtr
 
 from bayesridge.errors import DataError
 from bayesridge.posterior import Posterior
-from bayesridge.priors import BetaR2
 from bayesridge.spectrum import Spectrum
 from bayesridge.validation.calibration import holm
+from bayesridge.validation.own_scales import own_scales
 
 if TYPE_CHECKING:
     import pandas as pd
 
 Array = NDArray[np.float64]
-
-_GRID_STEP = 0.25
-_MARGIN = 12.0
-_BLOCK_VALUES = 1 << 21
 
 
 @dataclass(frozen=True)
@@ -179,7 +176,7 @@ def spectral_check(
     left = max(spectrum.nu - spectrum.rank, 0.0)
     chi2 = rng.chisquare(left, simulations) if left > 0 else np.zeros(simulations)
     r0 = np.append(spectrum.r0, sigma**2 * chi2)
-    u, noise = _standardized(spectrum, z, r0, left)
+    u, noise = _standardized(posterior, z, r0, left)
     statistics = _statistics(u, noise, spectrum)
     limit = np.quantile(np.abs(u[1:]).max(axis=1), 1.0 - alpha / len(statistics))  # Bonferroni over the tests
     outliers = np.flatnonzero(np.abs(u[0]) > limit)
@@ -194,30 +191,14 @@ def spectral_check(
 _DEGENERATE = {"perfect": "a linear function of the columns to rounding", "constant": "constant to rounding"}
 
 
-def _standardized(spectrum: Spectrum, z: Array, r0: Array, left: float) -> tuple[Array, Array]:
+def _standardized(posterior: Posterior, z: Array, r0: Array, left: float) -> tuple[Array, Array]:
     """Standardise many data sets on the same columns, each by its own estimate of the scales.
 
-    lambda is the exponential of the posterior mean of log lambda on a grid (prior Beta(1/2, 1/2) on R^2, sigma
-    integrated), sigma^2 = Q / nu there. Returns u of shape (m, rank) and log(residual variance / sigma^2), shape (m,).
+    Returns u of shape (m, rank) and log(residual variance / sigma^2), shape (m,).
     """
-    low, high = np.log(spectrum.s2[-1]) - _MARGIN, np.log(spectrum.s2[0]) + _MARGIN
-    t = np.arange(low, high + _GRID_STEP, _GRID_STEP)
-    ratio = spectrum.s2[:, None] * np.exp(-t)
-    log_rest = BetaR2().log_density(t, spectrum.signal) - 0.5 * np.log1p(ratio).sum(axis=0)
-    u, noise = np.empty(z.shape), np.zeros(len(z))
-    step = max(1, _BLOCK_VALUES // (len(t) + z.shape[1]))
-    for k in range(0, len(z), step):
-        part = slice(k, k + step)
-        Q = r0[part, None] + np.square(z[part]) @ (1.0 / (1.0 + ratio))
-        log_f = log_rest - 0.5 * spectrum.nu * np.log(Q)
-        weight = np.exp(log_f - log_f.max(axis=1, keepdims=True))
-        weight /= weight.sum(axis=1, keepdims=True)
-        relative = 1.0 + spectrum.s2 * np.exp(-(weight @ t))[:, None]
-        variance = (r0[part] + (np.square(z[part]) / relative).sum(axis=1)) / spectrum.nu
-        u[part] = z[part] / np.sqrt(variance[:, None] * relative)
-        if left > 0:
-            noise[part] = np.log(r0[part] / left / variance)
-    return u, noise
+    scales = own_scales(posterior, np.square(z), r0)
+    u = z / np.sqrt(scales.variance[:, None] * (1.0 + posterior.spectrum.s2 / scales.lam[:, None]))
+    return u, np.log(r0 / left / scales.variance) if left > 0 else np.zeros(len(z))
 
 
 def _statistics(u: Array, noise: Array, spectrum: Spectrum) -> dict[str, Array]:
