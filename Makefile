@@ -21,7 +21,7 @@ export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-all lint format types bench bench-mcmc docs notebooks wheel data requirements clean
+.PHONY: help demo test test-all test-notebooks lint format types bench bench-mcmc docs notebooks wheel data requirements clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ test: $(VENV)/.dev ## run the tests (all but those marked slow)
 
 test-all: $(VENV)/.dev ## run every test, the long studies too
 	$(PYTEST) -m "" $(ARGS)
+
+test-notebooks: $(VENV)/.dev ## run the notebooks from top to bottom; each ends in assertions
+	$(PYTEST) --nbmake --nbmake-timeout=600 notebooks $(ARGS)
 
 lint: $(VENV)/.dev ## check style and format with ruff
 	$(BIN)/ruff check .

@@ -100,6 +100,7 @@ class Marginal:
     log_density: LogFunction = field(repr=False)
     edges: Array = field(repr=False)
     coefficients: Array = field(repr=False)
+    at_gauss: Array = field(repr=False)
     mass: Array = field(repr=False)
     link: Link = field(repr=False)
 
@@ -261,21 +262,22 @@ class Marginal:
         second, mean = self.moment(2), self.moment(1)
         if not np.isfinite(second):
             return np.inf
-        half = 0.5 * np.diff(self.edges)
-        x = 0.5 * (self.edges[1:] + self.edges[:-1])[:, None] + half[:, None] * _XI
-        inner = float((half[:, None] * _GAUSS * self._density(x) * (self.link.value(x) - mean) ** 2).sum())
+        inner = self._integral((self.link.value(self._gauss_points) - mean) ** 2)
         tails = sum(self._tail(2, side) for side in (0, -1))
         return float(np.sqrt(inner + tails))
 
     def moment(self, order: int) -> float:
         """Raw moment of the scalar, infinite when it diverges."""
-        half = 0.5 * np.diff(self.edges)
-        x = 0.5 * (self.edges[1:] + self.edges[:-1])[:, None] + half[:, None] * _XI
-        inner = float((half[:, None] * _GAUSS * self._density(x) * self.link.value(x) ** order).sum())
+        inner = self._integral(self.link.value(self._gauss_points) ** order)
         return inner + sum(self._tail(order, side) for side in (0, -1))
 
-    def _density(self, x: Array) -> Array:
-        return np.exp(self.log_density(x.ravel()).reshape(x.shape))
+    @cached_property
+    def _gauss_points(self) -> Array:
+        return 0.5 * (self.edges[1:] + self.edges[:-1])[:, None] + 0.5 * np.diff(self.edges)[:, None] * _XI
+
+    def _integral(self, values: Array) -> float:
+        """Integral of the density times a function given at the Gauss points."""
+        return float((0.5 * np.diff(self.edges)) @ (self.at_gauss * values) @ _GAUSS)
 
     def _tail(self, order: int, side: int) -> float:
         """Integral beyond an end; the density is negligible there, but a power of the scalar may not be."""
@@ -299,10 +301,11 @@ class Marginal:
 
 def marginal(name: str, log_density: LogFunction, low: float, high: float, link: Link = EXP) -> Marginal:
     """Build a :class:`Marginal` from the normalised log density of its working variable on [low, high]."""
-    edges, values = adaptive_cells(log_density, np.linspace(low, high, 13))
-    coefficients = np.exp(values) @ TO_LEGENDRE
+    edges, values = adaptive_cells(log_density, np.linspace(low, high, 25))
+    density = np.exp(values)
+    coefficients = density @ TO_LEGENDRE
     mass = np.diff(edges) * coefficients[:, 0]
-    return Marginal(name, log_density, edges, coefficients, mass, link)
+    return Marginal(name, log_density, edges, coefficients, density, mass, link)
 
 
 def marginal_of_rule(name: str, log_density: LogFunction, rule: LineRule, link: Link = EXP) -> Marginal:
@@ -312,7 +315,7 @@ def marginal_of_rule(name: str, log_density: LogFunction, rule: LineRule, link: 
 
 def transformed(base: Marginal, name: str, link: Link) -> Marginal:
     """Return the distribution of another monotone function of the same working variable."""
-    return Marginal(name, base.log_density, base.edges, base.coefficients, base.mass, link)
+    return Marginal(name, base.log_density, base.edges, base.coefficients, base.at_gauss, base.mass, link)
 
 
 @dataclass(frozen=True)
