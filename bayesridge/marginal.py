@@ -253,7 +253,10 @@ class Marginal:
 
     @property
     def mean(self) -> float:
-        """Posterior mean; infinite when the integral diverges."""
+        """Posterior mean; infinite when the integral diverges.
+
+        A tail with less than some 1e-15 of the posterior is not seen: a mean that diverges only there is that of the rest.
+        """
         return self.moment(1)
 
     @property
