@@ -255,7 +255,7 @@ class Marginal:
     def mean(self) -> float:
         """Posterior mean; infinite when the integral diverges.
 
-        A tail with less than some 1e-15 of the posterior is not seen: a mean that diverges only there is that of the rest.
+        A tail with less than some 1e-15 of the posterior is not seen: a mean that diverges there is that of the rest.
         """
         return self.moment(1)
 
