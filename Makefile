@@ -21,7 +21,7 @@ export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-all test-notebooks lint format types bench bench-mcmc docs notebooks wheel data requirements clean
+.PHONY: help demo test test-all test-notebooks lint format types bench bench-mcmc docs pictures notebooks wheel data requirements clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,6 +57,10 @@ bench-mcmc: $(VENV)/.dev ## measure effective draws per second: exact, NUTS, col
 
 docs: $(VENV)/.dev ## build the documentation into docs/_build/html
 	$(BIN)/python -m sphinx -W -q -b html docs docs/_build/html
+
+pictures: $(VENV)/.dev ## draw the documentation's pictures again
+	PYTHONPATH=. $(BIN)/python docs/make_start_picture.py
+	PYTHONPATH=. $(BIN)/python docs/make_gallery.py
 
 notebooks: $(VENV)/.dev ## run the notebooks and write them with their outputs
 	$(BIN)/python notebooks/run.py $(ARGS)

@@ -1,0 +1,127 @@
+"""Forest of coefficients: MAP, full posterior, least squares."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bayesridge.linear_posterior import LinearPosterior, check_level
+from bayesridge.marginal import PointMass
+from bayesridge.plots.expect import expect
+from bayesridge.plots.lambda_axis import number, percent
+from bayesridge.plots.layout import describe, legend_below, one_axes, plain, settle, shorten
+from bayesridge.plots.look import BLUE, GREEN, LINES, VERMILION
+from bayesridge.plots.names import choose_columns, column_sd, target_unit
+from bayesridge.posterior import Posterior, infer
+from bayesridge.priors import FixedLambda, Jeffreys
+from bayesridge.ridge import ridge_path
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+Array = NDArray[np.float64]
+
+
+def coefficients(posterior: Posterior, *, ax: Axes | None = None, columns: int = 20, level: float = 0.95) -> Axes:
+    """Draw each coefficient three times: posterior mean with interval, MAP, and least squares.
+
+    What to see: where least squares is wild and its interval wide, the posterior is pulled towards zero and narrower;
+    where all three agree, the data decide alone. The MAP is one point of the posterior and says nothing of its width.
+
+    Parameters
+    ----------
+    posterior : Posterior
+    ax : Axes, optional
+    columns : int
+        At most so many, those with the largest ``|posterior mean / sd|``.
+    level : float
+        Of the equal-tailed posterior interval, and of the confidence interval (Student-t) of least squares.
+
+    Returns
+    -------
+    Axes
+        Coefficients are those of standardised columns, in units of the target. The MAP is the ridge solution at the
+        lambda of the highest evidence, or at the posterior median where the evidence is highest at 0 or infinity.
+        Least squares is left out where it has no interval: dependent columns, or no degree of freedom left.
+    """
+    expect(posterior, Posterior)
+    check_level(level)
+    design, shown = posterior.design, choose_columns(posterior, columns)
+    j, count = shown.columns, len(shown.columns)
+    scale = column_sd(design)[j]
+    own, ax = ax is None, one_axes(ax, 1.8 + 0.28 * max(count, 3))
+    y = np.arange(count, dtype=np.float64)
+    lam, where = _map_lambda(posterior)
+    fitted = ridge_path(design, posterior.spectrum, lam).coef[0, j] * scale
+    handles = [_bars(ax, y, some_coefficients(posterior, j), scale, level, color=BLUE, marker="o", lw=2.6, ms=6.0)]
+    labels = [f"posterior mean and {percent(level)} ETI (λ integrated)"]
+    if isinstance(posterior.lambda_, PointMass):
+        labels = [f"posterior mean and {percent(level)} ETI"]
+    handles += ax.plot(fitted, y - 0.24, ls="", marker="D", ms=5.0, mfc="none", color=VERMILION, zorder=3)
+    labels.append(f"MAP = ridge at λ = {number(lam)} ({where})")
+    ols = least_squares(posterior)
+    if ols is not None:
+        handles.append(
+            _bars(
+                ax,
+                y + 0.24,
+                some_coefficients(ols, j),
+                scale,
+                level,
+                color=GREEN,
+                marker="s",
+                lw=1.2,
+                ms=4.0,
+                ls=LINES[1],
+            )
+        )
+        labels.append(f"least squares and {percent(level)} confidence interval (t)")
+    _finish(ax, posterior, j, shown.note)
+    legend_below(ax, handles, labels, whole=own)
+    return ax
+
+
+def _finish(ax: Axes, posterior: Posterior, columns: NDArray[np.intp], note: str) -> None:
+    design, flat = posterior.design, set(posterior.design.unpenalized.tolist())
+    ax.axvline(0.0, color=ax.xaxis.label.get_color(), lw=0.6, zorder=0)
+    names = [plain(shorten(design.names[j], 22)) + ("\n(not penalised)" if j in flat else "") for j in columns]
+    ax.set_yticks(np.arange(len(columns)), names)
+    ax.set_ylim(max(len(columns), 1) - 0.4, -0.6)
+    settle(ax)  # the names take their room: what is left is for the label
+    title = "Coefficients" + (f" ({note})" if note else "")
+    describe(ax, title=title, x=target_unit(design))
+
+
+def _bars(ax: Axes, y: Array, found: LinearPosterior, scale: Array, level: float, **look: Any) -> Any:
+    centre = found.mean * scale
+    low, high = found.eti(level).T * scale
+    dash, width, size = look.pop("ls", "-"), look.pop("lw"), look.pop("ms")
+    ax.hlines(y, low, high, color=look["color"], lw=width, ls=dash, zorder=2)
+    ax.plot(centre, y, ls="", ms=size, zorder=3, **look)
+    return ax.plot([], [], lw=width, ls=dash, ms=size, **look)[0]
+
+
+def some_coefficients(posterior: Posterior, columns: NDArray[np.intp]) -> LinearPosterior:
+    """Return the posterior of a few coefficients: quantiles of all of very many would take seconds."""
+    rows = np.zeros((len(columns), len(posterior.design.names)))
+    rows[np.arange(len(columns)), columns] = 1.0
+    return posterior.contrast(rows, tuple([posterior.design.names[j] for j in columns]))
+
+
+def least_squares(posterior: Posterior) -> Posterior | None:
+    """Return least squares as the posterior under flat priors: its intervals are the t intervals; None without rank."""
+    spectrum = posterior.spectrum
+    if spectrum.rank < spectrum.n_features or spectrum.nu - spectrum.rank < 1:
+        return None
+    return infer(posterior.design, spectrum, FixedLambda(0.0), Jeffreys())
+
+
+def _map_lambda(posterior: Posterior) -> tuple[float, str]:
+    if isinstance(posterior.lambda_, PointMass):
+        return posterior.lambda_.value, "plugged in" if posterior.kind == "evidence" else "known"
+    best = posterior.evidence.best
+    if best.place == "interior":
+        return best.lam, "highest evidence"
+    return posterior.lambda_.median, "posterior median"

@@ -1,0 +1,66 @@
+"""Which columns to show, on what scale, and under what name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bayesridge.design import Design
+from bayesridge.plots.layout import shorten
+from bayesridge.posterior import Posterior
+
+Array = NDArray[np.float64]
+Indices = NDArray[np.intp]
+
+UNIT = "per sd of the column"
+
+
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """The columns a plot shows.
+
+    Attributes
+    ----------
+    columns : ndarray of int
+        Indices, in the order of the table.
+    note : str
+        What was left out ("" if nothing).
+    """
+
+    columns: Indices
+    note: str
+
+
+def choose_columns(posterior: Posterior, most: int) -> Shown:
+    """Take all columns with spread, or the `most` with the largest |posterior mean / sd|."""
+    design = posterior.design
+    usable = np.setdiff1d(np.arange(len(design.names)), design.constant)
+    left_out = f"{len(design.constant)} without spread not shown" if len(design.constant) else ""
+    if len(usable) <= most:
+        return Shown(usable, left_out)
+    mean, sd = posterior.coefficients.mean[usable], posterior.coefficients.sd[usable]
+    # with nu <= 2 all sds are infinite: the means decide
+    score = np.abs(mean / sd) if np.isfinite(sd).all() else np.abs(mean * column_sd(design)[usable])
+    best = np.sort(usable[np.argsort(-score, kind="stable")[:most]])
+    by = "|posterior mean / sd|" if np.isfinite(sd).all() else "|posterior mean| per sd"
+    return Shown(best, f"{most} of {len(design.names)} columns: largest {by}")
+
+
+def column_sd(design: Design) -> Array:
+    """Weighted standard deviations of the columns about their means (denominator: the sum of the weights)."""
+    weights = np.ones(design.n_rows) if design.weights is None else design.weights
+    weights = weights / weights.sum()
+    centred = design.X - weights @ design.X
+    return np.sqrt(weights @ np.square(centred))
+
+
+def target_unit(design: Design) -> str:
+    """Name the scale that coefficients are shown on."""
+    return f"{target(design)} {UNIT}"
+
+
+def target(design: Design) -> str:
+    """Name the target, its middle cut out where it is very long."""
+    return shorten(design.target_name, 30)
