@@ -13,14 +13,14 @@
 # %% [markdown]
 # # 04 Is it calibrated?
 #
-# Three questions. Is the posterior computed right? Do intervals hold the truth as often as they say? Does the prior fit
-# these data?
+# Is the posterior computed right? Do intervals hold the truth as often as they say? Does the prior fit these data? And
+# the noise?
 
 # %% tags=["hide-input"]
 import matplotlib.pyplot as plt
 import numpy as np
 
-from bayesridge import BayesRidge, BetaR2
+from bayesridge import BayesRidge, BetaR2, plots, validate
 from bayesridge.datasets import load_xy
 from bayesridge.validation.coverage import coverage_study
 from bayesridge.validation.coverage_methods import Evidence, Exact, SklearnBayesianRidge
@@ -105,7 +105,7 @@ plt.show()
 # ## Does the prior fit these data?
 #
 # Ridge expects the target's projections on the singular directions to be normal numbers of known size. Divided by that
-# size they should lie on the diagonal, inside the band of simulated data. Left: real data. Right: a table whose signal
+# size they should lie on the diagonal, inside the band of simulated data. Above: real data. Below: a table whose signal
 # sits in two directions only.
 
 # %% tags=["hide-input"]
@@ -117,18 +117,36 @@ checks = {
     "diabetes": spectral_check(BayesRidge().fit(*load_xy("diabetes")).posterior_),
     "signal in two small directions": spectral_check(BayesRidge().fit(X, y).posterior_),
 }
-fig, axes = plt.subplots(1, 2, figsize=(9, 3.8), layout="constrained")
-for ax, (title, check) in zip(axes, checks.items(), strict=True):
-    middle = check.band.mean(axis=1)
-    ax.fill_between(middle, *check.band.T, color="0.88", lw=0, label="95% pointwise band")
-    ax.plot(middle, middle, color=GREY, lw=0.8)
-    ax.plot(middle, np.sort(check.standardized), "o", ms=4, color=BLUE)
-    ax.set(title=title, xlabel="expected, in sd")
-axes[0].set_ylabel("projection, in expected sd")
-axes[0].legend(frameon=False, loc="upper left")
+for title, check in checks.items():
+    fig, axes = plt.subplots(1, 2, figsize=(9, 4), layout="constrained")
+    plots.spectral_check(check, axes=axes)
+    fig.suptitle(title)
 plt.show()
 for title, check in checks.items():
     print(f"{title}: {check.verdict}\n")
+
+# %% [markdown]
+# ## All of it on one card
+#
+# `validate` asks these questions of one table, and some more: are the residuals what the model says, does one row
+# decide lambda, how much does the prior decide, which rule would have predicted best?
+
+# %%
+card = validate(*load_xy("diabetes"), progress=False)
+for entry in card.entries:
+    print(f"{entry.key:14}{entry.status:8}{entry.question}")
+print(f"\n{card.verdict}")
+
+# %% tags=["hide-input"]
+fig, (left, right) = plt.subplots(1, 2, figsize=(10.5, 4.2), layout="constrained")
+plots.loo_pit(card.posterior, ax=left)
+plots.posterior_predictive(card.posterior, ax=right)
+plt.show()
+
+# %% [markdown]
+# Overall the predictions are as uncertain as they say (left). But the model expects scores that cannot occur (right:
+# replicated curves start below zero), and patients with high predictions scatter more: intervals for single patients
+# are too wide at one end and too narrow at the other.
 
 # %%
 assert studies["exact posterior"].passed
@@ -140,3 +158,4 @@ assert (exact["new_coverage"] > 0.92).all()
 assert theirs["new_coverage"].iloc[0] < 0.90
 assert checks["diabetes"].passed
 assert not checks["signal in two small directions"].passed
+assert {entry.key for entry in card.entries if entry.status == "alarm"} == {"noise"}

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 
+_BESIDE = 7.0  # points from the middle of a marker to its name
+
 
 def spectral_check(check: SpectralCheck, *, axes: Any = None) -> AxesArray:
     """Draw a QQ plot of the standardised directions, and their sizes beside those the model expects (Picard plot).
@@ -82,6 +84,10 @@ def _draw_qq(ax: Axes, check: SpectralCheck) -> None:
 
 def _name_outliers(ax: Axes, check: SpectralCheck, x: Array, u: Array, directions: NDArray[np.intp]) -> None:
     """Name the column with the largest share of each outlying direction (the five largest are named)."""
+    from matplotlib.transforms import ScaledTranslation
+
+    figure = ax.get_figure(root=True)
+    assert figure is not None
     ax.margins(x=0.25)
     size = font_points("small")
     keep = np.argsort(-np.abs(u), kind="stable")[:5]
@@ -90,10 +96,10 @@ def _name_outliers(ax: Axes, check: SpectralCheck, x: Array, u: Array, direction
     for k, height in zip(keep, places, strict=True):
         name = check.columns[check.outliers.index(int(directions[k]))][0][0]
         side = -1 if x[k] > 0 else 1
-        ax.annotate(
-            f"{int(directions[k]) + 1}: {plain(shorten(name, 14))}", (x[k], u[k]), xytext=(x[k], height),
-            textcoords="data", ha="right" if side < 0 else "left", va="center", fontsize=size,
-            bbox={"facecolor": "none", "edgecolor": "none", "pad": 6.0},
+        beside = ScaledTranslation(side * _BESIDE / 72.0, 0.0, figure.dpi_scale_trans)
+        ax.text(
+            float(x[k]), height, f"{int(directions[k]) + 1}: {plain(shorten(name, 14))}", fontsize=size,
+            ha="right" if side < 0 else "left", va="center", transform=ax.transData + beside,
         )  # fmt: skip
 
 
