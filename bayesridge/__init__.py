@@ -28,6 +28,7 @@ _HOMES = {
     "row_influence": "validation.influence",
     "validate": "validation.report_card",
     "validate_posterior": "validation.report_card",
+    "write_report": "report.build",
     "map_estimate": "maximum_a_posteriori",
     "maximize_evidence": "evidence",
     "log_evidence": "evidence",
@@ -91,6 +92,7 @@ __all__ = [
     "spectral_check",
     "validate",
     "validate_posterior",
+    "write_report",
 ]
 
 if TYPE_CHECKING:
@@ -117,6 +119,7 @@ if TYPE_CHECKING:
         Jeffreys,
         LogNormal,
     )
+    from bayesridge.report.build import write_report
     from bayesridge.ridge import effective_dof, filter_factors, leverage, ridge_path
     from bayesridge.spectrum import factorize
     from bayesridge.validation.backtest import backtest

@@ -31,6 +31,7 @@ from bayesridge.command_options import (
     one_line_errors,
     read_priors,
 )
+from bayesridge.report.command import report
 from bayesridge.validation.command import validate
 
 # Only what --help needs is imported here; the rest waits until there is something to do.
@@ -140,6 +141,7 @@ def _fit(options: DataOptions, method: str, prior: str | None, noise: str | None
 
 app.command()(choose)
 app.command()(validate)
+app.command()(report)
 
 
 def _sample(posterior: Posterior, draws: int, tune: int, seed: int, *, show: bool) -> NutsResult:

@@ -187,3 +187,12 @@ def test_too_few_simulations_and_targets_without_residuals_are_refused():
         perfect = fit(X, X @ np.ones(2))
     with pytest.raises(DataError, match="no residuals"):
         loo_calibration(perfect)
+
+
+@pytest.mark.parametrize("unit", [1e-100, 1e-8, 1e8, 1e100])
+def test_units_do_not_matter(unit):
+    rng = np.random.default_rng(12)
+    X, y = simulated(rng, 60, 4)
+    one, other = predictive_checks(fit(X, y)), predictive_checks(fit(X / unit, unit * y))
+    assert [check.p for check in other.checks] == [check.p for check in one.checks]
+    assert loo_calibration(fit(X / unit, unit * y)).p_value == loo_calibration(fit(X, y)).p_value

@@ -289,3 +289,16 @@ def test_nuts_gives_the_same_kind_of_result():
 def test_nuts_is_calibrated():
     found = sbc_nuts(X10, *PROPER, simulations=100, draws=60, thin=5, tune=400, random_state=26, n_jobs=2)
     assert found.passed, found.verdict
+
+
+def test_some_coefficients_of_many():
+    X = np.random.default_rng(5).standard_normal((12, 40))
+    some = sbc(X, simulations=60, columns=[3, 17, 30], joint=[], random_state=4)
+    assert [name for name in some.pits if name.startswith("x")] == ["x3", "x17", "x30"]
+    assert "3 of 40 coefficients" in some.verdict
+    every = sbc(X, simulations=60, joint=[], random_state=4)
+    for name in some.pits:
+        # the same posteriors, by a contrast instead of all coefficients
+        np.testing.assert_allclose(some.pits[name], every.pits[name], rtol=1e-9, atol=1e-12)
+    with pytest.raises(DataError, match="counts from 0 to 39"):
+        sbc(X, simulations=10, columns=[40])

@@ -117,3 +117,12 @@ def test_spectrum_is_left_alone():
     scaled_likelihood(spectrum, 1.5, 1)
     np.testing.assert_array_equal(spectrum.s, before[0])
     assert spectrum.r0 == before[1]
+
+
+def test_more_columns_than_rows_have_a_sensitivity_too():
+    # every row counted 1.01 times repeats a perfect fit, which has no posterior under 1/sigma^2: one side is left
+    rng = np.random.default_rng(6)
+    X = rng.standard_normal((200, 250))
+    found = power_scaling(fit(X, X[:, 0] + rng.standard_normal(200)), coefficients=False)
+    assert all(np.isfinite([row.prior, row.likelihood]).all() for row in found.rows)
+    assert max(row.likelihood for row in found.rows) > 0.01

@@ -159,6 +159,9 @@ def _statistics(data: Residuals) -> dict[str, Array]:
     centred = r - r.mean(axis=1, keepdims=True)
     sd = np.sqrt(np.mean(centred**2, axis=1))
     fitted = data.predicted - data.predicted.mean(axis=1, keepdims=True)
+    fitted /= np.maximum(
+        np.abs(fitted).max(axis=1, keepdims=True), np.finfo(np.float64).tiny
+    )  # squares do not overflow
     size = np.abs(r)
     return {
         "skewness": np.mean(centred**3, axis=1) / sd**3,

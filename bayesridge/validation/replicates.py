@@ -108,8 +108,8 @@ def replicated_residuals(
     keep = check_rows(posterior)
     rng = np.random.default_rng(random_state)
     rows = _rows(posterior, keep)
-    basis = np.column_stack([_flat_directions(posterior, keep), rows.U])
-    basis = np.linalg.qr(basis)[0] if basis.shape[1] else basis
+    flat = np.linalg.qr(_flat_directions(posterior, keep))[0]
+    basis = np.column_stack([flat, rows.U])  # orthonormal: the columns were projected off the flat directions
     flat_fit = rows.y - (rows.residual + rows.U @ posterior.spectrum.z) / np.sqrt(rows.precision)
     lam, sigma = posterior.hyper.draw(simulations, rng)
     step = max(1, _BLOCK_VALUES // (len(keep) + 1))

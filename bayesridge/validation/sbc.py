@@ -43,6 +43,7 @@ def sbc(
     fit_intercept: bool = True,
     scale: bool | ArrayLike = True,
     unpenalized: Sequence[int] = (),
+    columns: Sequence[int] | None = None,
     joint: Sequence[str] = JOINT,
     reference: Reference | None = None,
     alpha: float = 0.05,
@@ -75,6 +76,8 @@ def sbc(
         repeat it in `X` instead.
     fit_intercept, scale, unpenalized
         As for :func:`bayesridge.fit`; unpenalised columns by index.
+    columns : sequence of int, optional
+        Coefficients to test, by index; all if left out. With thousands of columns some dozens are enough.
     joint : sequence of {"log likelihood", "log prior", "log joint"}
     reference : Reference, optional
         Where parameters without a proper prior stand; it makes no difference to exact posteriors.
@@ -110,6 +113,7 @@ def sbc(
     study = Study(
         setup, design, spectrum, prior, noise_prior, fit_prior or prior, fit_noise_prior or noise_prior,
         "evidence" if method == "evidence" else None, draws, check_joint(joint), at,
+        columns=columns,
     )  # fmt: skip
     return run_study(study, "prior", seed, seeds, simulations, alpha, n_jobs, progress)
 
@@ -119,6 +123,7 @@ def posterior_sbc(
     *,
     simulations: int = 1000,
     draws: int = 100,
+    columns: Sequence[int] | None = None,
     joint: Sequence[str] = JOINT,
     alpha: float = 0.05,
     random_state: Seed = None,
@@ -135,7 +140,7 @@ def posterior_sbc(
     ----------
     posterior : Posterior
         Of real data, as :func:`bayesridge.fit` returns it; frequency weights must be whole numbers.
-    simulations, draws, joint, alpha, random_state, n_jobs, progress
+    simulations, draws, columns, joint, alpha, random_state, n_jobs, progress
         As for :func:`sbc`.
 
     Returns
@@ -156,7 +161,7 @@ def posterior_sbc(
     prior, noise = observed.prior, observed.noise_prior
     study = Study(
         setup, replace(design, names=observed.design.names), spectrum, prior, noise, prior, noise, None, draws,
-        check_joint(joint), Reference(), observed,
+        check_joint(joint), Reference(), observed, columns,
     )  # fmt: skip
     return run_study(study, "posterior", seed, seeds, simulations, alpha, n_jobs, progress)
 

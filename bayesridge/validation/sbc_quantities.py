@@ -8,7 +8,7 @@ V uniform, which is exactly uniform when the rank is.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -63,13 +63,14 @@ class Quantities:
         return self.exact + self.ranked
 
 
-def quantities_of(design: Design, posterior: Posterior, new: int, joint: tuple[str, ...] = JOINT) -> Quantities:
-    """Name what can be tested for a design and its kind of posterior."""
+def quantities_of(
+    design: Design, posterior: Posterior, columns: NDArray[np.intp], new: int, joint: tuple[str, ...] = JOINT
+) -> Quantities:
+    """Name what can be tested for a design and its kind of posterior; `columns` says which coefficients."""
     marginals = (posterior.lambda_, posterior.sigma, posterior.tau, posterior.r2)
     fixed = tuple([name for name, found in zip(SCALES, marginals, strict=True) if isinstance(found, PointMass)])
     if posterior.kind == "evidence":  # tau is not a point, but says nothing beyond lambda's
         fixed = ("lambda", "tau", "R2")
-    columns = _tested_columns(design)
     exact = [name for name in SCALES if name not in fixed]
     exact += [design.names[j] for j in columns]
     exact += ["intercept"] if design.fit_intercept else []
@@ -85,15 +86,28 @@ def _has(name: str, posterior: Posterior) -> bool:
     return not flat and posterior.kind != "evidence"
 
 
-def _tested_columns(design: Design) -> NDArray[np.intp]:
-    return np.sort(np.concatenate([design.penalized, design.unpenalized]))
+def tested_columns(design: Design, wanted: Sequence[int] | None) -> NDArray[np.intp]:
+    """Columns whose coefficients are tested: those wanted, or all, but for constant ones."""
+    free = np.sort(np.concatenate([design.penalized, design.unpenalized]))
+    if wanted is None:
+        return free
+    unknown = [j for j in wanted if not 0 <= j < design.X.shape[1]]
+    if unknown:
+        raise DataError(f"columns counts from 0 to {design.X.shape[1] - 1}, got {unknown[0]}")
+    return np.intersect1d(free, np.array(wanted, dtype=np.intp))
 
 
 # -- exact cdfs ----------------------------------------------------------------------------------------------------
 
 
 def exact_pit(
-    posterior: Posterior, quantities: Quantities, truth: Truth, i: int, y_new: Array, new: Array
+    posterior: Posterior,
+    quantities: Quantities,
+    columns: NDArray[np.intp],
+    truth: Truth,
+    i: int,
+    y_new: Array,
+    new: Array,
 ) -> list[float]:
     """PIT values ``F(truth | y)`` of the quantities with an exact cdf, for simulation i."""
     design = posterior.design
@@ -106,11 +120,22 @@ def exact_pit(
         "R2": lambda: float(posterior.r2.cdf(posterior.spectrum.signal / (posterior.spectrum.signal + lam))),
     }
     out += [scales[name]() for name in SCALES if name in quantities.exact]
-    out += [float(u) for u in posterior.coefficients.cdf(truth.coef[i])[_tested_columns(design)]]
+    out += _coefficient_pit(posterior, columns, truth.coef[i])
     if design.fit_intercept:
         out.append(float(posterior.intercept.cdf(truth.intercept[i])[0]))
     out += [float(u) for u in posterior.predict(new).target.cdf(y_new)]
     return out
+
+
+def _coefficient_pit(posterior: Posterior, columns: NDArray[np.intp], coef: Array) -> list[float]:
+    p = len(coef)
+    if 4 * len(columns) > p:
+        return [float(u) for u in posterior.coefficients.cdf(coef)[columns]]
+    if not len(columns):
+        return []
+    pick = np.zeros((len(columns), p))
+    pick[np.arange(len(columns)), columns] = 1.0
+    return [float(u) for u in posterior.contrast(pick).cdf(coef[columns])]
 
 
 _MOST_REFINEMENTS = 6

@@ -20,7 +20,15 @@ from bayesridge.spectrum import Spectrum, factorize
 from bayesridge.validation.calibration import CalibrationResult
 from bayesridge.validation.parallel import run_blocks
 from bayesridge.validation.prior_draws import Reference
-from bayesridge.validation.sbc_quantities import JOINT, JointDensity, Quantities, exact_pit, quantities_of, spread_rank
+from bayesridge.validation.sbc_quantities import (
+    JOINT,
+    JointDensity,
+    Quantities,
+    exact_pit,
+    quantities_of,
+    spread_rank,
+    tested_columns,
+)
 from bayesridge.validation.simulate import Setup, Simulation, Truth, observe, simulate
 
 Array = NDArray[np.float64]
@@ -50,6 +58,8 @@ class Study:
     reference : Reference
     observed : Posterior or None
         The posterior of real data, in posterior calibration.
+    columns : sequence of int or None
+        Coefficients that are tested; all, if None.
     """
 
     setup: Setup
@@ -64,6 +74,12 @@ class Study:
     joint: tuple[str, ...]
     reference: Reference
     observed: Posterior | None = None
+    columns: Sequence[int] | None = None
+
+    @property
+    def tested(self) -> NDArray[np.intp]:
+        """Columns whose coefficients are tested."""
+        return tested_columns(self.design, self.columns)
 
     def simulate(self, count: int, rng: np.random.Generator) -> Simulation:
         """Draw parameters, and new data from them."""
@@ -160,7 +176,7 @@ def _quantities(study: Study, rng: np.random.Generator) -> Quantities:
     with _no_signal_is_expected():
         for y in study.simulate(50, rng).y:
             try:
-                return quantities_of(study.design, study.refit(y), len(study.setup.new), study.joint)
+                return quantities_of(study.design, study.refit(y), study.tested, len(study.setup.new), study.joint)
             except ImproperPosteriorError:
                 continue
     raise DataError("the method gave no answer in 50 simulated data sets: there is nothing to calibrate")
@@ -178,7 +194,7 @@ def _block(study: Study, quantities: Quantities, count: int, seed: np.random.See
                 posterior = study.refit(sim.y[i])
             except ImproperPosteriorError:
                 continue
-            exact = exact_pit(posterior, quantities, sim.truth, i, sim.y_new[i], study.setup.new)
+            exact = exact_pit(posterior, quantities, study.tested, sim.truth, i, sim.y_new[i], study.setup.new)
             ranks = joint_ranks(quantities.ranked, density, sim, i, truth_of(posterior, study.draws, rng), spread)
             u[i] = exact + ranks
     return u
@@ -213,6 +229,8 @@ def describe_study(study: Study) -> str:
     """One line: rows, columns, priors, method."""
     n, p = study.setup.X.shape
     text = f"{n} rows x {p} columns, {study.prior.describe()}, noise {study.noise_prior.describe()}"
+    if len(study.tested) < p and study.columns is not None:
+        text += f" ({len(study.tested)} of {p} coefficients looked at)"
     if study.method == "evidence":
         text += ", lambda plugged in at the evidence maximum"
     if study.fit_prior is not study.prior or study.fit_noise_prior is not study.noise_prior:

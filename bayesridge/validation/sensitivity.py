@@ -18,6 +18,7 @@ BetaR2, tau/sigma or tau for half priors, lambda for LogNormal and Gamma), as in
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -25,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesridge.errors import DataError
+from bayesridge.errors import DataError, ImproperPosteriorError
 from bayesridge.hyper import infer_hyper
 from bayesridge.linear import AnyLinearMap, LinearMap, coefficient_map, intercept_map
 from bayesridge.linear_posterior import LinearPosterior
@@ -151,12 +152,12 @@ def power_scaling(posterior: Posterior, *, coefficients: bool = True) -> PowerSc
         raise DataError("power-scaling needs a prior on lambda; here lambda is fixed or plugged in")
     prior = posterior.prior
     below, above = (_scaled_prior(posterior, power) for power in _POWERS)
-    fewer, more = (_scaled_likelihood(posterior, power) for power in _POWERS)
+    counted = _scaled_likelihoods(posterior)
     rows = []
     for name, read in _quantities(posterior, coefficients=coefficients):
         base = read(posterior)
-        p, p_mean = _change(base, read(below), read(above))
-        q, q_mean = _change(base, read(fewer), read(more))
+        p, p_mean = _change(base, {power: read(one) for power, one in zip(_POWERS, (below, above), strict=True)})
+        q, q_mean = _change(base, {power: read(one) for power, one in counted.items()})
         rows.append(Sensitivity(name, p, q, p_mean, q_mean, _diagnosis(p, q)))
     return PowerScaling(tuple(rows), prior.describe())
 
@@ -207,6 +208,18 @@ def scaled_likelihood(spectrum: Spectrum, power: float, n_flat: int) -> Spectrum
         sum_log_weights=spectrum.sum_log_weights * power, left=None,
         flat=None if spectrum.flat is None else replace(spectrum.flat, root_inverse=spectrum.flat.root_inverse / root),
     )  # fmt: skip
+
+
+def _scaled_likelihoods(posterior: Posterior) -> dict[float, Posterior]:
+    """Posteriors by power of the likelihood.
+
+    Where the columns fit every row, rows that count more than once repeat a perfect fit: under an improper noise prior
+    there may be no posterior of that, and the change is taken on the other side alone.
+    """
+    found = {_POWERS[0]: _scaled_likelihood(posterior, _POWERS[0])}
+    with contextlib.suppress(ImproperPosteriorError):
+        found[_POWERS[1]] = _scaled_likelihood(posterior, _POWERS[1])
+    return found
 
 
 def _scaled_likelihood(posterior: Posterior, power: float) -> Posterior:
@@ -266,13 +279,13 @@ def _one(linear: AnyLinearMap, j: int) -> LinearMap:
     )
 
 
-def _change(base: Distribution, low: Distribution, high: Distribution) -> tuple[float, float]:
-    """Distance, and shift of the mean in sds, per doubling: the average over both powers."""
+def _change(base: Distribution, scaled: dict[float, Distribution]) -> tuple[float, float]:
+    """Distance, and shift of the mean in sds, per doubling: the average over the powers."""
     cdf, x = base
     p = cdf(x)
     distances, means = [], []
-    for scaled, power in zip((low, high), _POWERS, strict=True):
-        q = scaled[0](x)
+    for power, other in scaled.items():
+        q = other[0](x)
         distances.append(cumulative_jensen_shannon(x, p, q) / abs(np.log2(power)))
         means.append(float(np.trapezoid(p - q, x)) / np.log2(power))  # E = integral of the survival function
     mean = float(np.trapezoid(1.0 - p, x)) + x[0]

@@ -1,0 +1,60 @@
+"""What the sections of the report are made from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bayesridge.choosing.comparison_result import LambdaComparison
+from bayesridge.errors import BayesRidgeError
+from bayesridge.posterior import Posterior
+from bayesridge.report.payload import SliderData
+from bayesridge.report.pictures import LambdaPictures
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Content:
+    """What the sections are made from.
+
+    Attributes
+    ----------
+    posterior : Posterior
+    comparison : LambdaComparison
+    data : SliderData
+    level : float
+        Of the equal-tailed intervals.
+    """
+
+    posterior: Posterior
+    comparison: LambdaComparison
+    data: SliderData
+    level: float
+
+    @cached_property
+    def pictures(self) -> LambdaPictures:
+        """The pictures of lambda."""
+        return LambdaPictures(self.data, self.level)
+
+    @property
+    def eti(self) -> str:
+        """Name of the intervals, as "95% ETI"."""
+        return f"{100 * self.level:g}% ETI"
+
+    @cached_property
+    def loo_problem(self) -> str:
+        """Why there is no leave-one-out of the posterior ("" if there is)."""
+        try:
+            _ = self.posterior.loo
+        except BayesRidgeError as error:
+            return str(error)
+        return ""
+
+    @cached_property
+    def ends(self) -> Array:
+        """Intervals of all coefficients, shape (p, 2)."""
+        return self.posterior.coefficients.eti(self.level)

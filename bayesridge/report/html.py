@@ -1,0 +1,96 @@
+"""Text as HTML: everything that comes from the data is escaped here, numbers are written one way."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from html import escape
+from typing import Any
+
+import numpy as np
+
+MINUS = "\N{MINUS SIGN}"
+
+
+def text(value: object) -> str:
+    """Escape for element content and for attributes."""
+    return escape(str(value), quote=True)
+
+
+def number(value: float) -> str:
+    """Write a number with four significant digits, typographic minus, infinity as a sign, NaN as a dash."""
+    if np.isnan(value):
+        return "–"
+    if np.isinf(value):
+        return "∞" if value > 0 else MINUS + "∞"
+    if value == 0:
+        return "0"
+    size = abs(value)
+    if size >= 1e6 or size < 1e-4:
+        mantissa, _, power = f"{value:.3e}".partition("e")
+        written = f"{mantissa.rstrip('0').rstrip('.')}e{int(power)}"
+    else:
+        digits = f"{float(f'{value:.4g}'):.10f}"
+        written = digits.rstrip("0").rstrip(".")
+    return written.replace("-", MINUS)
+
+
+def probability(value: float) -> str:
+    """Write a probability with three decimals, without claiming 0 or 1."""
+    if value < 0.0005:
+        return "<0.001"
+    return ">0.999" if value > 0.9995 else f"{value:.3f}"
+
+
+def percent(value: float) -> str:
+    """Write a share in per cent."""
+    return f"{100 * value:.3g}%"
+
+
+def table(
+    caption: str, head: Sequence[str], rows: Iterable[Sequence[str]], *, attributes: Sequence[str] = (), left: int = 1
+) -> str:
+    """Return a table in a box of its own that scrolls sideways where the screen is narrow.
+
+    Parameters
+    ----------
+    caption : str
+        Plain text; also the name of the scrolling box.
+    head : sequence of str
+        HTML of the column headings.
+    rows : iterable of sequences of str
+        HTML of the cells; the first of a row is its heading. Two cells are a heading and a remark across the row.
+    attributes : sequence of str
+        Of each row's element.
+    left : int
+        Number of leading columns that hold text.
+    """
+    kinds = ["" if k < left else ' class="num"' for k in range(len(head))]
+    top = "".join([f'<th scope="col"{kind}>{cell}</th>' for cell, kind in zip(head, kinds, strict=True)])
+    body = []
+    for i, cells in enumerate(rows):
+        if len(cells) == 2 < len(head):  # one remark instead of the row's values
+            body.append(
+                f'<tr><th scope="row">{cells[0]}</th><td class="remark" colspan="{len(head) - 1}">{cells[1]}</td></tr>'
+            )
+            continue
+        rest = "".join([f"<td{kinds[k + 1]}>{cell}</td>" for k, cell in enumerate(cells[1:])])
+        attribute = f" {attributes[i]}" if attributes else ""
+        body.append(f'<tr{attribute}><th scope="row">{cells[0]}</th>{rest}</tr>')
+    return (
+        f'<div class="scroll" role="region" tabindex="0" aria-label="{text(caption)}"><table>'
+        f"<caption><span>{text(caption)}</span></caption><thead><tr>{top}</tr></thead><tbody>{''.join(body)}</tbody></table></div>"
+    )
+
+
+def data_script(name: str, record: Any) -> str:
+    """Return a script element that holds JSON: ``<``, ``>`` and ``&`` are escaped so that nothing can end it."""
+    written = json.dumps(record, ensure_ascii=True, separators=(",", ":"), allow_nan=False)
+    for sign in "<>&":
+        written = written.replace(sign, f"\\u{ord(sign):04x}")
+    return f'<script type="application/json" id="{text(name)}">{written}</script>'
+
+
+def definition(term: str, value: str) -> str:
+    """Return one term with its description (HTML)."""
+    return f"<div><dt>{term}</dt><dd>{value}</dd></div>"
