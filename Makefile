@@ -58,9 +58,10 @@ bench-mcmc: $(VENV)/.dev ## measure effective draws per second: exact, NUTS, col
 docs: $(VENV)/.dev ## build the documentation into docs/_build/html
 	$(BIN)/python -m sphinx -W -q -b html docs docs/_build/html
 
-pictures: $(VENV)/.dev ## draw the documentation's pictures again
+pictures: $(VENV)/.dev ## draw the documentation's pictures again (the report's need chromium)
 	PYTHONPATH=. $(BIN)/python docs/make_start_picture.py
 	PYTHONPATH=. $(BIN)/python docs/make_gallery.py
+	PYTHONPATH=. $(BIN)/python docs/make_report_pictures.py
 
 notebooks: $(VENV)/.dev ## run the notebooks and write them with their outputs
 	$(BIN)/python notebooks/run.py $(ARGS)
