@@ -5,15 +5,19 @@
 Contenders run in turn in one process; each call starts after a pause in which BLAS's idle threads, which spin for a
 tenth of a second after their last product, have gone to sleep. Ours is everything from raw arrays, validation
 included: the posterior of lambda and sigma on its nodes, and means and sds of all coefficients.
+
+Further sections: the comparison of all rules for lambda and the HTML report beside our own fit, memory, the command
+line, and effective draws per second beside NUTS on the example table (``python -m benchmarks.mcmc`` for more tables).
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +27,7 @@ Array = NDArray[np.float64]
 
 SIZES = ((442, 10), (1000, 100), (100_000, 50), (20_000, 500), (2000, 1000), (200, 5000))
 TARGETS = {(442, 10): 2, (1000, 100): 5, (100_000, 50): 15, (20_000, 500): 10, (2000, 1000): 4, (200, 5000): 300}
+COMPARED = ((442, 10), (20_000, 500))
 _PAUSE = 0.2
 
 
@@ -62,7 +67,7 @@ def floor(X: Array, y: Array) -> None:  # noqa: ARG001
     np.linalg.eigh(X.T @ X if X.shape[0] > X.shape[1] else X @ X.T)
 
 
-def measure(contenders: dict[str, Callable[[], None]], rounds: int, repeats: int) -> dict[str, Array]:
+def measure(contenders: Mapping[str, Callable[[], object]], rounds: int, repeats: int) -> dict[str, Array]:
     """Seconds of each contender, in turn, `rounds` times; short ones are repeated within a round."""
     seconds: dict[str, list[float]] = {name: [] for name in contenders}
     for run in contenders.values():
@@ -96,6 +101,68 @@ def speed_table(quick: bool) -> None:
         ratio = np.median(times["sklearn"] / times["exact"])
         above = np.median(times["exact"] / times["floor"])
         print(f"{n:>6} x {p:<5} {cells}  {ratio:6.1f} (aim {TARGETS[n, p]:3d})  {above:6.2f}", flush=True)
+
+
+def comparison_table(quick: bool) -> None:
+    """Print what the table of all rules for lambda takes, with and without K-fold cross-validation."""
+    from bayesridge.choosing.comparison import compare_lambda
+    from bayesridge.choosing.standard import standard_rules
+
+    print("\ncompare_lambda          fit     without CV (x fit)     with 5- and 10-fold CV (x fit)")
+    for n, p in COMPARED:
+        X, y = make_data(n, p)
+        runs = {
+            "fit": lambda X=X, y=y: exact(X, y),
+            "without": lambda X=X, y=y: compare_lambda(X, y, rules=standard_rules(), progress=False),
+            "with": lambda X=X, y=y: compare_lambda(X, y, progress=False),
+        }
+        times = measure(runs, 3 if quick else 7, 20 if n * p < 200_000 else 1)
+        cells = [f"{1e3 * np.median(times['fit']):8.1f} ms"]
+        for name in ("without", "with"):
+            ratio = np.median(times[name] / times["fit"])
+            cells.append(f"{1e3 * np.median(times[name]):9.1f} ms ({ratio:.3g} x)")
+        print(f"{n:>6} x {p:<5} {'    '.join(cells)}", flush=True)
+    done = subprocess.run([sys.executable, "-c", _FIRST], capture_output=True, text=True, check=True)
+    print(f"442 x 10, first call of a fresh process, imports left out: {done.stdout.strip()} ms")
+
+
+_FIRST = """
+import time
+from benchmarks.speed import make_data
+from bayesridge.choosing.comparison import compare_lambda
+X, y = make_data(442, 10)
+start = time.perf_counter()
+compare_lambda(X, y, progress=False)
+print(f"{1e3 * (time.perf_counter() - start):.0f}")
+"""
+
+
+def report_table(quick: bool) -> None:
+    """Print what the HTML report takes, and its size, where the package has one."""
+    if importlib.util.find_spec("bayesridge.report.build") is None:
+        return
+    from bayesridge import fit
+    from bayesridge.report.build import report_html
+
+    print("\nHTML report             seconds      bytes")
+    for n, p in COMPARED:
+        posterior, seconds, page = fit(*make_data(n, p)), [], ""
+        for _ in range(2 if quick else 4):
+            time.sleep(_PAUSE)
+            start = time.perf_counter()
+            page = report_html(posterior)
+            seconds.append(time.perf_counter() - start)
+        print(f"{n:>6} x {p:<5} {np.median(seconds[1:]):17.2f} {len(page.encode()):>10,}", flush=True)
+
+
+def draws_table() -> None:
+    """Print effective draws per second on the example table: exact, collapsed NUTS, full NUTS."""
+    from benchmarks import mcmc
+
+    title, make = mcmc.TABLES["diabetes"]
+    design = make()
+    lines = [run(title, design, 250) for run in (mcmc.exact, mcmc.collapsed, mcmc.full)]
+    print(f"\neffective draws per second, 4 chains of 250 draws\n\n{mcmc.report(lines)}")
 
 
 _MEMORY = """
@@ -140,8 +207,11 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="three rounds instead of seven")
     arguments = parser.parse_args()
     speed_table(arguments.quick)
+    comparison_table(arguments.quick)
+    report_table(arguments.quick)
     memory_line()
     command_lines()
+    draws_table()
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from bayesridge import build_design, fit
 from bayesridge.choosing.cross_validation import CrossValidation
 from bayesridge.choosing.duplicates import find_near_duplicates
 from bayesridge.choosing.prediction_rules import GCV, LooSquaredError
+from bayesridge.choosing.row_matching import close_pairs
 from bayesridge.choosing.rule import LambdaProblem
 from bayesridge.datasets import load_xy
 from bayesridge.errors import DataError
@@ -141,6 +142,17 @@ def test_a_tolerance_of_ones_own_against_all_pairs(p, tolerance):
     assert found.n_pairs == (near.sum() - len(y)) // 2
     if found.count:
         assert (near <= (found.groups[:, None] == found.groups)).all()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_no_close_pair_is_missed_by_the_cells(seed):
+    rng = np.random.default_rng(seed)
+    values = np.concatenate([rng.uniform(-15.0, 15.0, (600, 3)), rng.integers(-12, 12, (200, 3)).astype(float)])
+    found = {tuple(sorted(pair)) for pair in close_pairs(values).tolist()}
+    near = np.argwhere(np.triu(squareform(pdist(values, "chebyshev")) <= 1.0, 1))  # on the integers exactly one, too
+    assert len(near) > 50
+    assert {tuple(pair) for pair in near.tolist()} <= found
+    assert close_pairs(np.zeros((500, 3))) is None  # all in one cell
 
 
 def test_a_tolerance_that_makes_everything_a_twin_is_refused():

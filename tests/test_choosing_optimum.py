@@ -89,6 +89,24 @@ def test_sharp_corners_are_refined_all_the_same(width):
     assert calls < 25
 
 
+def test_rounding_in_the_criterion_does_not_send_the_search_on():
+    """A slope that carries 1e-9 of noise is as good as known after a second look; a corner is not taken for noise."""
+    rng, calls = np.random.default_rng(0), []
+
+    def noisy(t):
+        calls.append(len(t))
+        return np.tanh(t - 0.0731) + 1e-9 * rng.standard_normal(len(t))
+
+    # the zero of a slope near one is known to the noise, over sixteen points
+    assert root(noisy, -0.3, 0.3) == pytest.approx(0.0731, abs=1e-8)
+    assert len(calls) <= 3
+
+    def corner(t):
+        return np.where(t < 0.0731, -1.0, 0.5)
+
+    assert root(corner, -0.3, 0.3) == pytest.approx(0.0731, abs=1e-11)
+
+
 def test_root_at_the_end_of_the_bracket():
     for place in (0.0, 0.2, 1e-15, 0.2 - 1e-15):
         assert root(lambda t, place=place: t - place, 0.0, 0.2) == pytest.approx(place, abs=1e-14)

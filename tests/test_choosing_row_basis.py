@@ -5,7 +5,8 @@ import pytest
 
 from bayesridge.choosing import row_basis as module
 from bayesridge.choosing.evaluation import evaluate, spread_of_fits
-from bayesridge.choosing.loo_criteria import loo_curves, loo_rows
+from bayesridge.choosing.loo_criteria import loo_curves
+from bayesridge.choosing.loo_rows import loo_rows
 from bayesridge.choosing.rule import LambdaProblem
 from bayesridge.errors import DataError, NoSignalWarning
 from bayesridge.fitting import fit

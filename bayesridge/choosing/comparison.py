@@ -147,8 +147,6 @@ def compare_rules(
         problem = _with_rows(problem)
         asked = tuple(default_rules(level, problem.near_duplicates) if rules is None else rules)
     _check_keys(asked)
-    if any(isinstance(rule, CrossValidation) for rule in asked):
-        import sklearn.model_selection  # noqa: F401  -- its import is not part of a rule's time
     with threads_for(problem.spectrum.rank):
         outcomes = [_outcome(rule, problem) for rule in asked]
     if rules is None:
@@ -267,12 +265,12 @@ def _rows(
     shown = np.append(np.arange(count), count + 1)
     elpd = facts.elpd
     best = int(shown[np.argmax(elpd[shown])]) if not facts.unavailable else 0
-    diff, diff_se = facts.difference(best)
+    (diff, diff_se), elpd_se = facts.difference(best), facts.elpd_se
 
     def numbers(k: int) -> dict[str, float]:
         values = {
             "effective_dof": facts.effective_dof[k], "sigma": facts.sigma[k], "beta_norm": facts.beta_norm[k],
-            "loo_rmse": facts.rmse[k], "elpd_loo": elpd[k], "elpd_se": facts.elpd_se[k], "elpd_diff": diff[k],
+            "loo_rmse": facts.rmse[k], "elpd_loo": elpd[k], "elpd_se": elpd_se[k], "elpd_diff": diff[k],
             "elpd_diff_se": diff_se[k],
             "regret": facts.rmse[k] / facts.rmse[count] - 1.0 if facts.rmse[count] > 0 else np.nan,
         }  # fmt: skip
@@ -280,7 +278,7 @@ def _rows(
 
     full_interval = None
     if isinstance(problem.posterior.lambda_, Marginal):
-        full_interval = LambdaInterval(*problem.posterior.lambda_.eti(level), level, "ETI of the posterior")
+        full_interval = LambdaInterval(*problem.lambda_eti(level), level, "ETI of the posterior")
     note = f"no leave-one-out: {facts.unavailable}" if facts.unavailable else ""
     rows = [Row("posterior", FULL, np.nan, "integrated", full_interval, seconds, note, **numbers(count + 1))]
     k = 0

@@ -206,7 +206,7 @@ def _beside(comparison: LambdaComparison, lam: float) -> str:
     posterior = comparison.problem.posterior.lambda_
     if isinstance(posterior, PointMass):
         return ""
-    low, high = posterior.eti(comparison.level)
+    low, high = comparison.problem.lambda_eti(comparison.level)
     where = "above" if lam > high else "below" if lam < low else "within"
     return f", {where} the posterior's {100 * comparison.level:g}% ETI {_span(low, high)}"
 
@@ -247,7 +247,7 @@ def _single(comparison: LambdaComparison) -> str:
     lam = posterior.lambda_
     if isinstance(lam, PointMass):
         return ""
-    low, high = lam.eti(comparison.level)
+    low, high = comparison.problem.lambda_eti(comparison.level)
     interval = f"{100 * comparison.level:g}% ETI {_span(low, high)}"
     text = f"Where a single number is needed: the posterior median, lambda {number(lam.median)} ({interval})."
     if place == "infinity":

@@ -18,8 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayesridge.choosing.fold_losses import CrossValidatedLoss, Loss, choice_of_losses
+from bayesridge.choosing.fold_moments import FoldMoments, fold_moments, moments_serve
 from bayesridge.choosing.held_out import HeldOut, split_fit
 from bayesridge.choosing.rule import Choice, LambdaProblem
+from bayesridge.choosing.splits import GroupedFolds, ShuffledFolds
 from bayesridge.choosing.subsets import Rows
 from bayesridge.design import Design
 from bayesridge.errors import DataError
@@ -33,8 +35,8 @@ class CrossValidation:
     Parameters
     ----------
     folds : int or scikit-learn splitter
-        A number of folds (shuffled ``KFold``; ``GroupKFold`` when there are groups), or anything with ``split(X, y,
-        groups)``, as ``TimeSeriesSplit(5)`` or ``LeaveOneGroupOut()``.
+        A number of folds (the splits of scikit-learn's shuffled ``KFold``; of ``GroupKFold`` when there are groups), or
+        anything with ``split(X, y, groups)``, as ``TimeSeriesSplit(5)`` or ``LeaveOneGroupOut()``.
     repeats : int
         How often an integer number of folds is split anew; a splitter brings its own.
     groups : ndarray of shape (rows of the table,), optional
@@ -108,6 +110,11 @@ class CrossValidation:
 
     def losses_of(self, design: Design) -> CrossValidatedLoss:
         """As :meth:`losses`, from the data alone."""
+        repeats = self.repeats if isinstance(self.folds, Integral) else int(getattr(self.folds, "n_repeats", 1))
+        fast = self._from_moments(design)
+        if fast is not None:
+            weight = np.array([fold.weight for fold in fast])
+            return CrossValidatedLoss(tuple(fast), repeats, self.loss, weight)
         folds: list[HeldOut] = []
         constant: set[int] = set()
         for k, (train, test) in enumerate(split_rows(design, self._splitters(), self.groups), start=1):
@@ -119,8 +126,22 @@ class CrossValidation:
             constant.update(fold.left_out)
         weight = np.array([float((f.weight if self.loss == "squared" else f.count).sum()) for f in folds])
         names = tuple([design.names[j] for j in sorted(constant - set(design.constant.tolist()))])
-        repeats = self.repeats if isinstance(self.folds, Integral) else int(getattr(self.folds, "n_repeats", 1))
         return CrossValidatedLoss(tuple(folds), repeats, self.loss, weight, names)
+
+    def _from_moments(self, design: Design) -> list[FoldMoments] | None:
+        """Fit all folds of a large table from cross-products, where those serve (None where they do not)."""
+        if not isinstance(self.folds, Integral) or self.loss != "squared":
+            return None
+        splitters = self._splitters()
+        if not moments_serve(design, int(self.folds) * len(splitters)):
+            return None
+        found: list[FoldMoments] = []
+        for splitter in splitters:
+            folds = fold_moments(design, [test for _, test in split_rows(design, [splitter], self.groups)])
+            if folds is None:
+                return None
+            found += folds
+        return found
 
     def keeps_together(self, design: Design, labels: Rows) -> bool:
         """Whether no split has rows of one label on both sides (``NearDuplicates.groups``: rows that are twins)."""
@@ -133,12 +154,10 @@ class CrossValidation:
     def _splitters(self) -> list[Any]:
         if not isinstance(self.folds, Integral):
             return [self.folds]
-        from sklearn.model_selection import GroupKFold, KFold
-
-        kind = KFold if self.groups is None else GroupKFold
+        kind = ShuffledFolds if self.groups is None else GroupedFolds
         more = np.random.SeedSequence(self.random_state).generate_state(self.repeats - 1)
         seeds = [self.random_state, *more.tolist()]
-        return [kind(int(self.folds), shuffle=True, random_state=seed) for seed in seeds]
+        return [kind(int(self.folds), seed) for seed in seeds]
 
     def choose(self, problem: LambdaProblem) -> Choice:
         """Choose lambda: the global minimum of the loss, or the one-standard-error rule."""
@@ -163,7 +182,7 @@ def split_rows(design: Design, splitters: Sequence[Any], groups: NDArray[Any] | 
     """
     rows = np.arange(design.n_rows) if design.weights is None else np.flatnonzero(design.weights > 0)
     labels = None if groups is None else groups_of_rows(groups, design)[rows]
-    X, y = design.X[rows], design.y[rows]
+    X, y = (design.X, design.y) if len(rows) == design.n_rows else (design.X[rows], design.y[rows])
     for splitter in splitters:
         try:
             parts = list(splitter.split(X, y, labels))

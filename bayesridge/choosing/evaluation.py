@@ -7,12 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesridge.choosing.loo_criteria import check_leave_one_out, loo_rows
+from bayesridge.choosing.loo_criteria import check_leave_one_out
+from bayesridge.choosing.loo_deletion import in_blocks
+from bayesridge.choosing.loo_rows import loo_mixture, loo_rows
 from bayesridge.choosing.rule import LambdaProblem
 from bayesridge.choosing.terms import spectral_terms
 from bayesridge.errors import DataError
 from bayesridge.evidence import profile_sigma
-from bayesridge.loo import MOST_LOST, unresolved
+from bayesridge.loo import MOST_LOST
 from bayesridge.nodes import ConjugateNoise
 from bayesridge.ridge import constraint_radius, effective_dof, filter_factors
 
@@ -78,7 +80,7 @@ def evaluate(problem: LambdaProblem, lam: Array) -> Evaluation:
     f = filter_factors(spectrum, nodes.lam)
     mean_fit = nodes.weight @ f
     dof = np.append(effective_dof(spectrum, lam), mean_fit.sum())
-    sigma = np.append(profile_sigma(spectrum, lam), posterior.sigma.median)
+    sigma = np.append(profile_sigma(spectrum, lam), problem.sigma)
     norm = np.append(constraint_radius(spectrum, lam), np.linalg.norm(mean_fit * spectrum.z / spectrum.s))
     K = len(lam)
     rows = problem.row_basis
@@ -107,14 +109,10 @@ def _full_posterior(problem: LambdaProblem) -> tuple[Array, Array]:
     nodes = posterior.hyper.nodes
     known = "loo" in vars(posterior) or rows.basis is None or problem.noise.note
     if not known and isinstance(nodes.noise, ConjugateNoise):
-        each = loo_rows(rows, problem.spectrum, problem.noise, nodes.log_lam)
-        with np.errstate(divide="ignore"):
-            tilted = np.log(nodes.weight) - each.log_density
-        total = np.logaddexp.reduce(tilted, axis=1)
-        share = np.exp(tilted - total[:, None])
+        each = loo_mixture(rows, problem.spectrum, problem.noise, nodes.log_lam, nodes.weight)
         lost = np.finfo(np.float64).eps * problem.spectrum.nu / each.left
-        if lost <= MOST_LOST and not unresolved(share[:, :, None]).any():
-            return np.asarray((share * each.error).sum(axis=1)), -total
+        if lost <= MOST_LOST and each.resolved:
+            return each.error, each.log_density
     full = posterior.loo
     return (full.y - full.mean)[rows.index], full.pointwise[rows.index]
 
@@ -148,22 +146,32 @@ def spread_of_fits(problem: LambdaProblem, lam: Array) -> Spread:
     """Compare the fitted values of K lambdas over the rows of the table (units of a row of weight one)."""
     rows = problem.row_basis
     nodes = problem.posterior.hyper.nodes
-    t = problem.where.log_lambda(lam)
-    fits = -rows.on_residual @ _coordinates(problem, t)[0]  # fitted values, but for what does not depend on lambda
-    at_nodes = -rows.on_residual @ _coordinates(problem, nodes.log_lam)[0]
-    moving = nodes.weight @ np.square(at_nodes.T - nodes.weight @ at_nodes.T)
+    choices, at_nodes = _coordinates(problem, problem.where.log_lambda(lam)), _coordinates(problem, nodes.log_lam)
     variance = nodes.weight * nodes.noise.mean_variance()
     infinite = not np.isfinite(variance.sum())
-    leverage = 1.0 - rows.rest[:, None] - rows.on_leverage @ _coordinates(problem, nodes.log_lam)[1]
-    sd = np.sqrt(moving + (np.zeros(len(moving)) if infinite else np.maximum(leverage, 0.0) @ variance))
-    width = np.ptp(fits, axis=1)
+    # Fitted values, but for what does not depend on lambda, are -on_residual @ choices. Over the posterior of lambda
+    # they have the variance |on_residual @ root|^2, and given lambda that of the leverage.
+    root = at_nodes[0] - (at_nodes[0] @ nodes.weight)[:, None]
+    root = np.linalg.qr((root * np.sqrt(nodes.weight)).T, mode="r").T
+    sd, width = np.empty((2, len(rows.index)))
+    low, high = np.empty((2, len(rows.index)), dtype=np.intp)
+
+    def fill(part: slice) -> None:
+        fits = rows.on_residual[part] @ -choices[0]
+        moving = np.square(rows.on_residual[part] @ root).sum(axis=1)
+        leverage = 1.0 - rows.rest[part, None] - rows.on_leverage[part] @ at_nodes[1]
+        given = np.zeros(len(moving)) if infinite else np.maximum(leverage, 0.0) @ variance
+        sd[part], width[part] = np.sqrt(moving + given), np.ptp(fits, axis=1)
+        low[part], high[part] = fits.argmin(axis=1), fits.argmax(axis=1)
+
+    in_blocks(fill, rows, len(lam) + len(nodes.log_lam))
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = np.where(width > 0, width / sd, 0.0)  # both carry the root of the precision
     k = int(np.argmax(width if infinite else ratio))
-    sigma = problem.posterior.sigma.median
+    sigma = problem.sigma
     width = width / np.sqrt(rows.precision)
     return Spread(
-        int(rows.index[k]), int(np.argmin(fits[k])), int(np.argmax(fits[k])), np.nan if infinite else float(ratio[k]),
+        int(rows.index[k]), int(low[k]), int(high[k]), np.nan if infinite else float(ratio[k]),
         float(width.max() / sigma), float(np.sqrt(np.mean(np.square(width))) / sigma),
     )  # fmt: skip
 

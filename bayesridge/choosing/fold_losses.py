@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bayesridge.choosing.criteria import Curve
+from bayesridge.choosing.fold_moments import FoldMoments
 from bayesridge.choosing.held_out import HeldOut
 from bayesridge.choosing.optimum import Optima, minimize, root
 from bayesridge.choosing.percentiles import central_range
@@ -44,7 +45,7 @@ class CrossValidatedLoss:
 
     Attributes
     ----------
-    folds : tuple of HeldOut
+    folds : tuple of HeldOut or FoldMoments
         In the splitter's order.
     repeats : int
         How many times the whole table was split; the folds come repeat by repeat.
@@ -56,7 +57,7 @@ class CrossValidatedLoss:
         Columns without spread in at least one training fold.
     """
 
-    folds: tuple[HeldOut, ...]
+    folds: tuple[HeldOut | FoldMoments, ...]
     repeats: int
     loss: Loss
     weight: Array
@@ -69,8 +70,9 @@ class CrossValidatedLoss:
 
     def by_fold(self, lam: ArrayLike) -> Array:
         """Loss of each fold, shape lam.shape + (number of folds,)."""
-        measure = HeldOut.squared_error if self.loss == "squared" else HeldOut.negative_log_score
-        return np.stack([measure(fold, lam) for fold in self.folds], axis=-1)
+        if self.loss == "squared":
+            return np.stack([fold.squared_error(lam) for fold in self.folds], axis=-1)
+        return np.stack([_rows(fold).negative_log_score(lam) for fold in self.folds], axis=-1)
 
     def mean(self, lam: ArrayLike) -> Array:
         """Loss over all folds and repeats, shape of lam."""
@@ -98,13 +100,14 @@ class CrossValidatedLoss:
 
     def fold_curves(self, log_lam: Array) -> tuple[Array, Array]:
         """Loss of each fold and its derivative in log lambda, each of shape (K, number of folds)."""
-        curve = HeldOut.squared_error_curve if self.loss == "squared" else HeldOut.negative_log_score_curve
         value, slope = np.empty((2, len(log_lam), len(self.folds)))
         for k, fold in enumerate(self.folds):
-            size = max(1, _BLOCK_VALUES // max(len(fold.y), 1))
+            squared = self.loss == "squared"
+            curve = fold.squared_error_curve if squared else _rows(fold).negative_log_score_curve
+            size = max(1, _BLOCK_VALUES // (max(len(fold.y), 1) if isinstance(fold, HeldOut) else fold.spectrum.rank))
             for start in range(0, len(log_lam), size):
                 part = slice(start, start + size)
-                value[part, k], slope[part, k] = curve(fold, log_lam[part])
+                value[part, k], slope[part, k] = curve(log_lam[part])
         return value, slope
 
     @cached_property
@@ -135,6 +138,12 @@ class CrossValidatedLoss:
         one.__dict__["search_range"] = self.search_range
         one.__dict__["scan"] = (self.scan[0][:, part], self.scan[1][:, part])
         return one
+
+
+def _rows(fold: HeldOut | FoldMoments) -> HeldOut:
+    if isinstance(fold, HeldOut):
+        return fold
+    raise TypeError("cross-products of held-out rows know their squared error alone")
 
 
 def choice_of_losses(key: str, losses: CrossValidatedLoss, *, one_standard_error: bool = False) -> Choice:

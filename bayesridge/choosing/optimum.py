@@ -3,7 +3,8 @@
 A criterion is a sum, product or ratio of sigmoids in log lambda: analytic in a strip of width pi/2 and more around the
 real axis. A scan sees every change of sign of its derivative; between two points of the scan the derivative is
 interpolated at Chebyshev points (all evaluated in one call), where it converges like 12^-k, and the root of the
-interpolant is the optimum to rounding. Should it not converge (a sharp corner), the bracket is cut until it does.
+interpolant is the optimum to rounding. Should it not converge (a sharp corner), the bracket is cut until it does; what
+a cut does not make smaller is rounding of the criterion itself, and the end of what can be known.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ Criterion = Callable[[Array], Curve]
 _DEGREE = 15
 _NODES = chebyshev.chebpts1(_DEGREE + 1)
 _TO_COEFFICIENTS = np.linalg.inv(chebyshev.chebvander(_NODES, _DEGREE))
-_CONVERGED = 1e-11
+_CONVERGED = 1e-11  # error of the root in log lambda
+_ROUNDING = 1e-6  # a share of the derivative that may be rounding, but no corner
 _MOST_CUTS = 30
 _FLAT = 1e-13
 
@@ -122,12 +124,15 @@ def root(function: Callable[[Array], Array], low: float, high: float) -> float:
         Vectorised.
     """
     a, b = float(low), float(high)
+    last = np.inf
     for _ in range(_MOST_CUTS):
         x = 0.5 * (a + b) + 0.5 * (b - a) * _NODES
         y = function(x)
         coefficients = _TO_COEFFICIENTS @ y
-        if np.abs(coefficients[-2:]).max() <= _CONVERGED * np.abs(coefficients).max():
+        size, tail = float(np.abs(coefficients).max()), float(np.abs(coefficients[-2:]).max())
+        if tail * (b - a) <= _CONVERGED * size or (tail <= _ROUNDING * size and tail >= 0.1 * last):
             break
+        last = tail
         signs = np.sign(y)
         k = np.flatnonzero(signs[:-1] * signs[1:] <= 0)
         # the outermost nodes are not the ends: without a change between nodes it lies beside the nearest to zero

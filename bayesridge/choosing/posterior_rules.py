@@ -79,5 +79,6 @@ def _learned(problem: LambdaProblem) -> Marginal:
 
 def _choice(key: str, problem: LambdaProblem, lam: float, level: float) -> Choice:
     place: Place = "zero" if lam == 0 else "infinity" if np.isinf(lam) else "interior"
-    low, high = _learned(problem).eti(level)
+    _learned(problem)
+    low, high = problem.lambda_eti(level)
     return Choice(key, Optimum(lam, place, np.nan), interval=LambdaInterval(low, high, level, "ETI of the posterior"))

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayesridge.choosing.criteria import Curve, gcv, robust_gcv, sure
-from bayesridge.choosing.loo_criteria import LooCurves, loo_curves
+from bayesridge.choosing.loo_criteria import LooCurves, loo_log_score, loo_squared
 from bayesridge.choosing.noise import noise_of
 from bayesridge.choosing.optimum import minimize
 from bayesridge.choosing.rule import Choice, LambdaProblem, NotAvailableError, Optimum
@@ -33,7 +33,7 @@ class LooSquaredError:
         scan = _loo_scan(problem)
 
         def criterion(t: Array) -> Curve:
-            return loo_curves(problem.row_basis, problem.spectrum, problem.noise, t).squared
+            return loo_squared(problem.row_basis, problem.spectrum, t)
 
         found = minimize(criterion, problem.coarse, scan.squared)
         return Choice(self.key, found.best, found.others, note=found.note)
@@ -51,7 +51,7 @@ class LooLogScore:
         scan = _loo_scan(problem)
 
         def criterion(t: Array) -> Curve:
-            return loo_curves(problem.row_basis, problem.spectrum, problem.noise, t).log_score
+            return loo_log_score(problem.row_basis, problem.spectrum, problem.noise, t)
 
         found = minimize(criterion, problem.coarse, scan.log_score)
         best, *others = (Optimum(one.lam, one.place, -one.score) for one in (found.best, *found.others))

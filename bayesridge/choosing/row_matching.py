@@ -19,6 +19,8 @@ _DIRECTIONS = 3  # and the target: with more coordinates a k-d tree of 20000 row
 MOST_CANDIDATES = 20_000_000
 _HEAD = 200
 _FEW_NEIGHBOURS = 20
+_FEW_COLUMNS = 8
+_FULL_CELL = 100
 _BLOCK_VALUES = 1 << 21
 
 
@@ -162,21 +164,68 @@ def surely_distinct(X: Array, y: Array, limit: float) -> bool:
     bool
         False also where it would take long to find out (columns with few values).
     """
-    from scipy.spatial import cKDTree
-
     n, p = X.shape
     head = X[: min(n, _HEAD)]
-    variety = np.array([len(np.unique(column)) for column in head.T])
-    some = np.argsort(-variety, kind="stable")[: _DIRECTIONS - 1]
+    some, variety = _most_varied(head)
     sd = float(y.std())
-    if not sd > 0 or p == 0 or variety[some[0]] < 0.5 * len(head):
+    if not sd > 0 or p == 0 or variety < 0.5 * len(head):
         return False
-    tree = cKDTree(np.column_stack([X[:, some] / (limit * X[:, some].std(axis=0)), y / (limit * sd)]))
-    if tree.count_neighbors(tree, _SLACK, p=np.inf) > n + _FEW_NEIGHBOURS * n:  # every row is its own neighbour
+    values = np.column_stack([X[:, some], y])
+    pairs = close_pairs((values - values.mean(axis=0)) / (limit * values.std(axis=0)))
+    if pairs is None:
         return False
-    pairs = tree.query_pairs(_SLACK, p=np.inf, output_type="ndarray")
-    near = np.abs(X[pairs[:, 0]] - X[pairs[:, 1]])
-    return not len(near) or not (near <= limit * X.std(axis=0) * _SLACK).all(axis=1).any()
+    for start in range(0, p, _FEW_COLUMNS):  # nearly all pairs differ in the first columns already
+        if not len(pairs):
+            return True
+        block = X[:, start : start + _FEW_COLUMNS]
+        near = np.abs(block[pairs[:, 0]] - block[pairs[:, 1]]) <= limit * block.std(axis=0) * _SLACK
+        pairs = pairs[near.all(axis=1)]
+    return not len(pairs)
+
+
+def _most_varied(head: Array) -> tuple[list[int], int]:
+    """Find the two columns with most values in some rows, and how many the first has."""
+    counts: list[int] = []
+    for column in head.T:
+        counts.append(len(np.unique(column)))
+        if counts.count(len(head)) == _DIRECTIONS - 1:  # more than that is not possible
+            break
+    order = sorted(range(len(counts)), key=lambda j: -counts[j])
+    return order[: _DIRECTIONS - 1], max(counts, default=0)
+
+
+def close_pairs(values: Array) -> Index | None:
+    """Find pairs of rows that differ by at most one in every (of few) columns, and some more; None if they are many.
+
+    Rows that close share a cell of width two, either of the grid or of the grid moved by one, in each column: sorting
+    by cell, once for each combination of grids, puts them side by side. For this question it is faster than a tree.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n, d)
+
+    Returns
+    -------
+    ndarray of int, shape (pairs, 2), or None
+        A pair may occur more than once.
+    """
+    n, d = values.shape
+    factors = np.random.default_rng(20240229).integers(1, 2**62, d, dtype=np.int64) | 1
+    found: list[Index] = []
+    for moved in np.ndindex(*(2,) * d):
+        cells = np.floor((values + np.array(moved) * _SLACK) / (2.0 * _SLACK)).astype(np.int64)
+        with np.errstate(over="ignore"):
+            cell = (cells * factors).sum(axis=1)  # modulo 2^64; a collision is a candidate more
+        order = np.argsort(cell)
+        cell = cell[order]
+        for lag in range(1, n):
+            first = np.flatnonzero(cell[lag:] == cell[:-lag])
+            if not len(first):
+                break
+            found.append(np.column_stack([order[first], order[first + lag]]))
+            if lag > _FULL_CELL or sum(map(len, found)) > _FEW_NEIGHBOURS * n:
+                return None
+    return np.concatenate(found) if found else np.empty((0, 2), dtype=np.intp)
 
 
 def _projected(scaled: Array) -> Array:

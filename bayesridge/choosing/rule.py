@@ -7,7 +7,8 @@ from functools import cached_property
 from typing import Literal, NamedTuple, Protocol
 
 from bayesridge.choosing.duplicates import NearDuplicates, find_near_duplicates
-from bayesridge.choosing.loo_criteria import LooCurves, LooNoise, check_leave_one_out, loo_curves, loo_noise
+from bayesridge.choosing.loo_criteria import LooCurves, check_leave_one_out, loo_curves, loo_noise
+from bayesridge.choosing.loo_deletion import LooNoise
 from bayesridge.choosing.row_basis import RowBasis, row_basis
 from bayesridge.choosing.terms import SearchRange, SpectralTerms, search_range, spectral_terms
 from bayesridge.design import Design
@@ -116,6 +117,22 @@ class LambdaProblem:
     def scan(self) -> SpectralTerms:
         """The sums criteria are made of, on the grid of :attr:`where`."""
         return spectral_terms(self.spectrum, self.where.grid)
+
+    def lambda_eti(self, level: float) -> tuple[float, float]:
+        """Equal-tailed interval of the posterior of lambda (not to be asked for when lambda is known)."""
+        if level not in self._etis:
+            low, high = self.posterior.lambda_.eti(level)
+            self._etis[level] = (low, high)
+        return self._etis[level]
+
+    @cached_property
+    def _etis(self) -> dict[float, tuple[float, float]]:
+        return {}
+
+    @cached_property
+    def sigma(self) -> float:
+        """Posterior median of sigma, the unit in which fitted values are compared."""
+        return self.posterior.sigma.median
 
     @cached_property
     def noise(self) -> LooNoise:

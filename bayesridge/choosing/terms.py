@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -51,7 +52,23 @@ class SearchRange:
         return SearchRange(np.concatenate([low_tail, inner, high_tail]), self.zero, self.infinity)
 
 
-def search_range(spectrum: Spectrum) -> SearchRange:
+class Directions(Protocol):
+    """What a search range is found from: squared singular values (decreasing), z squared, r0."""
+
+    @property
+    def s2(self) -> Array: ...  # noqa: D102
+
+    @property
+    def z2(self) -> Array: ...  # noqa: D102
+
+    @property
+    def r0(self) -> float: ...  # noqa: D102
+
+    @property
+    def rank(self) -> int: ...  # noqa: D102
+
+
+def search_range(spectrum: Directions) -> SearchRange:
     """Find the range of log lambda outside of which nothing happens.
 
     Every term of every criterion is a function of ``f_j``, a sigmoid in log lambda around ``log s_j^2`` some four units
