@@ -26,7 +26,7 @@ WeightKind = Literal["frequency", "precision"]
 Scaling = Literal["unit sd", "given", "none"]
 
 _EPS = float(np.finfo(np.float64).eps)
-_BLOCK_VALUES = 1 << 16  # numbers in a block of columns: it stays in the cache
+_BLOCK_VALUES = 1 << 17  # numbers in a block of rows: it stays in the cache
 _PASS_WORK = 10.0  # multiplications that reading and centring a number is worth
 
 
@@ -261,31 +261,36 @@ def _check_size(n_obs: float, n_flat: int) -> None:
 
 
 def _column_moments(X: Array, y: Array, weights: Array | None, *, center: bool) -> tuple[float, Array, Array]:
-    """Means and centred sums of squares of ``[X, y]``, in blocks of columns (for wide tables)."""
+    """Means and centred sums of squares of ``[X, y]``, in blocks of rows (for wide tables)."""
     n, p = X.shape
     w = np.ones(n) if weights is None else weights
     total = float(np.add.reduce(w))
-    mean = np.zeros(p + 1)
-    squares = np.empty(p + 1)
-
-    def fill(part: slice) -> None:
-        mean[part], squares[part] = _block_moments(X[:, part], w, total, center=center)
-
-    size = max(1, min(_BLOCK_VALUES // n, -(-p // 8)))
-    run_blocks(fill, [slice(start, min(start + size, p)) for start in range(0, p, size)], _PASS_WORK * n * p)
-    mean[p:], squares[p:] = _block_moments(y[:, None], w, total, center=center)
+    size = max(1, _BLOCK_VALUES // p)
+    blocks = [slice(start, start + size) for start in range(0, n, size)]
+    mean, squares = np.zeros(p + 1), np.empty(p + 1)
+    mean[:p], squares[:p] = _moments_of_rows(X, blocks, w, total, center=center)
+    mean[p:], squares[p:] = _moments_of_rows(y[:, None], [slice(0, n)], w, total, center=center)
     return total, mean, squares
 
 
-def _block_moments(block: Array, w: Array, total: float, *, center: bool) -> tuple[Array, Array]:
+def _moments_of_rows(
+    X: Array, blocks: list[slice], w: Array, total: float, *, center: bool
+) -> tuple[Array | float, Array]:
+    def sums(part: slice) -> tuple[Array, Array]:
+        with np.errstate(invalid="ignore", over="ignore"):  # once in each thread
+            rest = X[part] - shift
+            first = w[part] @ rest
+            rest *= rest
+            return first, w[part] @ rest
+
     with np.errstate(invalid="ignore", over="ignore"):  # what is not finite is explained by the caller
+        shift = (w / total) @ X if center else 0.0
+        found = run_blocks(sums, blocks, _PASS_WORK * X.size)
+        squares = np.add.reduce([second for _, second in found])
         if not center:
-            return np.zeros(block.shape[1]), w @ np.square(block)
-        shift = (w / total) @ block
-        centred = block - shift
-        drift = (w / total) @ centred  # the rounding of the first mean, which matters when it is large
-        centred *= centred
-        return shift + drift, w @ centred - total * drift * drift
+            return shift, squares
+        drift = np.add.reduce([first for first, _ in found]) / total  # rounding of the first mean: it matters if large
+        return shift + drift, squares - total * drift * drift
 
 
 def _explain_not_finite(X: Array, y: Array, weights: Array | None, names: tuple[str, ...], target_name: str) -> None:

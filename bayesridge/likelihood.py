@@ -60,8 +60,10 @@ class Likelihood:
             low, high = float(np.log(s.s2[-1])), float(np.log(s.s2[0]))
             if s.r0 > 0:
                 low = min(low, float(np.log(s.r0) - np.log((s.z2 / s.s2).sum() + 1e-290)))
-        core = np.linspace(low - 5.0, high + 5.0, int(2.0 * (high - low)) + 21)
-        return np.concatenate([core[0] - _TAIL[::-1], core, core[-1] + _TAIL])
+        low, high = low - 5.0, high + 5.0
+        count = int(2.0 * (high - low)) + 1
+        core = np.arange(count) * ((high - low) / (count - 1)) + low
+        return np.concatenate([low - _TAIL[::-1], core, high + _TAIL])
 
 
 _TAIL = np.array([1.5, 4.0, 8.0, 14.0, 24.0, 38.0, 56.0, 80.0])
