@@ -8,30 +8,24 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bayesridge.errors import BayesRidgeError, DataError
 from bayesridge.marginal import PointMass
 from bayesridge.posterior import Posterior
 from bayesridge.report.html import number
 from bayesridge.ridge import conditioning
-from bayesridge.validation.ecdf_bands import ecdf, simultaneous_band, uniformity_pvalue
 from bayesridge.validation.influence import RowInfluence, row_influence
 from bayesridge.validation.loo_calibration import LooCalibration, loo_calibration
 from bayesridge.validation.predictive_checks import PredictiveChecks, predictive_checks
 from bayesridge.validation.spectral_check import SpectralCheck, spectral_check
 
-Array = NDArray[np.float64]
 State = Literal["good", "look", "none"]
 
 #: Probability of a false alarm of the three tests together; each has a third of it (Bonferroni).
 ALPHA = 0.05
-#: Rows times directions above which less is simulated, so that a report takes seconds.
-_LARGE = 250_000
-_SIMULATIONS, _PIT_SIMULATIONS = 1000, 500
-#: Directions over rows up to which PIT values are taken as independent where simulation would take too long.
-_NEARLY_INDEPENDENT = 0.05
-_POINTS = 200
+#: Rows times directions above which less is simulated, and above which nothing is, so that a report takes seconds.
+_LARGE, _TOO_LARGE = 250_000, 20_000_000
+_SIMULATIONS, _PIT_SIMULATIONS, _FEWER = 1000, 500, 200
 
 
 @dataclass(frozen=True)
@@ -53,45 +47,12 @@ class Check:
 
 
 @dataclass(frozen=True, eq=False)
-class PitBand:
-    """The ECDF of leave-one-out PIT values and its simultaneous band, as if the values were independent.
-
-    Attributes
-    ----------
-    z, ecdf, lower, upper : ndarray of shape (K - 1,)
-    p_value : float
-    alpha : float
-    """
-
-    z: Array
-    ecdf: Array
-    lower: Array
-    upper: Array
-    p_value: float
-    alpha: float
-
-    @property
-    def passed(self) -> bool:
-        """Whether the p-value is at least alpha."""
-        return self.p_value >= self.alpha
-
-    @property
-    def verdict(self) -> str:
-        """What was found, and what was taken for granted."""
-        start = "leave-one-out predictions look calibrated" if self.passed else "leave-one-out predictions are off"
-        return (
-            f"{start} (p {self.p_value:.2g}, PIT values taken as independent, which so many rows nearly are; "
-            "bayesridge validate simulates instead)"
-        )
-
-
-@dataclass(frozen=True, eq=False)
 class Checks:
     """All checks, and the results behind the pictures (None where a check does not apply)."""
 
     lines: tuple[Check, ...]
     spectral: SpectralCheck | None
-    calibration: LooCalibration | PitBand | None
+    calibration: LooCalibration | None
     predictive: PredictiveChecks | None
     influence: RowInfluence | None
 
@@ -109,21 +70,19 @@ def run_checks(posterior: Posterior, random_state: int = 0) -> Checks:
     -------
     Checks
     """
-    large = posterior.design.n_rows * posterior.spectrum.rank > _LARGE
+    size = posterior.design.n_rows * posterior.spectrum.rank
     each = ALPHA / 3.0
 
     def replicated_targets() -> PredictiveChecks:
-        if large:  # eight checks share the level: fewer simulations than this cannot resolve their p-values
-            raise DataError(
-                f"{_SIMULATIONS} simulated targets of {posterior.design.n_rows} rows take longer than a report should; "
-                "run bayesridge validate"
-            )
+        if size > _LARGE:  # eight checks share the level: fewer simulations than this cannot resolve their p-values
+            raise _too_many(_SIMULATIONS, posterior)
         return predictive_checks(posterior, simulations=_SIMULATIONS, alpha=each, random_state=random_state)
 
-    def calibrated() -> LooCalibration | PitBand:
-        if large:
-            return _pit_band(posterior, each)
-        return loo_calibration(posterior, simulations=_PIT_SIMULATIONS, alpha=each, random_state=random_state)
+    def calibrated() -> LooCalibration:
+        simulations = _FEWER if size > _LARGE else _PIT_SIMULATIONS
+        if size > _TOO_LARGE:
+            raise _too_many(simulations, posterior)
+        return loo_calibration(posterior, simulations=simulations, alpha=each, random_state=random_state)
 
     spectral, a = _ask(
         "Singular directions", "Does the target spread over the directions of X as the ridge prior expects?",
@@ -142,6 +101,13 @@ def run_checks(posterior: Posterior, random_state: int = 0) -> Checks:
     return Checks(lines, spectral, calibration, predictive, influence)
 
 
+def _too_many(simulations: int, posterior: Posterior) -> DataError:
+    return DataError(
+        f"{simulations} simulated targets of {posterior.design.n_rows} rows take longer than a report should; run "
+        "bayesridge validate"
+    )
+
+
 def _ask[Result](name: str, question: str, check: Callable[[], Result]) -> tuple[Result | None, Check]:
     try:
         with warnings.catch_warnings():
@@ -150,19 +116,6 @@ def _ask[Result](name: str, question: str, check: Callable[[], Result]) -> tuple
     except BayesRidgeError as error:
         return None, Check(name, question, "none", f"not checked: {error}")
     return found, Check(name, question, "good" if found.passed else "look", found.verdict)
-
-
-def _pit_band(posterior: Posterior, alpha: float) -> PitBand:
-    n, rank = posterior.design.n_rows, posterior.spectrum.rank
-    if rank > _NEARLY_INDEPENDENT * n or posterior.spectrum.degenerate:
-        raise DataError(f"simulating {n} rows takes longer than a report should; run bayesridge validate")
-    loo = posterior.loo
-    if not np.isin(loo.count, (0.0, 1.0)).all():
-        raise DataError("rows that stand for several observations cannot be judged one by one")
-    u = loo.pit[loo.count > 0]
-    band = simultaneous_band(len(u), 1.0 - alpha, _POINTS)
-    p_value = uniformity_pvalue(u, _POINTS)
-    return PitBand(band.z, ecdf(u, _POINTS), band.lower, band.upper, p_value, alpha)
 
 
 def _conditioning(posterior: Posterior) -> Check:

@@ -8,7 +8,6 @@ from scipy.special import ndtri
 
 from bayesridge.posterior import Posterior
 from bayesridge.report import svg
-from bayesridge.report.checks import PitBand
 from bayesridge.validation.influence import RowInfluence
 from bayesridge.validation.loo_calibration import LooCalibration
 from bayesridge.validation.spectral_check import SpectralCheck
@@ -53,7 +52,7 @@ def predicted_observed(posterior: Posterior, level: float) -> str:
                      "leave-one-out prediction", "observed", body)  # fmt: skip
 
 
-def pit_ecdf(found: LooCalibration | PitBand) -> str:
+def pit_ecdf(found: LooCalibration) -> str:
     """ECDF of the leave-one-out PIT values less the uniform one, with its simultaneous band."""
     z, difference = found.z, found.ecdf - found.z
     low, high = found.lower - z, found.upper - z

@@ -9,6 +9,7 @@ judged in the same way (:mod:`bayesridge.validation.replicates`).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -68,8 +69,8 @@ class LooCalibration:
     coverage : tuple of IntervalCoverage
     alpha : float
     simulations : int
-    table : pandas.DataFrame
-        One row a row that counts: target, leave-one-out mean and 95% ETI, PIT value, log density.
+    posterior : Posterior
+        What was judged.
     """
 
     pit: Array
@@ -81,7 +82,7 @@ class LooCalibration:
     coverage: tuple[IntervalCoverage, ...]
     alpha: float
     simulations: int
-    table: pd.DataFrame
+    posterior: Posterior
 
     @property
     def passed(self) -> bool:
@@ -100,6 +101,20 @@ class LooCalibration:
             return f"leave-one-out predictions look calibrated (p {self.p_value:.2g}): {counts}"
         shape = shape_of(self.pit[np.isfinite(self.pit)])
         return f"leave-one-out predictions are off (p {self.p_value:.2g}; PIT values {shape}): {counts}"
+
+    @cached_property
+    def table(self) -> pd.DataFrame:
+        """One row a row that counts: target, leave-one-out mean and 95% ETI, PIT value, log density."""
+        import pandas as pd
+
+        loo = self.posterior.loo
+        interval = loo.interval(0.95)
+        columns = {
+            "y": loo.y, "predicted": loo.mean, "95% ETI low": interval[:, 0], "95% ETI high": interval[:, 1],
+            "pit": loo.pit, "log_density": loo.pointwise,
+        }  # fmt: skip
+        index = pd.Index(self.posterior.design.input_rows, name="row")
+        return pd.DataFrame(columns, index=index).iloc[check_rows(self.posterior)]
 
     def to_record(self) -> dict[str, Any]:
         """Numbers for JSON."""
@@ -148,28 +163,15 @@ def loo_calibration(
     u = [ndtr(observed_residuals(posterior).score)]
     u += [ndtr(block.score) for block in replicated_residuals(posterior, simulations, random_state)]
     counts = np.concatenate([_counts(part, points) for part in u])
-    tail = _smallest_tail(counts, n, points)
+    cdf = _tables(n, points)
+    tail = _smallest_tail(counts, cdf)
     p = float((1.0 + np.count_nonzero(tail[1:] <= tail[0])) / (simulations + 1.0))
-    lower, upper = _band(n, points, float(np.quantile(tail[1:], alpha, method="lower")))
+    lower, upper = _band(cdf, float(np.quantile(tail[1:], alpha, method="lower")))
     pit = np.full(posterior.design.n_rows, np.nan)
     pit[keep] = posterior.loo.pit[keep]
     coverage = tuple([_coverage(pit[keep], u[1:], level) for level in LEVELS])
     z = np.arange(1, points) / points
-    table = _table(posterior, keep)
-    return LooCalibration(pit, z, ecdf(pit[keep], points), lower, upper, p, coverage, alpha, simulations, table)
-
-
-def _table(posterior: Posterior, keep: NDArray[np.intp]) -> pd.DataFrame:
-    import pandas as pd
-
-    loo = posterior.loo
-    interval = loo.interval(0.95)
-    columns = {
-        "y": loo.y, "predicted": loo.mean, "95% ETI low": interval[:, 0], "95% ETI high": interval[:, 1],
-        "pit": loo.pit, "log_density": loo.pointwise,
-    }  # fmt: skip
-    index = pd.Index(posterior.design.input_rows, name="row")
-    return pd.DataFrame(columns, index=index).iloc[keep]
+    return LooCalibration(pit, z, ecdf(pit[keep], points), lower, upper, p, coverage, alpha, simulations, posterior)
 
 
 def _counts(u: Array, points: int) -> NDArray[np.int64]:
@@ -178,10 +180,9 @@ def _counts(u: Array, points: int) -> NDArray[np.int64]:
     return np.array([np.searchsorted(np.sort(one), z, side="right") for one in u])
 
 
-def _smallest_tail(counts: NDArray[np.int64], n: int, points: int) -> Array:
+def _smallest_tail(counts: NDArray[np.int64], cdf: Array) -> Array:
     """Smallest two-sided binomial tail probability over the points, for each data set."""
-    cdf = _tables(n, points)
-    column = np.arange(points - 1)
+    column = np.arange(cdf.shape[1])
     below = cdf[counts + 1, column]
     above = 1.0 - cdf[counts, column]
     return np.asarray(2.0 * np.minimum(below, above).min(axis=1))
@@ -193,9 +194,9 @@ def _tables(n: int, points: int) -> Array:
     return np.vstack([np.zeros((1, points - 1)), binom.cdf(np.arange(n + 1)[:, None], n, z)])
 
 
-def _band(n: int, points: int, gamma: float) -> tuple[Array, Array]:
+def _band(cdf: Array, gamma: float) -> tuple[Array, Array]:
     """Counts whose two-sided tail probability is at least gamma, as shares."""
-    cdf = _tables(n, points)
+    n = len(cdf) - 2
     tail = 2.0 * np.minimum(cdf[1:], 1.0 - cdf[:-1])
     inside = tail >= gamma
     lower = inside.argmax(axis=0)
