@@ -54,3 +54,18 @@ def test_the_page_shows_light_and_dark_in_turn() -> None:
         for theme in ("light", "dark"):
             start = text.index(f"_static/gallery/{name}-{theme}.png")
             assert f":class: only-{theme}" in text[start : start + 400]
+
+
+def test_pictures_are_what_the_page_draws_today(tmp_path: Path) -> None:
+    import numpy as np
+    from PIL import Image
+
+    drawn = _maker().draw("light", tmp_path)
+    assert len(drawn) == len(plots.__all__) - 1
+    for file in drawn:
+        with Image.open(file) as new, Image.open(DOCS / "_static" / "gallery" / file.name) as kept:
+            one, other = (np.asarray(image.convert("RGBA"), dtype=np.float64) for image in (new, kept))
+        assert one.shape == other.shape, file.name
+        # fonts come with matplotlib, but rasterisers may round an edge differently: not one pixel in two hundred
+        moved = np.abs(one - other).max(axis=2) > 64
+        assert moved.mean() < 0.005, f"{file.name}: draw the pictures again (make pictures) and look at them"
