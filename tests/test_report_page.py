@@ -14,7 +14,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from bayesridge import FixedLambda, fit
+from bayesridge import FixedLambda, FixedScales, FixedSigma, fit
 from bayesridge.choosing.comparison import compare_rules, pick_rules
 from bayesridge.choosing.rule import LambdaProblem
 from bayesridge.datasets import load, load_xy
@@ -339,3 +339,19 @@ def test_write_report_returns_the_path(tmp_path):
     comparison = compare_rules(LambdaProblem(posterior), pick_rules(["reml"]), progress=False)
     path = write_report(posterior, tmp_path / "a.html", comparison=comparison)
     assert path.read_text(encoding="utf-8") == report_html(posterior, comparison=comparison)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({}, "Posterior, λ and σ integrated"),
+        ({"prior": FixedLambda(2.0)}, "Posterior, λ fixed, σ integrated"),
+        ({"prior": FixedScales(2.0, 1.0)}, "Posterior, λ and σ fixed"),
+        ({"kind": "evidence"}, "Posterior, λ plugged in (its uncertainty ignored), σ integrated"),
+        ({"noise_prior": FixedSigma(2.0)}, "Posterior, λ integrated, σ known"),
+    ],
+)
+def test_the_page_says_which_scales_were_integrated(options, said):
+    page = report_html(fit(*load_xy("sensor"), **options))
+    assert said in page
+    assert ("is a function of one variable" in page) == ("fixed" not in said and "plugged" not in said)

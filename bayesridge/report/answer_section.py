@@ -118,7 +118,7 @@ def predictions(content: Content) -> str:
     lines = f" Horizontal lines: {content.eti} of each prediction." if n <= 60 else ""
     picture = svg.figure(
         predicted_observed(posterior, content.level),
-        f"Each row predicted from the others, λ and σ integrated.{lines}{some}",
+        f"Each row predicted from the others, {content.averaged}.{lines}{some}",
     )
     explain = (
         "<p>Each row is predicted by the posterior given all other rows: exactly, for every λ, without refitting and "

@@ -9,10 +9,12 @@ from dataclasses import dataclass
 
 from scipy.stats import beta
 
+from bayesridge.marginal import PointMass
 from bayesridge.posterior import Posterior
 from bayesridge.priors import BetaR2, Prior
 from bayesridge.report import mathml, svg
 from bayesridge.report.checks import Checks
+from bayesridge.report.content import averaged
 from bayesridge.report.html import definition, number, percent, probability, table, text
 from bayesridge.report.row_pictures import influence, pit_ecdf, spectral_qq
 from bayesridge.summary import describe_data, method_name
@@ -227,13 +229,21 @@ def method(posterior: Posterior) -> str:
         f"centred and scaled.{flat}</p>{mathml.MODEL}"
         f"<p>At known scales the posterior mode is the ridge solution, the minimum of</p>{mathml.CRITERION}"
         f"<p>One singular value decomposition gives it for every λ, and so does the slider above:</p>{mathml.SOLUTION}"
-        f"{mathml.FILTER}<p>λ has a prior ({text(posterior.prior.describe())}) and is integrated. When σ is integrated "
-        "in closed form (noise prior 1/σ², prior on λ or on τ/σ) its posterior is a function of one variable:</p>"
-        f"{mathml.POSTERIOR}<p>so that coefficients, predictions and intervals are averages over it, computed by "
-        "quadrature. Without row i, whose leverage is h, the residual at fixed λ is</p>"
+        f"{mathml.FILTER}{_scales(posterior)}<p>Without row i, whose leverage is h, the residual at fixed λ is</p>"
         f"{mathml.LEAVE_ONE_OUT}<p>Intervals called ETI are equal-tailed posterior intervals. The evidence is that of "
         "y given λ with the coefficients and the intercept integrated, maximised over σ (REML). RMSE within the sample "
         "and leave-one-out count each observation once.</p>"
+    )
+
+
+def _scales(posterior: Posterior) -> str:
+    if isinstance(posterior.lambda_, PointMass):
+        return f"<p>Here: {averaged(posterior)}.</p>"
+    return (
+        f"<p>λ has a prior ({text(posterior.prior.describe())}) and is integrated. When σ is integrated in closed form "
+        "(noise prior 1/σ², prior on λ or on τ/σ) its posterior is a function of one variable:</p>"
+        f"{mathml.POSTERIOR}<p>so that coefficients, predictions and intervals are averages over it, computed by "
+        "quadrature.</p>"
     )
 
 

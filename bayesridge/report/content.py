@@ -10,11 +10,21 @@ from numpy.typing import NDArray
 
 from bayesridge.choosing.comparison_result import LambdaComparison
 from bayesridge.errors import BayesRidgeError
+from bayesridge.marginal import PointMass
 from bayesridge.posterior import Posterior
 from bayesridge.report.payload import SliderData
 from bayesridge.report.pictures import LambdaPictures
 
 Array = NDArray[np.float64]
+
+
+def averaged(posterior: Posterior) -> str:
+    """Say which of lambda and sigma are integrated, and which are held at one value."""
+    if not isinstance(posterior.lambda_, PointMass):
+        known = isinstance(posterior.sigma, PointMass)
+        return "λ integrated, σ known" if known else "λ and σ integrated"
+    held = "λ plugged in (its uncertainty ignored)" if posterior.kind == "evidence" else "λ fixed"
+    return held.replace("λ", "λ and σ", 1) if isinstance(posterior.sigma, PointMass) else f"{held}, σ integrated"
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +49,11 @@ class Content:
     def pictures(self) -> LambdaPictures:
         """The pictures of lambda."""
         return LambdaPictures(self.data, self.level)
+
+    @property
+    def averaged(self) -> str:
+        """Which scales are integrated, in words."""
+        return averaged(self.posterior)
 
     @property
     def eti(self) -> str:

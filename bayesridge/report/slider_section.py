@@ -42,8 +42,9 @@ def slider(content: Content) -> str:
     )
     live = '<p id="lambda-live" class="visually-hidden" role="status" aria-live="polite"></p>'
     panel = f'<div class="panel">{controls}{_jumps(content)}{_readouts(content)}</div>'
-    bars = f"Share of each direction of the columns that is taken from the data. Posterior median and {content.eti}; "
-    shares = svg.figure(content.pictures.shrinkage(), f"{bars} filled: at the slider.")
+    marks = f"Posterior median and {content.eti}" if density else "Points: at the λ used"
+    bars = f"Share of each direction of the columns that is taken from the data. {marks}; filled: at the slider."
+    shares = svg.figure(content.pictures.shrinkage(), bars)
     return (
         f"{panel}{helper}{live}{_slider_pictures(content)}"
         f'<div class="side stay">{shares}<div>{live_coefficients(content)}</div></div>'

@@ -33,7 +33,7 @@ def coefficients(content: Content) -> str:
         picture = svg.strip(low, high, interval=(float(scaled[k, 0]), float(scaled[k, 1])), point=point, zero=0.0)
         rows.append(_coefficient_cells(data.names[k], picture, part, j, ends))
     note = (
-        '<p class="note">Posterior with λ and σ integrated. Mean, sd and interval are in units of the target per unit '
+        f'<p class="note">Posterior, {content.averaged}. Mean, sd and interval are in units of the target per unit '
         "of the column; the picture multiplies by the column's standard deviation, so that rows can be compared.</p>"
     )
     return table("Coefficients, units of the data", head, rows, left=2) + columns_note(content) + note
