@@ -2,9 +2,10 @@
 
     python -m benchmarks.speed [--quick]
 
-Contenders run in turn in one process; each call starts after a pause in which BLAS's idle threads, which spin for a
-tenth of a second after their last product, have gone to sleep. Ours is everything from raw arrays, validation
-included: the posterior of lambda and sigma on its nodes, and means and sds of all coefficients.
+Contenders run in turn in one process. Each waits until BLAS's idle threads, which spin for a tenth of a second after
+the last product of the one before, have gone to sleep, and is called untimed first, to wake the processor. Ours is
+everything from raw arrays, validation included: the posterior of lambda and sigma on its nodes, and means and sds of
+all coefficients.
 
 Further sections: the comparison of all rules for lambda and the HTML report beside our own fit, memory, the command
 line, and effective draws per second beside NUTS on the example table (``python -m benchmarks.mcmc`` for more tables).
@@ -83,7 +84,7 @@ def measure(contenders: Mapping[str, Callable[[], object]], rounds: int, repeats
     for _ in range(rounds):
         for name, run in contenders.items():
             time.sleep(_PAUSE)
-            for _ in range(3 if repeats > 1 else 0):
+            for _ in range(3 if repeats > 1 else 1):
                 run()
             start = time.perf_counter()
             for _ in range(repeats):

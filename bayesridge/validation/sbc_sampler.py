@@ -24,6 +24,8 @@ from bayesridge.validation.simulate import Setup, Truth, simulate
 
 Array = NDArray[np.float64]
 
+_JOBS_PER_PROCESS = 20  # a compiled model leaves some 5 MB behind
+
 #: Draws from the posterior of a design, of shape (chains, draws, ...): independent, or thinned until they nearly are.
 DrawsFrom = Callable[[Design, Spectrum, np.random.Generator], Draws]
 
@@ -85,7 +87,7 @@ def sbc_sampler(
     layout, *seeds = seed.spawn(1 + simulations)
     setup = make_setup(X, layout, weights, fit_intercept, scale, unpenalized)
     study = SamplerStudy(setup, prior, noise_prior, sampler, _names(setup), check_joint(joint))
-    parts = list(run_blocks(_one, [(study, one) for one in seeds], n_jobs, progress, "calibration"))
+    parts = list(run_blocks(_one, [(study, one) for one in seeds], n_jobs, progress, "calibration", _JOBS_PER_PROCESS))
     u, counts = np.array([part for part, _ in parts]), {count for _, count in parts}
     names = study.names + study.joint
     # what the prior fixes equals the truth in every draw: its ranks are uniform by construction and test nothing
