@@ -157,8 +157,8 @@ def leave_one_out(
     bad = np.flatnonzero((rows.count > 0) & (rows.rest + np.square(rows.U).sum(axis=1) <= 1e-13))
     if len(bad):
         raise DataError(
-            f"row {int(bad[0])} alone determines an unpenalised coefficient: without it there is no posterior, so "
-            "leave-one-out does not exist; penalise that column or drop the row"
+            f"row {int(design.input_rows[bad[0]])} alone determines an unpenalised coefficient: without it there is no "
+            "posterior, so leave-one-out does not exist; penalise that column or drop the row"
         )
     size = max(1, _BLOCK_VALUES // nodes.weight.size // nodes.noise.share().shape[1])
     blocks = [_block(rows, spectrum, nodes, slice(k, k + size)) for k in range(0, design.n_rows, size)]

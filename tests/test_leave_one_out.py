@@ -164,3 +164,14 @@ def test_changed_data_are_noticed() -> None:
     X[:, 0] = 0.0
     with pytest.raises(DataError, match="changed after the fit"):
         _ = posterior.loo
+
+
+def test_the_row_that_is_needed_is_named_as_it_stood_in_the_table():
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((12, 3))
+    X[:, 2] = np.arange(12) == 7
+    X[2, 0] = np.nan  # dropped
+    with pytest.warns(match="Left out 1 of 12"):
+        posterior = fit(X, 3.0 * X[:, 1] + rng.standard_normal(12), unpenalized=[2], missing="drop")
+    with pytest.raises(DataError, match="row 7 alone determines"):
+        _ = posterior.loo

@@ -71,7 +71,7 @@ def check_leave_one_out(design: Design, spectrum: Spectrum) -> None:
     unit = np.where(w > 0, w, 1.0) if counted else 1.0
     alone = (w > 0) & (1.0 - flat_leverage(design, spectrum) / unit <= _LOOSE)
     if alone.any():
-        raise DataError(f"row {int(np.flatnonzero(alone)[0])} alone determines an unpenalised coefficient")
+        raise DataError(f"row {int(design.input_rows[alone][0])} alone determines an unpenalised coefficient")
 
 
 def loo_curves(rows: RowBasis, spectrum: Spectrum, noise: LooNoise, log_lam: Array) -> LooCurves:
