@@ -21,8 +21,6 @@ from bayesridge.validation.replicates import Residuals, check_rows, observed_res
 
 Array = NDArray[np.float64]
 
-_SHOWN = 50
-
 
 @dataclass(frozen=True)
 class PredictiveCheck:
@@ -57,10 +55,6 @@ class PredictiveChecks:
     Attributes
     ----------
     checks : tuple of PredictiveCheck
-    observed : ndarray of shape (n,)
-        The target, rows that count.
-    replicated : ndarray of shape (R, n)
-        Posterior predictive draws of the target on the same rows, for pictures.
     largest : tuple of int
         Rows with the largest residuals, largest first, as they stood in the input (counted from 0).
     simulations : int
@@ -69,8 +63,6 @@ class PredictiveChecks:
     """
 
     checks: tuple[PredictiveCheck, ...]
-    observed: Array
-    replicated: Array
     largest: tuple[int, ...]
     simulations: int
     alpha: float
@@ -94,7 +86,7 @@ class PredictiveChecks:
         return text
 
     def to_record(self) -> dict[str, Any]:
-        """Numbers for JSON (without the replicated targets)."""
+        """Numbers for JSON."""
         return {
             "checks": [vars(check) | {"expected": list(check.expected)} for check in self.checks],
             "largest_residual_rows": list(self.largest),
@@ -149,8 +141,7 @@ def predictive_checks(
         ]
     )
     largest = posterior.design.input_rows[keep][np.argsort(-np.abs(data.score[0]), kind="stable")[:5]]
-    replicated = _posterior_predictive(posterior, keep, rng)
-    return PredictiveChecks(checks, data.y[0], replicated, tuple(largest.tolist()), simulations, alpha)
+    return PredictiveChecks(checks, tuple(largest.tolist()), simulations, alpha)
 
 
 def _statistics(data: Residuals) -> dict[str, Array]:
@@ -210,13 +201,3 @@ def _check(name: str, observed: float, simulated: Array) -> PredictiveCheck:
     low, high = (float(end) for end in np.quantile(simulated, [0.025, 0.975]))
     side: Literal[0, 1] = 1 if above < below else 0
     return PredictiveCheck(name, observed, (low, high), float(p), np.nan, _READINGS[name][side])
-
-
-def _posterior_predictive(posterior: Posterior, keep: NDArray[np.intp], rng: np.random.Generator) -> Array:
-    draws = posterior.draw(_SHOWN, 1, rng)
-    mean = draws.intercept[0][:, None] + draws.coef[0] @ posterior.design.X[keep].T
-    noise = draws.sigma[0][:, None] * rng.standard_normal(mean.shape)
-    weights = posterior.design.weights
-    if weights is not None and posterior.design.weight_kind == "precision":
-        noise /= np.sqrt(weights[keep])
-    return np.asarray(mean + noise)
