@@ -327,6 +327,15 @@ def test_command(app, csv, tmp_path):
     want = compare_lambda(X, y, rules=[MaximumEvidence(), GCV()], progress=False)
     assert record["rules"][1]["lambda"] == pytest.approx(want.row("reml").lam, rel=1e-12)
     assert table.loc["GCV", "lambda"] == pytest.approx(want.row("gcv").lam, rel=1e-12)
+    assert (tmp_path / "comparison.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_intervals_are_shown_on_a_terminal_of_80_columns(app, csv):
+    done = CliRunner(env={"COLUMNS": "80"}).invoke(app, [csv, "--target", "progression"])
+    low, high = fit(*load_xy("diabetes")).lambda_.eti(0.95)
+    line = next(line for line in done.stdout.splitlines() if line.startswith("full posterior"))
+    assert f"{low:.4g} to {high:.4g} p" in line
+    assert max(map(len, done.stdout.splitlines())) <= 80
 
 
 def test_command_json(app, csv):

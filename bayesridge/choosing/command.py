@@ -62,7 +62,7 @@ def choose(
     level: Level = 0.95,
     jobs: Jobs = 1,
     seed: Seed = 0,
-    out: Annotated[Path | None, typer.Option(help="Folder for comparison.csv and comparison.json.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for comparison.csv, .json and .png.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Compare every rule for choosing lambda: choice, interval, leave-one-out, disagreement, and what to use here.
@@ -100,8 +100,17 @@ def choose(
 
 
 def _save(comparison: LambdaComparison, out: Path) -> list[str]:
-    """Write the table; return the names of both files."""
+    """Write the table and the picture; return the names of all files."""
+    from matplotlib.figure import Figure
+
+    from bayesridge import plots
+
     out.mkdir(parents=True, exist_ok=True)
-    table = out / "comparison.csv"
+    table, picture = out / "comparison.csv", out / "comparison.png"
     comparison.table.to_csv(table, index_label="rule")
-    return [str(table), str(out / "comparison.json")]
+    with plots.style():
+        # a figure of its own and not pyplot's: no window system is asked for
+        figure = Figure(figsize=(8.0, 2.5 + 0.22 * len(comparison.rows)), layout="constrained")
+        plots.rules(comparison, axes=figure.subplots(1, 2, width_ratios=(3, 2), sharey=True))
+        figure.savefig(picture, dpi=150)
+    return [str(table), str(out / "comparison.json"), str(picture)]

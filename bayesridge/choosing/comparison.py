@@ -147,6 +147,8 @@ def compare_rules(
         problem = _with_rows(problem)
         asked = tuple(default_rules(level, problem.near_duplicates) if rules is None else rules)
     _check_keys(asked)
+    if any(isinstance(rule, CrossValidation) for rule in asked):
+        import sklearn.model_selection  # noqa: F401  -- its import is not part of a rule's time
     with threads_for(problem.spectrum.rank):
         outcomes = [_outcome(rule, problem) for rule in asked]
     if rules is None:

@@ -21,7 +21,6 @@ from bayesridge.choosing.fold_losses import CrossValidatedLoss, Loss, choice_of_
 from bayesridge.choosing.fold_moments import FoldMoments, fold_moments, moments_serve
 from bayesridge.choosing.held_out import HeldOut, split_fit
 from bayesridge.choosing.rule import Choice, LambdaProblem
-from bayesridge.choosing.splits import GroupedFolds, ShuffledFolds
 from bayesridge.choosing.subsets import Rows
 from bayesridge.design import Design
 from bayesridge.errors import DataError
@@ -154,10 +153,12 @@ class CrossValidation:
     def _splitters(self) -> list[Any]:
         if not isinstance(self.folds, Integral):
             return [self.folds]
-        kind = ShuffledFolds if self.groups is None else GroupedFolds
+        from sklearn.model_selection import GroupKFold, KFold
+
+        kind = KFold if self.groups is None else GroupKFold
         more = np.random.SeedSequence(self.random_state).generate_state(self.repeats - 1)
         seeds = [self.random_state, *more.tolist()]
-        return [kind(int(self.folds), seed) for seed in seeds]
+        return [kind(int(self.folds), shuffle=True, random_state=seed) for seed in seeds]
 
     def choose(self, problem: LambdaProblem) -> Choice:
         """Choose lambda: the global minimum of the loss, or the one-standard-error rule."""

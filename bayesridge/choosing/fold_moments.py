@@ -26,7 +26,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from bayesridge.choosing.splits import Rows
+from bayesridge.choosing.subsets import Rows
 from bayesridge.design import Design
 from bayesridge.ridge import check_lambda
 from bayesridge.spectrum import GRAM_CONDITION_LIMIT, GRAM_RESIDUAL_SHARE

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 #: Columns by the width from which on they are shown.
 _COLUMNS = (
-    ("rule", 0), ("lambda", 0), ("interval", 82), ("dof", 0), ("sigma", 114), ("|beta|", 122), ("LOO RMSE", 100),
+    ("rule", 0), ("lambda", 0), ("interval", 0), ("dof", 86), ("sigma", 114), ("|beta|", 122), ("LOO RMSE", 100),
     ("regret", 91), ("elpd", 132), ("elpd - best", 0), ("ms", 107),
 )  # fmt: skip
 
@@ -100,15 +100,11 @@ def _mark(kind: str) -> str:
 
 
 def _legend(comparison: LambdaComparison, width: int) -> list[str]:
-    lines = []
-    if width >= 82:
-        kinds = dict.fromkeys(row.interval.kind for row in comparison.rows if row.interval is not None)
-        named = ", ".join(f"{_mark(kind)} = {100 * comparison.level:g}% {kind}" for kind in kinds)
-        lines += [f"intervals: {named or 'none; a bootstrap gives them'}"]
-    lines.append(
-        "dof: effective, intercept not counted; elpd: leave-one-out log density at that lambda, sigma integrated, ± "
-        "paired standard error"
-    )
+    kinds = dict.fromkeys(row.interval.kind for row in comparison.rows if row.interval is not None)
+    named = ", ".join(f"{_mark(kind)} = {100 * comparison.level:g}% {kind}" for kind in kinds)
+    lines = [f"intervals: {named or 'none; a bootstrap gives them'}"]
+    dof = "dof: effective, intercept not counted; " if width >= 86 else ""
+    lines.append(f"{dof}elpd: leave-one-out log density at that lambda, sigma integrated, ± paired standard error")
     if width >= 91:
         lines.append("regret: LOO RMSE over the least that any single lambda reaches, less 1")
     if width >= 114:
