@@ -139,6 +139,7 @@ def comparison_table(quick: bool) -> None:
 
 _FIRST = """
 import time
+import sklearn.model_selection
 from benchmarks.speed import make_data
 from bayesridge.choosing.comparison import compare_lambda
 X, y = make_data(442, 10)

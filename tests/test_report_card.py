@@ -134,3 +134,13 @@ def test_the_command_fails_in_one_line(tmp_path):
     done = run(tmp_path / "none.csv", "--target", "y")
     assert done.exit_code == 1
     assert done.stderr.count("\n") == 1
+
+
+def test_some_checks_are_those_of_the_whole_card(longley):
+    posterior = fit(*load_xy("longley"))
+    some = validate_posterior(posterior, checks=["noise", "prior"], simulations=200, progress=False)
+    assert [entry.key for entry in some.entries] == ["prior", "noise"]
+    for key in ("prior", "noise"):
+        assert some[key].text == longley[key].text  # the same seeds and the same share of alpha
+    with pytest.raises(DataError, match="no check called luck"):
+        validate_posterior(posterior, checks=["luck"], progress=False)

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import html
 import json
 import re
 import warnings
@@ -23,6 +24,7 @@ from bayesridge.report.back_matter import Source
 from bayesridge.report.build import report_html, write_report
 from bayesridge.report.command import report
 from bayesridge.report.html import data_script
+from bayesridge.validation.report_card import validate_posterior
 from tests.browser.cases import CASES, HOSTILE
 
 _ROWS = np.random.default_rng(0).standard_normal((12, 3))
@@ -355,3 +357,12 @@ def test_the_page_says_which_scales_were_integrated(options, said):
     page = report_html(fit(*load_xy("sensor"), **options))
     assert said in page
     assert ("is a function of one variable" in page) == ("fixed" not in said and "plugged" not in said)
+
+
+def test_the_page_and_the_report_card_say_the_same():
+    posterior = fit(*load_xy("sensor"))
+    page = report_html(posterior)
+    card = validate_posterior(posterior, checks=["prior", "leave-one-out", "noise", "influence"], progress=False)
+    for entry in card.entries:
+        words = entry.text[:1].upper() + entry.text[1:]
+        assert html.escape(words, quote=False) in page or html.escape(words) in page, entry.key

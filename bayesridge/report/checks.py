@@ -3,29 +3,36 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
-from bayesridge.errors import BayesRidgeError, DataError
 from bayesridge.marginal import PointMass
 from bayesridge.posterior import Posterior
 from bayesridge.report.html import number
 from bayesridge.ridge import conditioning
-from bayesridge.validation.influence import RowInfluence, row_influence
-from bayesridge.validation.loo_calibration import LooCalibration, loo_calibration
-from bayesridge.validation.predictive_checks import PredictiveChecks, predictive_checks
-from bayesridge.validation.spectral_check import SpectralCheck, spectral_check
+from bayesridge.validation.influence import RowInfluence
+from bayesridge.validation.loo_calibration import LooCalibration
+from bayesridge.validation.predictive_checks import PredictiveChecks
+from bayesridge.validation.report_card import QUESTIONS, Status, validate_posterior
+from bayesridge.validation.spectral_check import SpectralCheck
 
 State = Literal["good", "look", "none"]
 
-#: Probability of a false alarm of the three tests together; each has a third of it (Bonferroni).
-ALPHA = 0.05
 #: Rows times directions above which less is simulated, and above which nothing is, so that a report takes seconds.
 _LARGE, _TOO_LARGE = 250_000, 20_000_000
-_SIMULATIONS, _PIT_SIMULATIONS, _FEWER = 1000, 500, 200
+_SIMULATIONS, _FEWER = 500, 200
+#: Entries of the report card that are on the page, by the names they have there.
+_NAMES = {
+    "prior": "Singular directions",
+    "leave-one-out": "Calibration (LOO-PIT)",
+    "noise": "Residuals and replicated targets",
+    "sensitivity": "Sensitivity to the prior",
+    "influence": "Influence on lambda",
+    "duplicates": "Repeated rows",
+}
+_STATES: dict[Status, State] = {"passed": "good", "alarm": "look", "note": "look", "not judged": "none"}
 
 
 @dataclass(frozen=True)
@@ -58,7 +65,7 @@ class Checks:
 
 
 def run_checks(posterior: Posterior, random_state: int = 0) -> Checks:
-    """Run every check.
+    """Run the checks of the report card that take seconds (the same as `bayesridge validate`), and two of the numerics.
 
     Parameters
     ----------
@@ -71,51 +78,29 @@ def run_checks(posterior: Posterior, random_state: int = 0) -> Checks:
     Checks
     """
     size = posterior.design.n_rows * posterior.spectrum.rank
-    each = ALPHA / 3.0
-
-    def replicated_targets() -> PredictiveChecks:
-        if size > _LARGE:  # eight checks share the level: fewer simulations than this cannot resolve their p-values
-            raise _too_many(_SIMULATIONS, posterior)
-        return predictive_checks(posterior, simulations=_SIMULATIONS, alpha=each, random_state=random_state)
-
-    def calibrated() -> LooCalibration:
-        simulations = _FEWER if size > _LARGE else _PIT_SIMULATIONS
-        if size > _TOO_LARGE:
-            raise _too_many(simulations, posterior)
-        return loo_calibration(posterior, simulations=simulations, alpha=each, random_state=random_state)
-
-    spectral, a = _ask(
-        "Singular directions", "Does the target spread over the directions of X as the ridge prior expects?",
-        lambda: spectral_check(posterior, alpha=each, random_state=random_state),
-    )  # fmt: skip
-    calibration, b = _ask(
-        "Calibration (LOO-PIT)", "Do the rows fall where the other rows predict them, as often as they should?",
-        calibrated,
-    )  # fmt: skip
-    predictive, c = _ask(
-        "Residuals and replicated targets", "Do the residuals look like those of simulated data?",
-        replicated_targets,
-    )  # fmt: skip
-    influence, d = _ask("Influence on lambda", "Does a single row decide lambda?", lambda: row_influence(posterior))
-    lines = (_conditioning(posterior), _quadrature(posterior), a, b, c, d)
-    return Checks(lines, spectral, calibration, predictive, influence)
-
-
-def _too_many(simulations: int, posterior: Posterior) -> DataError:
-    return DataError(
-        f"{simulations} simulated targets of {posterior.design.n_rows} rows take longer than a report should; run "
-        "bayesridge validate"
+    # eight residual checks share the level of one test: few simulations cannot resolve their p-values
+    left_out = [*(["noise"] if size > _LARGE else []), *(["leave-one-out"] if size > _TOO_LARGE else [])]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # those of the fit stand at the top of the page already
+        card = validate_posterior(
+            posterior, checks=[key for key in _NAMES if key not in left_out],
+            simulations=_FEWER if size > _LARGE else _SIMULATIONS, random_state=random_state, progress=False,
+        )  # fmt: skip
+    lines = [_conditioning(posterior), _quadrature(posterior)]
+    for key, name in _NAMES.items():
+        if key in left_out:
+            reason = (
+                f"simulating {posterior.design.n_rows} rows takes longer than a report should; run bayesridge validate"
+            )
+            lines.append(Check(name, QUESTIONS[key], "none", f"not checked: {reason}"))
+            continue
+        entry = card[key]
+        said = f"not checked: {entry.text}" if entry.status == "not judged" else entry.text
+        lines.append(Check(name, entry.question, _STATES[entry.status], said))
+    found = {entry.key: entry.result for entry in card.entries}
+    return Checks(
+        tuple(lines), found.get("prior"), found.get("leave-one-out"), found.get("noise"), found.get("influence")
     )
-
-
-def _ask[Result](name: str, question: str, check: Callable[[], Result]) -> tuple[Result | None, Check]:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # those of the fit stand at the top of the page already
-            found: Any = check()
-    except BayesRidgeError as error:
-        return None, Check(name, question, "none", f"not checked: {error}")
-    return found, Check(name, question, "good" if found.passed else "look", found.verdict)
 
 
 def _conditioning(posterior: Posterior) -> Check:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Literal
 
 import numpy as np
@@ -27,7 +28,7 @@ from bayesridge.validation.influence import row_influence
 from bayesridge.validation.loo_calibration import loo_calibration
 from bayesridge.validation.predictive_checks import predictive_checks
 from bayesridge.validation.sbc import posterior_sbc
-from bayesridge.validation.sensitivity import power_scaling
+from bayesridge.validation.sensitivity import PowerScaling, power_scaling
 from bayesridge.validation.spectral_check import spectral_check
 
 Status = Literal["passed", "alarm", "note", "not judged"]
@@ -43,6 +44,7 @@ QUESTIONS = {
     "backtest": "Which rule for lambda would have predicted best?",
 }
 _MOST_COLUMNS = 50  # whose coefficients are calibrated
+_MOST_SCALED = 200  # up to which the sensitivity of each coefficient is looked at
 TESTS = ("computation", "prior", "leave-one-out", "noise")
 
 
@@ -207,6 +209,7 @@ def validate(
 def validate_posterior(
     posterior: Posterior,
     *,
+    checks: Sequence[str] | None = None,
     simulations: int = 500,
     splits: int = 20,
     rules: Sequence[Rule] | None = None,
@@ -220,6 +223,8 @@ def validate_posterior(
     Parameters
     ----------
     posterior : Posterior
+    checks : sequence of str, optional
+        Keys of :data:`QUESTIONS`; all if left out. Each test keeps its share of `alpha` and its seed.
     simulations : int
         Simulated data sets of each test (at least 200: p-values down to alpha / 4 have to be resolved).
     splits : int
@@ -264,18 +269,25 @@ def validate_posterior(
         # eight checks share alpha / 4, two-sided: p-values down to 0.001 are needed
         return predictive_checks(posterior, simulations=max(2000, simulations), alpha=each, random_state=seeds[3])
 
-    entries = [
-        _test("computation", computation),
-        _test("prior", spectral),
-        _test("leave-one-out", leave_one_out),
-        _test("noise", noise),
-        _finding("sensitivity", lambda: power_scaling(posterior, coefficients=posterior.design.X.shape[1] <= 200)),
-        _finding("influence", lambda: row_influence(posterior)),
-        twins := _duplicates(posterior),
-    ]
-    if splits:
-        entries.append(_backtest(posterior, splits, twins.result, rules, n_jobs, seeds[4], progress=progress))
-    return ReportCard(posterior, tuple(entries), alpha, random_state)
+    @cache
+    def twins() -> NearDuplicates:
+        return find_near_duplicates(posterior.design)
+
+    make: dict[str, Callable[[], Entry]] = {
+        "computation": lambda: _entry("computation", computation, "alarm"),
+        "prior": lambda: _entry("prior", spectral, "alarm"),
+        "leave-one-out": lambda: _entry("leave-one-out", leave_one_out, "alarm"),
+        "noise": lambda: _entry("noise", noise, "alarm"),
+        "sensitivity": lambda: _entry("sensitivity", lambda: _sensitivity(posterior), "note"),
+        "influence": lambda: _entry("influence", lambda: row_influence(posterior), "note"),
+        "duplicates": lambda: _duplicates(twins),
+        "backtest": lambda: _backtest(posterior, splits, twins(), rules, n_jobs, seeds[4], progress=progress),
+    }
+    unknown = [key for key in checks or [] if key not in make]
+    if unknown:
+        raise DataError(f"no check called {', '.join(unknown)}; there are {', '.join(make)}")
+    wanted = [key for key in make if (checks is None or key in checks) and (key != "backtest" or splits)]
+    return ReportCard(posterior, tuple([make[key]() for key in wanted]), alpha, random_state)
 
 
 def _some_columns(posterior: Posterior, seed: int) -> list[int] | None:
@@ -283,12 +295,8 @@ def _some_columns(posterior: Posterior, seed: int) -> list[int] | None:
     return None if p <= _MOST_COLUMNS else np.random.default_rng(seed).choice(p, _MOST_COLUMNS, replace=False).tolist()
 
 
-def _test(key: str, run: Callable[[], Any]) -> Entry:
-    return _entry(key, run, "alarm")
-
-
-def _finding(key: str, run: Callable[[], Any]) -> Entry:
-    return _entry(key, run, "note")
+def _sensitivity(posterior: Posterior) -> PowerScaling:
+    return power_scaling(posterior, coefficients=posterior.design.X.shape[1] <= _MOST_SCALED)
 
 
 def _entry(key: str, run: Callable[[], Any], otherwise: Status) -> Entry:
@@ -301,9 +309,9 @@ def _entry(key: str, run: Callable[[], Any], otherwise: Status) -> Entry:
     return Entry(key, status, result.verdict.removesuffix("."), result, time.perf_counter() - started)
 
 
-def _duplicates(posterior: Posterior) -> Entry:
+def _duplicates(find: Callable[[], NearDuplicates]) -> Entry:
     started = time.perf_counter()
-    found = find_near_duplicates(posterior.design)
+    found = find()
     status: Status = "note" if found.count else "passed"
     return Entry("duplicates", status, found.describe().removesuffix("."), found, time.perf_counter() - started)
 
