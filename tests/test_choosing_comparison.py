@@ -333,7 +333,7 @@ def test_command(app, csv, tmp_path):
 def test_intervals_are_shown_on_a_terminal_of_80_columns(app, csv):
     done = CliRunner(env={"COLUMNS": "80"}).invoke(app, [csv, "--target", "progression"])
     low, high = fit(*load_xy("diabetes")).lambda_.eti(0.95)
-    line = next(line for line in done.stdout.splitlines() if line.startswith("full posterior"))
+    line = next(line for line in done.stdout.splitlines() if line.strip().startswith("full posterior"))
     assert f"{low:.4g} to {high:.4g} p" in line
     assert max(map(len, done.stdout.splitlines())) <= 80
 
