@@ -10,52 +10,60 @@ from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
+#: What an analyst uses, and where it lives; the pieces it is made of are in the packages.
 _HOMES = {
     "BayesRidge": "estimator",
-    "fit": "fitting",
-    "Posterior": "posterior",
-    "build_design": "design",
-    "factorize": "spectrum",
-    "compare_lambda": "choosing.comparison",
-    "backtest": "validation.backtest",
-    "sbc": "validation.sbc",
-    "posterior_sbc": "validation.sbc",
-    "coverage_study": "validation.coverage",
-    "spectral_check": "validation.spectral_check",
-    "power_scaling": "validation.sensitivity",
-    "loo_calibration": "validation.loo_calibration",
-    "predictive_checks": "validation.predictive_checks",
-    "row_influence": "validation.influence",
-    "validate": "validation.report_card",
-    "validate_posterior": "validation.report_card",
-    "write_report": "report.build",
-    "map_estimate": "maximum_a_posteriori",
-    "maximize_evidence": "evidence",
-    "log_evidence": "evidence",
-    "ridge_path": "ridge",
-    "filter_factors": "ridge",
-    "effective_dof": "ridge",
-    "leverage": "ridge",
+    "Posterior": "posteriors.posterior",
+    "backtest": "rules.backtest",
+    "compare_lambda": "rules.comparison",
+    "posterior": "fit",
+    "sbc": "checks.sbc",
+    "validate": "checks.report_card",
+    "write_report": "reporting.build",
     "BetaR2": "priors",
-    "HalfCauchy": "priors",
-    "HalfT": "priors",
-    "HalfNormal": "priors",
-    "LogNormal": "priors",
-    "Gamma": "priors",
-    "GammaPrecisions": "priors",
     "Custom": "priors",
     "FixedLambda": "priors",
-    "FixedTau": "priors",
-    "FixedSigma": "priors",
     "FixedScales": "priors",
-    "Jeffreys": "priors",
+    "FixedSigma": "priors",
+    "FixedTau": "priors",
+    "Gamma": "priors",
+    "GammaPrecisions": "priors",
+    "HalfCauchy": "priors",
+    "HalfNormal": "priors",
+    "HalfT": "priors",
     "InverseGamma": "priors",
+    "Jeffreys": "priors",
+    "LogNormal": "priors",
+    "BayesRidgeError": "errors",
+    "DataError": "errors",
+    "DataTypeError": "errors",
+    "ImproperPosteriorError": "errors",
+    "PriorError": "errors",
+    "MissingExtraError": "errors",
+    "BayesRidgeWarning": "errors",
+    "ConstantColumnWarning": "errors",
+    "PerfectFitWarning": "errors",
+    "ConstantTargetWarning": "errors",
+    "NoSignalWarning": "errors",
+    "DroppedRowsWarning": "errors",
+    "AccuracyWarning": "errors",
+    "DuplicateRowsWarning": "errors",
 }
+_MODULES = ("datasets", "models", "plots")
 
 __all__ = [
+    "AccuracyWarning",
     "BayesRidge",
+    "BayesRidgeError",
+    "BayesRidgeWarning",
     "BetaR2",
+    "ConstantColumnWarning",
+    "ConstantTargetWarning",
     "Custom",
+    "DataError",
+    "DataTypeError",
+    "DroppedRowsWarning",
+    "DuplicateRowsWarning",
     "FixedLambda",
     "FixedScales",
     "FixedSigma",
@@ -65,44 +73,50 @@ __all__ = [
     "HalfCauchy",
     "HalfNormal",
     "HalfT",
+    "ImproperPosteriorError",
     "InverseGamma",
     "Jeffreys",
     "LogNormal",
+    "MissingExtraError",
+    "NoSignalWarning",
+    "PerfectFitWarning",
     "Posterior",
+    "PriorError",
     "__version__",
     "backtest",
-    "build_design",
     "compare_lambda",
-    "coverage_study",
-    "effective_dof",
-    "factorize",
-    "filter_factors",
-    "fit",
-    "leverage",
-    "log_evidence",
-    "loo_calibration",
-    "map_estimate",
-    "maximize_evidence",
-    "posterior_sbc",
-    "power_scaling",
-    "predictive_checks",
-    "ridge_path",
-    "row_influence",
+    "datasets",
+    "models",
+    "plots",
+    "posterior",
     "sbc",
-    "spectral_check",
     "validate",
-    "validate_posterior",
     "write_report",
 ]
 
 if TYPE_CHECKING:
-    from bayesridge.choosing.comparison import compare_lambda
-    from bayesridge.design import build_design
+    from bayesridge import datasets, models, plots
+    from bayesridge.checks.report_card import validate
+    from bayesridge.checks.sbc import sbc
+    from bayesridge.errors import (
+        AccuracyWarning,
+        BayesRidgeError,
+        BayesRidgeWarning,
+        ConstantColumnWarning,
+        ConstantTargetWarning,
+        DataError,
+        DataTypeError,
+        DroppedRowsWarning,
+        DuplicateRowsWarning,
+        ImproperPosteriorError,
+        MissingExtraError,
+        NoSignalWarning,
+        PerfectFitWarning,
+        PriorError,
+    )
     from bayesridge.estimator import BayesRidge
-    from bayesridge.evidence import log_evidence, maximize_evidence
-    from bayesridge.fitting import fit
-    from bayesridge.maximum_a_posteriori import map_estimate
-    from bayesridge.posterior import Posterior
+    from bayesridge.fit import posterior
+    from bayesridge.posteriors.posterior import Posterior
     from bayesridge.priors import (
         BetaR2,
         Custom,
@@ -119,21 +133,14 @@ if TYPE_CHECKING:
         Jeffreys,
         LogNormal,
     )
-    from bayesridge.report.build import write_report
-    from bayesridge.ridge import effective_dof, filter_factors, leverage, ridge_path
-    from bayesridge.spectrum import factorize
-    from bayesridge.validation.backtest import backtest
-    from bayesridge.validation.coverage import coverage_study
-    from bayesridge.validation.influence import row_influence
-    from bayesridge.validation.loo_calibration import loo_calibration
-    from bayesridge.validation.predictive_checks import predictive_checks
-    from bayesridge.validation.report_card import validate, validate_posterior
-    from bayesridge.validation.sbc import posterior_sbc, sbc
-    from bayesridge.validation.sensitivity import power_scaling
-    from bayesridge.validation.spectral_check import spectral_check
+    from bayesridge.reporting.build import write_report
+    from bayesridge.rules.backtest import backtest
+    from bayesridge.rules.comparison import compare_lambda
 
 
 def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return importlib.import_module(f"{__name__}.{name}")
     if name in _HOMES:
         value = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
         globals()[name] = value

@@ -1,5 +1,5 @@
 """``python -m bayesridge``: the command line."""
 
-from bayesridge.cli import main
+from bayesridge.cli.main import main
 
 main()

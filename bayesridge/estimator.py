@@ -11,24 +11,31 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.validation import check_is_fitted
 
-from bayesridge.alignment import align_columns
-from bayesridge.design import WeightKind
 from bayesridge.errors import PriorError
-from bayesridge.fitting import Problem, read_problem
-from bayesridge.missing import require_finite
-from bayesridge.posterior import Posterior, infer
-from bayesridge.prediction import Prediction
+from bayesridge.fit import Problem, read_problem
+from bayesridge.linalg.design import WeightKind
+from bayesridge.linalg.spectrum import factorize
+from bayesridge.posteriors.posterior import Posterior, infer
+from bayesridge.posteriors.prediction import Prediction
+from bayesridge.posteriors.summary import (
+    at_a_glance,
+    coefficient_table,
+    describe_data,
+    describe_model,
+    hyper_table,
+    method_name,
+)
 from bayesridge.priors import BetaR2, FixedLambda, FixedScales, FixedTau, Jeffreys, NoisePrior, Prior
-from bayesridge.spectrum import factorize
-from bayesridge.summary import at_a_glance, coefficient_table, describe_data, describe_model, hyper_table, method_name
-from bayesridge.tables import frame_names
+from bayesridge.tables.alignment import align_columns
+from bayesridge.tables.frames import frame_names
+from bayesridge.tables.missing import require_finite
 
 if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
-    from bayesridge.nuts_prediction import DrawnPrediction
-    from bayesridge.sampling import NutsResult
+    from bayesridge.mcmc.prediction import DrawnPrediction
+    from bayesridge.mcmc.sampling import NutsResult
 
 Array = NDArray[np.float64]
 
@@ -68,7 +75,7 @@ class BayesRidge(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     missing : {"error", "drop"}
         What to do with rows that have missing values; the number dropped is in ``posterior_.design.n_dropped``.
     draws, tune, chains : int
-        Of method "nuts": kept draws and warm-up steps of each chain. More control: :mod:`bayesridge.sampling`.
+        Of method "nuts": kept draws and warm-up steps of each chain. More control: :mod:`bayesridge.mcmc.sampling`.
     random_state : int, Generator or None
         Seed of method "nuts".
     n_jobs : int, optional
@@ -176,7 +183,7 @@ class BayesRidge(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         return self._keep(X, problem, posterior, self._sample(posterior) if self.method == "nuts" else None)
 
     def _sample(self, posterior: Posterior) -> NutsResult:
-        from bayesridge.sampling import nuts_posterior
+        from bayesridge.mcmc.sampling import nuts_posterior
 
         return nuts_posterior(
             posterior.design, posterior.spectrum, posterior.prior, posterior.noise_prior, draws=self.draws,
@@ -286,7 +293,7 @@ class BayesRidge(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     def _predict(self, rows: Array, weights: Any = None) -> Prediction | DrawnPrediction:
         if "nuts_" not in vars(self):
             return self.posterior_.predict(rows, weights)
-        from bayesridge.nuts_prediction import predict_from_draws
+        from bayesridge.mcmc.prediction import predict_from_draws
 
         return predict_from_draws(self.posterior_.design, self.nuts_, rows, weights)
 
@@ -335,7 +342,7 @@ class BayesRidge(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         """
         check_is_fitted(self)
         if "nuts_" in vars(self):
-            from bayesridge.nuts_tables import drawn_coefficient_table
+            from bayesridge.mcmc.results import drawn_coefficient_table
 
             return drawn_coefficient_table(self.nuts_, level)
         return coefficient_table(self.posterior_, level)
@@ -344,7 +351,7 @@ class BayesRidge(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         """Posterior of lambda, sigma, tau, R² and the effective degrees of freedom."""
         check_is_fitted(self)
         if "nuts_" in vars(self):
-            from bayesridge.nuts_tables import drawn_hyper_table
+            from bayesridge.mcmc.results import drawn_hyper_table
 
             return drawn_hyper_table(self.nuts_, level)
         return hyper_table(self.posterior_, level)
@@ -360,7 +367,7 @@ class BayesRidge(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         if not hasattr(self, "posterior_"):
             return str(super().__repr__(N_CHAR_MAX))
         if "nuts_" in vars(self):
-            from bayesridge.nuts_tables import drawn_at_a_glance
+            from bayesridge.mcmc.results import drawn_at_a_glance
 
             return drawn_at_a_glance(self.posterior_.design, self.nuts_)
         return at_a_glance(self.posterior_)
@@ -379,7 +386,7 @@ class BayesRidge(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     def _how(self) -> str:
         if "nuts_" not in vars(self):
             return method_name(self.posterior_)
-        from bayesridge.nuts_tables import how_sampled
+        from bayesridge.mcmc.results import how_sampled
 
         return "; ".join(how_sampled(self.nuts_))
 

@@ -11,11 +11,8 @@ import argparse
 import numpy as np
 import pandas as pd
 
-from bayesridge.choosing.closed_formulas import HoerlKennardBaldwin
-from bayesridge.choosing.likelihood_rules import MaximumEvidence
-from bayesridge.choosing.prediction_rules import GCV, LooSquaredError
-from bayesridge.validation.coverage import coverage_study
-from bayesridge.validation.coverage_methods import (
+from bayesridge.checks.coverage import coverage_study
+from bayesridge.checks.coverage_methods import (
     ByRule,
     Exact,
     LeastSquares,
@@ -24,7 +21,10 @@ from bayesridge.validation.coverage_methods import (
     SklearnBayesianRidge,
     SklearnRidgeCV,
 )
-from bayesridge.validation.coverage_scenarios import Scenario
+from bayesridge.checks.coverage_scenarios import Scenario
+from bayesridge.rules.closed_formulas import HoerlKennardBaldwin
+from bayesridge.rules.likelihood_rules import MaximumEvidence
+from bayesridge.rules.prediction_rules import GCV, LooSquaredError
 
 SCENARIOS: dict[str, Scenario] = {
     "10 x 5": Scenario(10, 5),

@@ -26,13 +26,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayesridge.datasets import load_xy
-from bayesridge.datatree import Draws
-from bayesridge.design import Design, build_design
-from bayesridge.draws import draws_given
-from bayesridge.posterior import infer
+from bayesridge.linalg.design import Design, build_design
+from bayesridge.linalg.spectrum import factorize
+from bayesridge.mcmc.sampling import NutsResult, nuts_posterior
+from bayesridge.posteriors.datatree import Draws
+from bayesridge.posteriors.draws import draws_given
+from bayesridge.posteriors.posterior import infer
 from bayesridge.priors import BetaR2, Jeffreys
-from bayesridge.sampling import NutsResult, nuts_posterior
-from bayesridge.spectrum import factorize
 
 Array = NDArray[np.float64]
 PRIORS = BetaR2(), Jeffreys()

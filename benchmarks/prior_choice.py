@@ -10,8 +10,8 @@ import argparse
 import numpy as np
 
 from bayesridge.datasets import load_xy
-from bayesridge.design import Design, build_design
-from bayesridge.model_comparison import compare_priors
+from bayesridge.linalg.design import Design, build_design
+from bayesridge.mcmc.comparison import compare_priors
 
 ROWS, COLUMNS = 100, 30
 

@@ -25,10 +25,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesridge.choosing.comparison import compare_lambda
 from bayesridge.errors import BayesRidgeWarning
-from bayesridge.posterior import Posterior
-from bayesridge.ridge import standardized_coefficients
+from bayesridge.linalg.filters import standardized_coefficients
+from bayesridge.posteriors.posterior import Posterior
+from bayesridge.rules.comparison import compare_lambda
 
 Array = NDArray[np.float64]
 

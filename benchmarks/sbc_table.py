@@ -10,6 +10,8 @@ import argparse
 
 import numpy as np
 
+from bayesridge.checks.calibration import CalibrationResult, holm
+from bayesridge.checks.sbc import sbc
 from bayesridge.priors import (
     BetaR2,
     Custom,
@@ -28,8 +30,6 @@ from bayesridge.priors import (
     NoisePrior,
     Prior,
 )
-from bayesridge.validation.calibration import CalibrationResult, holm
-from bayesridge.validation.sbc import sbc
 
 SIZES = ((20, 5), (20, 40))
 

@@ -50,11 +50,11 @@ def example_data() -> tuple[Array, Array]:
 
 def exact(X: Array, y: Array) -> None:
     """Compute the exact posterior with all marginal means and sds."""
-    from bayesridge import fit
+    from bayesridge import posterior
 
-    posterior = fit(X, y)
-    nodes = posterior.hyper.nodes
-    _ = nodes.weight @ nodes.noise.mean_variance(), posterior.coefficients.mean, posterior.coefficients.sd
+    post = posterior(X, y)
+    nodes = post.hyper.nodes
+    _ = nodes.weight @ nodes.noise.mean_variance(), post.coefficients.mean, post.coefficients.sd
 
 
 def estimator(X: Array, y: Array) -> None:
@@ -116,8 +116,8 @@ def speed_table(quick: bool) -> None:
 
 def comparison_table(quick: bool) -> None:
     """Print what the table of all rules for lambda takes, with and without K-fold cross-validation."""
-    from bayesridge.choosing.comparison import compare_lambda
-    from bayesridge.choosing.standard import standard_rules
+    from bayesridge.rules.comparison import compare_lambda
+    from bayesridge.rules.standard import standard_rules
 
     print("\ncompare_lambda          fit     without CV (x fit)     with 5- and 10-fold CV (x fit)")
     for n, p in COMPARED:
@@ -141,7 +141,7 @@ _FIRST = """
 import time
 import sklearn.model_selection
 from benchmarks.speed import make_data
-from bayesridge.choosing.comparison import compare_lambda
+from bayesridge.rules.comparison import compare_lambda
 X, y = make_data(442, 10)
 start = time.perf_counter()
 compare_lambda(X, y, progress=False)
@@ -151,18 +151,18 @@ print(f"{1e3 * (time.perf_counter() - start):.0f}")
 
 def report_table(quick: bool) -> None:
     """Print what the HTML report takes, and its size, where the package has one."""
-    if importlib.util.find_spec("bayesridge.report.build") is None:
+    if importlib.util.find_spec("bayesridge.reporting.build") is None:
         return
-    from bayesridge import fit
-    from bayesridge.report.build import report_html
+    from bayesridge import posterior
+    from bayesridge.reporting.build import report_html
 
     print("\nHTML report             seconds      bytes")
     for n, p in COMPARED:
-        posterior, seconds, page = fit(*make_data(n, p)), [], ""
+        post, seconds, page = posterior(*make_data(n, p)), [], ""
         for _ in range(2 if quick else 4):
             time.sleep(_PAUSE)
             start = time.perf_counter()
-            page = report_html(posterior)
+            page = report_html(post)
             seconds.append(time.perf_counter() - start)
         print(f"{n:>6} x {p:<5} {np.median(seconds[1:]):17.2f} {len(page.encode()):>10,}", flush=True)
 

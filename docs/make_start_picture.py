@@ -10,8 +10,9 @@ mpl.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 
-from bayesridge import BayesRidge, ridge_path
+from bayesridge import BayesRidge
 from bayesridge.datasets import load_xy
+from bayesridge.linalg.filters import ridge_path
 
 FOLDER = Path(__file__).resolve().parent / "_static"
 STRONG = {"s1": "#d55e00", "s2": "#56b4e9", "bmi": "#009e73", "s5": "#cc79a7"}

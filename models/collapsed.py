@@ -30,6 +30,7 @@ import numpy as np
 import pymc as pm
 
 from bayesridge.errors import PriorError
+from bayesridge.linalg.spectrum import Spectrum
 from bayesridge.models.log_scales import log_density_of_scales
 from bayesridge.priors import (
     FixedLambda,
@@ -41,7 +42,6 @@ from bayesridge.priors import (
     NoisePrior,
     Prior,
 )
-from bayesridge.spectrum import Spectrum
 
 
 def collapsed(spectrum: Spectrum, *, prior: Prior, noise_prior: NoisePrior) -> pm.Model:

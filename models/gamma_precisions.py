@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import pymc as pm
 
-from bayesridge.design import Design
+from bayesridge.linalg.design import Design
 from bayesridge.models.parts import coefficients, flat_part, observe, standardized
 from bayesridge.models.scales import precisions
 from bayesridge.priors import GammaPrecisions

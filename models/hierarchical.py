@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import pymc as pm
 
-from bayesridge.design import Design
+from bayesridge.linalg.design import Design
 from bayesridge.models.parts import coefficients, flat_part, observe, standardized
 from bayesridge.models.scales import noise_scale, prior_scale
 from bayesridge.priors import Custom, FixedTau, HalfPrior, NoisePrior

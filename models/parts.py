@@ -16,7 +16,7 @@ import pymc as pm
 from numpy.typing import NDArray
 from pymc.logprob.transforms import Transform
 
-from bayesridge.design import Design
+from bayesridge.linalg.design import Design
 
 Array = NDArray[np.float64]
 

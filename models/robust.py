@@ -16,8 +16,8 @@ from __future__ import annotations
 import numpy as np
 import pymc as pm
 
-from bayesridge.design import Design
 from bayesridge.errors import DataError
+from bayesridge.linalg.design import Design
 from bayesridge.models.parts import coefficients, flat_part, standardized
 from bayesridge.models.scales import noise_scale, penalty
 from bayesridge.priors import BetaR2, Custom, FixedLambda, Gamma, HalfPrior, LogNormal, NoisePrior

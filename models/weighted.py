@@ -18,8 +18,8 @@ from __future__ import annotations
 import numpy as np
 import pymc as pm
 
-from bayesridge.design import Design
 from bayesridge.errors import DataError
+from bayesridge.linalg.design import Design
 
 
 def weighted(design: Design, *, a: float, b: float) -> pm.Model:

@@ -21,10 +21,13 @@
 import matplotlib.pyplot as plt
 import numpy as np
 
-from bayesridge import BayesRidge, FixedScales, build_design, factorize, map_estimate, ridge_path
+from bayesridge import BayesRidge, FixedScales
 from bayesridge.datasets import load_xy
-from bayesridge.map_three_ways import map_three_ways
-from bayesridge.ridge import standardized_coefficients
+from bayesridge.linalg.design import build_design
+from bayesridge.linalg.filters import ridge_path, standardized_coefficients
+from bayesridge.linalg.optimizer import map_estimate
+from bayesridge.linalg.spectrum import factorize
+from bayesridge.mcmc.map import map_three_ways
 
 plt.rcParams.update({"figure.dpi": 80, "savefig.dpi": 80, "axes.spines.top": False, "axes.spines.right": False})
 BLUE, ORANGE, GREEN, GREY = "#0072b2", "#d55e00", "#009e73", "0.55"

@@ -22,11 +22,11 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from bayesridge import BayesRidge
-from bayesridge.choosing.comparison import compare_lambda, pick_rules
 from bayesridge.datasets import load_xy
 from bayesridge.errors import NoSignalWarning
-from bayesridge.evidence import profile_log_evidence
-from bayesridge.ridge import loo_residuals, standardized_coefficients
+from bayesridge.hyper.evidence import profile_log_evidence
+from bayesridge.linalg.filters import loo_residuals, standardized_coefficients
+from bayesridge.rules.comparison import compare_lambda, pick_rules
 
 warnings.simplefilter("ignore", NoSignalWarning)  # some simulated tables show none
 plt.rcParams.update({"figure.dpi": 80, "savefig.dpi": 80, "axes.spines.top": False, "axes.spines.right": False})

@@ -21,12 +21,12 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from bayesridge import BayesRidge, BetaR2, plots, validate
+from bayesridge.checks.coverage import coverage_study
+from bayesridge.checks.coverage_methods import Evidence, Exact, SklearnBayesianRidge
+from bayesridge.checks.coverage_scenarios import Scenario
+from bayesridge.checks.sbc import sbc
+from bayesridge.checks.spectral_check import spectral_check
 from bayesridge.datasets import load_xy
-from bayesridge.validation.coverage import coverage_study
-from bayesridge.validation.coverage_methods import Evidence, Exact, SklearnBayesianRidge
-from bayesridge.validation.coverage_scenarios import Scenario
-from bayesridge.validation.sbc import sbc
-from bayesridge.validation.spectral_check import spectral_check
 
 plt.rcParams.update({"figure.dpi": 80, "savefig.dpi": 80, "axes.spines.top": False, "axes.spines.right": False})
 BLUE, ORANGE, GREEN, GREY = "#0072b2", "#d55e00", "#009e73", "0.55"

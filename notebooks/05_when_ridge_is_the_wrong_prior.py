@@ -21,8 +21,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 from scipy import stats
 
-from bayesridge import build_design
-from bayesridge.model_comparison import compare_priors
+from bayesridge.linalg.design import build_design
+from bayesridge.mcmc.comparison import compare_priors
 
 plt.rcParams.update({"figure.dpi": 80, "savefig.dpi": 80, "axes.spines.top": False, "axes.spines.right": False})
 COLORS = {"ridge": "#0072b2", "lasso": "#d55e00", "horseshoe": "#009e73"}

@@ -21,9 +21,10 @@ import numpy as np
 import pandas as pd
 from sklearn.linear_model import Ridge
 
-from bayesridge import BayesRidge, ridge_path
+from bayesridge import BayesRidge
 from bayesridge.data.make_sensor import COEFFICIENTS
 from bayesridge.datasets import load_xy
+from bayesridge.linalg.filters import ridge_path
 
 plt.rcParams.update({"figure.dpi": 80, "savefig.dpi": 80, "axes.spines.top": False, "axes.spines.right": False})
 BLUE, ORANGE, GREEN, GREY = "#0072b2", "#d55e00", "#009e73", "0.55"

@@ -15,7 +15,7 @@ from sklearn.exceptions import NotFittedError
 
 from bayesridge import BayesRidge
 from bayesridge.errors import DataError, PriorError
-from bayesridge.fitting import fit
+from bayesridge.fit import posterior
 from bayesridge.priors import FixedLambda, HalfCauchy
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -57,7 +57,7 @@ def table():
 
 def test_attributes_are_the_posteriors(table):
     X, y = table[["a", "b"]], table["y"]
-    one, p = BayesRidge().fit(X, y), fit(X, y)
+    one, p = BayesRidge().fit(X, y), posterior(X, y)
     np.testing.assert_array_equal(one.coef_, p.coefficients.mean)
     assert one.intercept_ == p.intercept.mean[0]
     assert (one.lambda_, one.sigma_, one.tau_) == (p.lambda_.median, p.sigma.median, p.tau.median)

@@ -1,6 +1,6 @@
 """Plots of a fit and of what was checked about it (matplotlib).
 
-Every function takes a :class:`~bayesridge.posterior.Posterior` (or the result it shows) and optional axes, and returns
+Every function takes a ``Posterior`` (or the result it shows) and optional axes, and returns
 the axes it drew on: one ``Axes``, or an array of them where there are several panels. Nothing is shown or saved. A
 figure of their own has the width of ``rcParams["figure.figsize"]``, the height the content needs, and constrained
 layout; axes that are passed in should live in a figure with constrained layout too, as legends stand below them.

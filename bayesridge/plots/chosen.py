@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bayesridge.choosing.comparison_result import LambdaComparison
 from bayesridge.plots.lambda_axis import number
 from bayesridge.plots.layout import font_points, plain, settle, wrap
 from bayesridge.plots.look import BLUE, VERMILION
+from bayesridge.rules.comparison_result import LambdaComparison
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

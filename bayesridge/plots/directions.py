@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
+from bayesridge.checks.spectral_check import SpectralCheck
 from bayesridge.plots.expect import expect
 from bayesridge.plots.layout import (
     AxesArray,
@@ -22,7 +23,6 @@ from bayesridge.plots.layout import (
     whole_numbers,
 )
 from bayesridge.plots.look import BLUE, GREY, LINES, VERMILION
-from bayesridge.validation.spectral_check import SpectralCheck
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

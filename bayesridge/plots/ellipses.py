@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayesridge.errors import DataError
+from bayesridge.linalg.filters import standardized_coefficients
 from bayesridge.plots.expect import expect
 from bayesridge.plots.lambda_axis import lambda_grid, number
 from bayesridge.plots.layout import describe, legend_below, one_axes, shorten
 from bayesridge.plots.look import BLUE, GREEN, GREY, LINES, VERMILION
 from bayesridge.plots.names import choose_columns
-from bayesridge.posterior import Posterior
-from bayesridge.ridge import standardized_coefficients
+from bayesridge.posteriors.posterior import Posterior
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -8,14 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayesridge.errors import DataError
-from bayesridge.linear_posterior import check_level
-from bayesridge.marginal import PointMass
+from bayesridge.hyper.marginal import PointMass
+from bayesridge.linalg.filters import filter_factors
 from bayesridge.plots.expect import expect
 from bayesridge.plots.lambda_axis import number, percent
 from bayesridge.plots.layout import describe, legend_below, one_axes, whole_numbers
 from bayesridge.plots.look import BLUE, GREY, LINES, VERMILION
-from bayesridge.posterior import Posterior
-from bayesridge.ridge import filter_factors
+from bayesridge.posteriors.functionals import check_level
+from bayesridge.posteriors.posterior import Posterior
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

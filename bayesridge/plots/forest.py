@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesridge.linear_posterior import LinearPosterior, check_level
-from bayesridge.marginal import PointMass
+from bayesridge.hyper.marginal import PointMass
+from bayesridge.linalg.filters import ridge_path
 from bayesridge.plots.expect import expect
 from bayesridge.plots.lambda_axis import number, percent
 from bayesridge.plots.layout import describe, legend_below, one_axes, plain, settle, shorten
 from bayesridge.plots.look import BLUE, GREEN, LINES, VERMILION
 from bayesridge.plots.names import choose_columns, column_sd, target_unit
-from bayesridge.posterior import Posterior, infer
+from bayesridge.posteriors.functionals import LinearPosterior, check_level
+from bayesridge.posteriors.posterior import Posterior, infer
 from bayesridge.priors import FixedLambda, Jeffreys
-from bayesridge.ridge import ridge_path
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

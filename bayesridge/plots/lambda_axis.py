@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesridge.marginal import PointMass
+from bayesridge.hyper.marginal import PointMass
 from bayesridge.plots.layout import figure_of, font_points
 from bayesridge.plots.look import BLUE
-from bayesridge.posterior import Posterior
+from bayesridge.posteriors.posterior import Posterior
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

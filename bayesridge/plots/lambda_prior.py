@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import betaln
 
-from bayesridge.posterior import Posterior
+from bayesridge.posteriors.posterior import Posterior
 from bayesridge.priors import Custom, FixedSigma, FixedTau, GammaPrecisions, Jeffreys, lambda_density, tau_density
 
 Array = NDArray[np.float64]

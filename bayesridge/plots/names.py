@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesridge.design import Design
+from bayesridge.linalg.design import Design
 from bayesridge.plots.layout import shorten
-from bayesridge.posterior import Posterior
+from bayesridge.posteriors.posterior import Posterior
 
 Array = NDArray[np.float64]
 Indices = NDArray[np.intp]

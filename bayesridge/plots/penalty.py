@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesridge.evidence import profile_log_evidence
-from bayesridge.linear_posterior import check_level
-from bayesridge.marginal import PointMass
+from bayesridge.hyper.evidence import profile_log_evidence
+from bayesridge.hyper.marginal import PointMass
 from bayesridge.plots.expect import expect
 from bayesridge.plots.lambda_axis import LABEL, lambda_range, log_axis, number, percent, state_of_lambda
 from bayesridge.plots.lambda_prior import prior_density
 from bayesridge.plots.layout import AxesArray, describe, font_points, legend_below, letters_wide, panels, settle, spread
 from bayesridge.plots.look import BLUE, GREEN, LINES, VERMILION
-from bayesridge.posterior import Posterior
+from bayesridge.posteriors.functionals import check_level
+from bayesridge.posteriors.posterior import Posterior
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bayesridge.linear_posterior import check_level
+from bayesridge.checks.loo_calibration import loo_calibration
 from bayesridge.plots.expect import expect
 from bayesridge.plots.lambda_axis import percent
 from bayesridge.plots.layout import describe, legend_below, one_axes
 from bayesridge.plots.look import BLUE
 from bayesridge.plots.pit_curve import draw_band, draw_difference
-from bayesridge.posterior import Posterior
-from bayesridge.validation.loo_calibration import loo_calibration
+from bayesridge.posteriors.functionals import check_level
+from bayesridge.posteriors.posterior import Posterior
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -37,7 +37,7 @@ def loo_pit(
     level : float
         Probability that the ECDF lies in the band at all points at once, if the model holds.
     simulations, random_state : int
-        Data sets behind band and p-value, see :func:`bayesridge.validation.loo_calibration.loo_calibration`.
+        Data sets behind band and p-value, see :func:`bayesridge.checks.loo_calibration.loo_calibration`.
 
     Returns
     -------

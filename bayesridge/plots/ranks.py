@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bayesridge.checks.calibration import CalibrationResult
 from bayesridge.plots.expect import expect
 from bayesridge.plots.lambda_axis import percent
 from bayesridge.plots.layout import describe, legend_below, one_axes, shorten
 from bayesridge.plots.look import GREY, line_look
 from bayesridge.plots.pit_curve import draw_band, draw_difference
-from bayesridge.validation.calibration import CalibrationResult
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesridge.design import Design
 from bayesridge.errors import DataError
-from bayesridge.linear_posterior import check_level
+from bayesridge.linalg.design import Design
 from bayesridge.plots.expect import expect
 from bayesridge.plots.lambda_axis import percent
 from bayesridge.plots.layout import describe, legend_below, one_axes
 from bayesridge.plots.look import BLUE, GREY, VERMILION
 from bayesridge.plots.names import target
-from bayesridge.posterior import Posterior
+from bayesridge.posteriors.functionals import check_level
+from bayesridge.posteriors.posterior import Posterior
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

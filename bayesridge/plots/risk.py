@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from bayesridge.linear_posterior import check_level
 from bayesridge.plots.expect import expect
 from bayesridge.plots.lambda_axis import LABEL, lambda_grid, log_axis, number, shade_interval
 from bayesridge.plots.layout import describe, legend_below, one_axes
 from bayesridge.plots.look import BLUE, GREEN, LINES, VERMILION
 from bayesridge.plots.names import target
 from bayesridge.plots.risk_terms import risk_terms
-from bayesridge.posterior import Posterior
+from bayesridge.posteriors.functionals import check_level
+from bayesridge.posteriors.posterior import Posterior
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -27,8 +27,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bayesridge.errors import DataError
-from bayesridge.posterior import Posterior
-from bayesridge.ridge import check_lambda, filter_factors, shrinkage
+from bayesridge.linalg.filters import check_lambda, filter_factors, shrinkage
+from bayesridge.posteriors.posterior import Posterior
 
 Array = NDArray[np.float64]
 

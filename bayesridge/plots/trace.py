@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesridge.choosing.comparison_result import LambdaComparison
-from bayesridge.linear_posterior import check_level
-from bayesridge.marginal import PointMass
+from bayesridge.hyper.marginal import PointMass
+from bayesridge.linalg.filters import ridge_path
 from bayesridge.plots.chosen import draw_choices, group_choices
 from bayesridge.plots.expect import expect
 from bayesridge.plots.lambda_axis import LABEL, lambda_grid, log_axis, shade_interval, state_of_lambda
@@ -26,8 +25,9 @@ from bayesridge.plots.layout import (
 )
 from bayesridge.plots.look import BLUE, GREY, line_look
 from bayesridge.plots.names import Shown, choose_columns, column_sd, target_unit
-from bayesridge.posterior import Posterior
-from bayesridge.ridge import ridge_path
+from bayesridge.posteriors.functionals import check_level
+from bayesridge.posteriors.posterior import Posterior
+from bayesridge.rules.comparison_result import LambdaComparison
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

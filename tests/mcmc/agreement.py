@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from bayesridge.marginal import PointMass
+from bayesridge.hyper.marginal import PointMass
 
 #: Largest difference in standard errors; some 100 numbers are compared, seeds are fixed, P(|z| > 4) = 6e-5 each.
 LIMIT = 4.0

@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 
 from bayesridge import datasets
-from bayesridge.datatree import to_datatree
-from bayesridge.design import build_design
-from bayesridge.draws import draws_given
-from bayesridge.posterior import infer
+from bayesridge.linalg.design import build_design
+from bayesridge.linalg.spectrum import factorize
+from bayesridge.mcmc.sampling import nuts_posterior
+from bayesridge.posteriors.datatree import to_datatree
+from bayesridge.posteriors.draws import draws_given
+from bayesridge.posteriors.posterior import infer
 from bayesridge.priors import (
     BetaR2,
     FixedScales,
@@ -20,8 +22,6 @@ from bayesridge.priors import (
     Jeffreys,
     LogNormal,
 )
-from bayesridge.sampling import nuts_posterior
-from bayesridge.spectrum import factorize
 from tests.mcmc.agreement import assert_agree, disagreements, rank_p_value
 
 pytestmark = [pytest.mark.mcmc, pytest.mark.xdist_group("mcmc")]

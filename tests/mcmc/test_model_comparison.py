@@ -4,13 +4,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bayesridge import model_comparison
-from bayesridge.design import build_design
 from bayesridge.errors import DataError
-from bayesridge.model_comparison import PRIOR_NAMES, compare_priors
-from bayesridge.posterior import infer
+from bayesridge.linalg.design import build_design
+from bayesridge.linalg.spectrum import factorize
+from bayesridge.mcmc import comparison as model_comparison
+from bayesridge.mcmc.comparison import PRIOR_NAMES, compare_priors
+from bayesridge.posteriors.posterior import infer
 from bayesridge.priors import BetaR2, Jeffreys
-from bayesridge.spectrum import factorize
 from benchmarks.prior_choice import dense_truth, diabetes, sparse_truth
 
 pytestmark = [pytest.mark.mcmc, pytest.mark.xdist_group("mcmc")]

@@ -10,10 +10,10 @@ from scipy import stats
 from typer.testing import CliRunner
 
 from bayesridge import BayesRidge
-from bayesridge.cli import app
+from bayesridge.cli.main import app
 from bayesridge.datasets import load, load_xy
 from bayesridge.errors import DataError, PriorError
-from bayesridge.nuts_prediction import DrawnPrediction, predict_from_draws
+from bayesridge.mcmc.prediction import DrawnPrediction, predict_from_draws
 from bayesridge.priors import FixedScales
 from tests.mcmc.agreement import assert_agree
 

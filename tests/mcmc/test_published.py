@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from bayesridge.chains import sample
-from bayesridge.design import build_design
+from bayesridge.linalg.design import build_design
+from bayesridge.linalg.spectrum import factorize
+from bayesridge.mcmc.chains import sample
+from bayesridge.mcmc.sampling import nuts_posterior
 from bayesridge.priors import FixedTau, HalfCauchy, HalfNormal
-from bayesridge.sampling import nuts_posterior
-from bayesridge.spectrum import factorize
-from tests.truth import matrix, needs_truth, published, table
+from tests.truth.published import matrix, needs_truth, published, table
 
 pytestmark = [needs_truth, pytest.mark.mcmc, pytest.mark.xdist_group("mcmc")]
 

@@ -9,15 +9,15 @@ import pytest
 import xarray as xr
 from scipy import stats
 
-import bayesridge.chains
+import bayesridge.mcmc.chains
 from bayesridge import datasets
-from bayesridge.chains import quiet
-from bayesridge.design import build_design
 from bayesridge.errors import DataError, ImproperPosteriorError, MissingExtraError, PriorError
-from bayesridge.posterior import infer
+from bayesridge.linalg.design import build_design
+from bayesridge.linalg.spectrum import factorize
+from bayesridge.mcmc.chains import quiet
+from bayesridge.mcmc.sampling import nuts_posterior, sample_model
+from bayesridge.posteriors.posterior import infer
 from bayesridge.priors import BetaR2, Custom, FixedLambda, HalfCauchy, HalfNormal, InverseGamma, Jeffreys
-from bayesridge.sampling import nuts_posterior, sample_model
-from bayesridge.spectrum import factorize
 from tests.mcmc.agreement import assert_agree
 
 pytestmark = [pytest.mark.mcmc, pytest.mark.xdist_group("mcmc")]
@@ -118,13 +118,13 @@ class InterruptAt:
         return callback
 
 
-original = bayesridge.chains._StopAllChains
+original = bayesridge.mcmc.chains._StopAllChains
 
 
 @pytest.mark.parametrize(("chain", "kept"), [(0, (1, 60)), (1, (1, 200)), (3, (3, 200))])
 def test_interrupting_keeps_what_was_drawn(problem, monkeypatch, chain, kept):
     """Stopped 60 draws into a chain: most draws are kept, and no further chain is begun."""
-    monkeypatch.setattr(bayesridge.chains, "_StopAllChains", InterruptAt(chain, 100 + 59))
+    monkeypatch.setattr(bayesridge.mcmc.chains, "_StopAllChains", InterruptAt(chain, 100 + 59))
     result = collapsed(problem, draws=200, tune=100)
     sizes = result.datatree["posterior"].sizes
     assert (sizes["chain"], sizes["draw"]) == kept
@@ -168,7 +168,7 @@ def test_control_c_in_the_middle_of_sampling():
 
 
 def test_interrupting_before_anything_was_drawn_is_an_interrupt(problem, monkeypatch):
-    monkeypatch.setattr(bayesridge.chains, "_StopAllChains", InterruptAt(0, 20))
+    monkeypatch.setattr(bayesridge.mcmc.chains, "_StopAllChains", InterruptAt(0, 20))
     with pytest.raises(KeyboardInterrupt):
         collapsed(problem, draws=200, tune=100)
 
@@ -177,7 +177,7 @@ def test_unequal_chains_are_cut_so_that_most_draws_stay():
     draws = np.arange(40.0).reshape(4, 10).copy()
     draws[1, 6:] = draws[2, 1:] = np.nan
     one = xr.Dataset({"sigma": (("chain", "draw"), draws)})
-    posterior, stats = bayesridge.chains._drawn(one, one)
+    posterior, stats = bayesridge.mcmc.chains._drawn(one, one)
     # two chains of ten draws are more than three of six
     np.testing.assert_array_equal(posterior["sigma"].values, draws[[0, 3]])
     assert stats.sizes == posterior.sizes
@@ -212,8 +212,10 @@ def test_a_blackjax_that_does_not_work_with_pymc_is_explained(problem, monkeypat
         raise TypeError("kernel() got an unexpected keyword argument 'progress_bar'")
 
     monkeypatch.setattr(pm, "sample", fails)
-    monkeypatch.setattr(bayesridge.chains, "require", lambda *_: None)
-    monkeypatch.setattr(bayesridge.chains, "version", lambda package: {"blackjax": "1.7.1", "pymc": "6.4.0"}[package])
+    monkeypatch.setattr(bayesridge.mcmc.chains, "require", lambda *_: None)
+    monkeypatch.setattr(
+        bayesridge.mcmc.chains, "version", lambda package: {"blackjax": "1.7.1", "pymc": "6.4.0"}[package]
+    )
     with pytest.raises(MissingExtraError, match=r"blackjax 1\.7\.1 does not work with PyMC 6\.4\.0 .*sampler='pymc'"):
         collapsed(problem, sampler="blackjax")
     with pytest.raises(TypeError, match="progress_bar"):  # our own mistakes are not blamed on blackjax
@@ -291,10 +293,10 @@ def test_steps_of_the_collapsed_sampler_do_not_grow_with_the_columns():
 
 
 def test_prior_of_other_models_is_drawn_where_it_is_proper():
+    from bayesridge.mcmc.sampling import proper_prior_draws
     from bayesridge.models.elastic_net import elastic_net
     from bayesridge.models.lasso import lasso
     from bayesridge.models.robust import robust
-    from bayesridge.sampling import proper_prior_draws
 
     rng = np.random.default_rng(1)
     design = build_design(rng.standard_normal((30, 2)), rng.standard_normal(30))

@@ -8,35 +8,35 @@ from typing import Any
 
 import numpy as np
 
-from bayesridge import fit
+from bayesridge import posterior
 from bayesridge.datasets import load_xy
 from bayesridge.errors import BayesRidgeWarning
-from bayesridge.posterior import Posterior
+from bayesridge.posteriors.posterior import Posterior
 from bayesridge.priors import FixedLambda, HalfNormal, HalfT
 
 
 def _diabetes() -> Posterior:
-    return fit(*load_xy("diabetes"))
+    return posterior(*load_xy("diabetes"))
 
 
 def _longley() -> Posterior:
-    return fit(*load_xy("longley"))
+    return posterior(*load_xy("longley"))
 
 
 def _unpenalized() -> Posterior:
-    return fit(*load_xy("diabetes"), unpenalized=["sex", "bmi"])
+    return posterior(*load_xy("diabetes"), unpenalized=["sex", "bmi"])
 
 
 def _fixed() -> Posterior:
-    return fit(*load_xy("sensor"), prior=FixedLambda(3.0))
+    return posterior(*load_xy("sensor"), prior=FixedLambda(3.0))
 
 
 def _plug_in() -> Posterior:
-    return fit(*load_xy("sensor"), kind="evidence")
+    return posterior(*load_xy("sensor"), kind="evidence")
 
 
 def _on_tau() -> Posterior:
-    return fit(*load_xy("sensor"), prior=HalfNormal(2.0, on="tau"), noise_prior=HalfT(3, 2.0, on="sigma"))
+    return posterior(*load_xy("sensor"), prior=HalfNormal(2.0, on="tau"), noise_prior=HalfT(3, 2.0, on="sigma"))
 
 
 def _wide() -> Posterior:
@@ -46,13 +46,15 @@ def _wide() -> Posterior:
     import pandas as pd
 
     names = [f"gene_{j}_expression_level_(log2 fold change, ${j})" for j in range(300)]
-    return fit(pd.DataFrame(X, columns=names), pd.Series(y, name="response_after_twelve_weeks_of_treatment_in_group_b"))
+    return posterior(
+        pd.DataFrame(X, columns=names), pd.Series(y, name="response_after_twelve_weeks_of_treatment_in_group_b")
+    )
 
 
 def _one_column() -> Posterior:
     rng = np.random.default_rng(5)
     x = rng.standard_normal((12, 1))
-    return fit(x, 2.0 * x[:, 0] + rng.standard_normal(12))
+    return posterior(x, 2.0 * x[:, 0] + rng.standard_normal(12))
 
 
 def _precision_weights() -> Posterior:
@@ -61,27 +63,27 @@ def _precision_weights() -> Posterior:
     w = rng.gamma(2.0, 1.0, 25)
     w[[3, 8]] = 0.0
     y = X @ np.array([1.0, 0.5, 0.0, -1.0]) + rng.standard_normal(25)
-    return fit(X, y, weights=w, weight_kind="precision", unpenalized=[1])
+    return posterior(X, y, weights=w, weight_kind="precision", unpenalized=[1])
 
 
 def _frequency_weights() -> Posterior:
     rng = np.random.default_rng(7)
     X = rng.standard_normal((25, 4))
     w = rng.integers(0, 4, 25).astype(float)
-    return fit(X, X @ np.array([1.0, 0.5, 0.0, -1.0]) + rng.standard_normal(25), weights=w)
+    return posterior(X, X @ np.array([1.0, 0.5, 0.0, -1.0]) + rng.standard_normal(25), weights=w)
 
 
 def _no_intercept() -> Posterior:
     rng = np.random.default_rng(8)
     X = rng.standard_normal((20, 3)) + 1.0
-    return fit(X, X @ np.array([1.0, -0.5, 0.2]) + rng.standard_normal(20), fit_intercept=False)
+    return posterior(X, X @ np.array([1.0, -0.5, 0.2]) + rng.standard_normal(20), fit_intercept=False)
 
 
 def _no_signal() -> Posterior:
     rng = np.random.default_rng(9)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", BayesRidgeWarning)
-        return fit(rng.standard_normal((40, 5)), rng.standard_normal(40))
+        return posterior(rng.standard_normal((40, 5)), rng.standard_normal(40))
 
 
 def _constant_column() -> Posterior:
@@ -90,7 +92,7 @@ def _constant_column() -> Posterior:
     X[:, 2] = 3.0
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", BayesRidgeWarning)
-        return fit(X, X[:, 0] + rng.standard_normal(30))
+        return posterior(X, X[:, 0] + rng.standard_normal(30))
 
 
 def _two_modes() -> Posterior:
@@ -100,7 +102,7 @@ def _two_modes() -> Posterior:
     y = Q @ np.repeat([3.33, 17.97, 1.0], [7, 2, 29])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", BayesRidgeWarning)
-        return fit(Q[:, :9] * np.repeat([128.9, 1.0], [7, 2]), y, scale=False)
+        return posterior(Q[:, :9] * np.repeat([128.9, 1.0], [7, 2]), y, scale=False)
 
 
 FITS: dict[str, Any] = {

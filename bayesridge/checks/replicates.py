@@ -1,0 +1,176 @@
+r"""Data sets the fitted model could have produced, and the leave-one-out residuals of each, refitted.
+
+(lambda, sigma) come from the posterior, the coefficients from their prior at that lambda and the noise from its normal
+distribution; in the terms of the factorisation, with g and e standard normal,
+
+    z = sigma sqrt(1 + s^2 / lambda) g,     residual = sigma (e less its projections on U and the flat directions).
+
+(Coefficients from their *posterior* would repeat the very z of the data, and with it what is to be judged. With them
+from the prior every part of the fit is new, and checks have the size they claim.)
+
+Leave-one-out residuals do not depend on the flat directions (intercept, unpenalised columns). Those of the data and
+of every replicate are computed in one way, each at its own lambda and noise variance (:mod:`own_scales`):
+
+    t_i = e_i / sqrt((1 - h_i) Q_-i / (nu - 1)),     Q_-i = Q - e_i^2 / (1 - h_i),
+
+Student-t with nu - 1 degrees of freedom if the model holds, and turned into normal scores.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtri, stdtr
+
+from bayesridge.checks.own_scales import OwnScales, own_scales
+from bayesridge.errors import DataError
+from bayesridge.linalg.filters import RowParts, row_parts
+from bayesridge.posteriors.posterior import Posterior
+
+Array = NDArray[np.float64]
+
+_BLOCK_VALUES = 1 << 21
+
+
+@dataclass(frozen=True, eq=False)
+class Residuals:
+    """Targets of m data sets on the same n rows, and what is left of them when each row is predicted by the others.
+
+    Attributes
+    ----------
+    y : ndarray of shape (m, n)
+    predicted : ndarray of shape (m, n)
+        Leave-one-out predictions, at the data set's own lambda.
+    score : ndarray of shape (m, n)
+        Leave-one-out residuals as normal scores: standard normal if the model holds.
+    """
+
+    y: Array
+    predicted: Array
+    score: Array
+
+
+def check_rows(posterior: Posterior) -> NDArray[np.intp]:
+    """Return the rows that count, refusing fits whose rows cannot be judged one by one.
+
+    Raises
+    ------
+    DataError
+        If rows stand for several observations of one and the same value, or leave nothing to estimate the noise.
+    """
+    design, spectrum = posterior.design, posterior.spectrum
+    if spectrum.degenerate:
+        what = "a linear function of the columns" if spectrum.degenerate == "perfect" else "constant"
+        raise DataError(f"the target is {what} to rounding: there are no residuals to check")
+    if design.nu < 3:
+        raise DataError(f"checks of residuals need at least 3 residual degrees of freedom, got {design.nu:g}")
+    w = design.weights
+    if w is None:
+        return np.arange(design.n_rows)
+    if design.weight_kind == "frequency" and not np.isin(w, (0.0, 1.0)).all():
+        raise DataError(
+            "frequency weights make several observations with one and the same target, which no model with noise "
+            "produces: check residuals on a table with one row for each observation"
+        )
+    return np.flatnonzero(w > 0)
+
+
+def observed_residuals(posterior: Posterior) -> Residuals:
+    """Leave-one-out residuals of the data (m = 1), computed as those of the replicates are."""
+    keep = check_rows(posterior)
+    spectrum = posterior.spectrum
+    rows = _rows(posterior, keep)
+    r0 = np.array([spectrum.r0])
+    scales = own_scales(posterior, spectrum.z2[None, :], r0)
+    return _residuals(posterior, rows, scales, spectrum.z[None, :], rows.residual[None, :], rows.y[None, :])
+
+
+def replicated_residuals(
+    posterior: Posterior, simulations: int, random_state: int | np.random.Generator | None
+) -> Iterator[Residuals]:
+    """Simulate data sets and yield their leave-one-out residuals, some data sets at a time.
+
+    Parameters
+    ----------
+    posterior : Posterior
+    simulations : int
+        Number of data sets.
+    random_state : int, Generator or None
+
+    Yields
+    ------
+    Residuals
+        Together `simulations` data sets.
+    """
+    keep = check_rows(posterior)
+    rng = np.random.default_rng(random_state)
+    rows = _rows(posterior, keep)
+    flat = np.linalg.qr(_flat_directions(posterior, keep))[0]
+    basis = np.column_stack([flat, rows.U])  # orthonormal: the columns were projected off the flat directions
+    flat_fit = rows.y - (rows.residual + rows.U @ posterior.spectrum.z) / np.sqrt(rows.precision)
+    lam, sigma = posterior.hyper.draw(simulations, rng)
+    step = max(1, _BLOCK_VALUES // (len(keep) + 1))
+    for k in range(0, simulations, step):
+        part = slice(k, min(k + step, simulations))
+        yield _replicate(posterior, rows, basis, flat_fit, lam[part], sigma[part], rng)
+
+
+def _replicate(
+    posterior: Posterior,
+    rows: RowParts,
+    basis: Array,
+    flat_fit: Array,
+    lam: Array,
+    sigma: Array,
+    rng: np.random.Generator,
+) -> Residuals:
+    spectrum = posterior.spectrum
+    m, n = len(lam), len(rows.y)
+    z = sigma[:, None] * np.sqrt(1.0 + spectrum.s2 / lam[:, None]) * rng.standard_normal((m, spectrum.rank))
+    if basis.shape[1] < n:
+        noise = sigma[:, None] * rng.standard_normal((m, n))
+        residual = noise - (noise @ basis) @ basis.T
+    else:
+        residual = np.zeros((m, n))  # the columns span every target
+    scales = own_scales(posterior, np.square(z), np.square(residual).sum(axis=1))
+    y = flat_fit + (z @ rows.U.T + residual) / np.sqrt(rows.precision)
+    return _residuals(posterior, rows, scales, z, residual, y)
+
+
+def _rows(posterior: Posterior, keep: NDArray[np.intp]) -> RowParts:
+    rows = row_parts(posterior.design, posterior.spectrum)
+    return RowParts(*(np.asarray(getattr(rows, name))[keep] for name in RowParts.__dataclass_fields__))
+
+
+def _flat_directions(posterior: Posterior, keep: NDArray[np.intp]) -> Array:
+    """Root-weighted intercept and unpenalised columns, shape (n, n_flat)."""
+    design = posterior.design
+    columns = [np.ones((design.n_rows, 1))] if design.fit_intercept else []
+    if posterior.spectrum.flat is not None:
+        columns.append(design.standardize(design.X, design.unpenalized))
+    Z = np.column_stack(columns) if columns else np.empty((design.n_rows, 0))
+    root = design.root_weights()
+    return (Z if root is None else Z * root[:, None])[keep]
+
+
+def _residuals(
+    posterior: Posterior, rows: RowParts, scales: OwnScales, z: Array, residual: Array, y: Array
+) -> Residuals:
+    spectrum, nu = posterior.spectrum, posterior.design.nu
+    shrink = 1.0 / (1.0 + spectrum.s2 / scales.lam[:, None])
+    e = residual + (shrink * z) @ rows.U.T
+    free = rows.rest + shrink @ np.square(rows.U).T  # 1 - h
+    if scales.known:
+        score = e / np.sqrt(free * scales.variance[:, None])
+    else:
+        without = np.maximum(scales.Q[:, None] - e * e / free, 1e-14 * scales.Q[:, None])
+        score = _normal_score(e / np.sqrt(free * without / (nu - 1.0)), nu - 1.0)
+    return Residuals(y, y - e / free / np.sqrt(rows.precision), score)
+
+
+def _normal_score(t: Array, df: float) -> Array:
+    """Turn Student-t values into normal ones of the same probability; from the lower tail, where nothing is lost."""
+    return np.asarray(-np.sign(t) * ndtri(np.maximum(stdtr(df, -np.abs(t)), 1e-300)))

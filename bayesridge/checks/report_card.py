@@ -1,0 +1,364 @@
+"""Whether an answer can be trusted: all checks of a fit on one card, and a verdict that claims what was tested.
+
+Two kinds of entries. *Tests* have a p-value and a stated probability of a false alarm, shared evenly (Bonferroni), so
+that a fit whose model holds gets a card without alarms with probability ``1 - alpha`` or more. *Findings* (how much the
+prior decides, whether one row decides lambda, which rule would have predicted best) have no right or wrong: they say
+what the answer rests on.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Literal
+
+import numpy as np
+
+from bayesridge.checks.influence import row_influence
+from bayesridge.checks.loo_calibration import loo_calibration
+from bayesridge.checks.predictive_checks import predictive_checks
+from bayesridge.checks.sbc import posterior_sbc
+from bayesridge.checks.sensitivity import PowerScaling, power_scaling
+from bayesridge.checks.spectral_check import spectral_check
+from bayesridge.errors import BayesRidgeError, DataError
+from bayesridge.fit import posterior
+from bayesridge.linalg.design import WeightKind
+from bayesridge.posteriors.posterior import Posterior
+from bayesridge.priors import NoisePrior, Prior
+from bayesridge.rules.backtest import backtest_problem
+from bayesridge.rules.duplicates import NearDuplicates, find_near_duplicates
+from bayesridge.rules.rule import LambdaProblem, Rule
+
+Status = Literal["passed", "alarm", "note", "not judged"]
+
+QUESTIONS = {
+    "computation": "Is the posterior computed correctly for data like these?",
+    "prior": "Is a Gaussian prior on every direction right here?",
+    "leave-one-out": "Are predictions of new rows as uncertain as they say?",
+    "noise": "Does the target look like what the model produces?",
+    "sensitivity": "How much does the prior of lambda decide?",
+    "influence": "Does a single row decide lambda?",
+    "duplicates": "Are there rows that repeat others?",
+    "backtest": "Which rule for lambda would have predicted best?",
+}
+_MOST_COLUMNS = 50  # whose coefficients are calibrated
+_MOST_SCALED = 200  # up to which the sensitivity of each coefficient is looked at
+TESTS = ("computation", "prior", "leave-one-out", "noise")
+
+
+@dataclass(frozen=True, eq=False)
+class Entry:
+    """One line of the card.
+
+    Attributes
+    ----------
+    key : str
+        See :data:`QUESTIONS`.
+    status : {"passed", "alarm", "note", "not judged"}
+        "alarm": a test rejects. "note": a finding to know of. "not judged": `text` says why.
+    text : str
+        What was found.
+    result : object or None
+        The check's own result, with numbers and arrays (None when not judged).
+    seconds : float
+    """
+
+    key: str
+    status: Status
+    text: str
+    result: Any
+    seconds: float
+
+    @property
+    def question(self) -> str:
+        """What the entry answers."""
+        return QUESTIONS[self.key]
+
+
+@dataclass(frozen=True, eq=False)
+class ReportCard:
+    """Result of :func:`validate`.
+
+    Attributes
+    ----------
+    posterior : Posterior
+    entries : tuple of Entry
+    alpha : float
+        Probability of a false alarm of all tests together.
+    seed : int
+    """
+
+    posterior: Posterior
+    entries: tuple[Entry, ...]
+    alpha: float
+    seed: int
+
+    def __getitem__(self, key: str) -> Entry:
+        """Return an entry by its key."""
+        for entry in self.entries:
+            if entry.key == key:
+                return entry
+        raise DataError(f"no entry {key!r}; there are {', '.join(entry.key for entry in self.entries)}")
+
+    @property
+    def passed(self) -> bool:
+        """Whether at least one test was made and none raised an alarm."""
+        tests = [entry for entry in self.entries if entry.key in TESTS]
+        return any(entry.status == "passed" for entry in tests) and all(entry.status != "alarm" for entry in tests)
+
+    @property
+    def verdict(self) -> str:
+        """What can be said after these tests, in plain words."""
+        tests = [entry for entry in self.entries if entry.key in TESTS]
+        judged = [entry for entry in tests if entry.status != "not judged"]
+        alarms = [entry for entry in judged if entry.status == "alarm"]
+        if not judged:
+            return "Nothing could be tested: " + " ".join(f"{entry.key}: {entry.text}." for entry in tests)
+        names = ", ".join(entry.key for entry in judged)
+        tests_made = f"{len(judged)} test{'s' if len(judged) > 1 else ''} ({names})"
+        lines = []
+        if alarms:
+            lines.append(f"{len(alarms)} of {tests_made} found something:")
+            lines += [f"{entry.key}: {entry.text}." for entry in alarms]
+            lines.append(_consequence([entry.key for entry in alarms]))
+        else:
+            lines.append(
+                f"No sign against this fit in {tests_made}. That does not prove the model: departures "
+                "too small for these data to show remain possible."
+            )
+        skipped = [entry.key for entry in tests if entry.status == "not judged"]
+        if skipped:
+            lines.append(f"Not judged: {', '.join(skipped)}.")
+        lines.append(f"A false alarm anywhere on the card has probability {100 * self.alpha:g}% at most.")
+        return " ".join(lines)
+
+    def to_record(self) -> dict[str, Any]:
+        """Everything for JSON."""
+        from bayesridge.posteriors.summary import jsonable
+
+        record = {
+            "passed": self.passed,
+            "verdict": self.verdict,
+            "alpha": self.alpha,
+            "seed": self.seed,
+            "checks": {
+                entry.key: {
+                    "question": entry.question,
+                    "status": entry.status,
+                    "text": entry.text,
+                    "seconds": entry.seconds,
+                    "details": _details(entry.result),
+                }
+                for entry in self.entries
+            },
+        }
+        return dict(jsonable(record))
+
+
+def validate(
+    X: Any,
+    y: Any = None,
+    *,
+    prior: Prior | None = None,
+    noise_prior: NoisePrior | None = None,
+    simulations: int = 500,
+    splits: int = 20,
+    rules: Sequence[Rule] | None = None,
+    alpha: float = 0.05,
+    n_jobs: int = 1,
+    random_state: int = 0,
+    progress: bool = True,
+    formula: str | None = None,
+    weights: Any = None,
+    weight_kind: WeightKind = "frequency",
+    fit_intercept: bool = True,
+    scale: bool | Any = True,
+    unpenalized: Sequence[str | int] = (),
+    missing: Literal["error", "drop"] = "error",
+) -> ReportCard:
+    """Fit a table and check the fit in every way there is.
+
+    Parameters
+    ----------
+    X, y, prior, noise_prior, formula, weights, weight_kind, fit_intercept, scale, unpenalized, missing
+        As for :func:`bayesridge.fit`.
+    simulations, splits, rules, alpha, n_jobs, random_state, progress
+        As for :func:`validate_posterior`.
+
+    Returns
+    -------
+    ReportCard
+
+    Raises
+    ------
+    DataError
+        If the data cannot be used. A check that does not apply to them is "not judged" and says why.
+    """
+    post = posterior(
+        X, y, prior=prior, noise_prior=noise_prior, formula=formula, weights=weights, weight_kind=weight_kind,
+        fit_intercept=fit_intercept, scale=scale, unpenalized=unpenalized, missing=missing,
+    )  # fmt: skip
+    return validate_posterior(
+        post, simulations=simulations, splits=splits, rules=rules, alpha=alpha, n_jobs=n_jobs,
+        random_state=random_state, progress=progress,
+    )  # fmt: skip
+
+
+def validate_posterior(
+    post: Posterior,
+    *,
+    checks: Sequence[str] | None = None,
+    simulations: int = 500,
+    splits: int = 20,
+    rules: Sequence[Rule] | None = None,
+    alpha: float = 0.05,
+    n_jobs: int = 1,
+    random_state: int = 0,
+    progress: bool = True,
+) -> ReportCard:
+    """Check a fit.
+
+    Parameters
+    ----------
+    posterior : Posterior
+    checks : sequence of str, optional
+        Keys of :data:`QUESTIONS`; all if left out. Each test keeps its share of `alpha` and its seed.
+    simulations : int
+        Simulated data sets of each test (at least 200: p-values down to alpha / 4 have to be resolved).
+    splits : int
+        Of the nested backtest: 5 folds, ``splits / 5`` times; 0 for none. Where rows repeat others, the folds keep them
+        together (50 splits).
+    rules : sequence of Rule, optional
+        Rules of the backtest; all standard ones and 5-fold cross-validation if left out.
+    alpha : float
+        Probability of a false alarm of all tests together.
+    n_jobs : int
+        Processes; numbers do not depend on it.
+    random_state : int
+    progress : bool
+        Whether to show progress bars.
+
+    Returns
+    -------
+    ReportCard
+    """
+    if simulations < 200:
+        raise DataError(f"at least 200 simulations are needed to judge the tests of a card, got {simulations}")
+    if splits < 0 or splits % 5:
+        raise DataError(f"splits is a multiple of 5 (5 folds, repeated), or 0 for no backtest; got {splits}")
+    if not 0.0 < alpha < 1.0:
+        raise DataError(f"alpha must lie strictly between 0 and 1, got {alpha}")
+    seeds = [int(seed) for seed in np.random.SeedSequence(random_state).generate_state(6)]
+    each = alpha / len(TESTS)
+
+    def computation() -> Any:
+        return posterior_sbc(
+            post, simulations=simulations, columns=_some_columns(post, seeds[5]), alpha=each,
+            random_state=seeds[0], n_jobs=n_jobs, progress=progress,
+        )  # fmt: skip
+
+    def spectral() -> Any:
+        return spectral_check(post, simulations=max(2000, simulations), alpha=each, random_state=seeds[1])
+
+    def leave_one_out() -> Any:
+        return loo_calibration(post, simulations=simulations, alpha=each, random_state=seeds[2])
+
+    def noise() -> Any:
+        # eight checks share alpha / 4, two-sided: p-values down to 0.001 are needed
+        return predictive_checks(post, simulations=max(2000, simulations), alpha=each, random_state=seeds[3])
+
+    @cache
+    def twins() -> NearDuplicates:
+        return find_near_duplicates(post.design)
+
+    make: dict[str, Callable[[], Entry]] = {
+        "computation": lambda: _entry("computation", computation, "alarm"),
+        "prior": lambda: _entry("prior", spectral, "alarm"),
+        "leave-one-out": lambda: _entry("leave-one-out", leave_one_out, "alarm"),
+        "noise": lambda: _entry("noise", noise, "alarm"),
+        "sensitivity": lambda: _entry("sensitivity", lambda: _sensitivity(post), "note"),
+        "influence": lambda: _entry("influence", lambda: row_influence(post), "note"),
+        "duplicates": lambda: _duplicates(twins),
+        "backtest": lambda: _backtest(post, splits, twins(), rules, n_jobs, seeds[4], progress=progress),
+    }
+    unknown = [key for key in checks or [] if key not in make]
+    if unknown:
+        raise DataError(f"no check called {', '.join(unknown)}; there are {', '.join(make)}")
+    wanted = [key for key in make if (checks is None or key in checks) and (key != "backtest" or splits)]
+    return ReportCard(post, tuple([make[key]() for key in wanted]), alpha, random_state)
+
+
+def _some_columns(post: Posterior, seed: int) -> list[int] | None:
+    p = post.design.X.shape[1]
+    return None if p <= _MOST_COLUMNS else np.random.default_rng(seed).choice(p, _MOST_COLUMNS, replace=False).tolist()
+
+
+def _sensitivity(post: Posterior) -> PowerScaling:
+    return power_scaling(post, coefficients=post.design.X.shape[1] <= _MOST_SCALED)
+
+
+def _entry(key: str, run: Callable[[], Any], otherwise: Status) -> Entry:
+    started = time.perf_counter()
+    try:
+        result = run()
+    except BayesRidgeError as error:
+        return Entry(key, "not judged", str(error), None, time.perf_counter() - started)
+    status: Status = "passed" if result.passed else otherwise
+    return Entry(key, status, result.verdict.removesuffix("."), result, time.perf_counter() - started)
+
+
+def _duplicates(find: Callable[[], NearDuplicates]) -> Entry:
+    started = time.perf_counter()
+    found = find()
+    status: Status = "note" if found.count else "passed"
+    return Entry("duplicates", status, found.describe().removesuffix("."), found, time.perf_counter() - started)
+
+
+def _backtest(
+    post: Posterior,
+    splits: int,
+    twins: NearDuplicates,
+    rules: Sequence[Rule] | None,
+    n_jobs: int,
+    seed: int,
+    *,
+    progress: bool,
+) -> Entry:
+    from sklearn.model_selection import RepeatedKFold
+
+    started = time.perf_counter()
+    # twins on both sides of a split would be predicted by each other: they stay together, whatever `splits` says
+    folds = None if twins.count else RepeatedKFold(n_splits=5, n_repeats=splits // 5, random_state=seed)
+    try:
+        result = backtest_problem(
+            LambdaProblem(post), rules, splitter=folds, groups=twins.groups if twins.count else None,
+            n_jobs=n_jobs, random_state=seed, progress=progress,
+        )  # fmt: skip
+    except BayesRidgeError as error:
+        return Entry("backtest", "not judged", str(error), None, time.perf_counter() - started)
+    return Entry("backtest", "note", result.verdict.removesuffix("."), result, time.perf_counter() - started)
+
+
+_ADVICE = {
+    "computation": "do not use these posteriors, and report the case as a defect",
+    "prior": "compare other priors (lasso, horseshoe, R2D2: bayesridge.mcmc.comparison)",
+    "leave-one-out": "do not rely on the level of predictive intervals",
+    "noise": "try the robust model, weights, a transformed target or further terms before trusting intervals",
+}
+
+
+def _consequence(keys: list[str]) -> str:
+    advice = "; ".join(_ADVICE[key] for key in keys)
+    return advice[0].upper() + advice[1:] + "."
+
+
+def _details(result: Any) -> Any:
+    if result is None:
+        return None
+    if isinstance(result, NearDuplicates):
+        return {"rows": result.count, "pairs": result.n_pairs, "pairs_by_chance": result.by_chance}
+    if hasattr(result, "to_record"):
+        return result.to_record()
+    return {"verdict": result.verdict, "rules": result.summary().to_dict(orient="index")}

@@ -1,0 +1,237 @@
+r"""What simulation-based calibration looks at: PIT values from exact cdfs, and ranks among draws.
+
+Parameters one at a time cannot tell a posterior from the prior, or from one that ignores part of the data (Modrak et
+al. 2023, Bayesian Analysis): the joint log likelihood, which depends on the data, can. It has no cdf and is ranked
+among independent draws; a rank out of L is spread over its own cell, ``(draws below + V (ties + 1)) / (L + 1)`` with
+V uniform, which is exactly uniform when the rank is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import gammaincc, gammaln
+
+from bayesridge.checks.simulate import Setup, Truth
+from bayesridge.errors import DataError
+from bayesridge.hyper.marginal import PointMass
+from bayesridge.hyper.nodes import ConjugateNoise, HyperPosterior, Nodes
+from bayesridge.linalg.design import Design
+from bayesridge.posteriors.posterior import Posterior
+from bayesridge.priors import (
+    FixedLambda,
+    FixedScales,
+    FixedSigma,
+    GammaPrecisions,
+    NoisePrior,
+    Prior,
+    lambda_density,
+    tau_density,
+)
+
+Array = NDArray[np.float64]
+
+JOINT = ("log likelihood", "log prior", "log joint")
+SCALES = ("lambda", "sigma", "tau", "R2")
+NEW = "new observation"
+
+
+@dataclass(frozen=True)
+class Quantities:
+    """Names of the quantities, in order, and which the prior fixes (nothing to calibrate there).
+
+    Attributes
+    ----------
+    exact : tuple of str
+        With an exact cdf.
+    ranked : tuple of str
+        Ranked among draws.
+    fixed : tuple of str
+        Left out because they are known, or plugged in.
+    """
+
+    exact: tuple[str, ...]
+    ranked: tuple[str, ...]
+    fixed: tuple[str, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All that are tested."""
+        return self.exact + self.ranked
+
+
+def quantities_of(
+    design: Design, posterior: Posterior, columns: NDArray[np.intp], new: int, joint: tuple[str, ...] = JOINT
+) -> Quantities:
+    """Name what can be tested for a design and its kind of posterior; `columns` says which coefficients."""
+    marginals = (posterior.lambda_, posterior.sigma, posterior.tau, posterior.r2)
+    fixed = tuple([name for name, found in zip(SCALES, marginals, strict=True) if isinstance(found, PointMass)])
+    if posterior.kind == "evidence":  # tau is not a point, but says nothing beyond lambda's
+        fixed = ("lambda", "tau", "R2")
+    exact = [name for name in SCALES if name not in fixed]
+    exact += [design.names[j] for j in columns]
+    exact += ["intercept"] if design.fit_intercept else []
+    exact += [NEW] if new == 1 else [f"{NEW} {k}" for k in range(new)]
+    return Quantities(tuple(exact), tuple([name for name in joint if _has(name, posterior)]), fixed)
+
+
+def _has(name: str, posterior: Posterior) -> bool:
+    if name == "log likelihood":
+        return True
+    # a flat prior on everything has no log prior to rank, nor has a lambda that was plugged in
+    flat = isinstance(posterior.prior, FixedLambda) and posterior.prior.lam == 0.0
+    return not flat and posterior.kind != "evidence"
+
+
+def tested_columns(design: Design, wanted: Sequence[int] | None) -> NDArray[np.intp]:
+    """Columns whose coefficients are tested: those wanted, or all, but for constant ones."""
+    free = np.sort(np.concatenate([design.penalized, design.unpenalized]))
+    if wanted is None:
+        return free
+    unknown = [j for j in wanted if not 0 <= j < design.X.shape[1]]
+    if unknown:
+        raise DataError(f"columns counts from 0 to {design.X.shape[1] - 1}, got {unknown[0]}")
+    return np.intersect1d(free, np.array(wanted, dtype=np.intp))
+
+
+# -- exact cdfs ----------------------------------------------------------------------------------------------------
+
+
+def exact_pit(
+    posterior: Posterior,
+    quantities: Quantities,
+    columns: NDArray[np.intp],
+    truth: Truth,
+    i: int,
+    y_new: Array,
+    new: Array,
+) -> list[float]:
+    """PIT values ``F(truth | y)`` of the quantities with an exact cdf, for simulation i."""
+    design = posterior.design
+    out: list[float] = []
+    lam, sigma, tau = float(truth.lam[i]), float(truth.sigma[i]), float(truth.tau[i])
+    scales: dict[str, Callable[[], float]] = {
+        "lambda": lambda: float(posterior.lambda_.cdf(lam)),
+        "sigma": lambda: scale_cdf(posterior, "sigma", sigma),
+        "tau": lambda: scale_cdf(posterior, "tau", tau),
+        "R2": lambda: float(posterior.r2.cdf(posterior.spectrum.signal / (posterior.spectrum.signal + lam))),
+    }
+    out += [scales[name]() for name in SCALES if name in quantities.exact]
+    out += _coefficient_pit(posterior, columns, truth.coef[i])
+    if design.fit_intercept:
+        out.append(float(posterior.intercept.cdf(truth.intercept[i])[0]))
+    out += [float(u) for u in posterior.predict(new).target.cdf(y_new)]
+    return out
+
+
+def _coefficient_pit(posterior: Posterior, columns: NDArray[np.intp], coef: Array) -> list[float]:
+    p = len(coef)
+    if 4 * len(columns) > p:
+        return [float(u) for u in posterior.coefficients.cdf(coef)[columns]]
+    if not len(columns):
+        return []
+    pick = np.zeros((len(columns), p))
+    pick[np.arange(len(columns)), columns] = 1.0
+    return [float(u) for u in posterior.contrast(pick).cdf(coef[columns])]
+
+
+_MOST_REFINEMENTS = 6
+
+
+def scale_cdf(posterior: Posterior, name: str, value: float) -> float:
+    r"""P(sigma <= value | y) or P(tau <= value | y).
+
+    Where sigma^2 is inverse-gamma at each node k of lambda, with weight w_k,
+
+        P(sigma <= v) = sum_k w_k Q(a, B_k / v^2),      P(tau <= v) = sum_k w_k Q(a, B_k / (lambda_k v^2)),
+
+    with Q the regularised upper incomplete gamma function: the cdf of the engine's own marginal (to 1e-8, a test) for
+    a hundredth of the time. Otherwise that marginal is asked.
+    """
+    if not isinstance(posterior.hyper.nodes.noise, ConjugateNoise):
+        return float((posterior.sigma if name == "sigma" else posterior.tau).cdf(value))
+    hyper: HyperPosterior = posterior.hyper
+    for _ in range(_MOST_REFINEMENTS):
+        nodes, noise = hyper.nodes, _conjugate(hyper.nodes)
+        squares = np.log(noise.rate) - (0.0 if name == "sigma" else nodes.log_lam)
+        seen = nodes.weight > 1e-10
+        # steps of the cdf, 1 / sqrt(shape) wide in log sigma^2, have to overlap from node to node
+        steps = np.abs(np.diff(squares))[seen[1:] & seen[:-1]]  # not over a gap between two modes
+        if (steps <= 1.0 / np.sqrt(noise.shape)).all():
+            break
+        hyper = hyper.finer()
+    with np.errstate(over="ignore"):
+        below = gammaincc(noise.shape, np.exp(np.minimum(squares - 2.0 * np.log(value), 700.0)))
+    return float(nodes.weight @ below)
+
+
+def _conjugate(nodes: Nodes) -> ConjugateNoise:
+    assert isinstance(nodes.noise, ConjugateNoise)
+    return nodes.noise
+
+
+# -- ranks among draws ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class JointDensity:
+    """Log likelihood, log prior and their sum, of many parameter draws at once.
+
+    Any function of parameters and data may be ranked, so that constants, and the parametrisation of the densities (of
+    log lambda, log sigma and the coefficients), do not matter.
+    """
+
+    setup: Setup
+    prior: Prior
+    noise_prior: NoisePrior
+
+    def __call__(self, y: Array, draws: Truth) -> dict[str, Array]:
+        """Evaluate at draws (S of them), shapes (S,)."""
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            likelihood, prior = self.log_likelihood(y, draws), self.log_prior(draws)
+        return {"log likelihood": likelihood, "log prior": prior, "log joint": likelihood + prior}
+
+    def log_likelihood(self, y: Array, draws: Truth) -> Array:
+        """Log density of y."""
+        setup = self.setup
+        w = np.ones(len(setup.X)) if setup.weights is None else setup.weights
+        rest = y - draws.intercept[:, None] - draws.coef @ setup.X.T
+        squares = np.square(rest) @ w / draws.sigma**2
+        return np.asarray(-0.5 * squares - np.count_nonzero(w) * np.log(draws.sigma))
+
+    def log_prior(self, draws: Truth) -> Array:
+        """Log density of (log lambda, log sigma, penalised coefficients), up to a constant."""
+        setup = self.setup
+        scaled = draws.coef[:, setup.penalized] * setup.divisor[setup.penalized]
+        coefficients = -len(setup.penalized) * np.log(draws.tau) - 0.5 * np.square(scaled).sum(axis=1) / draws.tau**2
+        return np.asarray(coefficients + self._log_scales(draws))
+
+    def _log_scales(self, draws: Truth) -> Array:
+        prior, noise = self.prior, self.noise_prior
+        log_sigma, log_tau = np.log(draws.sigma), np.log(draws.tau)
+        if isinstance(prior, GammaPrecisions):
+            pairs = ((prior.sigma_shape, prior.sigma_rate, log_sigma), (prior.tau_shape, prior.tau_rate, log_tau))
+            return sum((-2.0 * a * v - b * np.exp(-2.0 * v) - gammaln(a) for a, b, v in pairs), np.zeros(len(log_tau)))
+        value = np.zeros(len(log_tau))
+        if not isinstance(noise, FixedSigma) and not isinstance(prior, FixedScales):
+            value = value + noise.log_density_of_log(log_sigma)
+        on_lambda, on_tau = lambda_density(prior, setup_signal(self.setup)), tau_density(prior)
+        if on_lambda is not None:
+            return value + on_lambda(np.log(draws.lam))
+        return value if on_tau is None else value + on_tau(log_tau)
+
+
+def setup_signal(setup: Setup) -> float:
+    """The setup's signal, or one where no column is penalised and it says nothing."""
+    return setup.signal if setup.signal > 0 else 1.0
+
+
+def spread_rank(value: float, draws: Array, uniform: float) -> float:
+    """Rank of a value among draws, as a number in [0, 1] (see the module's text)."""
+    if np.isnan(value) or np.isnan(draws).any():
+        raise DataError("a test quantity is NaN: it cannot be ranked")
+    below, ties = np.count_nonzero(draws < value), np.count_nonzero(draws == value)
+    return float((below + uniform * (ties + 1)) / (len(draws) + 1))

@@ -1,0 +1,316 @@
+r"""Prior sensitivity by power-scaling, exactly: how the posterior moves if the prior, or the data, count a little more.
+
+Kallioinen, Paananen, Burkner and Vehtari (2023), Detecting and diagnosing prior and likelihood sensitivity with
+power-scaling, Statistics and Computing 34:57. The prior of the penalty, or the likelihood, is raised to a power near 1,
+and the cumulative Jensen-Shannon distance between the base and the scaled posterior of each quantity is divided by the
+log2 of the power. Above 0.05 a quantity is called sensitive.
+
+No importance weights are needed. The prior raised to a power is another prior. The likelihood raised to the power a,
+coefficients and all, is that of data in which every row counts a times: s^2, z^2 and r0 are multiplied by a and nu
+becomes a n - q. Both are posteriors of their own, from the same factorisation.
+
+The distance is relative to the integral of the cdf, which depends on where the line is cut. It is cut at the range that
+4000 draws have, for which the limit 0.05 was proposed.
+
+A power-scaled density depends on which variable it is the density of: here the one that the prior names (R^2 for
+BetaR2, tau/sigma or tau for half priors, lambda for LogNormal and Gamma), as in the PyMC models. The noise prior stays.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bayesridge.errors import DataError, ImproperPosteriorError
+from bayesridge.hyper.infer import infer_hyper
+from bayesridge.hyper.marginal import Marginal, PointMass
+from bayesridge.linalg.maps import AnyLinearMap, LinearMap, coefficient_map, intercept_map
+from bayesridge.linalg.spectrum import Spectrum
+from bayesridge.posteriors.functionals import LinearPosterior
+from bayesridge.posteriors.mixture import Mixture
+from bayesridge.posteriors.posterior import Posterior
+from bayesridge.priors import BetaR2, Custom, Gamma, HalfCauchy, HalfNormal, HalfT, LogNormal, Prior
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Array = NDArray[np.float64]
+Distribution = tuple[Callable[[Array], Array], Array]
+
+#: Above it a quantity is called sensitive (Kallioinen et al., section 3.3).
+THRESHOLD = 0.05
+_POWERS = (0.99, 1.01)
+_POINTS = 400
+_TAIL = 1.0 / 4000.0
+
+
+@dataclass(frozen=True)
+class Sensitivity:
+    """Sensitivity of one quantity's posterior.
+
+    Attributes
+    ----------
+    name : str
+    prior, likelihood : float
+        Cumulative Jensen-Shannon distance per doubling of the prior's, or the likelihood's, weight.
+    mean_prior, mean_likelihood : float
+        Change of the posterior mean (of the logarithm, for lambda, sigma and tau) in posterior sds, per doubling.
+    diagnosis : str
+        "prior-data conflict", "strong prior / weak likelihood", or "-".
+    """
+
+    name: str
+    prior: float
+    likelihood: float
+    mean_prior: float
+    mean_likelihood: float
+    diagnosis: str
+
+
+@dataclass(frozen=True, eq=False)
+class PowerScaling:
+    """Result of :func:`power_scaling`.
+
+    Attributes
+    ----------
+    rows : tuple of Sensitivity
+        lambda, sigma, R^2, intercept, coefficients.
+    prior : str
+        What was scaled.
+    """
+
+    rows: tuple[Sensitivity, ...]
+    prior: str
+
+    @property
+    def conflicts(self) -> tuple[str, ...]:
+        """Quantities that both the prior and the data pull, in different directions as a rule."""
+        return tuple([row.name for row in self.rows if row.diagnosis == "prior-data conflict"])
+
+    @property
+    def weak(self) -> tuple[str, ...]:
+        """Quantities on which the data say little beside the prior."""
+        return tuple([row.name for row in self.rows if row.diagnosis.startswith("strong prior")])
+
+    @property
+    def passed(self) -> bool:
+        """Whether no quantity is sensitive to the prior."""
+        return not (self.conflicts or self.weak)
+
+    @property
+    def verdict(self) -> str:
+        """What is sensitive, in words."""
+        if self.passed:
+            worst = max(self.rows, key=lambda row: row.prior)
+            return (
+                f"no posterior is sensitive to the prior {self.prior} (largest: {worst.name}, {worst.prior:.2g}, "
+                f"limit {THRESHOLD:g})"
+            )
+        parts = []
+        for names, what in ((self.conflicts, "prior and data pull"), (self.weak, "the prior decides much of")):
+            if names:
+                parts.append(f"{what} {_some(names)}")
+        return "; ".join(parts) + f": state the prior ({self.prior}) with care, or report another beside it"
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """One row a quantity."""
+        import pandas as pd
+
+        return pd.DataFrame([vars(row) for row in self.rows]).set_index("name")
+
+    def to_record(self) -> dict[str, Any]:
+        """Numbers for JSON."""
+        return {"prior": self.prior, "rows": [vars(row) for row in self.rows], "verdict": self.verdict}
+
+
+def power_scaling(posterior: Posterior, *, coefficients: bool = True) -> PowerScaling:
+    """Measure how much prior and likelihood decide each posterior.
+
+    Parameters
+    ----------
+    posterior : Posterior
+        With lambda integrated.
+    coefficients : bool
+        Whether to include intercept and coefficients (p mixtures; the scales alone take milliseconds).
+
+    Returns
+    -------
+    PowerScaling
+
+    Raises
+    ------
+    DataError
+        If lambda is fixed or plugged in, or the prior is a pair of gammas (its power need not be a proper prior).
+    """
+    if posterior.kind != "exact":
+        raise DataError("power-scaling needs a prior on lambda; here lambda is fixed or plugged in")
+    prior = posterior.prior
+    below, above = (_scaled_prior(posterior, power) for power in _POWERS)
+    counted = _scaled_likelihoods(posterior)
+    rows = []
+    for name, read in _quantities(posterior, coefficients=coefficients):
+        base = read(posterior)
+        p, p_mean = _change(base, {power: read(one) for power, one in zip(_POWERS, (below, above), strict=True)})
+        q, q_mean = _change(base, {power: read(one) for power, one in counted.items()})
+        rows.append(Sensitivity(name, p, q, p_mean, q_mean, _diagnosis(p, q)))
+    return PowerScaling(tuple(rows), prior.describe())
+
+
+def _diagnosis(prior: float, likelihood: float) -> str:
+    if prior < THRESHOLD:
+        return "-"
+    return "prior-data conflict" if likelihood >= THRESHOLD else "strong prior / weak likelihood"
+
+
+# -- the scaled posteriors -----------------------------------------------------------------------------------------
+
+
+def scaled_prior(prior: Prior, power: float) -> Prior:
+    """Return the prior whose density, in its own variable, is that of `prior` to a power (not normalised)."""
+
+    def on_log(log_density: Callable[[Array], Array]) -> Callable[[Array], Array]:
+        # the density of x from that of log x
+        return lambda x: power * (log_density(np.log(x)) - np.log(x))
+
+    match prior:
+        case BetaR2(a, b):
+            return BetaR2(1.0 + power * (a - 1.0), 1.0 + power * (b - 1.0))
+        case HalfT() | HalfCauchy() | HalfNormal() if prior.on != "sigma":
+            return Custom(on_log(prior.log_density_of_log), prior.on)
+        case Gamma(shape, rate) if 1.0 + power * (shape - 1.0) > 0:
+            return Gamma(1.0 + power * (shape - 1.0), power * rate)
+        case LogNormal():
+            return Custom(on_log(lambda t: prior.log_density(t, 1.0)), "lambda")
+        case Custom():
+            return Custom(lambda x: power * np.asarray(prior.log_pdf(x)), prior.of)
+        case _:
+            raise DataError(f"the prior {prior.describe()} cannot be raised to a power here: use one on lambda or R²")
+
+
+def _scaled_prior(posterior: Posterior, power: float) -> Posterior:
+    prior = scaled_prior(posterior.prior, power)
+    hyper = infer_hyper(posterior.spectrum, prior, posterior.noise_prior)
+    return replace(posterior, prior=prior, hyper=hyper)
+
+
+def scaled_likelihood(spectrum: Spectrum, power: float, n_flat: int) -> Spectrum:
+    """Return the spectrum of the same data with every row counted `power` times (scales and signal as they were)."""
+    root = np.sqrt(power)
+    return replace(
+        spectrum, s=spectrum.s * root, z=spectrum.z * root, r0=spectrum.r0 * power, n_obs=spectrum.n_obs * power,
+        nu=spectrum.n_obs * power - n_flat, log_det_flat=spectrum.log_det_flat + n_flat * np.log(power),
+        sum_log_weights=spectrum.sum_log_weights * power, left=None,
+        flat=None if spectrum.flat is None else replace(spectrum.flat, root_inverse=spectrum.flat.root_inverse / root),
+    )  # fmt: skip
+
+
+def _scaled_likelihoods(posterior: Posterior) -> dict[float, Posterior]:
+    """Posteriors by power of the likelihood.
+
+    Where the columns fit every row, rows that count more than once repeat a perfect fit: under an improper noise prior
+    there may be no posterior of that, and the change is taken on the other side alone.
+    """
+    found = {_POWERS[0]: _scaled_likelihood(posterior, _POWERS[0])}
+    with contextlib.suppress(ImproperPosteriorError):
+        found[_POWERS[1]] = _scaled_likelihood(posterior, _POWERS[1])
+    return found
+
+
+def _scaled_likelihood(posterior: Posterior, power: float) -> Posterior:
+    spectrum = scaled_likelihood(posterior.spectrum, power, posterior.design.n_flat)
+    design = replace(posterior.design, total_weight=posterior.design.total_weight * power)
+    hyper = infer_hyper(spectrum, posterior.prior, posterior.noise_prior)
+    return replace(posterior, design=design, spectrum=spectrum, hyper=hyper)
+
+
+# -- distances -----------------------------------------------------------------------------------------------------
+
+
+def _quantities(posterior: Posterior, *, coefficients: bool) -> list[tuple[str, Callable[[Posterior], Distribution]]]:
+    """Names, and what reads the cdf of a quantity from a posterior together with points that span it."""
+    found: list[tuple[str, Callable[[Posterior], Distribution]]] = [
+        ("lambda", lambda p: _scalar(p.lambda_, logarithm=True)),
+        ("sigma", lambda p: _scalar(p.sigma, logarithm=True)),
+        ("R2", lambda p: _scalar(p.r2, logarithm=False)),
+    ]
+    if isinstance(posterior.sigma, PointMass):
+        del found[1]
+    if not coefficients:
+        return found
+    design = posterior.design
+    if design.fit_intercept:
+        found.append(("intercept", lambda p: _linear(p, intercept_map(p.design, p.spectrum), 0)))
+    constant = set(design.constant.tolist())
+    for j, name in enumerate(design.names):
+        if j not in constant:
+            found.append((name, lambda p, j=j: _linear(p, coefficient_map(p.design, p.spectrum), j)))  # type: ignore[misc]
+    return found
+
+
+def _scalar(marginal: Marginal | PointMass, *, logarithm: bool) -> Distribution:
+    low, high = (float(end) for end in marginal.quantile(np.array([_TAIL, 1.0 - _TAIL])))
+    if not logarithm:
+        return marginal.cdf, np.linspace(low, high, _POINTS)
+    return lambda x: np.asarray(marginal.cdf(np.exp(x))), np.linspace(np.log(low), np.log(high), _POINTS)
+
+
+def _linear(posterior: Posterior, linear: AnyLinearMap, j: int) -> Distribution:
+    one = LinearPosterior((str(j),), _one(linear, j), posterior.spectrum, posterior.hyper)
+    mixture = one.mixture
+
+    def cdf(x: Array) -> Array:
+        wide = (len(x), mixture.location.shape[1])
+        location, scale = np.broadcast_to(mixture.location, wide), np.broadcast_to(mixture.scale, wide)
+        return Mixture(location, scale, mixture.weight, mixture.df).cdf(x)
+
+    return cdf, np.linspace(one.quantile(_TAIL)[0], one.quantile(1.0 - _TAIL)[0], _POINTS)
+
+
+def _one(linear: AnyLinearMap, j: int) -> LinearMap:
+    pick = slice(j, j + 1)
+    return LinearMap(
+        linear.offset[pick], linear.loadings[pick], linear.null[pick], linear.fixed[pick], linear.unit[pick]
+    )
+
+
+def _change(base: Distribution, scaled: dict[float, Distribution]) -> tuple[float, float]:
+    """Distance, and shift of the mean in sds, per doubling: the average over the powers."""
+    cdf, x = base
+    p = cdf(x)
+    distances, means = [], []
+    for power, other in scaled.items():
+        q = other[0](x)
+        distances.append(cumulative_jensen_shannon(x, p, q) / abs(np.log2(power)))
+        means.append(float(np.trapezoid(p - q, x)) / np.log2(power))  # E = integral of the survival function
+    mean = float(np.trapezoid(1.0 - p, x)) + x[0]
+    second = x[0] ** 2 + float(np.trapezoid(2.0 * x * (1.0 - p), x))
+    sd = np.sqrt(max(second - mean**2, 0.0))
+    return float(np.mean(distances)), float(np.mean(means) / sd) if sd > 0 else 0.0
+
+
+def cumulative_jensen_shannon(x: Array, p: Array, q: Array) -> float:
+    """Cumulative Jensen-Shannon distance of two distribution functions on a grid: the larger over x and -x.
+
+    Nguyen and Vreeken (2015); the square root of the symmetrised divergence over its bound, between 0 and 1.
+    """
+    return max(_one_sided(x, p, q), _one_sided(x, 1.0 - p, 1.0 - q))
+
+
+def _one_sided(x: Array, p: Array, q: Array) -> float:
+    middle = 0.5 * (p + q)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        # the linear terms of the two directions cancel in the sum
+        both = np.where(p > 0, p * np.log2(p / middle), 0.0) + np.where(q > 0, q * np.log2(q / middle), 0.0)
+    bound = float(np.trapezoid(p + q, x))
+    return float(np.sqrt(max(float(np.trapezoid(both, x)), 0.0) / bound)) if bound > 0 else 0.0
+
+
+def _some(names: tuple[str, ...], most: int = 4) -> str:
+    rest = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + rest

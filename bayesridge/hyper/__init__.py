@@ -1,0 +1,1 @@
+"""The posterior of the scales: nodes, quadrature, evidence."""

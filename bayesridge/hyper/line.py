@@ -1,0 +1,348 @@
+"""Posteriors with nodes along a line: lambda free, or sigma free with tau or lambda known."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import gammaln
+
+from bayesridge.hyper.likelihood import Likelihood, known_noise_evidence, log_density_of_log_sigma, log_sigma_range
+from bayesridge.hyper.marginal import Marginal, PointMass, marginal
+from bayesridge.hyper.nodes import ConjugateNoise, HyperPosterior, KnownNoise, Nodes
+from bayesridge.hyper.point import noise_shape
+from bayesridge.hyper.quadrature import LineRule, gauss_points, integrate, refine
+from bayesridge.priors import Density, FixedSigma, GammaPrecisions, InverseGamma, Jeffreys
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class ConjugateLine:
+    """Lambda free, sigma^2 inverse-gamma given lambda: Student-t nodes along log lambda."""
+
+    data: Likelihood
+    rule: LineRule
+    log_f: Density
+    shape: float
+    rate_at: Callable[[Array], Array]
+
+    @property
+    def log_marginal(self) -> float:
+        """Log p(y)."""
+        return self.rule.log_total
+
+    @property
+    def error(self) -> float:
+        """Estimated relative error of the quadrature."""
+        return self.rule.error
+
+    @cached_property
+    def nodes(self) -> Nodes:
+        """Nodes along log lambda."""
+        return Nodes(self.rule.x, self.rule.weight, ConjugateNoise(self.shape, self.rate_at(self.rule.x)))
+
+    def finer(self) -> HyperPosterior:
+        """Half the step."""
+        return ConjugateLine(self.data, refine(self.rule, self.log_f), self.log_f, self.shape, self.rate_at)
+
+    def log_density(self, log_lam: Array) -> Array:
+        """Normalised log density of log lambda."""
+        return self.log_f(log_lam) - self.rule.log_total
+
+    @cached_property
+    def _lambda(self) -> Marginal:
+        return marginal("lambda", self.log_density, *self.rule.ends)
+
+    def lambda_marginal(self) -> Marginal:
+        """Distribution of lambda."""
+        return self._lambda
+
+    def sigma_marginal(self) -> Marginal:
+        """Mixture of inverse-gamma roots over nodes dense enough for the bells to overlap."""
+        rule, rate = self.rule, self.rate_at(self.rule.x)
+        for _ in range(_MOST_REFINEMENTS):
+            # a bell is 1 / sqrt(4 shape) wide in log sigma; log sigma moves by half of log rate
+            if _largest_step(rule, rate) <= 1.0 / np.sqrt(self.shape):
+                break
+            rule = refine(rule, self.log_f)
+            rate = self.rate_at(rule.x)
+        seen = rule.log_weight > -_NEGLIGIBLE
+        log_weight, rate = rule.log_weight[seen], rate[seen]
+
+        def log_density(v: Array) -> Array:
+            return _log_sum(log_weight + log_density_of_log_sigma(v[:, None], self.shape, rate))
+
+        return marginal("sigma", log_density, *self._log_sigma_range())
+
+    def _log_sigma_range(self) -> tuple[float, float]:
+        low, high = log_sigma_range(self.shape)
+        centre = 0.5 * np.log(self.nodes.noise.squared_scale()[self.rule.log_weight > -40.0, 0])
+        return float(centre.min() + low), float(centre.max() + high)
+
+    def tau_marginal(self) -> Marginal:
+        """Distribution of ``tau = sigma / sqrt(lambda)``, the joint density integrated along lambda."""
+        grid = fine_grid(self.rule, self.shape)
+        log_density, rate = self.log_density(grid.x), self.rate_at(grid.x)
+
+        def log_joint(v: Array) -> Array:
+            return log_density + log_density_of_log_sigma(v, self.shape, rate)
+
+        return tau_from_joint(grid, log_joint, self._log_sigma_range())
+
+    def draw(self, n: int, rng: np.random.Generator) -> tuple[Array, Array]:
+        """Independent draws of (lambda, sigma): inverse cdf, then inverse gamma."""
+        lam = self._lambda.quantile(rng.random(n))
+        return lam, np.sqrt(self.rate_at(np.log(lam)) / rng.standard_gamma(self.shape, n))
+
+
+def _largest_step(rule: LineRule, rate: Array) -> float:
+    """Largest step of log rate between neighbouring nodes that count (not over a gap between two modes)."""
+    seen = rule.log_weight > -_NEGLIGIBLE
+    return float(np.abs(np.diff(np.log(rate)))[seen[1:] & seen[:-1]].max(initial=0.0))
+
+
+@dataclass(frozen=True, eq=False)
+class FineGrid:
+    """Nodes in log lambda for integrals over it, and the logarithms of their widths."""
+
+    x: Array
+    log_width: Array
+
+
+def fine_grid(rule: LineRule, shape: float) -> FineGrid:
+    """Nodes that resolve the posterior of lambda times the density of sigma at fixed tau.
+
+    The latter is a bell of width ``1 / sqrt(shape)`` in log lambda; a step of 0.7 widths of the product leaves an error
+    of exp(-2 pi^2 / 0.49). Where the density has a jump, Gauss points in cells that end there take the place of steps.
+    """
+    if rule.edges is not None:
+        parts = int(np.clip(np.ceil(np.sqrt(shape) * np.diff(rule.edges).max() / 8.0), 1, 64))
+        edges = np.interp(np.arange((len(rule.edges) - 1) * parts + 1) / parts, np.arange(len(rule.edges)), rule.edges)
+        return FineGrid(*gauss_points(edges))
+    seen = rule.x[rule.log_weight > -_NEGLIGIBLE]
+    low, high = float(seen[0]), float(seen[-1])
+    narrowest = 3.0 * float(np.diff(rule.x).min())  # the rule takes some three steps to a standard deviation
+    step = 0.7 / np.sqrt(shape + narrowest**-2)
+    x = np.linspace(low, high, int(np.clip((high - low) / step, 60, _MOST_POINTS)))
+    return FineGrid(x, np.full(len(x), np.log(x[1] - x[0])))
+
+
+_NEGLIGIBLE = 40.0
+_MOST_REFINEMENTS = 6
+_MOST_POINTS = 40_000
+_BLOCK_VALUES = 1 << 20
+
+
+def tau_from_joint(grid: FineGrid, log_joint: Callable[[Array], Array], sigma_range: tuple[float, float]) -> Marginal:
+    """Distribution of tau from the joint density of (log lambda, log sigma).
+
+    At fixed tau, ``log sigma = log tau + log(lambda) / 2``, with Jacobian 1: for every tau one sum along lambda.
+
+    Parameters
+    ----------
+    grid : FineGrid
+        k nodes of log lambda.
+    log_joint : callable
+        Joint log density at the nodes and v = log sigma of shape (m, k).
+    sigma_range : tuple of float
+        Where log sigma has its mass.
+    """
+    t = grid.x
+    size = max(1, _BLOCK_VALUES // len(t))
+
+    def log_density(log_tau: Array) -> Array:
+        parts = [log_joint(log_tau[k : k + size, None] + 0.5 * t) for k in range(0, len(log_tau), size)]
+        return np.concatenate([_log_sum(part + grid.log_width) for part in parts])
+
+    low, high = sigma_range
+    return marginal("tau", log_density, low - 0.5 * float(t[-1]), high - 0.5 * float(t[0]))
+
+
+def _log_sum(terms: Array) -> Array:
+    top = terms.max(axis=1, keepdims=True)
+    with np.errstate(divide="ignore"):
+        return np.asarray(np.log(np.exp(terms - top).sum(axis=1)) + top[:, 0])
+
+
+@dataclass(frozen=True, eq=False)
+class KnownSigmaLine:
+    """Sigma known, lambda free: Gaussian nodes along log lambda."""
+
+    data: Likelihood
+    rule: LineRule
+    log_f: Density
+    log_sigma: float
+
+    @property
+    def log_marginal(self) -> float:
+        """Log p(y)."""
+        return self.rule.log_total
+
+    @property
+    def error(self) -> float:
+        """Estimated relative error of the quadrature."""
+        return self.rule.error
+
+    @cached_property
+    def nodes(self) -> Nodes:
+        """Nodes along log lambda."""
+        column = np.full((len(self.rule.x), 1), self.log_sigma)
+        return Nodes(self.rule.x, self.rule.weight, KnownNoise(column, np.ones_like(column)))
+
+    def finer(self) -> HyperPosterior:
+        """Half the step."""
+        return KnownSigmaLine(self.data, refine(self.rule, self.log_f), self.log_f, self.log_sigma)
+
+    def lambda_marginal(self) -> Marginal:
+        """Distribution of lambda."""
+        return marginal("lambda", lambda t: self.log_f(t) - self.rule.log_total, *self.rule.ends)
+
+    def sigma_marginal(self) -> PointMass:
+        """A point."""
+        return PointMass("sigma", float(np.exp(self.log_sigma)))
+
+    def tau_marginal(self) -> Marginal:
+        """``log tau = log sigma - log(lambda) / 2``."""
+        low, high = (self.log_sigma - 0.5 * end for end in self.rule.ends[::-1])
+
+        def log_density(x: Array) -> Array:
+            return np.asarray(self.log_f(2.0 * (self.log_sigma - x)) - self.rule.log_total + np.log(2.0))
+
+        return marginal("tau", log_density, low, high)
+
+    def draw(self, n: int, rng: np.random.Generator) -> tuple[Array, Array]:
+        """Independent draws of (lambda, sigma)."""
+        return self.lambda_marginal().quantile(rng.random(n)), np.full(n, np.exp(self.log_sigma))
+
+
+@dataclass(frozen=True, eq=False)
+class SigmaLine:
+    """Sigma free with tau or lambda known: Gaussian nodes along log sigma."""
+
+    data: Likelihood
+    rule: LineRule
+    log_f: Density
+    log_lam: float | None
+    log_tau: float | None
+
+    @property
+    def log_marginal(self) -> float:
+        """Log p(y)."""
+        return self.rule.log_total
+
+    @property
+    def error(self) -> float:
+        """Estimated relative error of the quadrature."""
+        return self.rule.error
+
+    def _log_lam(self, log_sigma: Array) -> Array:
+        if self.log_lam is not None:
+            return np.full(log_sigma.shape, self.log_lam)
+        assert self.log_tau is not None
+        return 2.0 * (log_sigma - self.log_tau)
+
+    @cached_property
+    def nodes(self) -> Nodes:
+        """Nodes along log sigma; one node of lambda with many sigmas when lambda is known."""
+        v, weight = self.rule.x, self.rule.weight
+        if self.log_lam is not None:
+            return Nodes(np.array([self.log_lam]), np.ones(1), KnownNoise(v[None, :], weight[None, :]))
+        return Nodes(self._log_lam(v), weight, KnownNoise(v[:, None], np.ones((len(v), 1))))
+
+    def finer(self) -> HyperPosterior:
+        """Half the step."""
+        return SigmaLine(self.data, refine(self.rule, self.log_f), self.log_f, self.log_lam, self.log_tau)
+
+    def _sigma_density(self, v: Array) -> Array:
+        return self.log_f(v) - self.rule.log_total
+
+    def sigma_marginal(self) -> Marginal:
+        """Distribution of sigma."""
+        return marginal("sigma", self._sigma_density, *self.rule.ends)
+
+    def lambda_marginal(self) -> Marginal | PointMass:
+        """A point, or ``sigma^2 / tau^2``."""
+        if self.log_lam is not None:
+            return PointMass("lambda", float(np.exp(self.log_lam)))
+        assert self.log_tau is not None
+        shift = self.log_tau
+        low, high = (2.0 * (end - shift) for end in self.rule.ends)
+        return marginal("lambda", lambda t: self._sigma_density(0.5 * t + shift) - np.log(2.0), low, high)
+
+    def tau_marginal(self) -> Marginal | PointMass:
+        """A point, or ``sigma / sqrt(lambda)``."""
+        if self.log_tau is not None:
+            return PointMass("tau", float(np.exp(self.log_tau)))
+        assert self.log_lam is not None
+        shift = 0.5 * self.log_lam
+        low, high = (end - shift for end in self.rule.ends)
+        return marginal("tau", lambda x: self._sigma_density(x + shift), low, high)
+
+    def draw(self, n: int, rng: np.random.Generator) -> tuple[Array, Array]:
+        """Independent draws of (lambda, sigma)."""
+        sigma = self.sigma_marginal().quantile(rng.random(n))
+        return np.exp(self._log_lam(np.log(sigma))), sigma
+
+
+def conjugate_line(
+    data: Likelihood, prior: Density | GammaPrecisions, noise: Jeffreys | InverseGamma | None
+) -> ConjugateLine:
+    """Place nodes along log lambda, sigma integrated in closed form.
+
+    With an InvGamma(a0, b0) noise prior:  a = nu/2 + a0,  B = Q/2 + b0.
+    With gamma priors G(a1, b1), G(c, d) on 1/tau^2 = lambda beta and beta = 1/sigma^2, the joint density of
+    (log lambda, beta) is  lambda^a1 beta^(a1 + c - 1) exp(-beta (b1 lambda + d)) b1^a1 d^c / (Gamma(a1) Gamma(c)),
+    so that again sigma integrates out:  a = nu/2 + a1 + c,  B = Q/2 + d + b1 lambda.
+    """
+    if isinstance(prior, GammaPrecisions):
+        a1, b1, c, d = prior.tau_shape, prior.tau_rate, prior.sigma_shape, prior.sigma_rate
+        shape = 0.5 * data.spectrum.nu + a1 + c
+        norm = a1 * np.log(b1) + c * np.log(d) - gammaln(a1) - gammaln(c)
+
+        def rate_at(t: Array) -> Array:
+            return 0.5 * data.penalized_rss(t) + d + b1 * np.exp(t)
+
+        def log_f(t: Array) -> Array:
+            log_det, Q = data.terms(t)
+            return np.asarray(constant + log_det + a1 * t - shape * np.log(0.5 * Q + d + b1 * np.exp(t)))
+    else:
+        assert noise is not None
+        a0, b0, norm = noise_shape(noise)
+        shape = 0.5 * data.spectrum.nu + a0
+
+        latest: list[Array] = []  # the last grid and its Q: the nodes ask for the rate where log_f has just been
+
+        def rate_at(t: Array) -> Array:
+            Q = latest[1] if latest and latest[0] is t else data.penalized_rss(t)
+            return 0.5 * Q + b0
+
+        def log_f(t: Array) -> Array:
+            log_det, Q = data.terms(t)
+            latest[:] = t, Q
+            return np.asarray(constant + log_det + prior(t) - shape * np.log(0.5 * Q + b0))
+
+    constant = data.constant + norm + float(gammaln(shape))
+    return ConjugateLine(data, integrate(log_f, data.scan(), "log lambda"), log_f, shape, rate_at)
+
+
+def known_sigma_line(
+    data: Likelihood, on_lambda: Density | None, on_tau: Density | None, noise: FixedSigma
+) -> KnownSigmaLine:
+    """Place nodes along log lambda, sigma known."""
+    v = float(np.log(noise.sigma))
+
+    def log_prior(t: Array) -> Array:
+        if on_lambda is not None:
+            return on_lambda(t)
+        assert on_tau is not None
+        return np.asarray(on_tau(v - 0.5 * t) - np.log(2.0))
+
+    def log_f(t: Array) -> Array:
+        log_det, Q = data.terms(t)
+        return known_noise_evidence(data, log_det, Q, np.array(v)) + log_prior(t)
+
+    return KnownSigmaLine(data, integrate(log_f, data.scan(), "log lambda"), log_f, v)

@@ -1,0 +1,128 @@
+"""Hyperparameter nodes: a posterior is a finite mixture over them, each a conditional Gaussian or Student-t."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bayesridge.hyper.marginal import Marginal, PointMass
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class ConjugateNoise:
+    """``sigma^2 | node k ~ InvGamma(shape, rate_k)``: given the node, coefficients are Student-t with 2 shape df."""
+
+    shape: float
+    rate: Array
+
+    @property
+    def df(self) -> float:
+        """Degrees of freedom of the Student-t."""
+        return 2.0 * self.shape
+
+    def mean_variance(self) -> Array:
+        """E[sigma^2 | node]: infinite for shape <= 1."""
+        if self.shape <= 1.0:
+            return np.full(self.rate.shape, np.inf)
+        return np.asarray(self.rate / (self.shape - 1.0))
+
+    def squared_scale(self) -> Array:
+        """Squared scale of the Student-t, to be multiplied by a variance coefficient: shape (K, 1)."""
+        return np.asarray(self.rate / self.shape)[:, None]
+
+    def share(self) -> Array:
+        """Weights within a node, shape (K, 1)."""
+        return np.ones((len(self.rate), 1))
+
+
+@dataclass(frozen=True, eq=False)
+class KnownNoise:
+    """``sigma | node k`` takes values exp(log_sigma[k, j]) with weights that sum to one over j."""
+
+    log_sigma: Array
+    weight: Array
+
+    @property
+    def df(self) -> float:
+        """Infinite: given sigma the coefficients are Gaussian."""
+        return np.inf
+
+    def mean_variance(self) -> Array:
+        """E[sigma^2 | node]."""
+        return np.asarray((np.exp(2.0 * self.log_sigma) * self.weight).sum(axis=1))
+
+    def squared_scale(self) -> Array:
+        """Variances, shape (K, J)."""
+        return np.exp(2.0 * self.log_sigma)
+
+    def share(self) -> Array:
+        """Weights within a node, shape (K, J)."""
+        return self.weight
+
+
+@dataclass(frozen=True, eq=False)
+class Nodes:
+    """A finite mixture over lambda.
+
+    Attributes
+    ----------
+    log_lam : ndarray of shape (K,)
+        Increasing.
+    weight : ndarray of shape (K,)
+        Posterior probability of each node, summing to one.
+    noise : ConjugateNoise or KnownNoise
+    """
+
+    log_lam: Array
+    weight: Array
+    noise: ConjugateNoise | KnownNoise
+
+    @cached_property
+    def lam(self) -> Array:
+        """Lambda at the nodes."""
+        return np.exp(self.log_lam)
+
+
+class HyperPosterior(Protocol):
+    """The posterior of (lambda, sigma), whatever its shape."""
+
+    @property
+    def nodes(self) -> Nodes:
+        """The quadrature nodes."""
+        ...
+
+    @property
+    def log_marginal(self) -> float:
+        """Log p(y), the prior's normalisation included (improper priors with constant 1)."""
+        ...
+
+    @property
+    def error(self) -> float:
+        """Estimated relative error of the quadrature."""
+        ...
+
+    def finer(self) -> HyperPosterior:
+        """Return the same posterior on twice the nodes (itself, where there is nothing to refine)."""
+        ...
+
+    def lambda_marginal(self) -> Marginal | PointMass:
+        """Distribution of lambda."""
+        ...
+
+    def sigma_marginal(self) -> Marginal | PointMass:
+        """Distribution of the noise standard deviation."""
+        ...
+
+    def tau_marginal(self) -> Marginal | PointMass:
+        """Distribution of the prior standard deviation of the standardised coefficients."""
+        ...
+
+    def draw(self, n: int, rng: np.random.Generator) -> tuple[Array, Array]:
+        """Independent draws of (lambda, sigma)."""
+        ...

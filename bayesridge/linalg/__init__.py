@@ -1,0 +1,1 @@
+"""Designs, their factorisation, and the algebra of lambda."""

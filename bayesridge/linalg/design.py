@@ -1,0 +1,355 @@
+"""The design: named columns, their weighted centres and scales, and which of them the prior penalises.
+
+    y_i = b0 + x_i' beta + e_i,    e_i ~ N(0, sigma^2 / w_i)      (precision weights)
+    a row with frequency weight w_i stands for w_i identical rows with e ~ N(0, sigma^2)
+
+The intercept is one case of an unpenalised column (flat prior); ``unpenalized`` names further ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bayesridge.errors import ConstantColumnWarning, DataError, warn
+from bayesridge.linalg.moments import cross_products
+from bayesridge.linalg.threads import run_blocks
+from bayesridge.tables.columns import Columns
+from bayesridge.tables.missing import complete_rows
+
+Array = NDArray[np.float64]
+WeightKind = Literal["frequency", "precision"]
+Scaling = Literal["unit sd", "given", "none"]
+
+_EPS = float(np.finfo(np.float64).eps)
+_BLOCK_VALUES = 1 << 17  # numbers in a block of rows: it stays in the cache
+_PASS_WORK = 10.0  # multiplications that reading and centring a number is worth
+
+
+@dataclass(frozen=True, eq=False)
+class Design:
+    """A regression problem, centred and scaled in description, never in a copy.
+
+    Attributes
+    ----------
+    X : ndarray of shape (n_rows, p)
+        The predictors as given (a reference, not a copy).
+    y : ndarray of shape (n_rows,)
+        The target as given.
+    weights : ndarray of shape (n_rows,) or None
+        Row weights; None means one each.
+    weight_kind : {"frequency", "precision"}
+        What a weight means (see the module's text).
+    fit_intercept : bool
+        Whether the model has an intercept (flat prior) and columns are centred.
+    names, target_name : tuple of str, str
+        Column names, and the target's.
+    penalized, unpenalized, constant : ndarray of int
+        Column indices: with the Gaussian prior; with a flat prior; without spread, hence left out
+        (their coefficients are exactly zero).
+    mean, y_mean : ndarray of shape (p,), float
+        Weighted means (zero without an intercept), in the units of the data.
+    scale : ndarray of shape (p,)
+        What each column is divided by: its weighted standard deviation (denominator: the sum of the weights;
+        about zero when there is no intercept), one for penalised columns when scaling is off.
+    scaling : {"unit sd", "given", "none"}
+        Where the scales of penalised columns come from: computed from these rows (so another set of rows has others),
+        given by the caller, or not used.
+    n_obs : float
+        Number of observations: rows with positive weight, or the sum of frequency weights.
+    total_weight : float
+        Sum of the weights.
+    signal : float
+        ``sum_j var(x_j / scale_j) * total_weight / n_obs`` over penalised columns, so that
+        ``signal * tau^2 / sigma^2`` is the prior ratio of explained to noise variance (p for standardised
+        columns and weights of mean one).
+    cross : ndarray of shape (p + 1, p + 1) or None
+        Centred cross-product of ``[X, y]`` in the units of the data, when there are more rows than columns.
+    kept : ndarray of bool or None
+        Which rows of the input were used, when some were dropped for missing values.
+    """
+
+    X: Array
+    y: Array
+    weights: Array | None
+    weight_kind: WeightKind
+    fit_intercept: bool
+    names: tuple[str, ...]
+    target_name: str
+    penalized: NDArray[np.intp]
+    unpenalized: NDArray[np.intp]
+    constant: NDArray[np.intp]
+    mean: Array
+    y_mean: float
+    scale: Array
+    scaling: Scaling
+    n_obs: float
+    total_weight: float
+    signal: float
+    cross: Array | None = field(repr=False)
+    kept: NDArray[np.bool_] | None = None
+
+    @property
+    def n_rows(self) -> int:
+        """Number of rows of the table."""
+        return len(self.X)
+
+    @property
+    def n_flat(self) -> int:
+        """Number q of flat directions: the intercept and the unpenalised columns."""
+        return int(self.fit_intercept) + len(self.unpenalized)
+
+    @property
+    def nu(self) -> float:
+        """Residual degrees of freedom ``n_obs - q`` once the flat directions are integrated out."""
+        return self.n_obs - self.n_flat
+
+    @property
+    def input_rows(self) -> NDArray[np.intp]:
+        """Where each row stood in the input, counted from 0 (rows with missing values may have been dropped)."""
+        return np.arange(self.n_rows) if self.kept is None else np.flatnonzero(self.kept)
+
+    @property
+    def n_dropped(self) -> int:
+        """Rows dropped for missing values."""
+        return 0 if self.kept is None else int(len(self.kept) - np.count_nonzero(self.kept))
+
+    def standardize(self, X: Array, columns: NDArray[np.intp] | slice) -> Array:
+        """Return ``(X - mean) / scale`` for the given columns, shape (rows, number of columns)."""
+        centred = X[:, columns] - self.mean[columns]
+        centred *= 1.0 / self.scale[columns]
+        return centred
+
+    def root_weights(self) -> Array | None:
+        """Square roots of the weights, or None when there are none."""
+        return None if self.weights is None else np.sqrt(self.weights)
+
+
+def build_design(
+    X: Array,
+    y: Array,
+    *,
+    names: Sequence[str] | None = None,
+    target_name: str = "y",
+    weights: Array | None = None,
+    weight_kind: WeightKind = "frequency",
+    fit_intercept: bool = True,
+    scale: bool | Array = True,
+    unpenalized: Sequence[str | int] = (),
+    terms: Mapping[str, Sequence[str]] | None = None,
+    kept: NDArray[np.bool_] | None = None,
+) -> Design:
+    """Describe a regression problem: centres, scales, flat and penalised columns.
+
+    Parameters
+    ----------
+    X, y : ndarray of shape (n, p) and (n,)
+        Numeric data (see :mod:`bayesridge.tables.frames` for how tables become arrays).
+    names : sequence of str, optional
+        Column names; ``x0, x1, ...`` if not given.
+    target_name : str
+        Name of the target in messages and tables.
+    weights, weight_kind : ndarray of shape (n,) or None, {"frequency", "precision"}
+        Row weights and their meaning.
+    fit_intercept : bool
+        Whether to include an intercept.
+    scale : bool or ndarray of shape (p,)
+        True divides penalised columns by their weighted standard deviation, False leaves them; an array
+        gives the divisors (positive).
+    unpenalized : sequence of str or int
+        Names (columns or terms) or indices of columns with a flat prior.
+    terms : mapping, optional
+        Term name to column names, from a formula.
+    kept : ndarray of bool, optional
+        Rows of the caller's table that `X` holds.
+
+    Returns
+    -------
+    Design
+
+    Raises
+    ------
+    DataError
+        If there are fewer than two observations, too few for the flat columns, NaN or infinite values, unknown
+        or constant unpenalised columns, or impossible scales.
+    """
+    n, p = X.shape
+    columns = tuple(names) if names is not None else _default_names(p)
+    flat = _flat_columns(unpenalized, columns, terms or {})
+    n_obs = _count_observations(n, weights, weight_kind)
+    _check_size(n_obs, int(fit_intercept) + len(flat))
+    # Cross-products prove finiteness for free; only if they are not finite is the table searched.
+    cross = None
+    if n > p:
+        moments = cross_products(X, y, weights, center=fit_intercept)
+        total, mean, cross = moments.total_weight, moments.mean, moments.cross
+        squares = cross.diagonal()
+    else:
+        total, mean, squares = _column_moments(X, y, weights, center=fit_intercept)
+    if not np.isfinite(squares).all():
+        _explain_not_finite(X, y, weights, columns, target_name)
+    deviation = np.sqrt(np.maximum(squares, 0.0) / total)  # rounding may leave less than nothing of a constant
+    constant_mask = deviation[:p] <= 4.0 * _EPS * np.abs(mean[:p])
+    divisor = _divisors(scale, deviation[:p], constant_mask, flat, columns)
+    penalized, constant = _split_columns(p, flat, constant_mask, columns, fit_intercept)
+    spread = squares[penalized] / divisor[penalized] ** 2
+    return Design(
+        X=X, y=y, weights=weights, weight_kind=weight_kind, fit_intercept=fit_intercept, names=columns,
+        target_name=target_name, penalized=penalized, unpenalized=flat, constant=constant, mean=mean[:p],
+        y_mean=float(mean[p]), scale=divisor, scaling=_scaling(scale), n_obs=n_obs, total_weight=total,
+        signal=float(np.add.reduce(spread)) / n_obs, cross=cross, kept=kept,
+    )  # fmt: skip
+
+
+def _default_names(p: int) -> tuple[str, ...]:
+    return tuple([f"x{j}" for j in range(p)])
+
+
+def _flat_columns(
+    wanted: Sequence[str | int], names: tuple[str, ...], terms: Mapping[str, Sequence[str]]
+) -> NDArray[np.intp]:
+    if isinstance(wanted, str):
+        raise DataError(f"unpenalized takes a list of column names, e.g. [{wanted!r}]; got the string {wanted!r}")
+    if len(wanted) == 0:
+        return np.empty(0, dtype=np.intp)
+    position = {name: j for j, name in enumerate(names)}
+    found: list[int] = []
+    for key in wanted:
+        if isinstance(key, str):
+            expanded = [key] if key in position else list(terms.get(key, ()))
+            if not expanded:
+                raise DataError(f"unpenalized names {key!r}, but the columns are {', '.join(names)}")
+            found += [position[name] for name in expanded]
+        elif 0 <= int(key) < len(names):
+            found.append(int(key))
+        else:
+            raise DataError(f"unpenalized column {key} is out of range for {len(names)} columns")
+    return np.array(sorted(set(found)), dtype=np.intp)
+
+
+def _count_observations(n: int, weights: Array | None, kind: WeightKind) -> float:
+    if kind not in ("frequency", "precision"):
+        raise DataError(f"weight_kind must be 'frequency' or 'precision', got {kind!r}")
+    if weights is None:
+        return float(n)
+    if kind == "precision":
+        return float(np.count_nonzero(weights))
+    total = float(np.add.reduce(weights))
+    if total < 2.0:
+        raise DataError(
+            f"frequency weights count observations, and these add up to {total:.3g}, fewer than 2; "
+            "if they are relative precisions (noise variance sigma^2 / w) use weight_kind='precision'"
+        )
+    return total
+
+
+def _check_size(n_obs: float, n_flat: int) -> None:
+    if n_obs < 2:
+        raise DataError(
+            f"a regression needs at least 2 observations, got {n_obs:g} "
+            f"(Found array with {n_obs:g} sample(s) while a minimum of 2 is required)"
+        )
+    if n_obs - n_flat < 1:
+        raise DataError(
+            f"{n_obs:g} observations cannot fix {n_flat} flat directions (intercept and unpenalised columns) and "
+            f"leave a degree of freedom for the noise; need at least {n_flat + 1}"
+        )
+
+
+def _column_moments(X: Array, y: Array, weights: Array | None, *, center: bool) -> tuple[float, Array, Array]:
+    """Means and centred sums of squares of ``[X, y]``, in blocks of rows (for wide tables)."""
+    n, p = X.shape
+    w = np.ones(n) if weights is None else weights
+    total = float(np.add.reduce(w))
+    size = max(1, _BLOCK_VALUES // p)
+    blocks = [slice(start, start + size) for start in range(0, n, size)]
+    mean, squares = np.zeros(p + 1), np.empty(p + 1)
+    mean[:p], squares[:p] = _moments_of_rows(X, blocks, w, total, center=center)
+    mean[p:], squares[p:] = _moments_of_rows(y[:, None], [slice(0, n)], w, total, center=center)
+    return total, mean, squares
+
+
+def _moments_of_rows(
+    X: Array, blocks: list[slice], w: Array, total: float, *, center: bool
+) -> tuple[Array | float, Array]:
+    def sums(part: slice) -> tuple[Array, Array]:
+        with np.errstate(invalid="ignore", over="ignore"):  # once in each thread
+            rest = X[part] - shift
+            first = w[part] @ rest
+            rest *= rest
+            return first, w[part] @ rest
+
+    with np.errstate(invalid="ignore", over="ignore"):  # what is not finite is explained by the caller
+        shift = (w / total) @ X if center else 0.0
+        found = run_blocks(sums, blocks, _PASS_WORK * X.size)
+        squares = np.add.reduce([second for _, second in found])
+        if not center:
+            return shift, squares
+        drift = np.add.reduce([first for first, _ in found]) / total  # rounding of the first mean: it matters if large
+        return shift + drift, squares - total * drift * drift
+
+
+def _explain_not_finite(X: Array, y: Array, weights: Array | None, names: tuple[str, ...], target_name: str) -> None:
+    columns = Columns(X, names, named=True, terms={name: (name,) for name in names})
+    complete_rows(columns, y, weights, missing="error", target_name=target_name)
+    big = float(max(np.abs(X).max(), np.abs(y).max()))
+    raise DataError(
+        f"values as large as {big:.3g} overflow when squared; divide the columns by a power of ten "
+        "(results do not depend on units)"
+    )
+
+
+def _scaling(scale: bool | Array) -> Scaling:
+    if isinstance(scale, (bool, np.bool_)):
+        return "unit sd" if scale else "none"
+    return "given"
+
+
+def _divisors(
+    scale: bool | Array,
+    deviation: Array,
+    constant: NDArray[np.bool_],
+    flat: NDArray[np.intp],
+    names: tuple[str, ...],
+) -> Array:
+    if isinstance(scale, (bool, np.bool_)):
+        divisor = np.where(constant, 1.0, deviation) if scale else np.ones(len(deviation))
+    else:
+        divisor = np.array(scale, dtype=np.float64)
+        if divisor.shape != deviation.shape or not (np.isfinite(divisor) & (divisor > 0)).all():
+            raise DataError(
+                f"scale must be True, False or {len(names)} positive divisors, got shape {divisor.shape}"
+                f" with minimum {divisor.min() if divisor.size else 'none'}"
+            )
+    if len(flat):  # a flat prior does not care, the arithmetic does
+        divisor[flat] = np.where(constant[flat], 1.0, deviation[flat])
+    return divisor
+
+
+def _split_columns(
+    p: int,
+    flat: NDArray[np.intp],
+    constant_mask: NDArray[np.bool_],
+    names: tuple[str, ...],
+    fit_intercept: bool,
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    if len(flat) == 0 and not constant_mask.any():
+        return np.arange(p), np.empty(0, dtype=np.intp)
+    bad = [names[j] for j in flat if constant_mask[j]]
+    if bad:
+        why = "they duplicate the intercept" if fit_intercept else "they are zero"
+        raise DataError(f"unpenalised columns without spread have no posterior ({why}): {', '.join(bad)}")
+    usable = ~constant_mask
+    usable[flat] = False
+    constant = np.flatnonzero(constant_mask)
+    if len(constant):
+        warn(
+            "columns without spread carry no information and are left out, their coefficients are 0: "
+            + ", ".join(names[k] for k in constant),
+            ConstantColumnWarning,
+        )
+    return np.flatnonzero(usable), constant

@@ -1,0 +1,442 @@
+r"""One decomposition, from which every function of lambda costs O(rank).
+
+With the columns centred, scaled and multiplied by root weights, and the flat directions Z (intercept and
+unpenalised columns) projected out of both sides,
+
+    Xc = U diag(s) V',    z = U' yc,    r0 = |yc|^2 - |z|^2,    nu = n_obs - q.
+
+Three ways lead there; which one ran, and why, is reported:
+
+``gram``  eigenvectors of Xc'Xc (more rows than columns). Squares the condition number, so it is used only
+          while that costs no more than about half the digits that are asked of it.
+``svd``   Householder QR of [Z, X, y] and the SVD of its triangle (tall), or the SVD of Xc (wide): full accuracy.
+``dual``  eigenvectors of the n x n matrix Xc Xc' (at least as many columns as rows); no p x p matrix is formed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bayesridge.errors import AccuracyWarning, ConstantTargetWarning, DataError, PerfectFitWarning, warn
+from bayesridge.linalg.design import Design
+from bayesridge.linalg.threads import threads_for
+
+Array = NDArray[np.float64]
+
+_EPS = float(np.finfo(np.float64).eps)
+#: The Gram's eigenvalues carry a relative error of eps * condition^2: 2e-10 at this limit.
+GRAM_CONDITION_LIMIT = 1e3
+#: Unpenalised columns get no help from lambda, and are few: the accurate route costs little.
+FLAT_CONDITION_LIMIT = 30.0
+#: r0 = |yc|^2 - |z|^2 loses log10(1 / share) digits: 4 at this limit.
+GRAM_RESIDUAL_SHARE = 1e-4
+_ROUNDING = 16.0 * _EPS  # what a residual can carry, relative to the largest value of y
+
+
+@dataclass(frozen=True, eq=False)
+class FlatPart:
+    """The unpenalised columns beside the intercept, centred and scaled: Z (n x u).
+
+    Attributes
+    ----------
+    on_target : ndarray of shape (u,)
+        Least-squares coefficients of y on Z.
+    on_predictors : ndarray of shape (u, p)
+        Least-squares coefficients of the standardised penalised columns on Z.
+    root_inverse : ndarray of shape (u, u)
+        R with ``R R' = (Z' W Z)^-1``.
+    """
+
+    on_target: Array
+    on_predictors: Array
+    root_inverse: Array
+
+
+@dataclass(frozen=True, eq=False)
+class RowSpace:
+    """V in two factors, ``V' = turn @ rows``: with many more columns than rows few answers need V itself.
+
+    Attributes
+    ----------
+    rows : ndarray of shape (n_rows, p_penalized)
+        The standardised, root-weighted rows, flat directions projected out.
+    turn : ndarray of shape (rank, n_rows)
+        ``diag(1/s) U'``.
+    """
+
+    rows: Array
+    turn: Array
+
+
+@dataclass(frozen=True, eq=False)
+class Spectrum:
+    """The immutable factorisation of a design.
+
+    Attributes
+    ----------
+    s : ndarray of shape (rank,)
+        Singular values, decreasing.
+    z : ndarray of shape (rank,)
+        ``U' yc``.
+    right : ndarray of shape (p_penalized, rank), or RowSpace
+        Right singular vectors, or what they are made from on demand: see :attr:`V`.
+    r0 : float
+        ``|yc|^2 - |z|^2``: the residual sum of squares that no lambda can explain.
+    nu : float
+        Residual degrees of freedom, ``n_obs - q``.
+    log_det_flat : float
+        ``log det Z'WZ`` of the flat directions in the units of the data (``log n`` for an intercept alone).
+    sum_log_weights : float
+        Sum of the logarithms of positive precision weights (zero for frequency weights).
+    n_obs, signal : float
+        As in :class:`~bayesridge.linalg.design.Design`.
+    flat : FlatPart or None
+        Unpenalised columns beside the intercept.
+    left : ndarray of shape (n_rows, rank) or None
+        U, when the route yields it; otherwise it is made from the data when leave-one-out asks for it.
+    route, reason : str
+        How the decomposition was obtained, and why that way.
+    condition : float
+        ``s[0] / s[-1]`` over the numerical rank.
+    dropped : int
+        Directions below the rank tolerance ``max(n, p) * eps * s[0]``, treated as null directions of X.
+    degenerate : {"", "perfect", "constant"}
+        Whether the noise is below the rounding of y, see :func:`factorize`.
+    """
+
+    s: Array
+    z: Array
+    right: Array | RowSpace
+    r0: float
+    nu: float
+    log_det_flat: float
+    sum_log_weights: float
+    n_obs: float
+    signal: float
+    flat: FlatPart | None
+    left: Array | None
+    route: str
+    reason: str
+    condition: float
+    dropped: int
+    degenerate: Literal["", "perfect", "constant"] = ""
+    s2: Array = field(init=False, repr=False)
+    z2: Array = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "s2", self.s * self.s)
+        object.__setattr__(self, "z2", self.z * self.z)
+
+    @property
+    def rank(self) -> int:
+        """Numerical rank of the projected, penalised columns."""
+        return len(self.s)
+
+    @property
+    def n_features(self) -> int:
+        """Number of penalised columns."""
+        return self.right.rows.shape[1] if isinstance(self.right, RowSpace) else len(self.right)
+
+    @cached_property
+    def V(self) -> Array:  # noqa: N802
+        """Right singular vectors, shape (p_penalized, rank)."""
+        return (self.right.turn @ self.right.rows).T if isinstance(self.right, RowSpace) else self.right
+
+    @property
+    def total_squares(self) -> float:
+        """``|yc|^2``, what is left of y when the flat directions are projected out."""
+        return self.r0 + float(self.z2.sum())
+
+
+def factorize(design: Design, route: Literal["auto", "gram", "svd", "dual"] = "auto") -> Spectrum:
+    """Decompose a design.
+
+    Parameters
+    ----------
+    design : Design
+    route : {"auto", "gram", "svd", "dual"}
+        "auto" takes the fast route for the shape and falls back to "svd" when it would cost digits. A named
+        route is taken as asked, with an :class:`~bayesridge.errors.AccuracyWarning` where it loses digits.
+
+    Returns
+    -------
+    Spectrum
+
+    Warns
+    -----
+    ConstantTargetWarning, PerfectFitWarning
+        If the target does not vary, or what X leaves of it is smaller than the rounding of its own float64
+        values. There ``r0`` is set to that rounding, ``sum w (16 eps max|y|)^2``: the noise reported is then an
+        upper bound for what the numbers can carry.
+
+    Raises
+    ------
+    DataError
+        If unpenalised columns are linearly dependent, or the route does not fit the shape.
+    """
+    if route not in ("auto", "gram", "svd", "dual"):
+        raise DataError(f"route must be 'auto', 'gram', 'svd' or 'dual', got {route!r}")
+    tall = design.cross is not None
+    if route == "gram" and not tall:
+        raise DataError(f"route 'gram' needs more rows than columns, got shape {design.X.shape}; use 'dual' or 'svd'")
+    if route == "svd":
+        return _finish(design, _exact(design), "svd", "asked for")
+    with threads_for(design.X.shape[1]):  # wide tables are left to BLAS's own threads
+        fast = _gram(design) if tall and route != "dual" else _dual(design)
+    name = "gram" if tall and route != "dual" else "dual"
+    trouble = fast.trouble
+    if not trouble:
+        reason = "asked for" if route != "auto" else ("more rows than columns" if tall else "no more rows than columns")
+        return _finish(design, fast, name, reason)
+    if route == "auto":
+        return _finish(design, _exact(design), "svd", f"the {name} route would cost digits: {trouble}")
+    warn(f"route {name!r} costs digits here: {trouble}; use route='auto'", AccuracyWarning)
+    return _finish(design, fast, name, "asked for, although it costs digits")
+
+
+@dataclass(frozen=True, eq=False)
+class _Factors:
+    s: Array
+    z: Array
+    right: Array | RowSpace
+    r0: float
+    flat: FlatPart | None
+    log_det_flat: float
+    left: Array | None
+    dropped: int
+    trouble: str = ""
+
+
+def _finish(design: Design, f: _Factors, route: str, reason: str) -> Spectrum:
+    weights = design.weights
+    log_weights = 0.0
+    if weights is not None and design.weight_kind == "precision":
+        log_weights = float(np.log(weights[weights > 0]).sum())
+    largest = float(np.abs(design.y).max())
+    # a target of exact zeros has no rounding, and still gets a noise that is not zero
+    floor = design.total_weight * (max((_ROUNDING * largest) ** 2, 1e-307) if largest > 0 else 1e-200)
+    r0 = max(f.r0, 0.0)
+    degenerate: Literal["", "perfect", "constant"] = ""
+    z = f.z
+    if r0 + float(z @ z) <= floor:
+        degenerate, r0, z = "constant", floor, np.zeros_like(z)
+        message = f"{design.target_name} is constant to rounding: coefficients are 0, the noise is an upper bound"
+        warn(message, ConstantTargetWarning)
+    elif len(f.s) >= design.nu:
+        r0 = 0.0  # X spans all of y's space: nothing is left by dimension, what was computed is rounding
+    elif r0 <= floor:
+        degenerate, r0 = "perfect", floor
+        message = (
+            f"{design.target_name} is a linear function of the columns to the rounding of its own values; "
+            "the noise reported is an upper bound"
+        )
+        warn(message, PerfectFitWarning)
+    rank = len(f.s)
+    return Spectrum(
+        s=f.s, z=z, right=f.right, r0=r0, nu=design.nu, log_det_flat=f.log_det_flat, sum_log_weights=log_weights,
+        n_obs=design.n_obs, signal=design.signal, flat=f.flat, left=f.left, route=route, reason=reason,
+        condition=float(f.s[0] / f.s[-1]) if rank else 1.0, dropped=f.dropped, degenerate=degenerate,
+    )  # fmt: skip
+
+
+def _degrees(design: Design) -> int:
+    """Dimension of the space of y once the flat directions are gone (rows, not frequencies)."""
+    rows = design.n_rows if design.weights is None else int(np.count_nonzero(design.weights))
+    return rows - design.n_flat
+
+
+def _rank(s: Array, design: Design) -> int:
+    if len(s) == 0 or not s[0] > 0:
+        return 0
+    tolerance = max(design.X.shape) * _EPS * float(s[0])
+    return int(np.count_nonzero(s > tolerance))
+
+
+# -- more rows than columns: the Gram matrix -----------------------------------------------------------------------
+
+
+def _gram(design: Design) -> _Factors:
+    cross = design.cross
+    assert cross is not None
+    p = design.X.shape[1]
+    if len(design.penalized) == p:
+        inverse = 1.0 / design.scale
+        gram = cross[:p, :p] * inverse
+        gram *= inverse[:, None]
+        return _gram_factors(design, gram, cross[:p, p] * inverse, float(cross[p, p]), None, 0.0, "")
+    a, b = design.unpenalized, design.penalized
+    da, db = design.scale[a], design.scale[b]
+    zz = cross[np.ix_(a, a)] / np.multiply.outer(da, da)
+    zx = cross[np.ix_(a, b)] / np.multiply.outer(da, db)
+    zy = cross[a, p] / da
+    gram = cross[np.ix_(b, b)] / np.multiply.outer(db, db)
+    xy = cross[b, p] / db
+    yy = float(cross[p, p])
+    if not len(a):
+        return _gram_factors(design, gram, xy, yy, None, 0.0, "")
+    values, vectors = np.linalg.eigh(zz)
+    if not values[0] > values[-1] / FLAT_CONDITION_LIMIT**2:
+        return _Factors(*_nothing(design), trouble="the unpenalised columns are nearly dependent")
+    root_inverse = vectors / np.sqrt(values)
+    on_target = root_inverse @ (root_inverse.T @ zy)
+    on_predictors = root_inverse @ (root_inverse.T @ zx)
+    # Schur complement; a column mostly explained by Z leaves a difference of nearly equal numbers
+    left = gram.diagonal() - np.einsum("ij,ij->j", zx, on_predictors)
+    lost = left < GRAM_RESIDUAL_SHARE * gram.diagonal()
+    trouble = "a penalised column is nearly a combination of unpenalised ones" if lost.any() else ""
+    gram = gram - zx.T @ on_predictors
+    xy = xy - zx.T @ on_target
+    rest = yy - float(zy @ on_target)
+    if rest < GRAM_RESIDUAL_SHARE * yy:
+        trouble = trouble or "the unpenalised columns explain nearly all of the target"
+    flat = FlatPart(on_target, on_predictors, root_inverse)
+    log_det = float(np.log(values).sum() + 2.0 * np.log(da).sum())
+    return _gram_factors(design, gram, xy, rest, flat, log_det, trouble)
+
+
+def _gram_factors(
+    design: Design, gram: Array, xy: Array, yy: float, flat: FlatPart | None, log_det: float, trouble: str
+) -> _Factors:
+    log_det += np.log(design.total_weight) if design.fit_intercept else 0.0
+    p = len(xy)
+    if p == 0:
+        return _Factors(*_nothing(design)[:3], yy, flat, log_det, None, 0, trouble)
+    values, vectors = np.linalg.eigh(gram)
+    s2, V = values[::-1], vectors[:, ::-1]
+    if not s2[-1] > s2[0] / GRAM_CONDITION_LIMIT**2:
+        condition = float(np.sqrt(s2[0] / max(s2[-1], s2[0] * _EPS**2)))
+        trouble = trouble or f"condition number above {min(condition, 1 / _EPS):.1e}, squared by the Gram"
+    s = np.sqrt(np.maximum(s2, 0.0))
+    rank = _rank(s, design)
+    s, V = s[:rank], V[:, :rank]
+    z = (xy @ V) / s
+    r0 = yy - float(z @ z)
+    if r0 < GRAM_RESIDUAL_SHARE * yy and rank < _degrees(design):
+        trouble = trouble or "the residual is a tiny share of the target's variation"
+    return _Factors(s, z, V, r0, flat, float(log_det), None, p - rank, trouble)
+
+
+def _nothing(design: Design) -> tuple[Array, Array, Array, float, None, float, None, int]:
+    p = len(design.penalized)
+    return np.empty(0), np.empty(0), np.empty((p, 0)), 0.0, None, 0.0, None, p
+
+
+# -- full accuracy: orthogonal transformations of the rows themselves ----------------------------------------------
+
+
+def _weighted_rows(design: Design, columns: NDArray[np.intp] | slice) -> Array:
+    rows = design.standardize(design.X, columns)
+    root = design.root_weights()
+    if root is not None:
+        rows *= root[:, None]
+    return rows
+
+
+def _weighted_target(design: Design) -> Array:
+    root = design.root_weights()
+    centred = design.y - design.y_mean
+    return centred if root is None else np.asarray(centred * root)
+
+
+def _flat_basis(design: Design) -> tuple[Array, Array, float]:
+    """Orthonormal basis Q (n x u) of the centred unpenalised columns, their triangle R, and log det Z'WZ."""
+    rows = _weighted_rows(design, design.unpenalized)
+    Q, R = np.linalg.qr(rows)
+    diagonal = np.abs(R.diagonal())
+    log_det = np.log(design.total_weight) if design.fit_intercept else 0.0
+    if not len(diagonal):
+        return Q, R, float(log_det)
+    if diagonal.min() <= max(rows.shape) * _EPS * diagonal.max():
+        names = ", ".join(design.names[j] for j in design.unpenalized)
+        raise DataError(
+            f"the unpenalised columns are linearly dependent, their coefficients have no posterior: {names}"
+        )
+    log_det += 2.0 * float(np.log(diagonal).sum() + np.log(design.scale[design.unpenalized]).sum())
+    return Q, R, float(log_det)
+
+
+def _flat_part(Q: Array, R: Array, X: Array, y: Array) -> FlatPart | None:
+    if not len(R):
+        return None
+    return FlatPart(np.linalg.solve(R, Q.T @ y), np.linalg.solve(R, Q.T @ X), np.linalg.inv(R))
+
+
+def _exact(design: Design) -> _Factors:
+    X, y = _weighted_rows(design, design.penalized), _weighted_target(design)
+    Q, R, log_det = _flat_basis(design)
+    flat = _flat_part(Q, R, X, y)
+    for _ in range(2 if flat is not None else 0):  # twice is enough for orthogonality to rounding
+        X = X - Q @ (Q.T @ X)
+        y = y - Q @ (Q.T @ y)
+    n, p = X.shape
+    left = None
+    if n > p + 1:
+        # the last column of the triangle holds Q'y, its corner the residual norm: r0 without cancellation
+        triangle = np.linalg.qr(np.column_stack([X, y]), mode="r")
+        U, s, Vt = np.linalg.svd(triangle[:p, :p])
+        z, r0 = U.T @ triangle[:p, p], float(triangle[p, p] ** 2)
+    else:
+        U, s, Vt = np.linalg.svd(X, full_matrices=False)
+        left, z, r0 = U, U.T @ y, 0.0
+    rank = min(_rank(s, design), _degrees(design))
+    r0 += float(z[rank:] @ z[rank:])
+    if left is not None:
+        left = left[:, :rank]
+        rest = y - left @ z[:rank]
+        r0 = float(rest @ rest)
+    return _Factors(s[:rank], z[:rank], Vt[:rank].T, r0, flat, log_det, left, p - rank)
+
+
+# -- no more rows than columns: the n x n dual ---------------------------------------------------------------------
+
+
+def _dual(design: Design) -> _Factors:
+    p = len(design.penalized)
+    y = _weighted_target(design)
+    Q, R, log_det = _flat_basis(design)
+    rows = _weighted_rows(design, slice(0, p) if p == design.X.shape[1] else design.penalized)
+    flat = _flat_part(Q, R, rows, y)
+    if flat is not None:
+        rows -= Q @ (Q.T @ rows)
+        y = y - Q @ (Q.T @ y)
+    values, vectors = np.linalg.eigh(rows @ rows.T)
+    # the flat directions (and rows of weight zero) are exact null vectors: they are not singular values
+    most = min(_degrees(design), p)
+    s2, U = values[::-1][:most], vectors[:, ::-1][:, :most]
+    trouble = ""
+    if most and not s2[-1] > s2[0] / GRAM_CONDITION_LIMIT**2:
+        trouble = "the condition number, squared by the dual, is too large"
+    s = np.sqrt(np.maximum(s2, 0.0))
+    rank = _rank(s, design)
+    s, U = s[:rank], U[:, :rank]
+    z = U.T @ y
+    rest = y - U @ z
+    turn = np.ascontiguousarray((U / s).T)
+    return _Factors(s, z, RowSpace(rows, turn), float(rest @ rest), flat, log_det, U, p - rank, trouble)
+
+
+def left_vectors(design: Design, spectrum: Spectrum) -> Array:
+    """Return U of shape (n_rows, rank), from the spectrum or recomputed from the data it came from.
+
+    Raises
+    ------
+    DataError
+        If the arrays were changed since the fit: ``U'y`` then no longer equals the stored ``z``.
+    """
+    if spectrum.left is not None:
+        return spectrum.left
+    X = _weighted_rows(design, design.penalized)
+    Q, R, _ = _flat_basis(design)
+    if len(R):
+        X -= Q @ (Q.T @ X)
+    U = np.asarray(X @ (spectrum.V / spectrum.s))
+    y = _weighted_target(design)
+    size = np.sqrt(spectrum.total_squares)
+    if spectrum.degenerate != "constant" and np.abs(U.T @ y - spectrum.z).max(initial=0.0) > 1e-5 * size:
+        raise DataError("the data changed after the fit (U'y no longer matches); fit again, or pass a copy to fit")
+    return U

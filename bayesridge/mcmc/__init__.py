@@ -1,0 +1,1 @@
+"""The same posteriors by Markov chain Monte Carlo."""

@@ -1,0 +1,316 @@
+"""Posteriors by Markov chain Monte Carlo, in the same result type as the exact ones.
+
+The model that says what a pair of prior objects means is chosen from :mod:`bayesridge.models`, sampled, brought back to
+the units of the data, and judged.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bayesridge.errors import ImproperPosteriorError
+from bayesridge.linalg.design import Design
+from bayesridge.linalg.filters import effective_dof
+from bayesridge.linalg.spectrum import Spectrum
+from bayesridge.mcmc.chains import Backend, Chains, Sampler, sample
+from bayesridge.mcmc.diagnostics import diagnose
+from bayesridge.posteriors.datatree import Draws, to_datatree
+from bayesridge.posteriors.draws import draws_given
+from bayesridge.posteriors.exact_datatree import prior_draws
+from bayesridge.posteriors.posterior import Posterior, infer
+from bayesridge.priors import (
+    Custom,
+    FixedLambda,
+    FixedScales,
+    FixedTau,
+    GammaPrecisions,
+    HalfCauchy,
+    HalfNormal,
+    HalfT,
+    NoisePrior,
+    Prior,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+
+Array = NDArray[np.float64]
+Seed = int | np.random.Generator | None
+
+
+@dataclass(frozen=True, eq=False)
+class NutsResult:
+    """A sampled posterior.
+
+    Attributes
+    ----------
+    datatree : xarray.DataTree
+        Groups, names and dimensions as from the exact engine, and ``sample_stats`` and ``diagnostics``.
+    diagnostics : pandas.DataFrame
+        Checks with value, limit, verdict and remedy; see :func:`bayesridge.mcmc.diagnostics.diagnose`.
+    verdict : {"ok", "doubtful", "bad"}
+        The worst of the checks.
+    compile_seconds, sampling_seconds : float
+    model_name : str
+        Module of :mod:`bayesridge.models`, with the parametrisation.
+    sampler : str
+    interrupted : bool
+        Whether the sampler was stopped before all draws were made.
+    """
+
+    datatree: xr.DataTree
+    diagnostics: pd.DataFrame
+    verdict: str
+    compile_seconds: float
+    sampling_seconds: float
+    model_name: str
+    sampler: str
+    interrupted: bool
+
+
+def nuts_posterior(
+    design: Design,
+    spectrum: Spectrum,
+    prior: Prior,
+    noise_prior: NoisePrior,
+    *,
+    sampler: Sampler | None = None,
+    collapsed: bool = False,
+    centred: bool | None = None,
+    draws: int = 1000,
+    tune: int = 1000,
+    chains: int = 4,
+    target_accept: float = 0.9,
+    backend: Backend | None = None,
+    n_jobs: int | None = None,
+    random_state: Seed = None,
+    progressbar: bool = True,
+) -> NutsResult:
+    """Sample the ridge posterior with NUTS.
+
+    Parameters
+    ----------
+    design, spectrum : Design, Spectrum
+    prior, noise_prior : Prior, NoisePrior
+        Any that the exact engine takes; densities of :class:`~bayesridge.priors.Custom` must accept PyMC variables.
+    collapsed : bool
+        Whether to sample (lambda, sigma) alone and draw the coefficients exactly given them.
+    centred : bool, optional
+        How to sample the coefficients; by default as themselves where the data determine them (fewer columns than
+        rows, more than half a degree of freedom each), otherwise as multiples of tau.
+    sampler, draws, tune, chains, target_accept, backend, n_jobs, random_state, progressbar
+        As for :func:`bayesridge.mcmc.chains.sample`.
+
+    Returns
+    -------
+    NutsResult
+
+    Raises
+    ------
+    ImproperPosteriorError
+        If the priors have no posterior for these data.
+    PriorError
+        If a custom density cannot be turned into a PyMC model.
+    """
+    exact = infer(design, spectrum, prior, noise_prior)  # milliseconds; refuses what no sampler would notice
+    if centred is None:
+        centred = _data_determine(exact)
+    name, model = choose_model(design, spectrum, prior, noise_prior, collapsed=collapsed, centred=centred)
+    rng = np.random.default_rng(random_state)
+    drawn = sample(
+        model, draws=draws, tune=tune, chains=chains, target_accept=target_accept, sampler=sampler, backend=backend,
+        n_jobs=n_jobs, random_state=rng, progressbar=progressbar,
+    )  # fmt: skip
+    if collapsed:
+        found = _collapsed_draws(design, spectrum, drawn.posterior, rng)
+    else:
+        found = draws_of(design, drawn.posterior)
+    attrs = {"prior": prior.describe(), "noise_prior": noise_prior.describe()}
+    prior_values = prior_draws(exact, found.sigma.size, rng)
+    return _result(design, spectrum, found, drawn, name, attrs, prior_values, rng)
+
+
+def sample_model(
+    design: Design,
+    model: Any,
+    name: str,
+    *,
+    spectrum: Spectrum | None = None,
+    random_state: Seed = None,
+    **options: Any,
+) -> NutsResult:
+    """Sample any model of :mod:`bayesridge.models` that has coefficients ``beta``, ``sigma``, ``tau`` and ``lambda_``.
+
+    Parameters
+    ----------
+    design : Design
+        That the model was built from.
+    model : pymc.Model
+    name : str
+        For reports.
+    spectrum : Spectrum, optional
+        For the effective degrees of freedom, where a single lambda penalises all columns.
+    random_state : int, Generator or None
+        Seed.
+    **options
+        For :func:`bayesridge.mcmc.chains.sample`.
+
+    Returns
+    -------
+    NutsResult
+    """
+    rng = np.random.default_rng(random_state)
+    drawn = sample(model, random_state=rng, **options)
+    found = draws_of(design, drawn.posterior)
+    prior = proper_prior_draws(design, model, found.sigma.size, rng)
+    return _result(design, spectrum, found, drawn, name, {}, prior, rng)
+
+
+# -- which model ---------------------------------------------------------------------------------------------------
+
+
+def choose_model(
+    design: Design, spectrum: Spectrum, prior: Prior, noise_prior: NoisePrior, *, collapsed: bool, centred: bool
+) -> tuple[str, Any]:
+    """Return the name and the PyMC model of a pair of priors."""
+    if collapsed:
+        if isinstance(prior, FixedLambda) and prior.lam == 0.0:
+            raise ImproperPosteriorError(
+                "lambda = 0 has no collapsed model: its evidence diverges; use collapsed=False"
+            )
+        from bayesridge.models.collapsed import collapsed as collapsed_model
+
+        return "collapsed", collapsed_model(spectrum, prior=prior, noise_prior=noise_prior)
+    way = "centred" if centred else "non-centred"
+    if isinstance(prior, FixedScales):
+        from bayesridge.models.fixed import fixed
+
+        return "fixed", fixed(design, sigma=prior.sigma, tau=prior.tau)
+    if isinstance(prior, GammaPrecisions):
+        from bayesridge.models.gamma_precisions import gamma_precisions
+
+        return f"gamma_precisions, {way}", gamma_precisions(design, prior=prior, centred=centred)
+    if isinstance(prior, FixedTau) or (isinstance(prior, (HalfT, HalfCauchy, HalfNormal)) and prior.on == "tau"):
+        return _hierarchical(design, prior, noise_prior, centred)
+    if isinstance(prior, Custom) and prior.of == "tau":
+        return _hierarchical(design, prior, noise_prior, centred)
+    from bayesridge.models.conjugate import conjugate
+
+    return f"conjugate, {way}", conjugate(design, prior=prior, noise_prior=noise_prior, centred=centred)
+
+
+def _hierarchical(
+    design: Design, prior: HalfT | HalfCauchy | HalfNormal | FixedTau | Custom, noise: NoisePrior, centred: bool
+) -> tuple[str, Any]:
+    from bayesridge.models.hierarchical import hierarchical
+
+    way = "centred" if centred else "non-centred"
+    return f"hierarchical, {way}", hierarchical(design, prior=prior, noise_prior=noise, centred=centred)
+
+
+def _data_determine(exact: Posterior) -> bool:
+    spectrum = exact.spectrum
+    p = spectrum.n_features
+    if spectrum.rank < p or spectrum.r0 == 0.0:  # directions the data say nothing about, or y fitted exactly
+        return False
+    return float(effective_dof(spectrum, exact.lambda_.median)) >= 0.5 * p
+
+
+def proper_prior_draws(design: Design, model: Any, n: int, rng: np.random.Generator) -> dict[str, Array]:
+    """Draw what a model's prior makes proper: of lambda_, r2, sigma, tau, nu and coef_std what no flat one enters.
+
+    Parameters
+    ----------
+    design : Design
+    model : pymc.Model
+        Of :mod:`bayesridge.models`.
+    n : int
+        Number of draws.
+    rng : Generator
+
+    Returns
+    -------
+    dict of str to ndarray of shape (n,) or (n, p_penalized)
+    """
+    import pymc as pm
+    from pymc.distributions.continuous import FlatRV
+    from pytensor.graph.traversal import ancestors
+
+    def proper(variable: Any) -> bool:
+        return not any(node.owner is not None and isinstance(node.owner.op, FlatRV) for node in ancestors([variable]))
+
+    names = {"lambda_": "lambda_", "sigma": "sigma", "tau": "tau", "nu": "nu", "beta": "coef_std"}
+    wanted = {ours: model[theirs] for theirs, ours in names.items() if theirs in model.named_vars}
+    wanted = {name: variable for name, variable in wanted.items() if proper(variable)}
+    if not wanted:
+        return {}
+    values = pm.draw(list(wanted.values()), draws=n, random_seed=rng, mode="FAST_COMPILE")
+    out = {name: np.asarray(value, dtype=np.float64) for name, value in zip(wanted, values, strict=True)}
+    if "lambda_" in out and design.signal > 0:
+        out["r2"] = design.signal / (design.signal + out["lambda_"])
+    return out
+
+
+# -- from chains to the result type --------------------------------------------------------------------------------
+
+
+def draws_of(design: Design, posterior: xr.Dataset) -> Draws:
+    """Bring a model's draws (``centre``, ``gamma``, ``beta`` and the scales) to the units of the data."""
+    beta, sigma = posterior["beta"].values, posterior["sigma"].values
+    coef = np.zeros((*sigma.shape, design.X.shape[1]))
+    coef[..., design.penalized] = beta / design.scale[design.penalized]
+    gamma: Array | None = None
+    if len(design.unpenalized):
+        gamma = posterior["gamma"].values
+        coef[..., design.unpenalized] = gamma / design.scale[design.unpenalized]
+    intercept = np.zeros(sigma.shape)
+    if design.fit_intercept:
+        intercept = posterior["centre"].values - coef @ design.mean
+    df = posterior["nu"].values if "nu" in posterior else None
+    extra = {name: posterior[name].values for name in ("mix", "phi", "local") if name in posterior}
+    tau, lam = posterior["tau"].values, posterior["lambda_"].values
+    return Draws(beta, gamma, intercept, coef, sigma, tau, lam, noise_df=df, extra=extra)
+
+
+def _collapsed_draws(design: Design, spectrum: Spectrum, posterior: xr.Dataset, rng: np.random.Generator) -> Draws:
+    sigma, lam = posterior["sigma"].values, posterior["lambda_"].values
+    return draws_given(design, spectrum, lam.ravel(), sigma.ravel(), (sigma.shape[0], sigma.shape[1]), rng)
+
+
+def _result(
+    design: Design,
+    spectrum: Spectrum | None,
+    found: Draws,
+    drawn: Chains,
+    name: str,
+    attrs: dict[str, str],
+    prior: dict[str, Array] | None,
+    rng: np.random.Generator,
+) -> NutsResult:
+    import xarray as xr
+
+    stats = {
+        str(key): values.values
+        for key, values in drawn.sample_stats.data_vars.items()
+        if values.dims == ("chain", "draw") and values.dtype.kind in "bif"
+    }
+    told: dict[str, str | int | float] = {
+        "method": "nuts", **attrs, "model": name, "sampler": drawn.sampler, "backend": drawn.backend,
+        "compile_seconds": drawn.compile_seconds, "sampling_seconds": drawn.sampling_seconds, "tune": drawn.tune,
+        "interrupted": int(drawn.interrupted),
+    }  # fmt: skip
+    tree = to_datatree(design, found, spectrum=spectrum, prior=prior, sample_stats=stats, attrs=told, random_state=rng)
+    posterior = tree["posterior"].to_dataset().drop_vars("coef_std")  # coef in other units
+    missing = f"{drawn.chains} x {drawn.draws}" if drawn.interrupted else ""
+    table = diagnose(posterior, tree["sample_stats"].to_dataset(), missing=missing)
+    verdict = str(table.attrs["verdict"])
+    tree["diagnostics"] = xr.DataTree(table.to_xarray())
+    tree.attrs["verdict"] = verdict
+    return NutsResult(
+        tree, table, verdict, drawn.compile_seconds, drawn.sampling_seconds, name, drawn.sampler, drawn.interrupted
+    )

@@ -1,0 +1,356 @@
+r"""Exact leave-one-out, lambda and sigma integrated; no refits and no importance-sampling error.
+
+With e the residual of row i at lambda, h its leverage and B the rate of the inverse gamma (Q/2 under Jeffreys),
+deleting the row leaves  B_-i = B - w e^2 / (2 (1 - h)), and at that lambda
+
+    y_i | y_-i ~ Student-t,  2a - 1 dof,  location y_i - e / (1 - h),  scale^2 = 2 B_-i / ((2a - 1) w (1 - h))
+
+(Gaussian with variance sigma^2 / (w (1 - h)) at a node that knows sigma). Over lambda,
+
+    p(y_i | y_-i) = 1 / E_{lambda | y}[ 1 / p(y_i | y_-i, lambda) ],
+    p(lambda | y_-i) ∝ p(lambda | y) / p(y_i | y_-i, lambda).
+
+``e`` and ``1 - h`` are sums of non-negative or exact parts, e = e0 + U ((1 - f) z) and 1 - h = m0 + U^2 (1 - f), so
+that nothing cancels when lambda is small and X can fit everything. The column scales, and the prior of lambda, are
+held fixed.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import gammaln
+
+from bayesridge.errors import BayesRidgeWarning, DataError
+from bayesridge.hyper.nodes import ConjugateNoise, HyperPosterior, Nodes
+from bayesridge.hyper.quadrature import weights_error
+from bayesridge.linalg.design import Design, build_design
+from bayesridge.linalg.filters import RowParts, row_parts
+from bayesridge.linalg.spectrum import Spectrum, factorize
+from bayesridge.posteriors.functionals import check_level
+from bayesridge.posteriors.mixture import Mixture
+from bayesridge.posteriors.prediction import predict
+
+Array = NDArray[np.float64]
+
+_BLOCK_VALUES = 1 << 21
+#: Largest relative rounding error of ``Q_-i`` that is accepted; a row with more is fitted without it.
+MOST_LOST = 1e-10
+
+
+@dataclass(frozen=True, eq=False)
+class LeaveOneOut:
+    """Exact leave-one-out predictive densities.
+
+    With frequency weights a row stands for w observations and *one* of them is left out; sums count it w times. Rows of
+    weight zero have no value (NaN) and do not count.
+
+    Attributes
+    ----------
+    pointwise : ndarray of shape (n_rows,)
+        ``log p(y_i | y_-i)``.
+    log_density : ndarray of shape (n_rows,)
+        ``log p(y_i | y)``, the in-sample posterior predictive density. Infinite where X can fit every row and the prior
+        lets sigma go to zero no faster than 1/sigma grows (the default prior with at least as many columns as rows).
+    mixture : Mixture
+        The predictive distribution of each row given the others.
+    y : ndarray of shape (n_rows,)
+    count : ndarray of shape (n_rows,)
+        How many observations each row stands for.
+    refitted : ndarray of bool, shape (n_rows,)
+        Rows done by an actual fit without them, because the full posterior's nodes do not serve there.
+    """
+
+    pointwise: Array
+    log_density: Array
+    mixture: Mixture
+    y: Array
+    count: Array
+    refitted: NDArray[np.bool_]
+
+    @cached_property
+    def _seen(self) -> NDArray[np.bool_]:
+        return self.count > 0
+
+    @cached_property
+    def n_obs(self) -> float:
+        """Number of observations."""
+        return float(self.count.sum())
+
+    @cached_property
+    def elpd_loo(self) -> float:
+        """Expected log predictive density: the sum of :attr:`pointwise` over observations."""
+        return float((self.count * self.pointwise)[self._seen].sum())
+
+    @cached_property
+    def se(self) -> float:
+        """Standard error of ``elpd_loo``: sqrt(n times the variance of its terms)."""
+        count, terms = self.count[self._seen], self.pointwise[self._seen]
+        mean = self.elpd_loo / self.n_obs
+        return float(np.sqrt(self.n_obs * (count * (terms - mean) ** 2).sum() / max(self.n_obs - 1.0, 1.0)))
+
+    @cached_property
+    def p_loo(self) -> float:
+        """Effective number of parameters: in-sample less leave-one-out log density.
+
+        Infinite when the in-sample density is, see :attr:`log_density`.
+        """
+        return float((self.count * (self.log_density - self.pointwise))[self._seen].sum())
+
+    @cached_property
+    def mean(self) -> Array:
+        """Leave-one-out predictive means (exist for more than one degree of freedom)."""
+        return np.asarray((self.mixture.weight * self.mixture.location).sum(axis=1))
+
+    @cached_property
+    def rmse(self) -> float:
+        """Root mean squared leave-one-out prediction error."""
+        error = (self.y - self.mean)[self._seen]
+        return float(np.sqrt((self.count[self._seen] * error**2).sum() / self.n_obs))
+
+    @cached_property
+    def pit(self) -> Array:
+        """``P(y_new <= y_i | y_-i)``: uniform when the model is calibrated."""
+        return self.mixture.cdf(self.y)
+
+    def interval(self, level: float = 0.95) -> Array:
+        """Equal-tailed predictive intervals of each row given the others, shape (n_rows, 2)."""
+        check_level(level)
+        tail = 0.5 * (1.0 - level)
+        return np.column_stack([self.mixture.quantile(tail), self.mixture.quantile(1.0 - tail)])
+
+
+def leave_one_out(
+    design: Design, spectrum: Spectrum, hyper: HyperPosterior, refit: Callable[[Spectrum], HyperPosterior]
+) -> LeaveOneOut:
+    """Compute exact leave-one-out densities from the nodes of the full posterior.
+
+    For a row that the rest contradicts (an extreme outlier), or that alone keeps the rest from a perfect fit, the
+    posterior without it lies where the nodes of the full posterior are few or none, or ``Q_-i`` is a difference of
+    nearly equal numbers. Such rows are found by the same error estimate as the quadrature's and done by an actual fit
+    without the row; :attr:`LeaveOneOut.refitted` says which.
+
+    Parameters
+    ----------
+    design, spectrum, hyper : Design, Spectrum, HyperPosterior
+    refit : callable
+        Infers the hyperparameters of another spectrum under the same priors.
+
+    Returns
+    -------
+    LeaveOneOut
+
+    Raises
+    ------
+    DataError
+        If a fit without one of the rows has no posterior (too few degrees of freedom, a row that alone determines an
+        unpenalised coefficient), frequency weights are not whole numbers, or the data changed since the fit.
+    """
+    nodes = hyper.nodes
+    _check(design, nodes)
+    rows = row_parts(design, spectrum)
+    bad = np.flatnonzero((rows.count > 0) & (rows.rest + np.square(rows.U).sum(axis=1) <= 1e-13))
+    if len(bad):
+        raise DataError(
+            f"row {int(design.input_rows[bad[0]])} alone determines an unpenalised coefficient: without it there is no "
+            "posterior, so leave-one-out does not exist; penalise that column or drop the row"
+        )
+    size = max(1, _BLOCK_VALUES // nodes.weight.size // nodes.noise.share().shape[1])
+    blocks = [_block(rows, spectrum, nodes, slice(k, k + size)) for k in range(0, design.n_rows, size)]
+    pointwise, inside, location, scale, weight, doubtful = (np.concatenate(part) for part in zip(*blocks, strict=True))
+    unseen = rows.count == 0
+    pointwise[unseen] = inside[unseen] = np.nan
+    doubtful &= ~unseen
+    mixture = Mixture(location, scale, weight, nodes.noise.df - 1.0)
+    for i in np.flatnonzero(doubtful):
+        one = _refitted(design, spectrum, int(i), refit)
+        pointwise[i] = one.log_pdf(design.y[i : i + 1])[0]
+        mixture = _with_row(mixture, int(i), one)
+    return LeaveOneOut(pointwise, inside, mixture, design.y, rows.count, doubtful)
+
+
+def without_row(design: Design, spectrum: Spectrum, row: int) -> tuple[Design, Spectrum]:
+    """Factorise the other rows, column scales and the prior of lambda held fixed.
+
+    With frequency weights one of the observations the row stands for is left out.
+    """
+    weights = np.ones(design.n_rows) if design.weights is None else design.weights.copy()
+    frequency = design.weights is not None and design.weight_kind == "frequency"
+    weights[row] = weights[row] - 1.0 if frequency else 0.0
+    keep = weights > 0
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", BayesRidgeWarning)  # about the others alone, of which nobody asked
+        rest = build_design(
+            design.X[keep],
+            design.y[keep],
+            names=design.names,
+            weights=None if design.weights is None else weights[keep],
+            weight_kind=design.weight_kind,
+            fit_intercept=design.fit_intercept,
+            scale=design.scale,
+            unpenalized=[int(j) for j in design.unpenalized],
+        )
+        return rest, replace(factorize(rest), signal=spectrum.signal)
+
+
+def _refitted(design: Design, spectrum: Spectrum, row: int, refit: Callable[[Spectrum], HyperPosterior]) -> Mixture:
+    """Predict one row from a fit to the others."""
+    rest, without = without_row(design, spectrum, row)
+    precise = design.weights is not None and design.weight_kind == "precision"
+    precision = float(design.weights[row]) if precise and design.weights is not None else 1.0
+    return predict(rest, without, refit(without), design.X[row : row + 1], precision).target.mixture
+
+
+def _with_row(mixture: Mixture, row: int, one: Mixture) -> Mixture:
+    """Put another mixture in the place of one row, padding the narrower of the two with empty components."""
+    width = max(mixture.location.shape[1], one.location.shape[1])
+
+    def widened(values: Array, fill: float) -> Array:
+        return np.pad(values, ((0, 0), (0, width - values.shape[1])), constant_values=fill)
+
+    location, scale, weight = (
+        widened(values, fill) for values, fill in ((mixture.location, 0.0), (mixture.scale, 1.0), (mixture.weight, 0.0))
+    )
+    location[row] = widened(one.location, 0.0)[0]
+    scale[row] = widened(one.scale, 1.0)[0]
+    weight[row] = widened(np.atleast_2d(one.weight), 0.0)[0]
+    return Mixture(location, scale, weight, mixture.df)
+
+
+def _check(design: Design, nodes: Nodes) -> None:
+    if nodes.noise.df - 1.0 <= 0 or design.nu < 2:
+        raise DataError(
+            f"leave-one-out needs at least 2 residual degrees of freedom, got {design.nu:g}: without a row nothing is "
+            "left to estimate the noise"
+        )
+    w = design.weights
+    if w is not None and design.weight_kind == "frequency" and (w != np.round(w)).any():
+        raise DataError(
+            "leave-one-out leaves out one observation, and frequency weights that are not whole numbers do not count "
+            "observations; use weight_kind='precision', or round them"
+        )
+
+
+def _block(rows: RowParts, spectrum: Spectrum, nodes: Nodes, part: slice) -> tuple[Array, ...]:
+    with np.errstate(divide="ignore"):  # lambda may be known to be zero
+        shrink = 1.0 / (1.0 + spectrum.s2[:, None] / nodes.lam)
+    deleted = _delete(rows, spectrum, shrink, part)
+    precision = rows.precision[part, None]
+    root = np.sqrt(precision)
+    location = rows.y[part, None] - deleted.loo_error / root
+    keep, e, loo_error = deleted.keep, deleted.residual, deleted.loo_error
+    if isinstance(nodes.noise, ConjugateNoise):
+        a, rate = nodes.noise.shape, nodes.noise.rate
+        df = 2.0 * a - 1.0
+        # what the noise prior adds to Q/2; a difference at rounding is none
+        extra = rate - 0.5 * (spectrum.r0 + spectrum.z2 @ shrink)
+        extra = np.where(extra > 1e-13 * rate, extra, 0.0)
+        scale = np.sqrt((deleted.Q + 2.0 * extra) / (df * precision * keep))
+        log_out = _log_t(loo_error / root, scale, df)
+        # in-sample: the prediction's variance coefficient is 1 + (leverage of the full fit)
+        log_in = _log_t(e / root, np.sqrt(rate / a * (2.0 - keep) / precision), 2.0 * a)
+        weight, J = nodes.weight, 1
+    else:
+        J = nodes.noise.weight.shape[1]
+        variance = nodes.noise.squared_scale().ravel()
+        location, e, keep, loo_error = (np.repeat(v, J, axis=1) for v in (location, e, keep, loo_error))
+        scale = np.sqrt(variance / (precision * keep))
+        log_out = _log_normal(loo_error / root, scale)
+        log_in = _log_normal(e / root, np.sqrt(variance * (2.0 - keep) / precision))
+        weight = (nodes.weight[:, None] * nodes.noise.weight).ravel()
+    with np.errstate(divide="ignore"):
+        log_weight = np.log(weight)
+    inside = _in_sample((log_in + log_weight).reshape(len(location), -1, J))
+    tilted = log_weight - log_out
+    log_total = np.logaddexp.reduce(tilted, axis=1)
+    share = np.exp(tilted - log_total[:, None])
+    lost = (share * (deleted.cancelled if J == 1 else np.repeat(deleted.cancelled, J, axis=1))).sum(axis=1)
+    doubtful = (lost > MOST_LOST) | unresolved(share.reshape(len(share), -1, J))
+    return -log_total, inside, location, scale, share, doubtful
+
+
+def _in_sample(terms: Array) -> Array:
+    """Log of the sum over nodes; infinite where the sum does not end.
+
+    When X can fit every row, the density of a row's own y grows like 1/sigma as sigma -> 0, and under priors such as
+    Beta(1/2, 1/2) on R^2 the posterior does not fall fast enough to make up for it.
+    """
+    rows, K, J = terms.shape
+    flat = terms.reshape(rows, -1)
+    top = flat.max(axis=1)
+    ends = [terms[:, 0].max(axis=1)] if K >= _SMALLEST_GRID else []
+    ends += [terms[:, :, 0].max(axis=1)] if J >= _SMALLEST_GRID else []
+    value = top + np.log(np.exp(flat - top[:, None]).sum(axis=1))
+    endless = [end > top + np.log(_EDGE) for end in ends]
+    return np.where(np.any(endless, axis=0), np.inf, value) if endless else np.asarray(value)
+
+
+_SMALLEST_GRID = 6  # fewer nodes are a known value, not a grid
+_TOLERANCE = 1e-9
+_EDGE = 1e-8
+
+
+def unresolved(share: Array) -> NDArray[np.bool_]:
+    """Say for which rows the tilted weights (rows x K x J) are not resolved by the nodes, or run off their ends."""
+    doubtful = np.zeros(len(share), dtype=bool)
+    for axis, count in ((1, share.shape[1]), (2, share.shape[2])):
+        if count < _SMALLEST_GRID:
+            continue
+        line = share.sum(axis=3 - axis)
+        doubtful |= weights_error(line) > _TOLERANCE
+        doubtful |= (line[:, 0] > _EDGE) | (line[:, -1] > _EDGE)
+    return doubtful
+
+
+@dataclass(frozen=True, eq=False)
+class _Deleted:
+    """Per row and node: root-weighted residual, 1 - h, e / (1 - h), Q without the row, and its relative rounding."""
+
+    residual: Array
+    keep: Array
+    loo_error: Array
+    Q: Array
+    cancelled: Array
+
+
+def _delete(rows: RowParts, spectrum: Spectrum, shrink: Array, part: slice) -> _Deleted:
+    """Delete each row at each node.
+
+    ``Q_-i = Q - e^2 / m`` with m = 1 - h would cancel to nothing at small lambda when the other rows can be fitted
+    exactly. With e = e0 + de, m = m0 + dm, Q = r0 + dQ (d: the parts that vanish with lambda) and m0 > 0,
+
+        Q_-i = (r0 - e0^2 / m0) + dQ + (e0^2 dm - 2 m0 e0 de - m0 de^2) / (m0 m),
+
+    where every term but the first vanishes with lambda and the first, the residual sum of squares of least squares
+    without the row, is exactly zero when one residual degree of freedom is all there is.
+    """
+    U = rows.U[part]
+    e0, m0 = rows.residual[part, None], rows.rest[part, None]
+    de, dm, dQ = U @ (spectrum.z[:, None] * shrink), np.square(U) @ shrink, spectrum.z2 @ shrink
+    e, m = e0 + de, m0 + dm
+    split = m0 > 0
+    safe = np.where(split, m0, 1.0)
+    base = np.maximum(spectrum.r0 - e0 * e0 / safe, 0.0)
+    if spectrum.nu - spectrum.rank == 1:
+        base = np.zeros_like(base)
+    change = np.where(split, (e0 * e0 * dm - 2.0 * m0 * e0 * de - m0 * de * de) / (safe * m), spectrum.r0 - de * de / m)
+    Q = np.where(split, base, 0.0) + dQ + change
+    # positive in exact arithmetic; what has cancelled to nothing is not used (the row is refitted)
+    size = np.where(split, spectrum.r0, 0.0) + dQ + np.abs(change)
+    Q = np.maximum(Q, 1e-16 * size + 1e-300)
+    return _Deleted(e, m, e / m, Q, np.finfo(np.float64).eps * spectrum.nu * size / Q)
+
+
+def _log_t(x: Array, scale: Array, df: float) -> Array:
+    u2 = np.square(x / scale)
+    constant = gammaln(0.5 * (df + 1.0)) - gammaln(0.5 * df) - 0.5 * np.log(df * np.pi)
+    return np.asarray(constant - np.log(scale) - 0.5 * (df + 1.0) * np.log1p(u2 / df))
+
+
+def _log_normal(x: Array, scale: Array) -> Array:
+    return np.asarray(-0.5 * np.square(x / scale) - np.log(scale) - 0.5 * np.log(2.0 * np.pi))

@@ -1,0 +1,367 @@
+"""The posterior of a Bayesian ridge regression: one immutable object, everything else is computed from it on demand."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from bayesridge.errors import DataError, ImproperPosteriorError, NoSignalWarning, warn
+from bayesridge.hyper.evidence import EvidenceMaximum, EvidenceMode, maximize_evidence
+from bayesridge.hyper.infer import infer_hyper
+from bayesridge.hyper.likelihood import Likelihood
+from bayesridge.hyper.marginal import Link, Marginal, PointMass, monotone_link, transformed
+from bayesridge.hyper.nodes import HyperPosterior
+from bayesridge.hyper.point import plug_in
+from bayesridge.linalg.design import Design
+from bayesridge.linalg.filters import effective_dof, filter_factors, shrinkage
+from bayesridge.linalg.maps import (
+    coefficient_map,
+    contrast_map,
+    flat_gram,
+    intercept_map,
+    linear_covariance,
+    standardized_rows,
+)
+from bayesridge.linalg.spectrum import Spectrum
+from bayesridge.posteriors.datatree import Draws
+from bayesridge.posteriors.draws import draw_posterior
+from bayesridge.posteriors.exact_datatree import exact_datatree
+from bayesridge.posteriors.functionals import LinearPosterior
+from bayesridge.posteriors.loo import LeaveOneOut, leave_one_out
+from bayesridge.posteriors.prediction import Prediction, predict
+from bayesridge.priors import (
+    FixedLambda,
+    FixedScales,
+    FixedTau,
+    GammaPrecisions,
+    InverseGamma,
+    Jeffreys,
+    NoisePrior,
+    Prior,
+)
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+Array = NDArray[np.float64]
+
+Kind = Literal["exact", "evidence", "fixed"]
+
+
+@dataclass(frozen=True)
+class ModeShare:
+    """A local maximum of the evidence and the posterior probability of its basin.
+
+    Attributes
+    ----------
+    mode : EvidenceMode
+    share : float
+        Posterior probability that lambda lies between the evidence's neighbouring minima.
+    """
+
+    mode: EvidenceMode
+    share: float
+
+
+@dataclass(frozen=True, eq=False)
+class Posterior:
+    """Everything known after seeing the data.
+
+    Attributes
+    ----------
+    design, spectrum : Design, Spectrum
+        The problem and its factorisation.
+    prior, noise_prior : Prior, NoisePrior
+    hyper : HyperPosterior
+        The posterior of (lambda, sigma) on its quadrature nodes.
+    kind : {"exact", "evidence", "fixed"}
+        Whether lambda is integrated, plugged in at the maximum of the evidence, or given.
+    """
+
+    design: Design
+    spectrum: Spectrum
+    prior: Prior
+    noise_prior: NoisePrior
+    hyper: HyperPosterior
+    kind: Kind = "exact"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # The nodes hold functions of the prior, which do not pickle; inferring them again takes a millisecond.
+        return infer, (self.design, self.spectrum, self.prior, self.noise_prior, self.kind)
+
+    # -- hyperparameters -----------------------------------------------------------------------------------------
+
+    @cached_property
+    def lambda_(self) -> Marginal | PointMass:
+        """Posterior of lambda = sigma^2 / tau^2 (a point when fixed or plugged in)."""
+        return self.hyper.lambda_marginal()
+
+    @cached_property
+    def sigma(self) -> Marginal | PointMass:
+        """Posterior of the noise standard deviation, in units of y."""
+        return self.hyper.sigma_marginal()
+
+    @cached_property
+    def tau(self) -> Marginal | PointMass:
+        """Posterior of the prior standard deviation of the standardised coefficients, in units of y."""
+        return self.hyper.tau_marginal()
+
+    @cached_property
+    def r2(self) -> Marginal | PointMass:
+        """Posterior of ``R^2 = W / (1 + W)``, ``W = signal / lambda``: the share of variance the prior is about.
+
+        It is the population share at this lambda, not the fraction of the sample's variance that was fitted.
+        """
+        signal = self.spectrum.signal
+        if isinstance(self.lambda_, PointMass):
+            lam = self.lambda_.value
+            return PointMass("R2", 0.0 if np.isinf(lam) or signal == 0 else signal / (signal + lam))
+        if signal == 0:
+            return PointMass("R2", 0.0)
+        shift = float(np.log(signal))
+
+        def value(x: Array) -> Array:
+            return np.asarray(1.0 / (1.0 + np.exp(np.clip(x - shift, -700.0, 700.0))))
+
+        def inverse(r2: Array) -> Array:
+            with np.errstate(divide="ignore"):
+                return np.asarray(shift - np.log(r2) + np.log1p(-r2))
+
+        def log_slope(x: Array) -> Array:
+            u = np.abs(x - shift)
+            return np.asarray(-u - 2.0 * np.log1p(np.exp(-u)))
+
+        link = Link(value, inverse, log_slope, increasing=False, bounded=True, ends=(1.0, 0.0))
+        return transformed(self.lambda_, "R2", link)
+
+    @cached_property
+    def effective_dof(self) -> Marginal | PointMass:
+        """Posterior of the effective degrees of freedom of the penalised columns (intercept not counted)."""
+        spectrum = self.spectrum
+        if isinstance(self.lambda_, PointMass):
+            return PointMass("effective dof", float(effective_dof(spectrum, self.lambda_.value)))
+        if spectrum.rank == 0:
+            return PointMass("effective dof", 0.0)
+
+        def value(x: Array) -> Array:
+            return effective_dof(spectrum, np.exp(x))
+
+        def log_slope(x: Array) -> Array:
+            lam = np.exp(x)
+            return np.asarray(np.log((filter_factors(spectrum, lam) * shrinkage(spectrum, lam)).sum(axis=-1)))
+
+        low, high = float(self.lambda_.edges[0]), float(self.lambda_.edges[-1])
+        link = monotone_link(value, log_slope, low, high, (float(spectrum.rank), 0.0))
+        return transformed(self.lambda_, "effective dof", link)
+
+    @cached_property
+    def evidence(self) -> EvidenceMaximum:
+        """All maxima of the evidence (no prior on lambda) and the global one."""
+        return maximize_evidence(self.spectrum)
+
+    @cached_property
+    def evidence_modes(self) -> tuple[ModeShare, ...]:
+        """Every maximum of the evidence with the posterior probability of its basin, by increasing lambda."""
+        edges = np.array(self.evidence.boundaries)
+        below = np.concatenate([[0.0], self.lambda_.cdf(edges), [1.0]])
+        shares = np.diff(below)
+        return tuple([ModeShare(mode, float(share)) for mode, share in zip(self.evidence.modes, shares, strict=True)])
+
+    @property
+    def log_marginal_likelihood(self) -> float:
+        """Log p(y) in nats: lambda, sigma, coefficients and flat directions integrated.
+
+        The flat prior of the intercept (density 1 in data units) and Jeffreys' prior (density 1/sigma^2) are improper;
+        they cancel between models that share them, see :meth:`log_bayes_factor`.
+        """
+        return self.hyper.log_marginal
+
+    @property
+    def quadrature_error(self) -> float:
+        """Estimated relative error of the integral over lambda."""
+        return self.hyper.error
+
+    # -- coefficients and predictions ----------------------------------------------------------------------------
+
+    @cached_property
+    def coefficients(self) -> LinearPosterior:
+        """Posterior of all p coefficients, in the units of the data."""
+        return LinearPosterior(
+            self.design.names, coefficient_map(self.design, self.spectrum), self.spectrum, self.hyper
+        )
+
+    @cached_property
+    def intercept(self) -> LinearPosterior:
+        """Posterior of the intercept (the expected target where every column is zero), length 1."""
+        linear = intercept_map(self.design, self.spectrum)
+        return LinearPosterior(("intercept",), linear, self.spectrum, self.hyper)
+
+    def contrast(self, A: ArrayLike, labels: tuple[str, ...] | None = None) -> LinearPosterior:
+        """Posterior of linear combinations ``A @ coef``, A of shape (m, p)."""
+        rows = np.atleast_2d(np.asarray(A, dtype=np.float64))
+        p = self.design.X.shape[1]
+        if rows.ndim != 2 or rows.shape[1] != p:
+            raise DataError(f"A must have {p} columns, one for each coefficient, got shape {np.shape(A)}")
+        names = labels or tuple([f"contrast {i}" for i in range(len(rows))])
+        return LinearPosterior(names, contrast_map(self.design, self.spectrum, rows), self.spectrum, self.hyper)
+
+    def covariance(self) -> Array:
+        """Posterior covariance matrix of the p coefficients (p x p), in the units of the data."""
+        design, spectrum = self.design, self.spectrum
+        linear = coefficient_map(design, spectrum)
+        rows = standardized_rows(design, spectrum)
+        return linear_covariance(linear, rows @ rows.T, flat_gram(design, spectrum), spectrum, self.hyper.nodes)
+
+    def predict(self, X: ArrayLike, weights: ArrayLike | None = None) -> Prediction:
+        """Posterior predictive distribution at new rows.
+
+        Parameters
+        ----------
+        X : array_like of shape (m, p)
+            Numeric, in the units of the data (encode tables with the estimator).
+        weights : array_like of shape (m,), optional
+            Precision weights of the new observations.
+        """
+        rows = np.asarray(X, dtype=np.float64)
+        p = self.design.X.shape[1]
+        if rows.ndim != 2 or rows.shape[1] != p:
+            raise DataError(f"X must have shape (rows, {p}), got {rows.shape}")
+        return predict(self.design, self.spectrum, self.hyper, rows, weights)
+
+    @cached_property
+    def loo(self) -> LeaveOneOut:
+        """Exact leave-one-out predictive distributions."""
+        return leave_one_out(self.design, self.spectrum, self.hyper, self.infer_again)
+
+    def infer_again(self, spectrum: Spectrum) -> HyperPosterior:
+        """Infer the hyperparameters of another spectrum under the same priors (a plugged-in lambda stays)."""
+        prior = FixedLambda(self.lambda_.median) if self.kind == "evidence" else self.prior
+        return infer_hyper(spectrum, prior, self.noise_prior)
+
+    # -- draws ---------------------------------------------------------------------------------------------------
+
+    def draw(self, draws: int = 1000, chains: int = 4, random_state: int | np.random.Generator | None = None) -> Draws:
+        """Independent draws of all parameters, arrays of shape (chains, draws, ...)."""
+        return draw_posterior(
+            self.design, self.spectrum, self.hyper, draws=draws, chains=chains, random_state=random_state
+        )
+
+    def to_datatree(
+        self, draws: int = 1000, chains: int = 4, random_state: int | np.random.Generator | None = None
+    ) -> xr.DataTree:
+        """Independent draws as an ArviZ ``xarray.DataTree``.
+
+        Groups: posterior, posterior_predictive, log_likelihood, observed_data, constant_data, and the prior: of all
+        parameters where it is proper, of lambda, R^2 and the effective dof where only sigma's prior is improper.
+        """
+        return exact_datatree(self, draws, chains, random_state)
+
+    # -- comparison ----------------------------------------------------------------------------------------------
+
+    def log_bayes_factor(self, other: Posterior) -> float:
+        """Log Bayes factor of this model against another fitted to the same data: positive favours this one.
+
+        Raises
+        ------
+        DataError
+            If the targets, rows or weights differ, or the models differ in a part whose prior is improper, whose
+            arbitrary constant would then decide.
+        """
+        if _fingerprint(self.design) != _fingerprint(other.design):
+            raise DataError(
+                "a Bayes factor compares models of the same data, and the targets, rows or weights of these two differ"
+            )
+        if _flat_names(self.design) != _flat_names(other.design):
+            raise DataError(
+                f"flat (improper) priors differ: {_flat_names(self.design)} against {_flat_names(other.design)}; their "
+                "arbitrary constants do not cancel"
+            )
+        if _improper_noise(self) != _improper_noise(other):
+            raise DataError(
+                "one model has the improper noise prior 1/sigma² and the other has not: give both a proper one"
+            )
+        for one in (self, other):
+            if isinstance(one.prior, FixedLambda) and one.prior.lam == 0.0:
+                raise DataError(
+                    "lambda = 0 is a flat prior on the coefficients: it has no marginal likelihood to compare"
+                )
+            if one.kind == "evidence":
+                raise DataError(
+                    "method='evidence' chose lambda from the data: its evidence is a maximum, not a marginal"
+                )
+        return self.log_marginal_likelihood - other.log_marginal_likelihood
+
+
+def _fingerprint(design: Design) -> str:
+    digest = hashlib.sha256(np.ascontiguousarray(design.y).tobytes())
+    if design.weights is not None:
+        digest.update(design.weight_kind.encode())
+        digest.update(np.ascontiguousarray(design.weights).tobytes())
+    return digest.hexdigest()
+
+
+def _flat_names(design: Design) -> tuple[str, ...]:
+    names = [design.names[j] for j in design.unpenalized]
+    return tuple(sorted([*names, *(["intercept"] if design.fit_intercept else [])]))
+
+
+def _improper_noise(posterior: Posterior) -> bool:
+    return isinstance(posterior.noise_prior, Jeffreys) and not isinstance(
+        posterior.prior, (FixedScales, GammaPrecisions)
+    )
+
+
+def infer(
+    design: Design, spectrum: Spectrum, prior: Prior, noise_prior: NoisePrior, kind: Kind | None = None
+) -> Posterior:
+    """Compute the posterior of a factorised design under a prior.
+
+    Parameters
+    ----------
+    kind : {"exact", "evidence", "fixed"}, optional
+        "evidence" plugs in the lambda that maximises the evidence and ignores `prior`; by default "fixed" for priors
+        that fix lambda and "exact" otherwise.
+
+    Returns
+    -------
+    Posterior
+    """
+    if kind == "evidence":
+        return _plug_in(design, spectrum, prior, noise_prior)
+    hyper = infer_hyper(spectrum, prior, noise_prior)
+    fixed = isinstance(prior, (FixedLambda, FixedScales, FixedTau))
+    if not fixed:
+        _warn_without_signal(design, spectrum)
+    return Posterior(design, spectrum, prior, noise_prior, hyper, "fixed" if fixed else "exact")
+
+
+def _warn_without_signal(design: Design, spectrum: Spectrum) -> None:
+    if spectrum.degenerate or spectrum.rank == 0:
+        return
+    # the evidence rises towards lambda = infinity (its slope there, times lambda): only then is it worth a search
+    rising = spectrum.s2.sum() - spectrum.nu * (spectrum.s2 @ spectrum.z2) / spectrum.total_squares
+    if rising > 0 and maximize_evidence(spectrum).best.place == "infinity":
+        warn(
+            f"the evidence is highest as lambda -> infinity: these data show no signal of the columns in "
+            f"{design.target_name}; predictions stay near its mean",
+            NoSignalWarning,
+        )
+
+
+def _plug_in(design: Design, spectrum: Spectrum, prior: Prior, noise_prior: NoisePrior) -> Posterior:
+    best = maximize_evidence(spectrum).best
+    _warn_without_signal(design, spectrum)
+    if best.place == "zero":
+        raise ImproperPosteriorError(
+            "the evidence is highest as lambda -> 0, where the noise would be zero: there is no lambda to plug in; "
+            "method='exact' averages over lambda instead"
+        )
+    if not isinstance(noise_prior, (Jeffreys, InverseGamma)):
+        raise DataError("method='evidence' takes Jeffreys() or InverseGamma(...) as noise prior")
+    hyper = plug_in(Likelihood(spectrum), float(np.log(best.lam)) if np.isfinite(best.lam) else np.inf, noise_prior)
+    return Posterior(design, spectrum, prior, noise_prior, hyper, "evidence")

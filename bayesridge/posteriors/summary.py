@@ -1,0 +1,224 @@
+"""Tables and one-screen texts of a posterior, with every interval named."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bayesridge.hyper.marginal import Marginal, PointMass
+from bayesridge.posteriors.functionals import check_level
+from bayesridge.posteriors.posterior import Posterior
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def interval_names(level: float, kind: str = "ETI") -> tuple[str, str]:
+    """Column names of an interval, such as ``("95% ETI low", "95% ETI high")``."""
+    check_level(level)
+    return f"{100 * level:g}% {kind} low", f"{100 * level:g}% {kind} high"
+
+
+def coefficient_table(posterior: Posterior, level: float = 0.95) -> pd.DataFrame:
+    """Posterior of the intercept and the coefficients, in the units of the data.
+
+    Parameters
+    ----------
+    posterior : Posterior
+    level : float
+        Probability of the equal-tailed intervals.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row each; columns mean, sd, interval ends and ``P(>0)``.
+    """
+    import pandas as pd
+
+    parts = [posterior.coefficients]
+    if posterior.design.fit_intercept:
+        parts.insert(0, posterior.intercept)
+    low, high = interval_names(level)
+    tables = []
+    for part in parts:
+        ends = part.eti(level)
+        columns = {"mean": part.mean, "sd": part.sd, low: ends[:, 0], high: ends[:, 1], "P(>0)": part.prob_positive}
+        tables.append(pd.DataFrame(columns, index=list(part.labels)))
+    return pd.concat(tables)
+
+
+def hyper_table(posterior: Posterior, level: float = 0.95) -> pd.DataFrame:
+    """Posterior of lambda, sigma, tau, R² and the effective degrees of freedom.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns mean, sd, median, and the ends of the equal-tailed interval. A mean or sd that does not exist is
+        infinite (lambda under heavy-tailed priors); values that are fixed or plugged in have sd 0.
+    """
+    import pandas as pd
+
+    low, high = interval_names(level)
+    rows = {
+        name: _scalar_row(marginal, level)
+        for name, marginal in {
+            "lambda": posterior.lambda_,
+            "sigma": posterior.sigma,
+            "tau": posterior.tau,
+            "R2": posterior.r2,
+            "effective dof": posterior.effective_dof,
+        }.items()
+    }
+    return pd.DataFrame.from_dict(rows, orient="index", columns=["mean", "sd", "median", low, high])
+
+
+def _scalar_row(marginal: Marginal | PointMass, level: float) -> list[float]:
+    ends = marginal.eti(level)
+    return [marginal.mean, marginal.sd, marginal.median, ends.lower, ends.upper]
+
+
+def lambda_sentence(posterior: Posterior, level: float = 0.95) -> str:
+    """Say what lambda is, and whose word that is."""
+    lam = posterior.lambda_
+    if posterior.kind == "evidence":
+        return f"lambda = {number(lam.median)}, plugged in at the maximum of the evidence (its uncertainty is ignored)"
+    if isinstance(lam, PointMass):
+        return f"lambda = {number(lam.value)}, fixed by the user"
+    low, high = lam.eti(level)
+    return f"lambda = {number(lam.median)} (posterior median; {100 * level:g}% ETI {number(low)} to {number(high)})"
+
+
+def evidence_sentences(posterior: Posterior) -> list[str]:
+    """Say where the evidence is highest, and every other maximum with its share of the posterior."""
+    lines = []
+    for item in posterior.evidence_modes:
+        mode = item.mode
+        best = mode is posterior.evidence.best
+        where = {"interior": f"lambda {number(mode.lam)}", "zero": "lambda -> 0", "infinity": "lambda -> infinity"}
+        sd = f", log-lambda sd {mode.log_lambda_sd:.2g}" if mode.place == "interior" else ""
+        share = "" if isinstance(posterior.lambda_, PointMass) else f", {100 * item.share:.3g}% of the posterior mass"
+        lower = posterior.evidence.best.log_evidence - mode.log_evidence
+        rank = "global maximum" if best else f"local maximum, {lower:.2f} nats lower"
+        lines.append(f"{rank} at {where[mode.place]}{sd}{share}")
+    return lines
+
+
+def number(value: float) -> str:
+    """Write a number with four significant digits."""
+    return f"{value:.4g}"
+
+
+def describe_data(posterior: Posterior) -> str:
+    """One line on the data."""
+    design = posterior.design
+    weights = "" if design.weights is None else f", {design.weight_kind} weights"
+    dropped = f", {design.n_dropped} rows with missing values dropped" if design.n_dropped else ""
+    flat = f", {len(design.unpenalized)} unpenalised" if len(design.unpenalized) else ""
+    constant = f", {len(design.constant)} without spread left out" if len(design.constant) else ""
+    rows = f"{design.n_rows} rows" if design.n_obs == design.n_rows else f"{design.n_rows} rows, n = {design.n_obs:g}"
+    return f"{design.target_name}: {rows}, {len(design.penalized)} penalised columns{flat}{constant}{weights}{dropped}"
+
+
+def describe_model(posterior: Posterior) -> str:
+    """One line on the priors."""
+    return f"{posterior.prior.describe()}; noise {posterior.noise_prior.describe()}"
+
+
+def at_a_glance(posterior: Posterior, most: int = 12) -> str:
+    """Return the result on one screen: data, lambda, noise, and the largest coefficients."""
+    table = coefficient_table(posterior)
+    sigma, dof = posterior.sigma, posterior.effective_dof
+    lines = [
+        f"Bayesian ridge regression ({method_name(posterior)})",
+        f"  {describe_data(posterior)}",
+        f"  prior: {describe_model(posterior)}",
+        f"  {lambda_sentence(posterior)}",
+        f"  sigma = {number(sigma.median)}, effective dof = {number(dof.median)} (medians; dof without intercept)",
+    ]
+    shown = _largest(posterior, most)
+    text = table.iloc[shown].to_string(float_format=lambda value: f"{value:.4g}")
+    lines.append(text)
+    if len(shown) < len(table):
+        lines.append(f"... the {len(shown)} rows with the largest |mean / sd| of {len(table)}; all in summary()")
+    return "\n".join(lines)
+
+
+def method_name(posterior: Posterior) -> str:
+    """Name the method in words."""
+    return {
+        "exact": "exact posterior, lambda integrated",
+        "evidence": "empirical Bayes: lambda plugged in at the evidence maximum",
+        "fixed": "lambda fixed, exact posterior given it",
+    }[posterior.kind]
+
+
+def _largest(posterior: Posterior, most: int) -> list[int]:
+    k = int(posterior.design.fit_intercept)
+    p = len(posterior.coefficients)
+    if p + k <= most:
+        return list(range(p + k))
+    sd = posterior.coefficients.sd
+    size = np.abs(posterior.coefficients.mean) / np.where(sd > 0, sd, np.inf)
+    chosen = np.sort(np.argsort(-size)[: most - k]) + k
+    return [*range(k), *(int(i) for i in chosen)]
+
+
+def to_record(posterior: Posterior, level: float = 0.95) -> dict[str, Any]:
+    """Everything of a fit that fits in JSON (infinite numbers as the strings "Infinity" and "-Infinity")."""
+    from bayesridge import __version__
+    from bayesridge.linalg.filters import conditioning
+    from bayesridge.linalg.optimizer import map_estimate
+
+    design, spectrum = posterior.design, posterior.spectrum
+    record: dict[str, Any] = {
+        "bayesridge_version": __version__,
+        "target": design.target_name,
+        "n_rows": design.n_rows,
+        "n_observations": design.n_obs,
+        "n_dropped": design.n_dropped,
+        "weight_kind": None if design.weights is None else design.weight_kind,
+        "method": posterior.kind,
+        "prior": posterior.prior.describe(),
+        "noise_prior": posterior.noise_prior.describe(),
+        "interval": f"{100 * level:g}% ETI",
+        "coefficients": coefficient_table(posterior, level).to_dict(orient="index"),
+        "hyperparameters": hyper_table(posterior, level).to_dict(orient="index"),
+        "evidence_modes": [
+            {"lambda": m.mode.lam, "sigma": m.mode.sigma, "tau": m.mode.tau, "place": m.mode.place,
+             "log_evidence": m.mode.log_evidence, "posterior_share": m.share}
+            for m in posterior.evidence_modes
+        ],
+        "log_marginal_likelihood": posterior.log_marginal_likelihood,
+        "quadrature_error": posterior.quadrature_error,
+        "spectrum": {"route": spectrum.route, "reason": spectrum.reason, "rank": spectrum.rank,
+                     "null_directions": spectrum.dropped},
+    }  # fmt: skip
+    lam = posterior.lambda_.median
+    condition = conditioning(spectrum, lam)
+    record["conditioning"] = {"lambda": lam, "before": condition.before, "after": condition.after}
+    sigma, tau = posterior.sigma.median, posterior.tau.median
+    if 0 < tau < np.inf and 0 < sigma < np.inf:
+        both = map_estimate(design, spectrum, sigma, tau)
+        record["map_vs_ridge"] = {
+            "sigma": both.sigma, "tau": both.tau, "lambda": both.lam, "difference": both.difference,
+            "optimizer": both.optimizer, "iterations": both.iterations,
+        }  # fmt: skip
+    if design.nu >= 2:
+        loo = posterior.loo
+        record["loo"] = {"elpd_loo": loo.elpd_loo, "se": loo.se, "p_loo": loo.p_loo, "rmse": loo.rmse}
+    return record
+
+
+def jsonable(value: Any) -> Any:
+    """Replace what JSON cannot say: numpy numbers by Python's, infinities and NaN by strings."""
+    if isinstance(value, dict):
+        return {str(key): jsonable(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [jsonable(item) for item in value]
+    if isinstance(value, (float, np.floating)):
+        number_ = float(value)
+        if np.isfinite(number_):
+            return number_
+        return "NaN" if np.isnan(number_) else ("Infinity" if number_ > 0 else "-Infinity")
+    return value.item() if isinstance(value, np.generic) else value

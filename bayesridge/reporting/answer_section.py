@@ -1,0 +1,131 @@
+"""The answer in one paragraph with key figures, and how well it predicts."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bayesridge.hyper.marginal import Marginal, PointMass
+from bayesridge.reporting import svg
+from bayesridge.reporting.content import Content
+from bayesridge.reporting.html import definition, number, percent, text
+from bayesridge.reporting.row_pictures import MOST_POINTS, predicted_observed
+
+
+def answer(content: Content) -> str:
+    """Headline sentence and key figures."""
+    posterior = content.posterior
+    sentences = [_lambda_sentence(content), _prediction_sentence(content), _columns_sentence(content)]
+    lam, dof = posterior.lambda_, posterior.effective_dof
+    figures = [
+        definition("penalty λ" if isinstance(lam, PointMass) else "penalty λ, posterior median", _figure(lam, content)),
+        definition("effective dof, intercept not counted", _figure(dof, content)),
+        definition(f"noise sd σ, units of {text(posterior.design.target_name)}", _figure(posterior.sigma, content)),
+    ]
+    if not content.loo_problem:
+        loo = posterior.loo
+        small = f"elpd {loo.elpd_loo:.1f} (se {loo.se:.1f})".replace("-", "−")
+        figures.append(definition("leave-one-out RMSE", f"<b>{number(loo.rmse)}</b><small>{small}</small>"))
+    lead = " ".join([s for s in sentences if s])
+    return f'<p class="lead">{lead}</p><dl class="figures">{"".join(figures)}</dl>'
+
+
+def _figure(marginal: Marginal | PointMass, content: Content) -> str:
+    if isinstance(marginal, PointMass):
+        word = "plugged in" if content.posterior.kind == "evidence" else "fixed"
+        return f"<b>{number(marginal.value)}</b><small>{word}</small>"
+    low, high = marginal.eti(content.level)
+    return f"<b>{number(marginal.median)}</b><small>{content.eti} {number(low)} to {number(high)}</small>"
+
+
+def _lambda_sentence(content: Content) -> str:
+    posterior = content.posterior
+    lam, dof = posterior.lambda_, posterior.effective_dof
+    most = posterior.spectrum.rank
+    how = _shrinkage_word(dof.median / most) if most else "without any column to shrink"
+    use = f"{number(dof.median)} of {most} effective degrees of freedom are used (intercept not counted)"
+    if posterior.kind == "evidence":
+        start = f"λ = {number(lam.median)} is plugged in where the evidence is highest; its uncertainty is ignored"
+    elif isinstance(lam, PointMass):
+        start = f"λ was fixed at {number(lam.value)}"
+    else:
+        low, high = lam.eti(content.level)
+        start = (
+            f"The data ask for a penalty of <strong>λ = {number(lam.median)}</strong> "
+            f"(posterior median; {content.eti} {number(low)} to {number(high)})"
+        )
+    sentence = f"{start}: the coefficients are {how}, {use}."
+    low, high = lam.eti(content.level)
+    if high > _WIDE * low:
+        sentence += f" That interval spans a factor of {number(high / low)}: these data hardly say what λ is."
+    return sentence
+
+
+#: Ratio of the ends of the interval of lambda from which the data are said to know little of it.
+_WIDE = 1e4
+
+
+def _shrinkage_word(share: float) -> str:
+    if share > 0.8:
+        return "shrunk lightly"
+    return "shrunk noticeably" if share > 0.35 else "shrunk strongly"
+
+
+def _prediction_sentence(content: Content) -> str:
+    if content.loo_problem or content.data.errors is None:
+        return ""
+    rmse = content.posterior.loo.rmse
+    # lambda so large that nothing is left of the penalised columns
+    without = float(np.exp(0.5 * content.data.errors.log_mean_squares(690.0)[0, 1]))
+    name = "unpenalised columns alone" if len(content.posterior.design.unpenalized) else "mean alone"
+    if not content.posterior.design.fit_intercept and not len(content.posterior.design.unpenalized):
+        name = "constant zero"
+    return (
+        f"Each row predicted from the others is missed by {number(rmse)} (RMSE); the {name} would miss it by "
+        f"{number(without)}."
+    )
+
+
+def _columns_sentence(content: Content) -> str:
+    ends, names = content.ends, content.posterior.design.names
+    away = np.flatnonzero((ends[:, 0] > 0) | (ends[:, 1] < 0))
+    p = len(ends)
+    if not len(away):
+        return f"No coefficient's {content.eti} excludes zero."
+    shown = ", ".join(text(names[j]) for j in away[:6]) + (f" and {len(away) - 6} more" if len(away) > 6 else "")
+    verb = "excludes" if len(away) == 1 else "exclude"
+    return f"The {content.eti} of {len(away)} of {p} coefficients {verb} zero: {shown}."
+
+
+def predictions(content: Content) -> str:
+    """Leave-one-out: numbers, coverage, picture."""
+    if content.loo_problem:
+        return f'<p class="note">Leave-one-out is not available: {text(content.loo_problem)}.</p>'
+    posterior = content.posterior
+    loo = posterior.loo
+    pit = loo.pit[loo.count > 0]
+    inside = {level: float(np.mean(np.abs(pit - 0.5) <= 0.5 * level)) for level in (0.5, 0.8, 0.95)}
+    facts = [
+        ("elpd_loo", f"{loo.elpd_loo:.2f} (se {loo.se:.2f}) nats".replace("-", "−")),
+        ("p_loo, effective number of parameters", _p_loo(loo.p_loo)),
+        ("RMSE, leave-one-out", number(loo.rmse)),
+        *[(f"rows inside their {100 * level:g}% ETI of prediction", percent(share)) for level, share in inside.items()],
+    ]
+    if loo.refitted.any():
+        facts.append(("rows done by an actual refit", str(int(loo.refitted.sum()))))
+    listed = "".join([definition(name, value) for name, value in facts])
+    n = len(pit)
+    some = f" A random {MOST_POINTS} of {n} rows are drawn." if n > MOST_POINTS else ""
+    lines = f" Horizontal lines: {content.eti} of each prediction." if n <= 60 else ""
+    picture = svg.figure(
+        predicted_observed(posterior, content.level),
+        f"Each row predicted from the others, {content.averaged}.{lines}{some}",
+    )
+    explain = (
+        "<p>Each row is predicted by the posterior given all other rows: exactly, for every λ, without refitting and "
+        "without importance sampling. Intervals that are honest hold as many rows as they say.</p>"
+    )
+    return f'<div class="side">{picture}<div>{explain}<dl class="facts">{listed}</dl></div></div>'
+
+
+def _p_loo(value: float) -> str:
+    return number(value) + (" (the columns can fit every row)" if np.isinf(value) else "")

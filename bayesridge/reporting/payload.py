@@ -1,0 +1,293 @@
+r"""What the page carries so that its script can redo the ridge fit at any lambda, exactly, in O(rank).
+
+    b_j = s_j z_j / (s_j^2 + lambda)            coefficients along the singular directions
+    quantity = unit (offset + loadings' b)      a coefficient, or the intercept, in the units of the data
+
+and s, z, r0, nu for everything else. Leave-one-out needs the rows (U, n x rank): they travel while they are few;
+otherwise a Chebyshev series of the logarithm of the mean squared error does.
+"""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from bayesridge.errors import DataError
+from bayesridge.hyper.marginal import Marginal
+from bayesridge.linalg.design import Design
+from bayesridge.linalg.filters import RowParts, row_parts, shrinkage
+from bayesridge.linalg.maps import LinearMap, RowSpaceCoefficients, coefficient_map
+from bayesridge.linalg.spectrum import RowSpace, Spectrum
+from bayesridge.posteriors.posterior import Posterior
+from bayesridge.reporting.interpolant import Interpolant, interpolate
+
+Array = NDArray[np.float64]
+
+#: Numbers (8 bytes each) of U that may travel, and of the loadings of the coefficients shown.
+ROW_BUDGET = 20_000
+LOADING_BUDGET = 24_000
+MOST_COLUMNS = 60
+#: The slider covers at least this much of log lambda (three decades).
+_WIDTH = 6.9
+_BLOCK = 1 << 22
+_CDF_POINTS = (401, 6001)
+
+
+@dataclass(frozen=True, eq=False)
+class RowErrors:
+    """Mean squared errors of the rows as functions of lambda.
+
+    Attributes
+    ----------
+    design, spectrum : Design, Spectrum
+    rows : RowParts
+    """
+
+    design: Design
+    spectrum: Spectrum
+    rows: RowParts
+
+    def log_mean_squares(self, log_lam: ArrayLike) -> Array:
+        """Logarithm of the mean squared error in the sample and left out, shape (len(log_lam), 2).
+
+        Each observation counts once, in the units of y squared (precision weights fit, they do not judge).
+        """
+        lam = np.exp(np.atleast_1d(np.asarray(log_lam, dtype=np.float64)))
+        size = max(1, _BLOCK // max(1, self.design.n_rows))
+        return np.concatenate([self._block(lam[k : k + size]) for k in range(0, len(lam), size)])
+
+    def _block(self, lam: Array) -> Array:
+        shrink = shrinkage(self.spectrum, lam)
+        e = self.rows.residual + (shrink * self.spectrum.z) @ self.rows.U.T
+        keep = self.rows.rest + shrink @ self._squares.T
+        share = self.rows.count / self.rows.count.sum() / self.rows.precision
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.log(np.column_stack([np.square(e) @ share, np.square(e / keep) @ share]))
+
+    @cached_property
+    def _squares(self) -> Array:
+        return np.square(self.rows.U)
+
+
+@dataclass(frozen=True, eq=False)
+class SliderData:
+    """Everything the slider needs.
+
+    Attributes
+    ----------
+    posterior : Posterior
+    low, high : float
+        Range of log lambda.
+    columns : ndarray of int
+        Columns of the design that are shown, in their order.
+    linear : LinearMap
+        The columns shown, in the units of the data.
+    intercept : tuple of (float, ndarray) or None
+        Offset and loadings of the intercept.
+    errors : RowErrors or None
+        None where leave-one-out does not exist.
+    no_loo : str
+        Why not ("" if it does).
+    series : tuple of Interpolant or None
+        Logarithm of the mean squared error in the sample and left out, when the rows do not travel.
+    """
+
+    posterior: Posterior
+    low: float
+    high: float
+    columns: NDArray[np.intp]
+    linear: LinearMap
+    intercept: tuple[float, Array] | None
+    errors: RowErrors | None
+    no_loo: str
+    series: tuple[Interpolant, Interpolant] | None
+
+    @property
+    def spectrum(self) -> Spectrum:
+        """The factorisation."""
+        return self.posterior.spectrum
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the columns shown."""
+        return tuple([self.posterior.design.names[j] for j in self.columns])
+
+    def reaches(self, lam: float) -> bool:
+        """Whether a lambda lies on the slider."""
+        return bool(0 < lam < np.inf and self.low <= np.log(lam) <= self.high)
+
+    def standardized(self, lam: ArrayLike) -> Array:
+        """Ridge coefficients of the columns shown, standardised, shape (len(lam), columns)."""
+        lam = np.atleast_1d(np.asarray(lam, dtype=np.float64))
+        b = self.spectrum.s * self.spectrum.z / (self.spectrum.s2 + lam[:, None])
+        return np.asarray(self.linear.offset + b @ self.linear.loadings.T)
+
+    def log_mean_squares(self, log_lam: ArrayLike) -> Array | None:
+        """Logarithm of the mean squared errors (in the sample, left out), or None without leave-one-out."""
+        if self.series is not None:
+            return np.column_stack([one(np.atleast_1d(log_lam)) for one in self.series])
+        return None if self.errors is None else self.errors.log_mean_squares(log_lam)
+
+
+def slider_data(posterior: Posterior, marks: ArrayLike = ()) -> SliderData:
+    """Collect what the slider needs.
+
+    Parameters
+    ----------
+    posterior : Posterior
+    marks : array_like
+        Further values of lambda that the slider has to reach; 0 and infinity are passed over.
+
+    Returns
+    -------
+    SliderData
+    """
+    low, high = slider_range(posterior, marks)
+    columns = shown_columns(posterior)
+    errors, reason = _row_errors(posterior)
+    design, spectrum = posterior.design, posterior.spectrum
+    series = None
+    if errors is not None and design.n_rows * spectrum.rank > ROW_BUDGET:
+        series = (
+            interpolate(lambda t: errors.log_mean_squares(t)[:, 0], low, high),
+            interpolate(lambda t: errors.log_mean_squares(t)[:, 1], low, high),
+        )
+    return SliderData(
+        posterior, low, high, columns, _shown_map(design, spectrum, columns), _intercept(design, spectrum), errors,
+        reason, series,
+    )  # fmt: skip
+
+
+def slider_range(posterior: Posterior, marks: ArrayLike = ()) -> tuple[float, float]:
+    """Ends of the slider in log lambda: the posterior's 0.05% to 99.95%, and the marks that can be reached."""
+    spectrum, marginal = posterior.spectrum, posterior.lambda_
+    # beyond these nothing moves any more: every filter factor is within 1e-4 of 1, or of 0
+    floor = float(np.log(spectrum.s2[-1])) - 9.0 if spectrum.rank else -9.0
+    ceiling = float(np.log(spectrum.s2[0])) + 9.0 if spectrum.rank else 9.0
+    values = np.asarray([*marginal.quantile([0.0005, 0.9995]), *np.ravel(np.asarray(marks, dtype=np.float64))])
+    values = values[np.isfinite(values) & (values > 0)]
+    t = np.clip(np.log(values), floor, ceiling)
+    low, high = (float(t.min()), float(t.max())) if len(t) else (floor, ceiling)
+    middle = float(np.log(marginal.median))  # on the slider even where nothing moves any more
+    low, high = min(low, middle), max(high, middle)
+    spare = max(1.0, 0.5 * (_WIDTH - (high - low)))
+    return low - spare, high + spare
+
+
+def shown_columns(posterior: Posterior) -> NDArray[np.intp]:
+    """Columns whose coefficients are shown: all, or those farthest from zero in posterior sds, in the table's order."""
+    p, rank = posterior.design.X.shape[1], max(1, posterior.spectrum.rank)
+    most = min(MOST_COLUMNS, max(10, LOADING_BUDGET // rank))
+    if p <= most:
+        return np.arange(p)
+    most = min(most, 40)
+    mean, sd = posterior.coefficients.mean, posterior.coefficients.sd
+    size = np.abs(mean) / np.where((sd > 0) & np.isfinite(sd), sd, np.inf)
+    return np.sort(np.argsort(-size, kind="stable")[:most])
+
+
+def _shown_map(design: Design, spectrum: Spectrum, columns: NDArray[np.intp]) -> LinearMap:
+    made = coefficient_map(design, spectrum)
+    if isinstance(made, RowSpaceCoefficients):
+        mask = np.zeros(len(made), dtype=bool)
+        mask[columns] = True
+        return made.some(mask)
+    return LinearMap(
+        made.offset[columns], made.loadings[columns], made.null[columns], made.fixed[columns], made.unit[columns]
+    )
+
+
+def _intercept(design: Design, spectrum: Spectrum) -> tuple[float, Array] | None:
+    """``y_mean - mean' coef`` as offset and loadings; V is not formed for it."""
+    if not design.fit_intercept:
+        return None
+    weight = design.mean[design.penalized] / design.scale[design.penalized]
+    offset = design.y_mean
+    if spectrum.flat is not None:
+        flat = design.mean[design.unpenalized] / design.scale[design.unpenalized]
+        offset -= float(flat @ spectrum.flat.on_target)
+        weight = weight - flat @ spectrum.flat.on_predictors
+    right = spectrum.right
+    loadings = right.turn @ (right.rows @ weight) if isinstance(right, RowSpace) else right.T @ weight
+    return float(offset), -np.asarray(loadings)
+
+
+def _row_errors(posterior: Posterior) -> tuple[RowErrors | None, str]:
+    try:
+        rows = row_parts(posterior.design, posterior.spectrum)
+    except DataError as error:
+        return None, str(error)
+    seen = rows.count > 0
+    if (rows.rest + np.square(rows.U).sum(axis=1) <= 1e-13)[seen].any():
+        return None, "a row alone determines an unpenalised coefficient, so that it cannot be left out"
+    if posterior.design.nu < 2:
+        return None, "too few degrees of freedom to leave a row out"
+    weights = posterior.design.weights if posterior.design.weight_kind == "frequency" else None
+    if weights is not None and (weights != np.round(weights)).any():
+        return None, "frequency weights that are not whole numbers"
+    return RowErrors(posterior.design, posterior.spectrum, rows), ""
+
+
+# -- as JSON -------------------------------------------------------------------------------------------------------
+
+
+def packed(values: ArrayLike) -> str:
+    """Doubles, little-endian, row by row, in base 64."""
+    return base64.b64encode(np.ascontiguousarray(values, dtype="<f8").tobytes()).decode("ascii")
+
+
+def to_json(data: SliderData) -> dict[str, Any]:
+    """Everything for the page's script; arrays in base 64 (:func:`packed`)."""
+    spectrum = data.spectrum
+    record: dict[str, Any] = {
+        "low": data.low,
+        "high": data.high,
+        "rank": spectrum.rank,
+        "s": packed(spectrum.s),
+        "z": packed(spectrum.z),
+        "r0": spectrum.r0,
+        "nu": spectrum.nu,
+        "logDet": spectrum.log_det_flat - spectrum.sum_log_weights,
+        "bestEvidence": data.posterior.evidence.best.log_evidence,
+        "columns": len(data.columns),
+        "offset": packed(data.linear.offset),
+        "loadings": packed(data.linear.loadings),
+        "unit": packed(data.linear.unit),
+        "intercept": None
+        if data.intercept is None
+        else {"offset": data.intercept[0], "loadings": packed(data.intercept[1])},
+    }
+    record["errors"] = _errors_json(data)
+    marginal = data.posterior.lambda_
+    record["below"] = packed(_below(data, marginal)) if isinstance(marginal, Marginal) else None
+    record["start"] = start_lambda(data)
+    return record
+
+
+def _below(data: SliderData, marginal: Marginal) -> Array:
+    """Distribution function on even points of the slider, close enough for linear interpolation to three digits."""
+    low, high = np.log(marginal.quantile([0.025, 0.975]))
+    many = int(np.clip(100.0 * (data.high - data.low) / max(high - low, 1e-9), *_CDF_POINTS))
+    return marginal.cdf(np.exp(np.linspace(data.low, data.high, many)))
+
+
+def start_lambda(data: SliderData) -> float:
+    """Where the slider stands at first: the posterior median, or the fixed value if it can be reached."""
+    return float(np.clip(data.posterior.lambda_.median, np.exp(data.low), np.exp(data.high)))
+
+
+def _errors_json(data: SliderData) -> dict[str, Any] | None:
+    if data.series is not None:
+        both = {name: packed(one.coefficients) for name, one in zip(("train", "loo"), data.series, strict=True)}
+        return {"kind": "series", **both}
+    if data.errors is None:
+        return None
+    rows = data.errors.rows
+    names = {"U": rows.U, "residual": rows.residual, "rest": rows.rest}
+    share = rows.count / rows.count.sum() / rows.precision
+    return {"kind": "rows", "n": len(share), "share": packed(share), **{k: packed(v) for k, v in names.items()}}

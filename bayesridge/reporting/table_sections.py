@@ -1,0 +1,123 @@
+"""The tables: posterior of the coefficients, and every rule for lambda."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bayesridge.hyper.marginal import Marginal
+from bayesridge.posteriors.functionals import LinearPosterior
+from bayesridge.reporting import svg
+from bayesridge.reporting.content import Content
+from bayesridge.reporting.html import number, probability, table, text
+from bayesridge.reporting.payload import SliderData
+from bayesridge.rules.comparison_result import Row
+
+Array = NDArray[np.float64]
+
+
+def coefficients(content: Content) -> str:
+    """Posterior of the coefficients, with a forest picture."""
+    posterior, data = content.posterior, content.data
+    head = ["column", f"standardised<small>mean, {content.eti}</small>", "mean", "sd", f"{content.eti} low",
+            f"{content.eti} high", "P(&gt;0)"]  # fmt: skip
+    rows = []
+    if posterior.design.fit_intercept:
+        rows.append(_coefficient_cells("intercept", "", posterior.intercept, 0, posterior.intercept.eti(content.level)))
+    part, unit = posterior.coefficients, data.linear.unit
+    ends = content.ends
+    scaled = ends[data.columns] / unit[:, None]
+    low, high = svg.span(scaled, [0.0])
+    for k, j in enumerate(data.columns.tolist()):
+        point = float(part.mean[j] / unit[k])
+        picture = svg.strip(low, high, interval=(float(scaled[k, 0]), float(scaled[k, 1])), point=point, zero=0.0)
+        rows.append(_coefficient_cells(data.names[k], picture, part, j, ends))
+    note = (
+        f'<p class="note">Posterior, {content.averaged}. Mean, sd and interval are in units of the target per unit '
+        "of the column; the picture multiplies by the column's standard deviation, so that rows can be compared.</p>"
+    )
+    return table("Coefficients, units of the data", head, rows, left=2) + columns_note(content) + note
+
+
+def _coefficient_cells(name: str, picture: str, part: LinearPosterior, j: int, ends: Array) -> list[str]:
+    values = [part.mean[j], part.sd[j], ends[j, 0], ends[j, 1]]
+    return [text(name), picture, *[number(float(v)) for v in values], probability(float(part.prob_positive[j]))]
+
+
+def columns_note(content: Content) -> str:
+    """Say which columns are shown where not all are."""
+    p, shown = content.posterior.design.X.shape[1], len(content.data.columns)
+    if shown == p:
+        return ""
+    return (
+        f'<p class="note">{shown} of {p} columns: those with the largest |mean| / sd. '
+        "All of them: <code>bayesridge fit … --out DIR</code> writes coefficients.csv.</p>"
+    )
+
+
+def rules(content: Content) -> str:
+    """Every rule for lambda, as a picture and a table."""
+    comparison = content.comparison
+    marks = [row.lam for row in comparison.rows if row.available]
+    picture = svg.figure(
+        content.pictures.posterior(marks),
+        f"Posterior of λ (band: {content.eti}); the strokes below are the choices of the rules.",
+    )
+    words = f"<div><p>{text(comparison.recommendation)}</p><p>{text(comparison.disagreement)}</p></div>"
+    return f'<div class="side">{picture}{words}</div>{_rules_table(content)}'
+
+
+def _rules_table(content: Content) -> str:
+    data = content.data
+    band = None
+    if isinstance(content.posterior.lambda_, Marginal):
+        band = tuple(np.log(content.posterior.lambda_.eti(content.level)).tolist())
+    rows = []
+    for row in content.comparison.rows:
+        if not row.available:
+            rows.append([text(row.label), f"no answer: {text(row.note)}"])
+            continue
+        lam = _rule_lambda(content, row)
+        with np.errstate(divide="ignore"):
+            ends = None if row.interval is None else tuple(np.log([row.interval.lower, row.interval.upper]).tolist())
+            point = float(np.log(lam)) if lam >= 0 else None
+        picture = svg.strip(data.low, data.high, interval=ends, point=_on_scale(point, data), band=band)
+        interval = (
+            ""
+            if row.interval is None
+            else (
+                f"{number(row.interval.lower)} to {number(row.interval.upper)}"
+                f"<small>{100 * row.interval.level:g}% {text(row.interval.kind)}</small>"
+            )
+        )
+        gap = f"{_nats(row.elpd_diff)}<small>± {_nats(row.elpd_diff_se)}</small>" if np.isfinite(row.elpd_diff) else "–"
+        name = text(row.label) + (f"<small>{text(row.note)}</small>" if row.note else "")
+        rows.append([name, picture, _rule_cell(content, row), interval, number(row.effective_dof),
+                     number(row.loo_rmse), gap])  # fmt: skip
+    head = ["rule", "λ, logarithmic", "λ", "interval and its kind", "effective dof<small>no intercept</small>",
+            "LOO RMSE", "elpd less the best<small>± paired se, nats</small>"]  # fmt: skip
+    return table("Every rule for lambda", head, rows, left=4)
+
+
+def _nats(value: float) -> str:
+    return number(round(value, 2))
+
+
+def _on_scale(point: float | None, data: SliderData) -> float | None:
+    """Return 0 and infinity at the ends of the picture."""
+    return None if point is None or np.isnan(point) else float(np.clip(point, data.low, data.high))
+
+
+def _rule_lambda(content: Content, row: Row) -> float:
+    return content.posterior.lambda_.median if row.key == "posterior" else row.lam
+
+
+def _rule_cell(content: Content, row: Row) -> str:
+    if row.key == "posterior":
+        return "integrated"
+    if not content.data.reaches(row.lam):
+        return number(row.lam)
+    return (
+        f'<button type="button" class="link" data-jump="{row.lam!r}" aria-label="set the slider to {text(row.label)}, '
+        f'lambda {number(row.lam)}">{number(row.lam)}</button>'
+    )

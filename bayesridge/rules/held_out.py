@@ -1,0 +1,171 @@
+r"""Rows that a fit has not seen, and what they say about lambda.
+
+With the fit's spectrum (s, z, V) and L = x'V the held-out row in its coordinates, flat directions projected out,
+
+    prediction  m(lambda) = offset + sum_j L_j s_j z_j / (s_j^2 + lambda)
+    y | lambda  ~ Student-t, nu dof, location m,
+                  scale^2 = Q / nu (1 / w + fixed + sum_j L_j^2 / (s_j^2 + lambda)) + (Q / lambda) null / nu
+
+where sigma is integrated under 1/sigma^2. ``Q / lambda = r0 / lambda + sum_j z_j^2 / (s_j^2 + lambda)`` is computed
+as such, so that lambda -> 0 is reached without 0/0 when X can fit everything (r0 = 0).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import gammaln
+
+from bayesridge.linalg.design import Design
+from bayesridge.linalg.filters import check_lambda, penalized_rss, spectral_coefficients
+from bayesridge.linalg.maps import LinearMap, prediction_map
+from bayesridge.linalg.spectrum import Spectrum
+from bayesridge.rules.subsets import Rows, factorize_quietly, subset_design
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class HeldOut:
+    """Held-out rows in the coordinates of a fit to other rows.
+
+    Attributes
+    ----------
+    spectrum : Spectrum
+        Of the fit.
+    linear : LinearMap
+        The held-out rows' predictions.
+    y : ndarray of shape (m,)
+    precision : ndarray of shape (m,)
+        1 / the rows' noise variance over sigma^2 (1 unless the weights are precisions).
+    weight : ndarray of shape (m,)
+        What a row counts in a mean squared error: its weight.
+    count : ndarray of shape (m,)
+        Observations the row stands for: what it counts in a mean log score.
+    left_out : tuple of int
+        Columns without spread in the rows of the fit.
+    """
+
+    spectrum: Spectrum
+    linear: LinearMap
+    y: Array
+    precision: Array
+    weight: Array
+    count: Array
+    left_out: tuple[int, ...] = ()
+
+    def predictions(self, lam: ArrayLike) -> Array:
+        """Predicted targets, shape lam.shape + (m,)."""
+        return np.asarray(self.linear.offset + spectral_coefficients(self.spectrum, lam) @ self.linear.loadings.T)
+
+    def scale2(self, lam: ArrayLike) -> Array:
+        """Squared scale of the Student-t predictive distribution (nu dof), shape lam.shape + (m,)."""
+        lam = check_lambda(lam)
+        spectrum, linear = self.spectrum, self.linear
+        inverse = 1.0 / (spectrum.s2 + lam[..., None])
+        spread = inverse @ np.square(linear.loadings).T + linear.fixed + 1.0 / self.precision
+        value = penalized_rss(spectrum, lam)[..., None] * spread
+        if linear.null.any():
+            with np.errstate(divide="ignore", invalid="ignore"):
+                rest = spectrum.r0 / lam if spectrum.r0 > 0 else np.zeros(lam.shape)
+                prior = (rest + inverse @ spectrum.z2)[..., None] * linear.null
+            value = value + np.where(linear.null > 0, prior, 0.0)
+        return np.asarray(value / spectrum.nu)
+
+    def log_scores(self, lam: ArrayLike) -> Array:
+        """Log predictive density of each row, sigma integrated, shape lam.shape + (m,).
+
+        Minus infinity where the scale is zero (a perfect fit at lambda = 0) or infinite.
+        """
+        return _log_student_t(self.y - self.predictions(lam), self.scale2(lam), self.spectrum.nu)
+
+    def least_squares_log_scores(self) -> Array:
+        """Log predictive density of each row under a flat prior on the coefficients, shape (m,).
+
+        Each column takes a degree of freedom, as in least squares. (The limit lambda -> 0 of :meth:`log_scores` keeps
+        them: there the coefficients' prior is proper and speaks of sigma.) Where the columns leave none, or are
+        dependent, there is no such prediction, and the limit is returned.
+        """
+        spectrum, linear = self.spectrum, self.linear
+        degrees = spectrum.nu - spectrum.rank
+        if spectrum.rank < spectrum.n_features or degrees < 1:
+            return self.log_scores(0.0)
+        spread = np.square(linear.loadings) @ (1.0 / spectrum.s2) + linear.fixed + 1.0 / self.precision
+        return _log_student_t(self.y - self.predictions(0.0), spectrum.r0 / degrees * spread, degrees)
+
+    def squared_error(self, lam: ArrayLike) -> Array:
+        """Weighted mean squared error of the rows, shape of lam."""
+        return np.square(self.y - self.predictions(lam)) @ (self.weight / self.weight.sum())
+
+    def negative_log_score(self, lam: ArrayLike) -> Array:
+        """Mean negative log predictive density of the observations (nats), shape of lam."""
+        return -self.log_scores(lam) @ (self.count / self.count.sum())
+
+    def squared_error_curve(self, log_lam: Array) -> tuple[Array, Array]:
+        """:meth:`squared_error` and its derivative in log lambda, each of shape (K,)."""
+        lam, share = np.exp(log_lam), self.weight / self.weight.sum()
+        error = self.y - self.predictions(lam)
+        return np.square(error) @ share, 2.0 * (error * self._error_slope(lam)) @ share
+
+    def negative_log_score_curve(self, log_lam: Array) -> tuple[Array, Array]:
+        """:meth:`negative_log_score` and its derivative in log lambda, each of shape (K,)."""
+        lam, nu = np.exp(log_lam), self.spectrum.nu
+        scale2, error = self.scale2(lam), self.y - self.predictions(lam)
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            growth = self._scale2_slope(lam) / scale2
+            u2 = np.square(error) / (nu * scale2)
+            inner = 2.0 * error * self._error_slope(lam) / (nu * scale2) - u2 * growth
+            slope = 0.5 * growth + 0.5 * (nu + 1.0) * inner / (1.0 + u2)
+        return self.negative_log_score(lam), slope @ (self.count / self.count.sum())
+
+    def _error_slope(self, lam: Array) -> Array:
+        """Derivative of ``y - prediction`` in log lambda: ``sum_j L_j s_j z_j lambda / (s_j^2 + lambda)^2``."""
+        s2 = self.spectrum.s2 + lam[:, None]
+        return np.asarray((self.spectrum.s * self.spectrum.z * lam[:, None] / (s2 * s2)) @ self.linear.loadings.T)
+
+    def _scale2_slope(self, lam: Array) -> Array:
+        """Derivative of :meth:`scale2` in log lambda."""
+        spectrum, linear = self.spectrum, self.linear
+        inverse = 1.0 / (spectrum.s2 + lam[:, None])
+        fall = lam[:, None] * inverse * inverse
+        spread = inverse @ np.square(linear.loadings).T + linear.fixed + 1.0 / self.precision
+        rise = (spectrum.s2 * fall) @ spectrum.z2
+        value = rise[:, None] * spread - penalized_rss(spectrum, lam)[:, None] * (fall @ np.square(linear.loadings).T)
+        if linear.null.any():
+            value = value - (spectrum.r0 / lam + fall @ spectrum.z2)[:, None] * linear.null
+        return np.asarray(value / spectrum.nu)
+
+
+def _log_student_t(error: Array, scale2: Array, nu: float) -> Array:
+    constant = gammaln(0.5 * (nu + 1.0)) - gammaln(0.5 * nu) - 0.5 * np.log(nu * np.pi)
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        value = constant - 0.5 * np.log(scale2) - 0.5 * (nu + 1.0) * np.log1p(np.square(error) / (nu * scale2))
+    return np.asarray(np.where((scale2 > 0) & np.isfinite(scale2), value, -np.inf))
+
+
+def held_out(fit: Design, spectrum: Spectrum, whole: Design, rows: Rows) -> HeldOut:
+    """Put some rows of a design into the coordinates of a fit.
+
+    Parameters
+    ----------
+    fit, spectrum : Design, Spectrum
+        The fit, to other rows of `whole`.
+    whole : Design
+    rows : ndarray of int
+        Rows with positive weight.
+    """
+    ones = np.ones(len(rows))
+    w = ones if whole.weights is None else whole.weights[rows]
+    is_precision = whole.weight_kind == "precision"
+    linear = prediction_map(fit, spectrum, whole.X[rows])
+    left_out = tuple(fit.constant.tolist())
+    precision, count = (w, ones) if is_precision else (ones, w)
+    return HeldOut(spectrum, linear, whole.y[rows], precision, w, count, left_out)
+
+
+def split_fit(whole: Design, train: Rows, test: Rows) -> HeldOut:
+    """Fit the training rows, centres and scales included, and put the test rows into the fit's coordinates."""
+    fit = subset_design(whole, train)
+    return held_out(fit, factorize_quietly(fit), whole, test)

@@ -1,0 +1,133 @@
+r"""Leave-one-out criteria at fixed lambda: squared error and log score, with exact derivatives in log lambda.
+
+    squared error   sum c r^2 / sum c w          (y_i - yhat_-i = r_i / sqrt(w_i): the w-weighted mean of its square)
+    log score       -sum c log p(y_i | y_-i, lambda),  sigma integrated.
+
+c counts the observations a row stands for, w is its precision; r and the density are those of
+:mod:`bayesridge.rules.loo_deletion`.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bayesridge.errors import DataError
+from bayesridge.linalg.design import Design
+from bayesridge.linalg.filters import flat_leverage
+from bayesridge.linalg.spectrum import Spectrum
+from bayesridge.posteriors.posterior import Posterior
+from bayesridge.priors import FixedScales, FixedSigma, GammaPrecisions, InverseGamma, Jeffreys
+from bayesridge.rules.criteria import Curve
+from bayesridge.rules.loo_deletion import (
+    DeletedRows,
+    Lambdas,
+    LooNoise,
+    RowErrors,
+    delete_rows,
+    in_blocks,
+    log_density,
+    log_density_slope,
+    row_errors,
+)
+from bayesridge.rules.row_basis import RowBasis
+
+Array = NDArray[np.float64]
+
+_LOOSE = 1e-12
+
+
+def loo_noise(posterior: Posterior) -> LooNoise:
+    """Take the noise prior of a posterior, or Jeffreys' where it is not conjugate (the note then says so)."""
+    noise, prior = posterior.noise_prior, posterior.prior
+    if isinstance(prior, FixedScales):
+        return LooNoise(sigma=prior.sigma)
+    if isinstance(noise, FixedSigma):
+        return LooNoise(sigma=noise.sigma)
+    if isinstance(noise, InverseGamma):
+        return LooNoise(noise.shape, noise.scale)
+    if isinstance(noise, Jeffreys) and not isinstance(prior, GammaPrecisions):
+        return LooNoise()
+    return LooNoise(note="sigma integrated under p(sigma²) = 1/sigma² at each fixed lambda")
+
+
+class LooCurves(NamedTuple):
+    """Both leave-one-out criteria at K values of log lambda."""
+
+    squared: Curve
+    log_score: Curve
+
+
+def check_leave_one_out(design: Design, spectrum: Spectrum) -> None:
+    """Refuse data where leaving out one observation has no meaning, saying why."""
+    if design.nu < 2:
+        raise DataError(f"leave-one-out needs at least 2 residual degrees of freedom, got {design.nu:g}")
+    w = np.ones(design.n_rows) if design.weights is None else design.weights
+    counted = design.weight_kind == "frequency"
+    if counted and (w != np.round(w)).any():
+        raise DataError("frequency weights that are not whole numbers do not count observations that could be left out")
+    unit = np.where(w > 0, w, 1.0) if counted else 1.0
+    alone = (w > 0) & (1.0 - flat_leverage(design, spectrum) / unit <= _LOOSE)
+    if alone.any():
+        raise DataError(f"row {int(design.input_rows[alone][0])} alone determines an unpenalised coefficient")
+
+
+def loo_curves(rows: RowBasis, spectrum: Spectrum, noise: LooNoise, log_lam: Array) -> LooCurves:
+    """Squared error (squared units of y) and negative log score (nats) of leave-one-out, summed over observations.
+
+    Parameters
+    ----------
+    log_lam : ndarray of shape (K,)
+    """
+    lambdas = Lambdas.at(rows, spectrum, log_lam)
+
+    def sums(part: slice) -> Array:
+        block = delete_rows(rows, lambdas, part)
+        slopes = _slopes(rows, lambdas, part)
+        c = rows.count[part]
+        return np.concatenate([_squared(block, slopes, c), _scored(block, lambdas, noise, slopes, c)])
+
+    totals = np.sum(in_blocks(sums, rows, len(log_lam)), axis=0)
+    weight = float(rows.count @ rows.precision)
+    return LooCurves(Curve(totals[0] / weight, totals[1]), Curve(totals[2], totals[3]))
+
+
+def loo_squared(rows: RowBasis, spectrum: Spectrum, log_lam: Array) -> Curve:
+    """Return the first of :func:`loo_curves` alone."""
+    lambdas = Lambdas.at(rows, spectrum, log_lam)
+
+    def sums(part: slice) -> Array:
+        return _squared(row_errors(rows, lambdas, part), _slopes(rows, lambdas, part), rows.count[part])
+
+    value, slope = np.sum(in_blocks(sums, rows, len(log_lam)), axis=0)
+    return Curve(value / float(rows.count @ rows.precision), slope)
+
+
+def loo_log_score(rows: RowBasis, spectrum: Spectrum, noise: LooNoise, log_lam: Array) -> Curve:
+    """Return the second of :func:`loo_curves` alone."""
+    lambdas = Lambdas.at(rows, spectrum, log_lam)
+
+    def sums(part: slice) -> Array:
+        slopes = _slopes(rows, lambdas, part)
+        return _scored(delete_rows(rows, lambdas, part), lambdas, noise, slopes, rows.count[part])
+
+    return Curve(*np.sum(in_blocks(sums, rows, len(log_lam)), axis=0))
+
+
+def _slopes(rows: RowBasis, lambdas: Lambdas, part: slice) -> tuple[Array, Array]:
+    """Derivatives of e and m in log lambda, each (rows, K)."""
+    return rows.on_residual[part] @ lambdas.residual_slope, rows.on_leverage[part] @ lambdas.leverage_slope
+
+
+def _squared(block: RowErrors, slopes: tuple[Array, Array], count: Array) -> Array:
+    """Squared error and its derivative, summed over observations, (2, K)."""
+    (e1, m1), r = slopes, block.error
+    return np.stack([count @ (r * r), count @ (2.0 * r * (e1 - r * m1) / block.keep)])
+
+
+def _scored(block: DeletedRows, lambdas: Lambdas, noise: LooNoise, slopes: tuple[Array, Array], count: Array) -> Array:
+    """Negative log score and its derivative, summed over observations, (2, K)."""
+    density, slope = log_density(block, lambdas, noise), log_density_slope(block, lambdas, noise, *slopes)
+    return np.stack([-(count @ density), -(count @ slope)])

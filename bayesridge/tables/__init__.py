@@ -1,0 +1,1 @@
+"""From a table, a file or a formula to named numeric columns."""

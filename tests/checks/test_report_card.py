@@ -1,0 +1,146 @@
+"""The report card and `bayesridge validate`: what is on it, what it claims, and that alarms are rare or right."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from bayesridge import FixedLambda, posterior
+from bayesridge.checks.report_card import TESTS, validate, validate_posterior
+from bayesridge.cli.main import app
+from bayesridge.datasets import load_xy
+from bayesridge.errors import DataError
+
+
+@pytest.fixture(scope="module")
+def longley():
+    return validate(*load_xy("longley"), simulations=200, splits=5, progress=False)
+
+
+def test_every_question_is_answered(longley):
+    assert [entry.key for entry in longley.entries] == [
+        "computation", "prior", "leave-one-out", "noise", "sensitivity", "influence", "duplicates", "backtest",
+    ]  # fmt: skip
+    assert longley.passed
+    assert "does not prove" in longley.verdict
+    assert longley["prior"].result.passed
+    with pytest.raises(DataError, match="no entry 'x'"):
+        longley["x"]
+
+
+def test_the_record_is_json_and_the_seed_repeats_it(longley):
+    again = validate(*load_xy("longley"), simulations=200, splits=5, progress=False)
+
+    def numbers(card):
+        record = json.loads(json.dumps(card.to_record(), allow_nan=False))
+        for check in record["checks"].values():
+            check.pop("seconds")
+        record["checks"]["computation"]["details"].pop("seconds")
+        return record
+
+    assert numbers(again) == numbers(longley)
+    assert numbers(longley)["checks"]["computation"]["details"]["alpha"] == 0.05 / len(TESTS)
+
+
+def test_a_wrong_model_raises_alarms_and_says_what_to_do():
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((150, 4))
+    card = validate(X, X @ [1.0, 1.0, 0.0, 0.0] + rng.standard_t(1.5, 150), simulations=200, splits=0, progress=False)
+    assert not card.passed
+    assert card["noise"].status == "alarm"
+    assert "heavier tails" in card.verdict
+    assert "robust" in card.verdict
+    assert card["computation"].status == "passed"  # the computation is right all the same
+    with pytest.raises(DataError, match="no entry 'backtest'"):
+        card["backtest"]
+
+
+def test_what_does_not_apply_is_not_judged():
+    rng = np.random.default_rng(1)
+    X = rng.standard_normal((25, 2))
+    y = X.sum(axis=1) + rng.standard_normal(25)
+    card = validate(X, y, prior=FixedLambda(2.0), weights=np.full(25, 3.0), simulations=200, splits=0, progress=False)
+    status = {entry.key: entry.status for entry in card.entries}
+    assert status["sensitivity"] == status["influence"] == status["leave-one-out"] == status["noise"] == "not judged"
+    assert status["prior"] == "not judged"  # two directions
+    assert "Not judged: prior, leave-one-out, noise." in card.verdict
+    assert "1 tests" not in card.verdict
+
+
+def test_rows_that_repeat_others_stay_together_in_the_backtest():
+    rng = np.random.default_rng(2)
+    X = np.repeat(rng.standard_normal((30, 3)), 2, axis=0)
+    y = np.repeat(X[::2].sum(axis=1) + rng.standard_normal(30), 2)
+    card = validate(X, y, simulations=200, splits=5, progress=False)
+    assert card["duplicates"].status == "note"
+    assert "60" in card["duplicates"].text
+    assert "GroupKFold" in card["backtest"].text
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::bayesridge.errors.NoSignalWarning")
+def test_false_alarms_are_as_rare_as_stated():
+    rng = np.random.default_rng(3)
+    alarms = 0
+    for seed in range(200):
+        X = rng.standard_normal((40, 6))
+        y = X @ (0.5 * rng.standard_normal(6)) + rng.standard_normal(40)
+        card = validate_posterior(posterior(X, y), simulations=200, splits=0, random_state=seed, progress=False)
+        alarms += not card.passed
+    # at most 5%, and three standard errors of a share of 200
+    assert alarms / 200 < 0.05 + 3.0 * np.sqrt(0.05 * 0.95 / 200)
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [({"simulations": 50}, "at least 200"), ({"splits": 7}, "multiple of 5"), ({"alpha": 1.5}, "between 0 and 1")],
+)
+def test_wrong_settings(options, text):
+    rng = np.random.default_rng(4)
+    X = rng.standard_normal((20, 3))
+    post = posterior(X, X.sum(axis=1) + rng.standard_normal(20))
+    with pytest.raises(DataError, match=text):
+        validate_posterior(post, progress=False, **options)
+
+
+def run(*args):
+    return CliRunner().invoke(app, ["validate", *map(str, args)])
+
+
+def test_the_command_prints_and_saves(tmp_path):
+    X, y = load_xy("longley")
+    table = pd.DataFrame(X).assign(total=np.asarray(y))
+    table.to_csv(tmp_path / "longley.csv", index=False)
+    args = [tmp_path / "longley.csv", "--target", "total", "--simulations", "200", "--splits", "5"]
+    done = run(*args, "--out", tmp_path / "card")
+    assert done.exit_code == 0, done.stderr
+    for word in ("computation", "leave-one-out", "Verdict", "influence", "backtest"):
+        assert word in done.stdout
+    names = {path.name for path in (tmp_path / "card").iterdir()}
+    assert names == {
+        "validation.json", "calibration.csv", "directions.csv", "leave_one_out.csv", "sensitivity.csv", "influence.csv",
+        "backtest.csv",
+    }  # fmt: skip
+    record = json.loads((tmp_path / "card" / "validation.json").read_text())
+    assert record["passed"] is True
+    shown = json.loads(run(*args, "--json").stdout)
+    assert shown["checks"]["prior"]["details"] == record["checks"]["prior"]["details"]
+    assert pd.read_csv(tmp_path / "card" / "leave_one_out.csv", index_col="row")["y"].tolist() == list(y)
+
+
+def test_the_command_fails_in_one_line(tmp_path):
+    done = run(tmp_path / "none.csv", "--target", "y")
+    assert done.exit_code == 1
+    assert done.stderr.count("\n") == 1
+
+
+def test_some_checks_are_those_of_the_whole_card(longley):
+    post = posterior(*load_xy("longley"))
+    some = validate_posterior(post, checks=["noise", "prior"], simulations=200, progress=False)
+    assert [entry.key for entry in some.entries] == ["prior", "noise"]
+    for key in ("prior", "noise"):
+        assert some[key].text == longley[key].text  # the same seeds and the same share of alpha
+    with pytest.raises(DataError, match="no check called luck"):
+        validate_posterior(post, checks=["luck"], progress=False)

@@ -1,0 +1,198 @@
+"""Replicated data sets, LOO-PIT calibration and predictive checks: right sizes when the model holds, and power."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from bayesridge import FixedScales, HalfNormal, InverseGamma, posterior
+from bayesridge.checks.loo_calibration import loo_calibration
+from bayesridge.checks.own_scales import own_scales
+from bayesridge.checks.predictive_checks import predictive_checks
+from bayesridge.checks.replicates import observed_residuals, replicated_residuals
+from bayesridge.errors import DataError
+from tests.truth.problems import NAMES, problems
+
+pytestmark = pytest.mark.filterwarnings("ignore::bayesridge.errors.NoSignalWarning")  # some simulated sets have none
+
+
+def simulated(rng, n, p, noise=None):
+    X = rng.standard_normal((n, p))
+    return X, X @ (0.4 * rng.standard_normal(p)) + (rng.standard_normal(n) if noise is None else noise)
+
+
+def own_lambda(post):
+    return float(own_scales(post, post.spectrum.z2[None], np.array([post.spectrum.r0])).lam[0])
+
+
+@pytest.mark.parametrize(("n", "p", "weighted"), [(30, 5, False), (12, 20, False), (25, 4, True)])
+def test_residuals_are_those_of_n_refits(n, p, weighted):
+    rng = np.random.default_rng(n)
+    X, y = simulated(rng, n, p)
+    w = rng.uniform(0.3, 3.0, n) if weighted else np.ones(n)
+    post = posterior(X, y, weights=w if weighted else None, weight_kind="precision")
+    found = observed_residuals(post)
+    lam = own_lambda(post)
+    S = (X - post.design.mean) / post.design.scale  # scales are held fixed
+    for i in range(n):
+        rest = np.arange(n) != i
+        A = np.column_stack([np.ones(n - 1), S[rest]])
+        W = w[rest, None]
+        precision = A.T @ (W * A) + np.diag([0.0, *[lam] * p])
+        coef = np.linalg.solve(precision, A.T @ (w[rest] * y[rest]))
+        residual = y[rest] - A @ coef
+        Q = residual @ (w[rest] * residual) + lam * coef[1:] @ coef[1:]
+        a = np.array([1.0, *S[i]])
+        scale = np.sqrt(Q / (n - 2) * (1.0 / w[i] + a @ np.linalg.solve(precision, a)))
+        t = (y[i] - a @ coef) / scale
+        # a solve with p + 1 unknowns against the closed form: rounding
+        assert found.predicted[0, i] == pytest.approx(a @ coef, rel=1e-8, abs=1e-10)
+        assert found.score[0, i] == pytest.approx(stats.norm.ppf(stats.t.cdf(t, n - 2)), rel=1e-6, abs=1e-8)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_kind_of_problem_is_judged_or_refused(name):
+    problem = problems()[name]
+    post = problem.infer(problem.routes[0])
+    weights = post.design.weights
+    if post.design.weight_kind == "frequency" and weights is not None and (weights > 1).any():
+        with pytest.raises(DataError, match="one row for each observation"):
+            predictive_checks(post, simulations=100)
+        return
+    if post.design.nu < 3:
+        with pytest.raises(DataError, match="at least 3 residual degrees"):
+            predictive_checks(post, simulations=100)
+        return
+    found = predictive_checks(post, simulations=100)
+    assert all(0.0 < check.p <= 1.0 for check in found.checks)
+    assert np.isfinite([check.observed for check in found.checks]).all()
+    assert np.isfinite(loo_calibration(post, simulations=100).p_value)
+
+
+def test_replicates_have_the_stated_variances():
+    rng = np.random.default_rng(3)
+    X, y = simulated(rng, 25, 4)
+    w = rng.uniform(0.3, 3.0, 25)
+    post = posterior(X, y, prior=FixedScales(sigma=1.5, tau=0.7), weights=w, weight_kind="precision")
+    block = np.concatenate([part.y for part in replicated_residuals(post, 40_000, 1)])
+    S = (X - post.design.mean) / post.design.scale
+    expected = 0.7**2 * S @ S.T + np.diag(1.5**2 / w)
+    flat = np.sqrt(w)  # the intercept's direction carries nothing: project it out of both
+    P = np.eye(25) - np.outer(flat, flat) / w.sum()
+    root = np.sqrt(w)
+    got = P @ np.cov((root * block).T) @ P
+    want = P @ (root[:, None] * expected * root) @ P
+    # standard error of a covariance of m Gaussian draws, largest of 625: five of them
+    size = np.sqrt(np.outer(np.diag(want), np.diag(want)) + want**2)
+    assert (np.abs(got - want) < 5.0 * size / np.sqrt(40_000) + 1e-10).all()
+
+
+@pytest.mark.parametrize(("n", "p"), [(60, 10), (20, 5), (30, 60)])
+def test_p_values_are_near_uniform_when_the_model_holds(n, p):
+    rng = np.random.default_rng(n)
+    found = []
+    for seed in range(150):
+        post = posterior(*simulated(rng, n, p))
+        checks = predictive_checks(post, simulations=150, random_state=seed).checks
+        found.append([loo_calibration(post, simulations=150, random_state=seed).p_value, *[c.p for c in checks]])
+    below = (np.array(found) < 0.1).mean(axis=0)
+    # 150 data sets: four standard errors above 0.1
+    assert (below < 0.1 + 4.0 * np.sqrt(0.09 / 150)).all()
+    assert (np.array(found) > 0.5).mean(axis=0).min() > 0.33  # not timid to the point of uselessness
+
+
+def noise_of(kind, rng, X, signal):
+    n = len(X)
+    if kind == "tails":
+        return signal + rng.standard_t(2, n)
+    if kind == "outlier":
+        return signal + rng.standard_normal(n) + 9.0 * (np.arange(n) == 17)
+    if kind == "spread":
+        return signal + rng.standard_normal(n) * np.exp(0.8 * signal / signal.std())
+    if kind == "curvature":
+        return signal**2 + 4.0 * signal + rng.standard_normal(n)
+    if kind == "row order":
+        e = rng.standard_normal(n)
+        for i in range(1, n):
+            e[i] += 0.6 * e[i - 1]
+        return signal + e
+    if kind == "lowest":
+        return np.maximum(signal + rng.standard_normal(n), np.median(signal))
+    return signal + rng.exponential(2.0, n)  # skewness
+
+
+@pytest.mark.parametrize("kind", ["tails", "outlier", "spread", "curvature", "row order", "lowest", "skewness"])
+def test_departures_are_found_and_named(kind):
+    rng = np.random.default_rng(11)
+    X = rng.standard_normal((200, 5))
+    y = noise_of(kind, rng, X, X @ np.array([1.0, -0.8, 0.6, 0.0, 0.3]))
+    found = predictive_checks(posterior(X, y), simulations=400)
+    assert not found.passed
+    named = next(check for check in found.checks if check.name == kind)
+    assert named.p_adjusted < 0.05
+    assert named.reading in found.verdict
+    if kind == "outlier":
+        assert found.largest[0] == 17
+        assert "row 17" in found.verdict
+
+
+def test_wrong_known_noise_fails_the_loo_calibration():
+    rng = np.random.default_rng(5)
+    X, y = simulated(rng, 80, 5)
+    narrow = loo_calibration(posterior(X, y, prior=FixedScales(sigma=0.5, tau=0.4)))
+    assert not narrow.passed
+    assert "too narrow" in narrow.verdict
+    assert loo_calibration(posterior(X, y, prior=FixedScales(sigma=1.0, tau=0.4))).passed
+
+
+def test_loo_pit_and_counts_are_those_of_exact_leave_one_out():
+    rng = np.random.default_rng(6)
+    X, y = simulated(rng, 40, 3)
+    post = posterior(X, y, prior=HalfNormal(1.0, on="tau"), noise_prior=InverseGamma(2.0, 1.0))
+    found = loo_calibration(post, simulations=200)
+    interval = post.loo.interval(0.95)
+    assert found.coverage[-1].inside == np.count_nonzero((interval[:, 0] <= y) & (y <= interval[:, 1]))
+    np.testing.assert_array_equal(found.pit, post.loo.pit)
+    assert (found.lower <= found.z).all()
+    assert (found.z <= found.upper).all()
+
+
+def test_the_band_is_narrower_than_for_independent_values():
+    # the scales were learned from the same rows (Lilliefors)
+    from bayesridge.checks.ecdf_bands import simultaneous_band
+
+    rng = np.random.default_rng(7)
+    found = loo_calibration(posterior(*simulated(rng, 100, 3)), simulations=1000)
+    independent = simultaneous_band(100, 0.95, len(found.z) + 1)
+    assert np.mean(found.upper - found.lower) < 0.9 * np.mean(independent.upper - independent.lower)
+
+
+def test_rows_that_stand_for_several_observations_are_refused():
+    rng = np.random.default_rng(8)
+    X, y = simulated(rng, 20, 2)
+    with pytest.raises(DataError, match="one row for each observation"):
+        loo_calibration(posterior(X, y, weights=np.full(20, 2.0)))
+    w = np.where(np.arange(20) < 15, 1.0, 0.0)
+    some, part = loo_calibration(posterior(X, y, weights=w)), loo_calibration(posterior(X[:15], y[:15]))
+    np.testing.assert_allclose(some.pit[:15], part.pit, rtol=1e-9)
+    assert np.isnan(some.pit[15:]).all()
+    assert some.p_value == part.p_value
+
+
+def test_too_few_simulations_and_targets_without_residuals_are_refused():
+    rng = np.random.default_rng(9)
+    X, y = simulated(rng, 20, 2)
+    with pytest.raises(DataError, match="at least 100 simulations"):
+        predictive_checks(posterior(X, y), simulations=50)
+    with pytest.warns(match="linear function"):
+        perfect = posterior(X, X @ np.ones(2))
+    with pytest.raises(DataError, match="no residuals"):
+        loo_calibration(perfect)
+
+
+@pytest.mark.parametrize("unit", [1e-100, 1e-8, 1e8, 1e100])
+def test_units_do_not_matter(unit):
+    rng = np.random.default_rng(12)
+    X, y = simulated(rng, 60, 4)
+    one, other = predictive_checks(posterior(X, y)), predictive_checks(posterior(X / unit, unit * y))
+    assert [check.p for check in other.checks] == [check.p for check in one.checks]
+    assert loo_calibration(posterior(X / unit, unit * y)).p_value == loo_calibration(posterior(X, y)).p_value

@@ -1,0 +1,74 @@
+"""The spectral check: right sizes when the prior is right, and an alarm when the signal sits elsewhere."""
+
+import numpy as np
+import pytest
+
+from bayesridge import posterior
+from bayesridge.checks.spectral_check import spectral_check
+from bayesridge.errors import DataError
+
+
+def collinear(rng, n=100, p=40):
+    """Columns whose singular values fall from 1 to 0.02, with the left singular vectors."""
+    Q = np.linalg.qr(rng.standard_normal((p, p)))[0]
+    X = rng.standard_normal((n, p)) @ np.diag(np.geomspace(1.0, 0.02, p)) @ Q
+    X /= X.std(axis=0)
+    return X, np.linalg.svd(X - X.mean(axis=0), full_matrices=False)[0]
+
+
+@pytest.mark.filterwarnings("ignore::bayesridge.errors.NoSignalWarning")  # some of 200 data sets have none
+@pytest.mark.parametrize(("n", "p"), [(60, 10), (30, 60)])
+def test_p_values_are_near_uniform_when_the_model_holds(n, p):
+    rng = np.random.default_rng(n)
+    found = []
+    for seed in range(200):
+        X = rng.standard_normal((n, p))
+        y = X @ (0.4 * rng.standard_normal(p)) + rng.standard_normal(n)
+        found.append([test.p for test in spectral_check(posterior(X, y), simulations=150, random_state=seed).tests])
+    below = (np.array(found) < 0.1).mean(axis=0)
+    # 200 data sets: four standard errors above 0.1
+    assert (below < 0.1 + 4.0 * np.sqrt(0.09 / 200)).all()
+    assert (np.array(found) > 0.5).mean(axis=0).min() > 0.3  # not conservative to the point of uselessness
+
+
+@pytest.mark.filterwarnings("ignore::bayesridge.errors.NoSignalWarning")  # the evidence does not see it there
+def test_signal_in_small_directions_is_seen():
+    rng = np.random.default_rng(1)
+    X, U = collinear(rng)
+    check = spectral_check(posterior(X, U[:, -8:] @ (20.0 * rng.standard_normal(8)) + rng.standard_normal(100)))
+    assert not check.passed
+    trend = next(test for test in check.tests if test.name == "trend")
+    assert trend.statistic < 0
+    assert trend.p_adjusted < 0.05
+    assert "small variance hold more" in check.verdict
+
+
+def test_one_dominant_direction_is_named_with_its_columns():
+    rng = np.random.default_rng(2)
+    X, U = collinear(rng)
+    post = posterior(X, 15.0 * U[:, 10] + rng.standard_normal(100))
+    check = spectral_check(post)
+    assert check.outliers == (10,)
+    names = [name for name, _ in check.columns[0]]
+    share = np.square(np.linalg.svd((X - X.mean(axis=0)) / X.std(axis=0), full_matrices=False)[2][10])
+    assert names == [f"x{j}" for j in np.argsort(-share)[:3]]
+    assert check.table["outlier"].to_numpy().nonzero()[0].tolist() == [10]
+
+
+def test_units_do_not_matter():
+    rng = np.random.default_rng(3)
+    X = rng.standard_normal((50, 6))
+    y = X.sum(axis=1) + rng.standard_normal(50)
+    one, other = spectral_check(posterior(X, y)), spectral_check(posterior(1e6 * X, 1e-4 * y + 3.0))
+    np.testing.assert_allclose(np.abs(one.standardized), np.abs(other.standardized), rtol=1e-8)
+    assert [test.p for test in one.tests] == [test.p for test in other.tests]
+
+
+def test_what_cannot_be_checked_is_refused():
+    rng = np.random.default_rng(4)
+    X = rng.standard_normal((20, 2))
+    with pytest.raises(DataError, match="at least 3 singular directions"):
+        spectral_check(posterior(X, X.sum(axis=1) + rng.standard_normal(20)))
+    X = rng.standard_normal((20, 4))
+    with pytest.raises(DataError, match="at least 100 simulations"):
+        spectral_check(posterior(X, X.sum(axis=1) + rng.standard_normal(20)), simulations=10)

@@ -1,0 +1,158 @@
+"""The line rule, marginals and mixtures on functions whose integrals are known."""
+
+import mpmath
+import numpy as np
+import pytest
+from scipy import stats
+from scipy.special import gammaln
+
+from bayesridge.errors import ImproperPosteriorError, PriorError
+from bayesridge.fit import posterior
+from bayesridge.hyper.marginal import marginal
+from bayesridge.hyper.quadrature import integrate, refine
+from bayesridge.posteriors.mixture import Mixture
+from bayesridge.priors import BetaR2, Custom, FixedSigma
+from tests.truth.problems import problems
+
+SCAN = np.linspace(-10.0, 10.0, 41)
+KNOWN = {
+    "normal": (lambda x: -0.5 * x * x, 0.5 * np.log(2 * np.pi)),
+    "narrow": (lambda x: -0.5 * ((x - 1.234) / 1e-3) ** 2, 0.5 * np.log(2 * np.pi) - 3 * np.log(10.0)),
+    "logistic tails": (lambda x: -np.logaddexp(0, x) - np.logaddexp(0, -x), 0.0),
+    "skew: log gamma(0.2)": (lambda x: 0.2 * x - np.exp(np.minimum(x, 700.0)), gammaln(0.2)),
+    "slow tail": (lambda x: 0.1 * x - np.exp(np.minimum(x, 700.0)), gammaln(0.1)),
+    "two narrow modes": (
+        lambda x: np.logaddexp(-0.5 * ((x + 6) / 0.05) ** 2, -0.5 * ((x - 6) / 0.05) ** 2),
+        np.log(2 * 0.05) + 0.5 * np.log(2 * np.pi),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", KNOWN)
+def test_known_integrals(name):
+    f, log_total = KNOWN[name]
+    rule = integrate(f, SCAN, "x")
+    # 1e-10 is the rule's tolerance
+    assert rule.log_total == pytest.approx(log_total, abs=1e-10)
+    assert rule.weight.sum() == pytest.approx(1.0, abs=1e-13)
+    assert abs(np.expm1(rule.log_total - log_total)) <= max(10 * rule.error, 1e-13)
+    assert refine(rule, f).log_total == pytest.approx(log_total, abs=1e-11)
+
+
+@pytest.mark.parametrize("low", [-3.0, -0.71234, 0.3])
+@pytest.mark.parametrize("length", [1.7, 6.1])
+def test_a_function_with_jumps(low, length):
+    def f(x):
+        return np.where((x > low) & (x < low + length), -0.5 * x * x, -np.inf)
+
+    rule = integrate(f, SCAN, "x")
+    with mpmath.workdps(25):
+        total = mpmath.ncdf(low + length) - mpmath.ncdf(low)
+        expected = float(mpmath.log(total * mpmath.sqrt(2 * mpmath.pi)))
+    assert rule.log_total == pytest.approx(expected, abs=1e-9)
+
+
+def test_a_support_that_the_scan_misses_is_said():
+    with pytest.raises(PriorError):
+        integrate(lambda x: np.where(abs(x - 0.31) < 0.01, 0.0, -np.inf), SCAN, "x")
+
+
+@pytest.mark.parametrize("f", [np.zeros_like, lambda x: -np.maximum(x, 0.0), lambda x: np.minimum(x, 0.0)])
+def test_functions_without_an_integral_are_refused(f):
+    with pytest.raises(ImproperPosteriorError):
+        integrate(f, SCAN, "x")
+
+
+def test_marginal_of_a_log_normal():
+    exact = stats.lognorm(0.8, scale=2.0)
+    m = marginal("x", lambda x: stats.norm(np.log(2.0), 0.8).logpdf(x), np.log(2.0) - 8.0, np.log(2.0) + 8.0)
+    q = np.array([1e-6, 0.025, 0.3, 0.5, 0.9, 0.999])
+    assert m.quantile(q) == pytest.approx(exact.ppf(q), rel=1e-9)
+    assert m.cdf(exact.ppf(q)) == pytest.approx(q, rel=1e-9)
+    assert m.pdf(np.array([0.1, 1.0, 7.0])) == pytest.approx(exact.pdf([0.1, 1.0, 7.0]), rel=1e-12)
+    assert m.mean == pytest.approx(exact.mean(), rel=1e-10)
+    assert m.sd == pytest.approx(exact.std(), rel=1e-10)
+    assert m.mode == pytest.approx(2.0 * np.exp(-0.64), rel=1e-6)
+    assert m.log_mode == pytest.approx(2.0, rel=1e-6)
+
+
+def test_cdf_of_a_number():
+    post = posterior(problems()["tall"].X, problems()["tall"].y)
+    assert float(post.lambda_.cdf(1.0)) == float(post.lambda_.cdf([1.0])[0])
+
+
+@pytest.mark.parametrize("name", ["tall", "tiny", "wide", "rank 3 of 5"])
+def test_marginals_are_distributions(name):
+    post = problems()[name].infer("svd")
+    p = np.array([0.001, 0.05, 0.5, 0.95, 0.999])
+    for m in (post.lambda_, post.sigma, post.tau, post.r2, post.effective_dof):
+        x = m.quantile(p)
+        assert (np.diff(x) > 0).all()
+        assert m.cdf(x) == pytest.approx(p, abs=1e-10)
+        # integral of the density per unit of the scalar between quantiles, by panels
+        for a, b, mass in zip(x, x[1:], np.diff(p), strict=False):
+            edges = np.geomspace(a, b, 200)
+            half = 0.5 * np.diff(edges)
+            nodes, weights = np.polynomial.legendre.leggauss(8)
+            points = 0.5 * (edges[1:] + edges[:-1])[:, None] + half[:, None] * nodes
+            total = (half[:, None] * weights * m.pdf(points)).sum()
+            assert total == pytest.approx(mass, abs=1e-8), m.name
+        hdi, eti = m.hdi(0.9), m.eti(0.9)
+        assert np.diff(m.cdf(np.array(hdi)))[0] == pytest.approx(0.9, abs=1e-8)
+        assert hdi.upper - hdi.lower <= (eti.upper - eti.lower) * (1 + 1e-9)
+
+
+def test_means_are_infinite_where_they_are():
+    problem = problems()["tall"]
+    # the upper tail of lambda is the prior's: a BetaPrime(a, b) on signal / lambda falls as lambda^(-a - 1)
+    assert posterior(problem.X, problem.y, prior=BetaR2(0.5, 0.5)).lambda_.mean == np.inf
+    assert posterior(problem.X, problem.y, prior=BetaR2(1.5, 0.5)).lambda_.mean < np.inf
+    assert posterior(problem.X, problem.y, prior=BetaR2(1.5, 0.5)).lambda_.sd == np.inf
+    assert posterior(problem.X, problem.y, prior=BetaR2(2.5, 0.5)).lambda_.sd < np.inf
+
+
+@pytest.mark.parametrize("df", [3.0, 7.5, np.inf])
+def test_mixture_against_scipy(df):
+    location, scale = np.array([[0.0, 1.0, 5.0], [2.0, 2.0, 2.5]]), np.array([[1.0, 0.3, 0.5], [0.1, 1.0, 3.0]])
+    weight = np.array([0.5, 0.3, 0.2])
+    mixture = Mixture(location, scale, weight, df)
+    component = stats.norm(location, scale) if np.isinf(df) else stats.t(df, location, scale)
+    for x in (np.array([-1.0, 0.4]), np.array([3.0, 2.2])):
+        assert mixture.cdf(x) == pytest.approx((weight * component.cdf(x[:, None])).sum(axis=1), abs=1e-13)
+        assert mixture.log_pdf(x) == pytest.approx(np.log((weight * component.pdf(x[:, None])).sum(axis=1)), abs=1e-12)
+    for q in (1e-4, 0.3, 0.5, 0.99):
+        x = mixture.quantile(q)
+        assert (weight * component.cdf(x[:, None])).sum(axis=1) == pytest.approx([q, q], rel=1e-11)
+    low, high = mixture.shortest_interval(0.8)
+    assert mixture.cdf(high) - mixture.cdf(low) == pytest.approx([0.8, 0.8], abs=1e-10)
+    grid = np.linspace(1e-6, 0.2 - 1e-6, 4001)
+    for k in range(2):
+        one = Mixture(np.repeat(location[k : k + 1], 4001, 0), np.repeat(scale[k : k + 1], 4001, 0), weight, df)
+        shortest = (one.quantile(grid + 0.8) - one.quantile(grid)).min()
+        # at the optimum the length is flat: a grid of 5e-5 sees it to 1e-6
+        assert high[k] - low[k] <= shortest * (1 + 1e-6)
+
+
+def test_bounded_prior_keeps_its_bounds():
+    problem = problems()["tall"]
+
+    def log_pdf(lam):
+        return np.where((lam > 0.5) & (lam < 6.0), -np.log(5.5), -np.inf)
+
+    post = posterior(problem.X, problem.y, prior=Custom(log_pdf), noise_prior=FixedSigma(0.8))
+    assert post.lambda_.cdf([0.5, 6.0]) == pytest.approx([0.0, 1.0], abs=1e-9)
+
+
+@pytest.mark.filterwarnings("ignore::bayesridge.errors.NoSignalWarning")  # the larger mode lies at infinity
+def test_sigma_with_two_modes_far_apart():
+    # signal in the smallest directions: a perfect fit at small lambda (1e-5 of the mass), or all of it noise
+    rng = np.random.default_rng(1)
+    Q = np.linalg.qr(rng.standard_normal((40, 40)))[0]
+    X = rng.standard_normal((100, 40)) @ np.diag(np.geomspace(1.0, 0.02, 40)) @ Q
+    X /= X.std(axis=0)
+    U = np.linalg.svd(X - X.mean(axis=0), full_matrices=False)[0]
+    post = posterior(X, U[:, -8:] @ (20.0 * rng.standard_normal(8)) + rng.standard_normal(100))
+    nodes = post.hyper.nodes
+    # E[sigma^2] is a sum over the nodes; the marginal's own quadrature promises 1e-8
+    expected = nodes.weight @ nodes.noise.mean_variance()
+    assert post.sigma.mean**2 + post.sigma.sd**2 == pytest.approx(expected, rel=1e-7)

@@ -1,0 +1,243 @@
+"""Every plot, on real and awkward fits: runs, is legible, leaves no trace."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+
+from bayesridge import plots, posterior
+from bayesridge.checks.sbc import posterior_sbc
+from bayesridge.checks.spectral_check import spectral_check
+from bayesridge.errors import DataError
+from bayesridge.plots.layout import spread
+from bayesridge.plots.look import COLORS, GREY, line_look
+from bayesridge.rules.comparison import compare_rules, pick_rules
+from bayesridge.rules.rule import LambdaProblem
+from tests.plots.drawn_text import troubles
+from tests.plots.fits import FITS, fitted
+
+OF_FIT = {
+    "ridge_trace": plots.ridge_trace,
+    "lambda_posterior": plots.lambda_posterior,
+    "coefficients": plots.coefficients,
+    "shrinkage": plots.shrinkage,
+    "contours": plots.contours,
+    "bias_variance": plots.bias_variance,
+    "loo_pit": plots.loo_pit,
+    "posterior_predictive": plots.posterior_predictive,
+    "predicted_observed": plots.predicted_observed,
+}
+
+
+@pytest.fixture(autouse=True)
+def pyplot() -> Iterator[Any]:
+    """Agg; nothing in rcParams changed by a plot, and no figure but its own."""
+    import matplotlib.pyplot as plt
+
+    plt.switch_backend("Agg")
+    plt.close("all")
+    before = dict(mpl.rcParams)
+    yield plt
+    assert dict(mpl.rcParams) == before
+    plt.close("all")
+
+
+def _one_figure(axes: Any, plt: Any) -> Any:
+    figures = {id(ax.get_figure(root=True)) for ax in np.ravel(axes)}
+    assert len(figures) == 1
+    assert len(plt.get_fignums()) == 1
+    return np.ravel(axes)[0].get_figure(root=True)
+
+
+#: What changes the texts; the other fits change numbers only, and are drawn without being looked at.
+LEGIBLE = ("diabetes", "longley", "unpenalised columns", "lambda fixed", "lambda plugged in", "300 columns, long names",
+           "one column", "two modes")  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LEGIBLE)
+@pytest.mark.parametrize("plot", OF_FIT)
+def test_text_is_legible_in_one_column(plot: str, name: str, pyplot: Any, monkeypatch: Any) -> None:
+    post = fitted(name)
+    if plot == "contours" and post.spectrum.n_features < 2:
+        with pytest.raises(DataError, match="two penalised columns"):
+            plots.contours(post)
+        return
+    with plots.style("dark", font_size=8):
+        mpl.rcParams["figure.figsize"] = (3.5, 3.0)
+        figure = _one_figure(OF_FIT[plot](post), pyplot)
+        assert troubles(figure, monkeypatch) == []
+
+
+@pytest.mark.parametrize("name", ["diabetes", "300 columns, long names"])
+@pytest.mark.parametrize("plot", OF_FIT)
+def test_text_is_legible_at_the_default_size(plot: str, name: str, pyplot: Any, monkeypatch: Any) -> None:
+    assert troubles(_one_figure(OF_FIT[plot](fitted(name)), pyplot), monkeypatch) == []
+
+
+@pytest.mark.parametrize("name", sorted(FITS.keys() - set(LEGIBLE)))
+@pytest.mark.parametrize("plot", OF_FIT)
+def test_every_fit_can_be_drawn(plot: str, name: str, pyplot: Any) -> None:
+    if plot == "loo_pit" and name == "frequency weights":
+        with pytest.raises(DataError, match="one row for each observation"):
+            plots.loo_pit(fitted(name))
+        return
+    _one_figure(OF_FIT[plot](fitted(name)), pyplot)
+
+
+@pytest.mark.parametrize(
+    ("name", "width"), [("longley", 6.4), ("longley", 3.5), ("300 columns, long names", 3.5), ("no signal", 3.5)]
+)
+def test_rules_are_legible(name: str, width: float, pyplot: Any, monkeypatch: Any) -> None:
+    comparison = compare_rules(LambdaProblem(fitted(name)), progress=False)
+    with plots.style(font_size=8 if width < 5 else 10):
+        mpl.rcParams["figure.figsize"] = (width, 3.0)
+        assert troubles(_one_figure(plots.rules(comparison), pyplot), monkeypatch) == []
+        pyplot.close("all")
+        assert troubles(_one_figure(plots.ridge_trace(fitted(name), comparison), pyplot), monkeypatch) == []
+
+
+@pytest.mark.parametrize("width", [3.5, 6.4])
+def test_checks_are_legible(width: float, pyplot: Any, monkeypatch: Any) -> None:
+    with plots.style(font_size=8 if width < 5 else 10):
+        mpl.rcParams["figure.figsize"] = (width, 3.0)
+        for name in ("longley", "300 columns, long names"):
+            check = spectral_check(fitted(name), simulations=200)
+            assert troubles(_one_figure(plots.spectral_check(check), pyplot), monkeypatch) == []
+            pyplot.close("all")
+        result = posterior_sbc(fitted("longley"), simulations=60, draws=20, random_state=1)
+        assert troubles(_one_figure(plots.sbc_ranks(result), pyplot), monkeypatch) == []
+
+
+@pytest.mark.parametrize("plot", OF_FIT)
+def test_given_axes_are_used_and_nothing_else_is_made(plot: str, pyplot: Any) -> None:
+    panels = 2 if plot in ("ridge_trace", "lambda_posterior") else 1
+    figure, given = pyplot.subplots(panels, 1, layout="constrained")
+    drawn = OF_FIT[plot](fitted("diabetes"), axes=given) if panels == 2 else OF_FIT[plot](fitted("diabetes"), ax=given)
+    assert np.ravel(drawn).tolist() == np.ravel(given).tolist()
+    assert pyplot.get_fignums() == [figure.number]
+
+
+def test_too_few_axes_are_refused(pyplot: Any) -> None:
+    with pytest.raises(DataError, match="has 2 panels"):
+        plots.ridge_trace(fitted("diabetes"), axes=pyplot.subplots()[1])
+
+
+@pytest.mark.parametrize("plot", ["ridge_trace", "posterior_predictive", "contours"])
+def test_rendering_twice_gives_the_same_bytes(plot: str, pyplot: Any) -> None:
+    images = []
+    for _ in range(2):
+        axes = OF_FIT[plot](fitted("longley"))
+        file = io.BytesIO()
+        np.ravel(axes)[0].figure.savefig(file, format="png")
+        images.append(file.getvalue())
+        pyplot.close("all")
+    assert images[0] == images[1]
+
+
+def test_a_subfigure_will_do(pyplot: Any) -> None:
+    figure = pyplot.figure(layout="constrained")
+    ax = figure.subfigures(1, 2)[0].subplots()
+    assert plots.coefficients(fitted("longley"), ax=ax) is ax
+
+
+def test_text_that_cannot_be_read_is_noticed(pyplot: Any, monkeypatch: Any) -> None:
+    figure, ax = pyplot.subplots()
+    ax.set_axis_off()
+    ax.text(0.5, 0.5, "one thing")
+    assert troubles(figure, monkeypatch) == []
+    ax.annotate("on another", (0.5, 0.51))
+    ax.text(0.95, 0.1, "a text that runs out of the figure")
+    ax.text(0.5, 0.5, "not shown", visible=False)
+    found = troubles(figure, monkeypatch)
+    assert [text.split(" ")[0] for text in found] == ["outside", "overlap"]
+
+
+def test_style_restores_and_refuses() -> None:
+    before = mpl.rcParams["text.color"]
+    with plots.style("dark"):
+        assert mpl.rcParams["text.color"] != before
+    assert mpl.rcParams["text.color"] == before
+    with pytest.raises(DataError, match="'light' or 'dark'"):
+        plots.style("sepia")  # type: ignore[arg-type]
+
+
+def _luminance(color: str) -> float:
+    # WCAG 2.1, relative luminance
+    parts = [v / 12.92 if v <= 0.03928 else ((v + 0.055) / 1.055) ** 2.4 for v in mpl.colors.to_rgb(color)]
+    return float(np.dot([0.2126, 0.7152, 0.0722], parts))
+
+
+@pytest.mark.parametrize("ground", ["#ffffff", "#131416"])
+@pytest.mark.parametrize("color", [*COLORS, GREY])
+def test_colours_stand_out_on_light_and_dark(color: str, ground: str) -> None:
+    low, high = sorted([_luminance(color), _luminance(ground)])
+    assert (high + 0.05) / (low + 0.05) >= 3.0  # WCAG 2.1, 1.4.11: graphics
+
+
+def test_twenty_lines_can_be_told_apart() -> None:
+    assert len({(look["color"], str(look["linestyle"])) for look in map(line_look, range(20))}) == 20
+
+
+def test_spread_moves_labels_apart_and_no_further() -> None:
+    rng = np.random.default_rng(0)
+    for n in (1, 2, 7, 30):
+        values = rng.uniform(0, 1, n)
+        moved = spread(values, 0.03, 0.0, 1.0)
+        assert moved.min() >= 0.0
+        assert moved.max() <= 1.0
+        assert (np.argsort(moved, kind="stable") == np.argsort(values, kind="stable")).all()
+        assert np.diff(np.sort(moved)).min(initial=1.0) >= 0.03 - 1e-12
+    apart = np.array([0.9, 0.1, 0.5])
+    assert spread(apart, 0.1, 0.0, 1.0) == pytest.approx(apart)
+    # three at one place: least squares keeps their mean
+    assert spread(np.full(3, 0.5), 0.1, 0.0, 1.0) == pytest.approx([0.4, 0.5, 0.6])
+
+
+def test_importing_the_plots_does_not_import_matplotlib() -> None:
+    code = "import sys, bayesridge.plots as p; p.ridge_trace, p.rules; assert 'matplotlib' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_every_name_is_exported_and_unknown_ones_are_not() -> None:
+    for name in plots.__all__:
+        assert "What to see" in (getattr(plots, name).__doc__ or "") or name == "style"
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = plots.nothing
+
+
+def test_chosen_rules_can_be_few(pyplot: Any, monkeypatch: Any) -> None:
+    comparison = compare_rules(LambdaProblem(fitted("longley")), pick_rules(["gcv"]), progress=False)
+    assert troubles(_one_figure(plots.rules(comparison), pyplot), monkeypatch) == []
+
+
+@pytest.mark.parametrize(
+    ("plot", "text"),
+    [
+        (plots.coefficients, "takes a Posterior .* posterior_ of a fitted BayesRidge"),
+        (plots.contours, "takes a Posterior"),
+        (plots.rules, "takes a LambdaComparison"),
+        (plots.spectral_check, "takes a SpectralCheck"),
+        (plots.sbc_ranks, "takes a CalibrationResult"),
+    ],
+)
+def test_the_wrong_thing_is_refused_with_the_right_one(plot: Any, text: str, pyplot: Any) -> None:
+    with pytest.raises(DataError, match=text):
+        plot([1, 2, 3])
+    assert pyplot.get_fignums() == []
+
+
+def test_very_many_columns_are_not_all_drawn_and_that_is_said() -> None:
+    rng = np.random.default_rng(0)
+    post = posterior(rng.standard_normal((12, 700)), rng.standard_normal(12))
+    top, _ = plots.ridge_trace(post, columns=3)
+    assert sum(len(line.get_xdata()) == 400 for line in top.lines) == 503
+    title = top.get_title(loc="left").replace("\n", " ")
+    assert "3 of 700 columns" in title
+    assert "the next 500 thin" in title

@@ -1,0 +1,47 @@
+"""Many quantiles at once start from a table, few do not: both solve the same equation to rounding."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from bayesridge.datasets import load_xy
+from bayesridge.hyper.marginal import marginal
+from bayesridge.linalg.design import build_design
+from bayesridge.linalg.spectrum import factorize
+from bayesridge.posteriors.posterior import infer
+from bayesridge.priors import BetaR2, HalfCauchy, HalfNormal, InverseGamma, Jeffreys
+
+
+def mixture(x):
+    """Two bells far apart in width and place: nearly no mass between them."""
+    return np.logaddexp(np.log(0.3) + stats.norm(-4.0, 0.02).logpdf(x), np.log(0.7) + stats.norm(3.0, 1.0).logpdf(x))
+
+
+def lambda_of(name, prior, noise):
+    X, y = load_xy(name)
+    design = build_design(X.to_numpy(dtype=float), y.to_numpy())
+    return infer(design, factorize(design), prior, noise).lambda_
+
+
+MARGINALS = {
+    "bimodal": lambda: marginal("x", mixture, -5.0, 12.0),
+    "exponential tails": lambda: marginal("x", lambda x: -np.abs(x) - np.log(2.0), -40.0, 40.0),
+    "diabetes": lambda: lambda_of("diabetes", BetaR2(), Jeffreys()),
+    "longley, plane": lambda: lambda_of("longley", HalfCauchy(500.0, on="tau"), HalfNormal(500.0, on="sigma")),
+    "longley, conjugate": lambda: lambda_of("longley", BetaR2(1.0, 1.0), InverseGamma(2.0, 1e5)),
+}
+
+
+@pytest.mark.parametrize("name", MARGINALS)
+def test_many_quantiles_are_those_of_each_alone(name):
+    one = MARGINALS[name]()
+    q = np.concatenate([[0.0, 1e-12, 1e-6], np.random.default_rng(0).random(500), [1 - 1e-6, 1 - 1e-12, 1.0]])
+    many = one.quantile(q)
+    few = np.concatenate([one.quantile(part) for part in np.array_split(q, 10)])
+    # a rounding of q of 1e-16 moves a quantile by that over the density: compare probabilities
+    np.testing.assert_allclose(one.cdf(many), one.cdf(few), rtol=0, atol=1e-13)
+    np.testing.assert_allclose(one.cdf(many), q, rtol=0, atol=1e-11)  # the mass of the density is 1 to about 1e-12
+    order = np.argsort(q)
+    assert (np.diff(many[order]) >= 0).all()
+    middle = (q > 0.01) & (q < 0.99)
+    np.testing.assert_allclose(np.log(many[middle]), np.log(few[middle]), rtol=1e-9, atol=1e-9)

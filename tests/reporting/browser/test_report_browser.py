@@ -1,0 +1,466 @@
+"""The report in a real browser: its numbers, its controls, its looks; nothing leaves the page."""
+
+import os
+import re
+import shutil
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+
+from bayesridge import posterior
+from bayesridge.reporting.build import report_html
+from bayesridge.rules.comparison import compare_rules, pick_rules
+from bayesridge.rules.rule import LambdaProblem
+from tests.reporting.browser.cases import CASES, HOSTILE
+from tests.reporting.browser.exact import assert_same
+
+pytestmark = pytest.mark.xdist_group("browser")
+
+_STATE = """() => {
+  const s = window.bayesridge.state;
+  return Object.fromEntries(Object.entries(s).map(([k, v]) => [k, v.length === undefined ? v : Array.from(v)]));
+}"""
+
+
+def _missing(reason):
+    if os.environ.get("BAYESRIDGE_REQUIRE_BROWSER") == "1":
+        pytest.fail(f"BAYESRIDGE_REQUIRE_BROWSER=1, but {reason}")
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    path = os.environ.get("BAYESRIDGE_CHROMIUM") or shutil.which("chromium")
+    if path is None:
+        _missing("there is no Chromium: install one, or name it in BAYESRIDGE_CHROMIUM")
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        _missing("playwright is not installed")
+    root = hasattr(os, "geteuid") and os.geteuid() == 0  # Chromium's sandbox refuses to run as root
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"] if root else [])
+        yield launched
+        launched.close()
+
+
+@pytest.fixture
+def visit(browser, tmp_path):
+    """Open the page of a case; afterwards nothing may have been asked for, and nothing complained."""
+
+    @contextmanager
+    def opened(page, **options):
+        file = tmp_path / "report.html"
+        file.write_text(page, encoding="utf-8", newline="\n")
+        context = browser.new_context(**options)
+        tab = context.new_page()
+        requests, complaints = [], []
+        tab.on("request", lambda request: requests.append(request.url))
+        tab.on("console", lambda message: complaints.append(message.text))
+        tab.on("pageerror", lambda error: complaints.append(str(error)))
+        tab.on("dialog", lambda dialog: complaints.append(dialog.message))
+        tab.goto(file.as_uri())
+        yield tab
+        assert requests == [file.as_uri()]
+        assert complaints == []
+        context.close()
+
+    return opened
+
+
+# -- the numbers ---------------------------------------------------------------------------------------------------
+
+
+def check_state(tab, post):
+    state = tab.evaluate(_STATE)
+    found = {name: np.asarray(v) if isinstance(v, list) else v for name, v in state.items()}
+    # JSON has no NaN and playwright none either: a single value has no distribution
+    assert_same(found, post, found["lambda"])
+    best = post.evidence.best.log_evidence
+    np.testing.assert_allclose(found["relativeEvidence"], found["logEvidence"] - best, rtol=1e-12)
+    if post.kind == "exact":
+        np.testing.assert_allclose(found["probabilityBelow"], post.lambda_.cdf(found["lambda"]), atol=1e-3)
+    return found
+
+
+def ends(tab):
+    """Range of log lambda, as the payload has it."""
+    return tab.evaluate(
+        "(({ low, high }) => [low, high])(JSON.parse(document.getElementById('slider-data').textContent))"
+    )
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_numbers_are_those_of_python_along_the_slider(visit, name):
+    case = CASES[name]
+    with visit(case.page) as tab:
+        slider = tab.locator("#lambda-range")
+        seen = [check_state(tab, case.posterior)["lambda"]]
+        slider.focus()
+        for key in ("Home", "PageUp", "PageUp", "ArrowRight", "End", "PageDown"):
+            slider.press(key)
+            seen.append(check_state(tab, case.posterior)["lambda"])
+        assert len(set(seen)) == len(seen)
+        # the very ends: one step short of them would be off by 1/400 of the range
+        np.testing.assert_allclose(np.log([seen[1], seen[5]]), ends(tab), atol=1e-9)
+
+
+@pytest.mark.parametrize("name", ["diabetes", "series"])
+def test_dragging_the_thumb_moves_lambda_and_every_number(visit, name):
+    case = CASES[name]
+    with visit(case.page, viewport={"width": 1200, "height": 900}) as tab:
+        slider = tab.locator("#lambda-range")
+        slider.scroll_into_view_if_needed()
+        box = slider.bounding_box()
+        low, high = ends(tab)
+        start = np.log(tab.evaluate(_STATE)["lambda"])
+        middle = box["y"] + box["height"] / 2
+        inner = box["width"] - 22  # the thumb's centre goes from half a thumb to half a thumb before the end
+        tab.mouse.move(box["x"] + 11 + inner * (start - low) / (high - low), middle)
+        tab.mouse.down()
+        lambdas = []
+        for share in (0.2, 0.55, 0.9):
+            tab.mouse.move(box["x"] + 11 + inner * share, middle, steps=4)
+            lambdas.append(check_state(tab, case.posterior)["lambda"])
+            # a pixel and half a step
+            np.testing.assert_allclose(np.log(lambdas[-1]), low + share * (high - low), atol=(high - low) / 200)
+            x = [float(one.get_attribute("x1")) for one in tab.locator("line.cursor").all()]
+            assert len(x) >= 3
+            np.testing.assert_allclose(x, 46 + (368 - 46) * (np.log(lambdas[-1]) - low) / (high - low), atol=1e-6)
+        tab.mouse.up()
+        assert lambdas == sorted(lambdas)
+
+
+def test_what_is_written_is_what_was_computed(visit):
+    with visit(CASES["longley"].page) as tab:
+        tab.locator("#lambda-range").press("PageDown")
+        state = tab.evaluate(_STATE)
+        for name in ("effectiveDof", "trainRmse", "looRmse", "relativeEvidence", "probabilityBelow"):
+            output = tab.locator(f'[data-out="{name}"]')
+            assert float(output.get_attribute("data-value")) == state[name]
+            written = output.text_content().replace("−", "-")
+            value = float(written.rstrip("%")) / (100 if "%" in written else 1)
+            np.testing.assert_allclose(value, state[name], rtol=5.1e-4, atol=5.1e-4 if "%" in written else 0)
+        rows = tab.locator("tr[data-column]")
+        assert rows.count() == 6
+        for k in range(6):
+            cell = rows.nth(k).locator("[data-out=coefficient]")
+            assert float(cell.get_attribute("data-value")) == state["coefficients"][k]
+            np.testing.assert_allclose(
+                float(cell.text_content().replace("−", "-")), state["coefficients"][k], rtol=5.1e-4
+            )
+
+
+def test_buttons_go_exactly_where_they_say(visit):
+    post = CASES["diabetes"].posterior
+    low, high = post.lambda_.eti(0.95)
+    wanted = {"posterior median": post.lambda_.median, "95% ETI low": low, "95% ETI high": high,
+              "evidence maximum": post.evidence.best.lam}  # fmt: skip
+    with visit(CASES["diabetes"].page) as tab:
+        for name, lam in wanted.items():
+            tab.get_by_role("button", name=name).first.click()
+            assert check_state(tab, post)["lambda"] == lam
+        tab.get_by_role("button", name="evidence maximum").first.click()
+        assert abs(tab.evaluate(_STATE)["relativeEvidence"]) < 1e-11
+        tab.get_by_role("button", name="LOO minimum").click()
+        here = tab.evaluate(_STATE)
+        for factor in (0.9, 1.1):
+            other = tab.evaluate("lambda => window.bayesridge.at(lambda).looRmse", here["lambda"] * factor)
+            assert other >= here["looRmse"]
+
+
+def test_typed_lambda_is_taken_and_an_impossible_one_is_not(visit):
+    post = CASES["diabetes"].posterior
+    with visit(CASES["diabetes"].page) as tab:
+        number = tab.locator("#lambda-number")
+        number.fill("21.5")
+        assert check_state(tab, post)["lambda"] == 21.5
+        low, high = ends(tab)
+        share = float(tab.locator("#lambda-range").input_value()) / 400
+        assert abs(low + share * (high - low) - np.log(21.5)) < (high - low) / 700  # the thumb stands on the next step
+        for bad in ("-3", "0", "1e300", ""):
+            number.fill(bad)
+            assert number.get_attribute("aria-invalid") == "true"
+            assert tab.locator("#lambda-hint").is_visible()
+            assert tab.evaluate(_STATE)["lambda"] == 21.5
+        number.fill("5")
+        assert number.get_attribute("aria-invalid") is None
+        assert not tab.locator("#lambda-hint").is_visible()
+
+
+# -- who cannot see, or has no mouse -------------------------------------------------------------------------------
+
+
+def test_slider_has_a_name_and_says_lambda(visit):
+    with visit(CASES["diabetes"].page) as tab:
+        slider = tab.get_by_role("slider", name="lambda")
+        assert slider.count() == 1
+        before = slider.get_attribute("aria-valuetext")
+        slider.press("PageUp")
+        after = slider.get_attribute("aria-valuetext")
+        lam = tab.evaluate(_STATE)["lambda"]
+        assert before != after
+        np.testing.assert_allclose(float(after.removeprefix("lambda ")), lam, rtol=5.1e-4)
+
+
+def test_arrow_moves_less_than_page_key_and_both_the_right_way(visit):
+    with visit(CASES["diabetes"].page) as tab:
+        slider = tab.locator("#lambda-range")
+        steps = {}
+        for key in ("ArrowRight", "ArrowUp", "PageUp", "ArrowLeft", "ArrowDown", "PageDown"):
+            before = np.log(tab.evaluate(_STATE)["lambda"])
+            slider.press(key)
+            steps[key] = np.log(tab.evaluate(_STATE)["lambda"]) - before
+        assert 0 < steps["ArrowUp"] < steps["PageUp"]
+        assert 0 > steps["ArrowDown"] > steps["PageDown"]
+        assert steps["ArrowRight"] > 0 > steps["ArrowLeft"]
+
+
+def test_result_is_spoken_once_the_slider_rests(visit):
+    with visit(CASES["diabetes"].page) as tab:
+        tab.wait_for_timeout(700)
+        live = tab.locator("#lambda-live")
+        assert live.get_attribute("aria-live") == "polite"
+        tab.evaluate("""() => {
+          window.said = [];
+          new MutationObserver(() => window.said.push(document.getElementById("lambda-live").textContent))
+            .observe(document.getElementById("lambda-live"), { childList: true, characterData: true, subtree: true });
+        }""")
+        for _ in range(5):
+            tab.locator("#lambda-range").press("ArrowRight")
+        assert tab.evaluate("window.said.length") == 0
+        tab.wait_for_timeout(900)
+        said = tab.evaluate("window.said")
+        assert len(said) == 1
+        lam = tab.evaluate(_STATE)["lambda"]
+        np.testing.assert_allclose(float(re.match(r"lambda (\S+):", said[0]).group(1)), lam, rtol=5.1e-4)
+
+
+def test_every_control_is_reached_by_tab_and_shows_its_focus(visit):
+    with visit(CASES["longley"].page) as tab:
+        wanted = {"lambda-range", "lambda-number", "decay-rate", "decay-lambda", "decay-start", "decay-steps"}
+        reached = set()
+        for _ in range(120):
+            tab.keyboard.press("Tab")
+            found = tab.evaluate("""() => {
+              const e = document.activeElement, style = getComputedStyle(e);
+              const shown = style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 2;
+              return [e.id, e === document.body || shown];
+            }""")
+            assert found[1], found
+            reached.add(found[0])
+            if wanted <= reached:
+                break
+        assert wanted <= reached
+
+
+_CONTRAST = """() => {
+  const parse = (c) => c.match(/[\\d.]+/g).map(Number);
+  const light = ([r, g, b]) => {
+    const [x, y, z] = [r, g, b].map((v) => (v /= 255) <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+    return 0.2126 * x + 0.7152 * y + 0.0722 * z;
+  };
+  const behind = (e) => {
+    for (; e; e = e.parentElement) {
+      const c = parse(getComputedStyle(e).backgroundColor);
+      if (c.length === 3 || c[3] === 1) return c;
+    }
+    return [255, 255, 255];
+  };
+  const bad = [];
+  const kinds = "p,li,dt,dd,th,td,small,a,button,output,figcaption,h1,h2,h3,label,input[type=number],text,code,b";
+  for (const e of document.querySelectorAll(kinds)) {
+    if (!e.textContent.trim() && e.tagName !== "INPUT" || e.closest("noscript,.visually-hidden")) continue;
+    const style = getComputedStyle(e);
+    const front = parse(e.tagName === "text" ? style.fill : style.color);
+    const [a, b] = [light(front), light(behind(e))].sort((p, q) => q - p);
+    const ratio = (a + 0.05) / (b + 0.05);
+    const name = `${e.tagName}.${e.className.baseVal ?? e.className}`;
+    if (ratio < 4.5) bad.push(`${name}: ${ratio.toFixed(2)} ${e.textContent.slice(0, 30)}`);
+  }
+  return [...new Set(bad)];
+}"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("name", ["diabetes", "wide"])
+def test_text_has_the_contrast_of_wcag_aa(visit, scheme, name):
+    with visit(CASES[name].page, color_scheme=scheme) as tab:
+        ground = tab.evaluate("getComputedStyle(document.body).backgroundColor")
+        light = sum(int(v) for v in re.findall(r"\d+", ground)[:3]) > 3 * 128
+        assert light == (scheme == "light")
+        assert tab.evaluate(_CONTRAST) == []
+
+
+# -- screens, paper, no script -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("width", [320, 360, 768, 1200])
+@pytest.mark.parametrize("name", ["diabetes", "wide", "hostile", "longley"])
+def test_page_never_scrolls_sideways_and_tables_do(visit, width, name):
+    with visit(CASES[name].page, viewport={"width": width, "height": 800}) as tab:
+        assert tab.evaluate("document.documentElement.scrollWidth") <= width
+        boxes = tab.locator(".scroll")
+        assert boxes.count() >= 3
+        if width <= 360:
+            assert tab.evaluate("[...document.querySelectorAll('.scroll')].some(e => e.scrollWidth > e.clientWidth)")
+        # nothing that is not in such a box sticks out
+        assert tab.evaluate("""width => [...document.querySelectorAll("p,h1,h2,h3,dl,figure,input,button,pre,math,ul")]
+            .filter(e => !e.closest(".scroll") && e.getBoundingClientRect().right > width + 0.5 && e.offsetParent)
+            .map(e => e.outerHTML.slice(0, 80))""", width) == []  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["diabetes", "longley", "wide", "plane", "no intercept"])
+def test_labels_in_pictures_do_not_overlap_and_are_not_cut(visit, name):
+    with visit(CASES[name].page, viewport={"width": 360, "height": 800}) as tab:
+        clashes = tab.evaluate("""() => {
+          const found = [];
+          for (const svg of document.querySelectorAll("svg.chart, svg.scale")) {
+            const texts = [...svg.querySelectorAll("text")].filter((e) => e.textContent.trim());
+            const boxes = texts.map((e) => e.getBoundingClientRect());
+            boxes.forEach((a, i) => {
+              if (a.left < 0 || a.right > innerWidth) found.push("cut: " + texts[i].textContent);
+              boxes.slice(i + 1).forEach((b, k) => {
+                const over = Math.min(a.right, b.right) - Math.max(a.left, b.left) > 1 &&
+                  Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 3;
+                if (over) found.push(`${texts[i].textContent} on ${texts[i + 1 + k].textContent}`);
+              });
+            });
+          }
+          return found;
+        }""")
+        assert clashes == []
+
+
+@pytest.mark.parametrize("name", ["diabetes", "longley", "wide"])
+def test_paper_has_no_controls_of_navigation_and_cuts_nothing_off(visit, name):
+    # 180 mm, A4 less its margins; a reader of the dark theme prints on white paper all the same
+    with visit(CASES[name].page, viewport={"width": 680, "height": 900}, color_scheme="dark") as tab:
+        tab.emulate_media(media="print")
+        assert tab.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+        assert tab.evaluate(_CONTRAST) == []
+        assert tab.evaluate("""() => [...document.querySelectorAll("table, figure, math, pre, dl")]
+            .filter(e => e.offsetParent && e.getBoundingClientRect().right > innerWidth + 0.5)
+            .map(e => e.outerHTML.slice(0, 120))""") == []  # fmt: skip
+        assert not tab.locator("nav").is_visible()
+        assert not tab.locator(".jumps").is_visible()
+        assert tab.locator("#coefficients table").is_visible()
+        pages = len(re.findall(rb"/Type\s*/Page\b", tab.pdf(format="A4")))
+        assert 3 <= pages <= 14
+
+
+def test_without_script_everything_but_the_slider_is_there(visit):
+    with visit(CASES["diabetes"].page, java_script_enabled=False) as tab:
+        assert tab.locator("noscript p").is_visible()
+        assert tab.locator("#coefficients td").count() > 50
+        assert not tab.locator("line.cursor").first.is_visible()
+        assert tab.locator("svg.chart").count() >= 8
+
+
+# -- safety --------------------------------------------------------------------------------------------------------
+
+
+def test_hostile_names_are_text(visit):
+    with visit(CASES["hostile"].page) as tab:
+        assert tab.evaluate("window.pwned") is None
+        heads = tab.locator("#coefficients tbody th").all_text_contents()
+        assert heads == ["intercept", *HOSTILE]
+        assert tab.locator("#slider tbody th").all_text_contents() == ["intercept", *HOSTILE]
+        check_state(tab, CASES["hostile"].posterior)
+
+
+def test_policy_stops_what_would_leave_the_page(browser, tmp_path):
+    file = tmp_path / "report.html"
+    file.write_text(CASES["longley"].page, encoding="utf-8", newline="\n")
+    tab = browser.new_page()
+    tab.goto(file.as_uri())
+    stopped = tab.evaluate("""async () => {
+      const stopped = [];
+      document.addEventListener("securitypolicyviolation", (e) => stopped.push(e.effectiveDirective));
+      await fetch("http://127.0.0.1:9/").catch(() => 0);
+      const image = new Image();
+      image.src = "http://127.0.0.1:9/x.png";
+      const script = document.createElement("script");
+      script.textContent = "window.injected = 1";
+      document.body.append(image, script);
+      await new Promise((done) => setTimeout(done, 200));
+      return stopped.sort();
+    }""")
+    assert stopped == ["connect-src", "img-src", "script-src-elem"]
+    assert tab.evaluate("window.injected") is None
+    tab.close()
+
+
+# -- weight decay --------------------------------------------------------------------------------------------------
+
+
+def decay(tab, **values):
+    for name, value in values.items():
+        tab.locator(f"#decay-{name}").fill(str(value))
+    return (
+        float(tab.locator("#decay-factor").get_attribute("data-value")),
+        float(tab.locator("#decay-end").get_attribute("data-value")),
+        tab.locator("#decay-reading").text_content(),
+    )
+
+
+def test_weight_decays_by_the_factor_of_the_penalty(visit):
+    with visit(CASES["longley"].page) as tab:
+        factor, end, reading = decay(tab, rate=0.01, **{"lambda": 0.1}, start=1, steps=1000)
+        assert factor == 0.998
+        assert tab.locator("#decay-factor").text_content() == "0.998"
+        np.testing.assert_allclose(end, 0.998**1000, rtol=1e-12)
+        assert "smoothly" in reading
+        half = float(re.search(r"after (\S+) steps", reading).group(1))
+        np.testing.assert_allclose(0.998**half, 0.5, rtol=1e-3)
+        weights = tab.evaluate("window.weightDecay.weights")
+        np.testing.assert_allclose(weights, 0.998 ** np.arange(1001), rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("rate", "lam", "factor", "word"),
+    [(0.75, 1.0, -0.5, "oscillates"), (2.0, 1.0, -3.0, "diverges"), (1.0, 1.0, -1.0, "side to side"),
+     (0.5, 1.0, 0.0, "exactly to zero"), (0.3, 0.0, 1.0, "stays where it is")],
+)  # fmt: skip
+def test_text_says_when_the_steps_are_too_large(visit, rate, lam, factor, word):
+    with visit(CASES["longley"].page) as tab:
+        found, end, reading = decay(tab, rate=rate, **{"lambda": lam}, start=-2, steps=7)
+        assert found == factor
+        assert word in reading
+        np.testing.assert_allclose(end, -2 * factor**7, atol=1e-15)
+        inside = tab.evaluate("document.getElementById('decay-path').getBBox().height")
+        assert inside <= 252
+        tab.locator("#decay-steps").fill("0")
+        assert tab.locator("#decay-steps").get_attribute("aria-invalid") == "true"
+
+
+def test_gradient_descent_with_data_ends_in_the_ridge_solution():
+    """What the page says of weight decay: the fixed point is ridge, steps must be below 1 / (s1^2 + lambda)."""
+    rng = np.random.default_rng(0)
+    X, y, lam = rng.standard_normal((20, 3)), rng.standard_normal(20), 2.0
+    exact = np.linalg.solve(X.T @ X + lam * np.eye(3), X.T @ y)
+    limit = 1.0 / (np.linalg.norm(X, 2) ** 2 + lam)
+    for share, converges in ((0.9, True), (1.1, False)):
+        w = np.ones(3)
+        for _ in range(3000):
+            w = w - share * limit * (-2 * X.T @ (y - X @ w) + 2 * lam * w)
+            if np.abs(w).max() > 1e6:
+                break
+        assert np.allclose(w, exact, atol=1e-10) == converges
+
+
+def test_many_columns_and_rows_stay_quick(visit):
+    """A step of the slider is O(rank) for each number shown: less than a frame of the screen."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((300, 200))
+    post = posterior(X, X[:, :5].sum(axis=1) + rng.standard_normal(300))
+    page = report_html(post, comparison=compare_rules(LambdaProblem(post), pick_rules(["reml"])))
+    with visit(page) as tab:
+        check_state(tab, post)
+        took = tab.evaluate("""() => {
+          const start = performance.now();
+          for (let k = 0; k < 100; k++) window.bayesridge.at(1 + k);
+          return (performance.now() - start) / 100;
+        }""")
+        assert took < 16.0
