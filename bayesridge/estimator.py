@@ -51,12 +51,12 @@ class BayesRidge(RegressorMixin, BaseEstimator):  # type: ignore[misc]
 
     Parameters
     ----------
-    method : {"exact", "evidence", "fixed", "nuts"}
+    method : {"posterior", "evidence", "fixed", "nuts"}
         Integrate lambda; plug in the lambda that maximises the evidence (its uncertainty ignored; sigma is still
-        integrated); take lambda as given by `lam` or a fixing prior; or draw from the same posterior as "exact" with
-        PyMC's NUTS, seconds for milliseconds, to check it or to compare samplers.
+        integrated); take lambda as given by `lam` or a fixing prior; or draw from the same posterior as
+        "posterior" with PyMC's NUTS, seconds for milliseconds, to check it or to compare samplers.
     prior : Prior, optional
-        Of lambda, tau or R^2 (methods "exact" and "nuts"); ``BetaR2(0.5, 0.5)`` by default. See
+        Of lambda, tau or R^2 (methods "posterior" and "nuts"); ``BetaR2(0.5, 0.5)`` by default. See
         :mod:`bayesridge.priors`.
     noise_prior : NoisePrior, optional
         Of sigma; ``Jeffreys()`` by default.
@@ -107,13 +107,13 @@ class BayesRidge(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     >>> from bayesridge.datasets import load_xy
     >>> X, y = load_xy("diabetes")
     >>> fit = BayesRidge().fit(X, y)
-    >>> low, high = fit.posterior_.lambda_.eti(0.95)
+    >>> low, high = fit.posterior_.lambda_.interval(0.95)
     """
 
     def __init__(
         self,
         *,
-        method: Literal["exact", "evidence", "fixed", "nuts"] = "exact",
+        method: Literal["posterior", "evidence", "fixed", "nuts"] = "posterior",
         prior: Prior | None = None,
         noise_prior: NoisePrior | None = None,
         lam: float | None = None,
@@ -192,8 +192,8 @@ class BayesRidge(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         )  # fmt: skip
 
     def _prior(self) -> Prior:
-        if self.method not in ("exact", "evidence", "fixed", "nuts"):
-            raise PriorError(f"method must be 'exact', 'evidence', 'fixed' or 'nuts', got {self.method!r}")
+        if self.method not in ("posterior", "evidence", "fixed", "nuts"):
+            raise PriorError(f"method must be 'posterior', 'evidence', 'fixed' or 'nuts', got {self.method!r}")
         fixing = isinstance(self.prior, (FixedLambda, FixedScales, FixedTau))
         if self.method == "fixed":
             if (self.lam is None) == (not fixing):
@@ -209,7 +209,7 @@ class BayesRidge(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         if self.lam is not None or fixing:
             raise PriorError(f"method={self.method!r} learns lambda: for a lambda that is given use method='fixed'")
         if self.method == "evidence" and self.prior is not None:
-            raise PriorError("method='evidence' uses no prior of lambda: leave prior out, or use method='exact'")
+            raise PriorError("method='evidence' uses no prior of lambda: leave prior out, or use method='posterior'")
         return self.prior or BetaR2()
 
     def _keep(self, X: Any, problem: Problem, posterior: Posterior, sampled: NutsResult | None) -> Self:

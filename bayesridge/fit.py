@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from bayesridge.errors import DataError
 from bayesridge.linalg.design import Design, WeightKind, build_design
 from bayesridge.linalg.spectrum import factorize
-from bayesridge.posteriors.posterior import Kind, Posterior, infer
+from bayesridge.posteriors.posterior import Method, Posterior, infer
 from bayesridge.priors import BetaR2, Jeffreys, NoisePrior, Prior
 from bayesridge.tables.columns import Columns
 from bayesridge.tables.formula import FormulaSpec
@@ -83,7 +83,7 @@ def posterior(
     scale: bool | Any = True,
     unpenalized: Sequence[str | int] = (),
     missing: Literal["error", "drop"] = "error",
-    kind: Kind | None = None,
+    method: Method | None = None,
 ) -> Posterior:
     r"""Compute the exact posterior of a Bayesian ridge regression.
 
@@ -114,7 +114,7 @@ def posterior(
         Columns (or formula terms) with a flat prior.
     missing : {"error", "drop"}
         What to do with rows that have missing values.
-    kind : {"exact", "evidence", "fixed"}, optional
+    method : {"posterior", "evidence", "fixed"}, optional
         "evidence" plugs in the lambda that maximises the evidence, ignoring its uncertainty.
 
     Returns
@@ -133,4 +133,4 @@ def posterior(
         unpenalized=unpenalized, missing=missing,
     )  # fmt: skip
     design = problem.design
-    return infer(design, factorize(design), prior or BetaR2(), noise_prior or Jeffreys(), kind)
+    return infer(design, factorize(design), prior or BetaR2(), noise_prior or Jeffreys(), method)

@@ -27,7 +27,7 @@ def draw(ink: str, weak: str, file: Path) -> None:
     design = posterior.design
     grid = np.geomspace(0.1, 3000, 400)
     trace = ridge_path(design, posterior.spectrum, grid).coef * design.scale
-    low, high = posterior.lambda_.eti(0.95)
+    low, high = posterior.lambda_.interval(0.95)
     colors = {"axes.labelcolor": ink, "xtick.color": ink, "ytick.color": ink, "axes.edgecolor": ink, "text.color": ink}
     with mpl.rc_context({**colors, "axes.spines.top": False, "axes.spines.right": False, "font.size": 11}):
         fig, (top, bottom) = plt.subplots(

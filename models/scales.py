@@ -122,6 +122,6 @@ def evaluate(prior: Custom, value: Any) -> Any:
     except Exception as error:  # the caller's function may raise anything
         raise PriorError(
             f"the log density of {prior.describe()} cannot be evaluated on a PyMC variable ({error}): write it with "
-            "arithmetic and functions like np.log and np.exp, or use method='exact', which takes any function"
+            "arithmetic and functions like np.log and np.exp, or use method='posterior', which takes any function"
         ) from error
     return pm.math.sum(density)

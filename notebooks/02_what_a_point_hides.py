@@ -50,7 +50,9 @@ best = full.evidence.best
 point = BayesRidge(method="fixed", prior=FixedScales(best.sigma, best.tau)).fit(X, y).posterior_
 print(f"evidence maximum: lambda {best.lam:.2f}, sigma {best.sigma:.2f}")
 print(
-    "posterior of lambda: median {:.2f}, 95% ETI {:.2f} to {:.0f}".format(full.lambda_.median, *full.lambda_.eti(0.95))
+    "posterior of lambda: median {:.2f}, 95% ETI {:.2f} to {:.0f}".format(
+        full.lambda_.median, *full.lambda_.interval(0.95)
+    )
 )
 
 # %% tags=["hide-input"]

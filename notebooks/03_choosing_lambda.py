@@ -69,7 +69,7 @@ comparisons = {title: compare_lambda(*load_xy(name), progress=False) for title, 
 fig, axes = plt.subplots(1, 2, figsize=(10.5, 6.2), sharey=True, layout="constrained")
 for ax, (title, comparison) in zip(axes, comparisons.items(), strict=True):
     rules = [row for row in comparison.rows if row.key != "posterior"]
-    low, high = comparison.problem.posterior.lambda_.eti(0.95)
+    low, high = comparison.problem.posterior.lambda_.interval(0.95)
     ax.axvspan(low, high, color=BLUE, alpha=0.15, lw=0, label="95% ETI of the posterior")
     for place, row in enumerate(rules):
         if row.interval is not None:

@@ -58,7 +58,7 @@ fig, ax = plt.subplots(figsize=(8, 3.4), layout="constrained")
 for shift, (name, one, color) in zip(
     [-0.13, 0.13], [("least squares", ols, GREY), ("ridge, lambda integrated", fit, BLUE)], strict=True
 ):
-    middle, ends = one.coef_ * scale, one.posterior_.coefficients.eti(0.95) * scale[:, None]
+    middle, ends = one.coef_ * scale, one.posterior_.coefficients.interval(0.95) * scale[:, None]
     ax.errorbar(
         middle, np.arange(5) + shift, xerr=np.abs(ends - middle[:, None]).T, fmt="o", color=color, capsize=2, label=name
     )
@@ -182,7 +182,7 @@ scales.round(3)
 assert all(
     low <= b <= high
     for b, (low, high) in zip(
-        COEFFICIENTS.values(), BayesRidge().fit(X, y).posterior_.coefficients.eti(0.95), strict=True
+        COEFFICIENTS.values(), BayesRidge().fit(X, y).posterior_.coefficients.interval(0.95), strict=True
     )
 )
 assert effects.sd[2] < 0.4 * effects.sd[:2].min()

@@ -139,10 +139,11 @@ def at_fixed_lambda(data: DataSet, lam: float) -> Posterior:
 
 def _from_posterior(posterior: Posterior, data: DataSet) -> Answer:
     lam = posterior.lambda_
-    ends = None if isinstance(lam, PointMass) else tuple(lam.eti(0.95))
+    ends = None if isinstance(lam, PointMass) else tuple(lam.interval(0.95))
     coef = posterior.coefficients
     return Answer(
-        float(posterior.intercept.mean[0]), coef.mean, coef.eti(0.95), posterior.predict(data.X_new).interval(0.95),
+        float(posterior.intercept.mean[0]), coef.mean, coef.interval(0.95),
+        posterior.predict(data.X_new).interval(0.95),
         lam.median, None if ends is None else (ends[0], ends[1]),
     )  # fmt: skip
 

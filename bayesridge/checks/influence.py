@@ -139,7 +139,7 @@ def row_influence(posterior: Posterior) -> RowInfluence:
     DataError
         If lambda is fixed or plugged in, or leave-one-out does not exist.
     """
-    if posterior.kind != "exact" or isinstance(posterior.lambda_, PointMass):
+    if posterior.method != "posterior" or isinstance(posterior.lambda_, PointMass):
         raise DataError("rows move lambda only where it is inferred; here it is fixed or plugged in")
     loo = posterior.loo
     mean, sd = _log_moments(posterior.hyper)

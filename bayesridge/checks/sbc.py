@@ -36,7 +36,7 @@ def sbc(
     *,
     simulations: int = 1000,
     draws: int = 100,
-    method: Literal["exact", "evidence"] = "exact",
+    method: Literal["posterior", "evidence"] = "posterior",
     fit_prior: Prior | None = None,
     fit_noise_prior: NoisePrior | None = None,
     weights: ArrayLike | None = None,
@@ -67,7 +67,7 @@ def sbc(
     simulations : int
     draws : int
         Independent posterior draws that joint quantities are ranked among.
-    method : {"exact", "evidence"}
+    method : {"posterior", "evidence"}
         "evidence" plugs in lambda, to see how far that is from calibrated.
     fit_prior, fit_noise_prior : Prior, NoisePrior, optional
         What the fit assumes, when it is to differ from what is simulated: to see whether a mistake would be found.
@@ -147,7 +147,7 @@ def posterior_sbc(
     -------
     CalibrationResult
     """
-    if posterior.kind == "evidence":
+    if posterior.method == "evidence":
         raise DataError("method='evidence' chose lambda from the data: it has no posterior to draw lambda from")
     _check_counts(simulations, draws, alpha)
     seed = seed_sequence(random_state)

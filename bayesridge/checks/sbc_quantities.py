@@ -69,7 +69,7 @@ def quantities_of(
     """Name what can be tested for a design and its kind of posterior; `columns` says which coefficients."""
     marginals = (posterior.lambda_, posterior.sigma, posterior.tau, posterior.r2)
     fixed = tuple([name for name, found in zip(SCALES, marginals, strict=True) if isinstance(found, PointMass)])
-    if posterior.kind == "evidence":  # tau is not a point, but says nothing beyond lambda's
+    if posterior.method == "evidence":  # tau is not a point, but says nothing beyond lambda's
         fixed = ("lambda", "tau", "R2")
     exact = [name for name in SCALES if name not in fixed]
     exact += [design.names[j] for j in columns]
@@ -83,7 +83,7 @@ def _has(name: str, posterior: Posterior) -> bool:
         return True
     # a flat prior on everything has no log prior to rank, nor has a lambda that was plugged in
     flat = isinstance(posterior.prior, FixedLambda) and posterior.prior.lam == 0.0
-    return not flat and posterior.kind != "evidence"
+    return not flat and posterior.method != "evidence"
 
 
 def tested_columns(design: Design, wanted: Sequence[int] | None) -> NDArray[np.intp]:

@@ -28,7 +28,7 @@ from bayesridge.errors import DataError, ImproperPosteriorError, NoSignalWarning
 from bayesridge.linalg.design import Design, build_design
 from bayesridge.linalg.spectrum import Spectrum, factorize
 from bayesridge.linalg.targets import with_left_vectors, with_target
-from bayesridge.posteriors.posterior import Kind, Posterior, infer
+from bayesridge.posteriors.posterior import Method, Posterior, infer
 from bayesridge.priors import NoisePrior, Prior
 
 Array = NDArray[np.float64]
@@ -52,7 +52,7 @@ class Study:
         Simulated from.
     fit_prior, fit_noise_prior : Prior, NoisePrior
         Fitted with.
-    method : {"exact", "evidence"} or None
+    method : {"posterior", "evidence"} or None
     draws : int
     joint : tuple of str
     reference : Reference
@@ -69,7 +69,7 @@ class Study:
     noise_prior: NoisePrior
     fit_prior: Prior
     fit_noise_prior: NoisePrior
-    method: Kind | None
+    method: Method | None
     draws: int
     joint: tuple[str, ...]
     reference: Reference

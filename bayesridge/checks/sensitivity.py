@@ -148,7 +148,7 @@ def power_scaling(posterior: Posterior, *, coefficients: bool = True) -> PowerSc
     DataError
         If lambda is fixed or plugged in, or the prior is a pair of gammas (its power need not be a proper prior).
     """
-    if posterior.kind != "exact":
+    if posterior.method != "posterior":
         raise DataError("power-scaling needs a prior on lambda; here lambda is fixed or plugged in")
     prior = posterior.prior
     below, above = (_scaled_prior(posterior, power) for power in _POWERS)

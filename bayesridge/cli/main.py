@@ -70,12 +70,12 @@ def fit(
     target: Target = None,
     formula: Formula = None,
     method: Annotated[
-        Literal["exact", "evidence", "fixed", "nuts"],
+        Literal["posterior", "evidence", "fixed", "nuts"],
         typer.Option(
             help="Integrate lambda, plug in the evidence maximum, take lambda from a fixing --prior, or sample the "
             "posterior with PyMC's NUTS."
         ),
-    ] = "exact",
+    ] = "posterior",
     prior: PriorText = None,
     noise: NoiseText = None,
     weights: Weights = None,
@@ -131,12 +131,12 @@ def _fit(options: DataOptions, method: str, prior: str | None, noise: str | None
     fixing = isinstance(made, (FixedLambda, FixedScales, FixedTau))
     if method == "fixed" and not fixing:
         raise PriorError("--method fixed needs a fixing prior, such as --prior fixed:10")
-    if method == "exact" and fixing:
+    if method == "posterior" and fixing:
         raise PriorError(f"--prior {prior} fixes lambda: say --method fixed")
     if method == "evidence" and made is not None:
         raise PriorError("--method evidence uses no prior of lambda: leave --prior out")
     kind: Literal["evidence"] | None = "evidence" if method == "evidence" else None
-    return fit_table(**options.read(), prior=made, noise_prior=noise_prior, kind=kind)
+    return fit_table(**options.read(), prior=made, noise_prior=noise_prior, method=kind)
 
 
 app.command()(choose)

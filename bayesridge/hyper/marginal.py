@@ -203,7 +203,7 @@ class Marginal:
         """Posterior median."""
         return float(self.quantile(0.5))
 
-    def eti(self, level: float = 0.95) -> Interval:
+    def interval(self, level: float = 0.95) -> Interval:
         """Equal-tailed interval: ``(1 - level) / 2`` on each side."""
         lower, upper = self.quantile([0.5 * (1 - level), 0.5 * (1 + level)])
         return Interval(float(lower), float(upper))
@@ -354,7 +354,7 @@ class PointMass:
         """0 below the value, 1 from it on."""
         return np.where(np.asarray(value) >= self.value, 1.0, 0.0)
 
-    def eti(self, level: float = 0.95) -> Interval:  # noqa: ARG002
+    def interval(self, level: float = 0.95) -> Interval:  # noqa: ARG002
         """An interval of length zero."""
         return Interval(self.value, self.value)
 

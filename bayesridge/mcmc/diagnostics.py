@@ -22,7 +22,7 @@ BFMI_LIMIT, BFMI_BAD = 0.3, 0.1
 DIVERGENT_SHARE_BAD = 0.01
 
 _LONGER = "draw more (draws=, tune=)"
-_COLLAPSE = "for a Gaussian ridge take method='exact' or collapsed=True"
+_COLLAPSE = "for a Gaussian ridge take method='posterior' or collapsed=True"
 
 
 @dataclass(frozen=True)

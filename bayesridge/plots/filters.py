@@ -95,7 +95,7 @@ def _title(posterior: Posterior, level: float) -> str:
     dof = posterior.effective_dof
     if isinstance(dof, PointMass):
         return f"Effective dof {number(dof.value)} of {posterior.spectrum.rank} (intercept not counted)"
-    low, high = dof.eti(level)
+    low, high = dof.interval(level)
     return (
         f"Effective dof: median {number(dof.median)} of {posterior.spectrum.rank}, {percent(level)} ETI {number(low)} "
         f"to {number(high)} (intercept not counted)"

@@ -96,7 +96,7 @@ def _finish(ax: Axes, posterior: Posterior, columns: NDArray[np.intp], note: str
 
 def _bars(ax: Axes, y: Array, found: LinearPosterior, scale: Array, level: float, **look: Any) -> Any:
     centre = found.mean * scale
-    low, high = found.eti(level).T * scale
+    low, high = found.interval(level).T * scale
     dash, width, size = look.pop("ls", "-"), look.pop("lw"), look.pop("ms")
     ax.hlines(y, low, high, color=look["color"], lw=width, ls=dash, zorder=2)
     ax.plot(centre, y, ls="", ms=size, zorder=3, **look)
@@ -120,7 +120,7 @@ def least_squares(posterior: Posterior) -> Posterior | None:
 
 def _map_lambda(posterior: Posterior) -> tuple[float, str]:
     if isinstance(posterior.lambda_, PointMass):
-        return posterior.lambda_.value, "plugged in" if posterior.kind == "evidence" else "known"
+        return posterior.lambda_.value, "plugged in" if posterior.method == "evidence" else "known"
     best = posterior.evidence.best
     if best.place == "interior":
         return best.lam, "highest evidence"

@@ -69,8 +69,8 @@ def state_of_lambda(posterior: Posterior, level: float) -> str:
     """Say what is known of lambda, its interval named."""
     lam = posterior.lambda_
     if isinstance(lam, PointMass):
-        return f"λ = {number(lam.value)} ({'plugged in' if posterior.kind == 'evidence' else 'known'})"
-    low, high = lam.eti(level)
+        return f"λ = {number(lam.value)} ({'plugged in' if posterior.method == 'evidence' else 'known'})"
+    low, high = lam.interval(level)
     return f"λ: median {number(lam.median)}, {percent(level)} ETI {number(low)} to {number(high)}"
 
 
@@ -95,6 +95,6 @@ def shade_interval(ax: Axes, posterior: Posterior, level: float) -> str:
         if 0.0 < lam.value < np.inf:
             ax.axvline(lam.value, color=BLUE, lw=1.2, ls=":")
         return state_of_lambda(posterior, level)
-    low, high = lam.eti(level)
+    low, high = lam.interval(level)
     ax.axvspan(low, high, color=BLUE, alpha=0.16, lw=0)
     return f"{percent(level)} ETI of λ"

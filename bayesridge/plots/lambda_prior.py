@@ -46,7 +46,7 @@ def prior_density(posterior: Posterior) -> LambdaPrior | None:
     a trapezoidal sum. Gamma(a, b) and Gamma(c, d) on 1/tau^2 and 1/sigma^2 make a beta prime, ``lambda b / d``.
     """
     prior, noise = posterior.prior, posterior.noise_prior
-    if posterior.kind != "exact":
+    if posterior.method != "posterior":
         return None
     name = f"prior: {prior.describe()}"
     if isinstance(prior, GammaPrecisions):

@@ -70,11 +70,11 @@ def _draw_densities(ax: Axes, posterior: Posterior, grid: Array, level: float) -
     if isinstance(lam, PointMass):
         if 0.0 < lam.value < np.inf:
             handles.append(ax.axvline(lam.value, color=BLUE, lw=2))
-            labels.append("λ plugged in" if posterior.kind == "evidence" else "λ known")
+            labels.append("λ plugged in" if posterior.method == "evidence" else "λ known")
         ax.set_yticks([])
         return handles, labels
     density = np.exp(lam.log_pdf_log(t)) * np.log(10.0)
-    low, high = lam.eti(level)
+    low, high = lam.interval(level)
     handles += ax.plot(grid, density, color=BLUE, lw=2)
     inside = (grid >= low) & (grid <= high)
     handles.append(ax.fill_between(grid, density, where=inside.tolist(), color=BLUE, alpha=0.25, lw=0))

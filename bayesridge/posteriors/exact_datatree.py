@@ -58,7 +58,7 @@ class Inferred(Protocol):
         ...
 
     @property
-    def kind(self) -> str:
+    def method(self) -> str:
         """How lambda was treated."""
         ...
 
@@ -87,9 +87,9 @@ def exact_datatree(
     draws stand in for those (an attribute says for which).
     """
     rng = np.random.default_rng(random_state)
-    plugged_in = posterior.kind == "evidence"
+    plugged_in = posterior.method == "evidence"
     attrs: dict[str, str | int | float] = {
-        "method": posterior.kind,
+        "method": posterior.method,
         "prior": "none: lambda plugged in" if plugged_in else posterior.prior.describe(),
         "noise_prior": posterior.noise_prior.describe(),
         "sampler": "exact, independent draws",

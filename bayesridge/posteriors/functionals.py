@@ -120,7 +120,7 @@ class LinearPosterior:
         """Posterior medians, shape (m,)."""
         return self.quantile(0.5)
 
-    def eti(self, level: float = 0.95) -> Array:
+    def interval(self, level: float = 0.95) -> Array:
         """Equal-tailed intervals, shape (m, 2)."""
         check_level(level)
         tail = 0.5 * (1.0 - level)

@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 
-Kind = Literal["exact", "evidence", "fixed"]
+Method = Literal["posterior", "evidence", "fixed"]
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class Posterior:
     prior, noise_prior : Prior, NoisePrior
     hyper : HyperPosterior
         The posterior of (lambda, sigma) on its quadrature nodes.
-    kind : {"exact", "evidence", "fixed"}
+    method : {"posterior", "evidence", "fixed"}
         Whether lambda is integrated, plugged in at the maximum of the evidence, or given.
     """
 
@@ -88,11 +88,11 @@ class Posterior:
     prior: Prior
     noise_prior: NoisePrior
     hyper: HyperPosterior
-    kind: Kind = "exact"
+    method: Method = "posterior"
 
     def __reduce__(self) -> tuple[Any, ...]:
         # The nodes hold functions of the prior, which do not pickle; inferring them again takes a millisecond.
-        return infer, (self.design, self.spectrum, self.prior, self.noise_prior, self.kind)
+        return infer, (self.design, self.spectrum, self.prior, self.noise_prior, self.method)
 
     # -- hyperparameters -----------------------------------------------------------------------------------------
 
@@ -240,7 +240,7 @@ class Posterior:
 
     def infer_again(self, spectrum: Spectrum) -> HyperPosterior:
         """Infer the hyperparameters of another spectrum under the same priors (a plugged-in lambda stays)."""
-        prior = FixedLambda(self.lambda_.median) if self.kind == "evidence" else self.prior
+        prior = FixedLambda(self.lambda_.median) if self.method == "evidence" else self.prior
         return infer_hyper(spectrum, prior, self.noise_prior)
 
     # -- draws ---------------------------------------------------------------------------------------------------
@@ -290,7 +290,7 @@ class Posterior:
                 raise DataError(
                     "lambda = 0 is a flat prior on the coefficients: it has no marginal likelihood to compare"
                 )
-            if one.kind == "evidence":
+            if one.method == "evidence":
                 raise DataError(
                     "method='evidence' chose lambda from the data: its evidence is a maximum, not a marginal"
                 )
@@ -317,27 +317,27 @@ def _improper_noise(posterior: Posterior) -> bool:
 
 
 def infer(
-    design: Design, spectrum: Spectrum, prior: Prior, noise_prior: NoisePrior, kind: Kind | None = None
+    design: Design, spectrum: Spectrum, prior: Prior, noise_prior: NoisePrior, method: Method | None = None
 ) -> Posterior:
     """Compute the posterior of a factorised design under a prior.
 
     Parameters
     ----------
-    kind : {"exact", "evidence", "fixed"}, optional
+    method : {"posterior", "evidence", "fixed"}, optional
         "evidence" plugs in the lambda that maximises the evidence and ignores `prior`; by default "fixed" for priors
-        that fix lambda and "exact" otherwise.
+        that fix lambda and "posterior" otherwise.
 
     Returns
     -------
     Posterior
     """
-    if kind == "evidence":
+    if method == "evidence":
         return _plug_in(design, spectrum, prior, noise_prior)
     hyper = infer_hyper(spectrum, prior, noise_prior)
     fixed = isinstance(prior, (FixedLambda, FixedScales, FixedTau))
     if not fixed:
         _warn_without_signal(design, spectrum)
-    return Posterior(design, spectrum, prior, noise_prior, hyper, "fixed" if fixed else "exact")
+    return Posterior(design, spectrum, prior, noise_prior, hyper, "fixed" if fixed else "posterior")
 
 
 def _warn_without_signal(design: Design, spectrum: Spectrum) -> None:
@@ -359,7 +359,7 @@ def _plug_in(design: Design, spectrum: Spectrum, prior: Prior, noise_prior: Nois
     if best.place == "zero":
         raise ImproperPosteriorError(
             "the evidence is highest as lambda -> 0, where the noise would be zero: there is no lambda to plug in; "
-            "method='exact' averages over lambda instead"
+            "method='posterior' averages over lambda instead"
         )
     if not isinstance(noise_prior, (Jeffreys, InverseGamma)):
         raise DataError("method='evidence' takes Jeffreys() or InverseGamma(...) as noise prior")

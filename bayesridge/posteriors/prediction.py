@@ -56,7 +56,7 @@ class Prediction:
 
     def interval(self, level: float = 0.95) -> Array:
         """Equal-tailed predictive intervals for new observations, shape (m, 2)."""
-        return self.target.eti(level)
+        return self.target.interval(level)
 
     def quantile(self, q: float) -> Array:
         """Predictive quantile, shape (m,)."""

@@ -42,7 +42,7 @@ def coefficient_table(posterior: Posterior, level: float = 0.95) -> pd.DataFrame
     low, high = interval_names(level)
     tables = []
     for part in parts:
-        ends = part.eti(level)
+        ends = part.interval(level)
         columns = {"mean": part.mean, "sd": part.sd, low: ends[:, 0], high: ends[:, 1], "P(>0)": part.prob_positive}
         tables.append(pd.DataFrame(columns, index=list(part.labels)))
     return pd.concat(tables)
@@ -74,18 +74,18 @@ def hyper_table(posterior: Posterior, level: float = 0.95) -> pd.DataFrame:
 
 
 def _scalar_row(marginal: Marginal | PointMass, level: float) -> list[float]:
-    ends = marginal.eti(level)
+    ends = marginal.interval(level)
     return [marginal.mean, marginal.sd, marginal.median, ends.lower, ends.upper]
 
 
 def lambda_sentence(posterior: Posterior, level: float = 0.95) -> str:
     """Say what lambda is, and whose word that is."""
     lam = posterior.lambda_
-    if posterior.kind == "evidence":
+    if posterior.method == "evidence":
         return f"lambda = {number(lam.median)}, plugged in at the maximum of the evidence (its uncertainty is ignored)"
     if isinstance(lam, PointMass):
         return f"lambda = {number(lam.value)}, fixed by the user"
-    low, high = lam.eti(level)
+    low, high = lam.interval(level)
     return f"lambda = {number(lam.median)} (posterior median; {100 * level:g}% ETI {number(low)} to {number(high)})"
 
 
@@ -147,10 +147,10 @@ def at_a_glance(posterior: Posterior, most: int = 12) -> str:
 def method_name(posterior: Posterior) -> str:
     """Name the method in words."""
     return {
-        "exact": "exact posterior, lambda integrated",
+        "posterior": "exact posterior, lambda integrated",
         "evidence": "empirical Bayes: lambda plugged in at the evidence maximum",
         "fixed": "lambda fixed, exact posterior given it",
-    }[posterior.kind]
+    }[posterior.method]
 
 
 def _largest(posterior: Posterior, most: int) -> list[int]:
@@ -178,7 +178,7 @@ def to_record(posterior: Posterior, level: float = 0.95) -> dict[str, Any]:
         "n_observations": design.n_obs,
         "n_dropped": design.n_dropped,
         "weight_kind": None if design.weights is None else design.weight_kind,
-        "method": posterior.kind,
+        "method": posterior.method,
         "prior": posterior.prior.describe(),
         "noise_prior": posterior.noise_prior.describe(),
         "interval": f"{100 * level:g}% ETI",

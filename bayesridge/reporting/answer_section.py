@@ -31,10 +31,10 @@ def answer(content: Content) -> str:
 
 def _figure(marginal: Marginal | PointMass, content: Content) -> str:
     if isinstance(marginal, PointMass):
-        word = "plugged in" if content.posterior.kind == "evidence" else "fixed"
+        word = "plugged in" if content.posterior.method == "evidence" else "fixed"
         return f"<b>{number(marginal.value)}</b><small>{word}</small>"
-    low, high = marginal.eti(content.level)
-    return f"<b>{number(marginal.median)}</b><small>{content.eti} {number(low)} to {number(high)}</small>"
+    low, high = marginal.interval(content.level)
+    return f"<b>{number(marginal.median)}</b><small>{content.interval} {number(low)} to {number(high)}</small>"
 
 
 def _lambda_sentence(content: Content) -> str:
@@ -43,18 +43,18 @@ def _lambda_sentence(content: Content) -> str:
     most = posterior.spectrum.rank
     how = _shrinkage_word(dof.median / most) if most else "without any column to shrink"
     use = f"{number(dof.median)} of {most} effective degrees of freedom are used (intercept not counted)"
-    if posterior.kind == "evidence":
+    if posterior.method == "evidence":
         start = f"λ = {number(lam.median)} is plugged in where the evidence is highest; its uncertainty is ignored"
     elif isinstance(lam, PointMass):
         start = f"λ was fixed at {number(lam.value)}"
     else:
-        low, high = lam.eti(content.level)
+        low, high = lam.interval(content.level)
         start = (
             f"The data ask for a penalty of <strong>λ = {number(lam.median)}</strong> "
-            f"(posterior median; {content.eti} {number(low)} to {number(high)})"
+            f"(posterior median; {content.interval} {number(low)} to {number(high)})"
         )
     sentence = f"{start}: the coefficients are {how}, {use}."
-    low, high = lam.eti(content.level)
+    low, high = lam.interval(content.level)
     if high > _WIDE * low:
         sentence += f" That interval spans a factor of {number(high / low)}: these data hardly say what λ is."
     return sentence
@@ -90,10 +90,10 @@ def _columns_sentence(content: Content) -> str:
     away = np.flatnonzero((ends[:, 0] > 0) | (ends[:, 1] < 0))
     p = len(ends)
     if not len(away):
-        return f"No coefficient's {content.eti} excludes zero."
+        return f"No coefficient's {content.interval} excludes zero."
     shown = ", ".join(text(names[j]) for j in away[:6]) + (f" and {len(away) - 6} more" if len(away) > 6 else "")
     verb = "excludes" if len(away) == 1 else "exclude"
-    return f"The {content.eti} of {len(away)} of {p} coefficients {verb} zero: {shown}."
+    return f"The {content.interval} of {len(away)} of {p} coefficients {verb} zero: {shown}."
 
 
 def predictions(content: Content) -> str:
@@ -115,7 +115,7 @@ def predictions(content: Content) -> str:
     listed = "".join([definition(name, value) for name, value in facts])
     n = len(pit)
     some = f" A random {MOST_POINTS} of {n} rows are drawn." if n > MOST_POINTS else ""
-    lines = f" Horizontal lines: {content.eti} of each prediction." if n <= 60 else ""
+    lines = f" Horizontal lines: {content.interval} of each prediction." if n <= 60 else ""
     picture = svg.figure(
         predicted_observed(posterior, content.level),
         f"Each row predicted from the others, {content.averaged}.{lines}{some}",

@@ -56,7 +56,7 @@ def cautions(post: Posterior) -> list[str]:
         made.append(f"columns without spread are left out, their coefficients are 0: {names}")
     if not spectrum.degenerate and spectrum.rank and post.evidence.best.place == "infinity":
         made.append(f"these data show no signal of the columns in {target}: predictions stay near its mean")
-    if post.kind == "evidence":
+    if post.method == "evidence":
         made.append("lambda is plugged in at the maximum of the evidence: intervals ignore its uncertainty")
     return made
 
@@ -270,7 +270,7 @@ def _code(words: str, name: str) -> str:
 
 
 def _generic_python(post: Posterior, random_state: int) -> str:
-    kind = ', kind="evidence"' if post.kind == "evidence" else ""
+    kind = ', method="evidence"' if post.method == "evidence" else ""
     seed = f", random_state={random_state}" if random_state else ""
     return (
         "from bayesridge import fit\nfrom bayesridge.reporting.build import write_report\n\n"

@@ -23,7 +23,7 @@ def averaged(posterior: Posterior) -> str:
     if not isinstance(posterior.lambda_, PointMass):
         known = isinstance(posterior.sigma, PointMass)
         return "λ integrated, σ known" if known else "λ and σ integrated"
-    held = "λ plugged in (its uncertainty ignored)" if posterior.kind == "evidence" else "λ fixed"
+    held = "λ plugged in (its uncertainty ignored)" if posterior.method == "evidence" else "λ fixed"
     return held.replace("λ", "λ and σ", 1) if isinstance(posterior.sigma, PointMass) else f"{held}, σ integrated"
 
 
@@ -56,7 +56,7 @@ class Content:
         return averaged(self.posterior)
 
     @property
-    def eti(self) -> str:
+    def interval(self) -> str:
         """Name of the intervals, as "95% ETI"."""
         return f"{100 * self.level:g}% ETI"
 
@@ -72,4 +72,4 @@ class Content:
     @cached_property
     def ends(self) -> Array:
         """Intervals of all coefficients, shape (p, 2)."""
-        return self.posterior.coefficients.eti(self.level)
+        return self.posterior.coefficients.interval(self.level)

@@ -57,7 +57,7 @@ class LambdaPictures:
         marginal = self.data.posterior.lambda_
         if not isinstance(marginal, Marginal):
             return None
-        return np.log(np.asarray(marginal.eti(self.level)))
+        return np.log(np.asarray(marginal.interval(self.level)))
 
     def _backdrop(self) -> list[str]:
         """Posterior interval as a band; a line where lambda is a point."""

@@ -34,7 +34,7 @@ def slider(content: Content) -> str:
     )
     what, hint = "The line is the λ used", ""
     if density:
-        what = "The hill is the posterior of λ, darker within its " + content.eti
+        what = "The hill is the posterior of λ, darker within its " + content.interval
         hint = " For plausible values of λ stay on the hill."
     helper = (
         f'<p class="note" id="lambda-help">{what}. Drag, use the arrow and page keys, or type a number: everything in '
@@ -42,7 +42,7 @@ def slider(content: Content) -> str:
     )
     live = '<p id="lambda-live" class="visually-hidden" role="status" aria-live="polite"></p>'
     panel = f'<div class="panel">{controls}{_jumps(content)}{_readouts(content)}</div>'
-    marks = f"Posterior median and {content.eti}" if density else "Points: at the λ used"
+    marks = f"Posterior median and {content.interval}" if density else "Points: at the λ used"
     bars = f"Share of each direction of the columns that is taken from the data. {marks}; filled: at the slider."
     shares = svg.figure(content.pictures.shrinkage(), bars)
     return (
@@ -69,9 +69,9 @@ def _jumps(content: Content) -> str:
     data = content.data
     wanted: list[tuple[str, float]] = []
     if isinstance(content.posterior.lambda_, Marginal):
-        low, high = content.posterior.lambda_.eti(content.level)
-        wanted += [("posterior median", content.posterior.lambda_.median), (f"{content.eti} low", low),
-                   (f"{content.eti} high", high)]  # fmt: skip
+        low, high = content.posterior.lambda_.interval(content.level)
+        wanted += [("posterior median", content.posterior.lambda_.median), (f"{content.interval} low", low),
+                   (f"{content.interval} high", high)]  # fmt: skip
     else:
         wanted.append(("λ used", content.posterior.lambda_.median))
     best = content.posterior.evidence.best
@@ -109,7 +109,9 @@ def _readouts(content: Content) -> str:
 
 def _slider_pictures(content: Content) -> str:
     pictures = content.pictures
-    band = "The band is the posterior's " + content.eti + "." if pictures.data.posterior.kind == "exact" else ""
+    band = (
+        "The band is the posterior's " + content.interval + "." if pictures.data.posterior.method == "posterior" else ""
+    )
     made = []
     errors = pictures.errors()
     if errors:
@@ -143,7 +145,7 @@ def live_coefficients(content: Content) -> str:
         rows.append([text(name), picture, '<output data-out="coefficient">–</output>',
                      '<output data-out="standardized">–</output>'])  # fmt: skip
         attributes.append(f'data-column="{k}"')
-    head = ["column", f"standardised<small>line: posterior {content.eti}</small>",
+    head = ["column", f"standardised<small>line: posterior {content.interval}</small>",
             "at this λ<small>units of the data</small>", "at this λ<small>standardised</small>"]  # fmt: skip
     return table("Ridge coefficients at the slider's λ", head, rows, attributes=attributes, left=2) + columns_note(
         content

@@ -19,11 +19,13 @@ Array = NDArray[np.float64]
 def coefficients(content: Content) -> str:
     """Posterior of the coefficients, with a forest picture."""
     posterior, data = content.posterior, content.data
-    head = ["column", f"standardised<small>mean, {content.eti}</small>", "mean", "sd", f"{content.eti} low",
-            f"{content.eti} high", "P(&gt;0)"]  # fmt: skip
+    head = ["column", f"standardised<small>mean, {content.interval}</small>", "mean", "sd", f"{content.interval} low",
+            f"{content.interval} high", "P(&gt;0)"]  # fmt: skip
     rows = []
     if posterior.design.fit_intercept:
-        rows.append(_coefficient_cells("intercept", "", posterior.intercept, 0, posterior.intercept.eti(content.level)))
+        rows.append(
+            _coefficient_cells("intercept", "", posterior.intercept, 0, posterior.intercept.interval(content.level))
+        )
     part, unit = posterior.coefficients, data.linear.unit
     ends = content.ends
     scaled = ends[data.columns] / unit[:, None]
@@ -61,7 +63,7 @@ def rules(content: Content) -> str:
     marks = [row.lam for row in comparison.rows if row.available]
     picture = svg.figure(
         content.pictures.posterior(marks),
-        f"Posterior of λ (band: {content.eti}); the strokes below are the choices of the rules.",
+        f"Posterior of λ (band: {content.interval}); the strokes below are the choices of the rules.",
     )
     words = f"<div><p>{text(comparison.recommendation)}</p><p>{text(comparison.disagreement)}</p></div>"
     return f'<div class="side">{picture}{words}</div>{_rules_table(content)}'
@@ -71,7 +73,7 @@ def _rules_table(content: Content) -> str:
     data = content.data
     band = None
     if isinstance(content.posterior.lambda_, Marginal):
-        band = tuple(np.log(content.posterior.lambda_.eti(content.level)).tolist())
+        band = tuple(np.log(content.posterior.lambda_.interval(content.level)).tolist())
     rows = []
     for row in content.comparison.rows:
         if not row.available:

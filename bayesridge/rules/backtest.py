@@ -22,7 +22,7 @@ from bayesridge.errors import BayesRidgeError, BayesRidgeWarning, DataError, war
 from bayesridge.fit import posterior
 from bayesridge.linalg.design import Design, WeightKind
 from bayesridge.linalg.threads import threads_for
-from bayesridge.posteriors.posterior import Kind, Posterior, infer
+from bayesridge.posteriors.posterior import Method, Posterior, infer
 from bayesridge.priors import NoisePrior, Prior
 from bayesridge.rules.backtest_result import Backtest
 from bayesridge.rules.cross_validation import CrossValidation, split_rows
@@ -120,7 +120,7 @@ def backtest_problem(
     splitters = [splitter] if splitter is not None else _default_splitters(groups, random_state)
     splits = tuple(split_rows(problem.design, splitters, groups))
     design, old = problem.design, problem.posterior
-    task = _Task(design, old.prior, old.noise_prior, old.kind, own, splits)
+    task = _Task(design, old.prior, old.noise_prior, old.method, own, splits)
     runs = run_many(task, len(splits), n_jobs=n_jobs, random_state=random_state, progress=progress, title="backtest")
     if not runs.results:
         raise DataError("interrupted before the first split was done: there is nothing to report")
@@ -167,7 +167,7 @@ class _Task:
     design: Design
     prior: Prior
     noise_prior: NoisePrior
-    kind: Kind
+    method: Method
     rules: tuple[Rule, ...]
     splits: tuple[tuple[Rows, Rows], ...]
 
@@ -178,7 +178,7 @@ class _Task:
             warnings.simplefilter("ignore", BayesRidgeWarning)  # about a part of the table
             try:
                 design = subset_design(whole, train)
-                post = infer(design, factorize_quietly(design), self.prior, self.noise_prior, self.kind)
+                post = infer(design, factorize_quietly(design), self.prior, self.noise_prior, self.method)
             except BayesRidgeError as error:
                 raise DataError(f"training set {k + 1} ({len(train)} rows) cannot be fitted: {error}") from error
             seen = held_out(design, post.spectrum, whole, test)

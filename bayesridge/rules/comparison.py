@@ -231,7 +231,7 @@ def _with_rows(problem: LambdaProblem) -> LambdaProblem:
         return problem
     p = problem.posterior
     spectrum = replace(p.spectrum, left=left_vectors(p.design, p.spectrum))
-    return LambdaProblem(Posterior(p.design, spectrum, p.prior, p.noise_prior, p.hyper, p.kind))
+    return LambdaProblem(Posterior(p.design, spectrum, p.prior, p.noise_prior, p.hyper, p.method))
 
 
 def _outcome(rule: Rule, problem: LambdaProblem) -> _Outcome:

@@ -72,7 +72,7 @@ class PosteriorMode:
 def _learned(problem: LambdaProblem) -> Marginal:
     marginal = problem.posterior.lambda_
     if not isinstance(marginal, Marginal):
-        how = "fixed by the prior" if problem.posterior.kind == "fixed" else "plugged in"
+        how = "fixed by the prior" if problem.posterior.method == "fixed" else "plugged in"
         raise NotAvailableError(f"lambda has no posterior: it is {how}")
     return marginal
 

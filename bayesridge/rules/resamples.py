@@ -16,7 +16,7 @@ from bayesridge.linalg.filters import row_parts, shrinkage
 from bayesridge.linalg.spectrum import Spectrum
 from bayesridge.linalg.targets import with_left_vectors, with_target
 from bayesridge.linalg.threads import threads_for
-from bayesridge.posteriors.posterior import Kind as PosteriorKind
+from bayesridge.posteriors.posterior import Method as PosteriorKind
 from bayesridge.posteriors.posterior import infer
 from bayesridge.priors import NoisePrior, Prior
 from bayesridge.rules.cross_validation import CrossValidation, groups_of_rows
@@ -45,7 +45,7 @@ def resampling_task(
         spectrum = with_left_vectors(design, factorize_quietly(design))
         fitted, residuals = _residuals(design, spectrum, problem.posterior.lambda_.median)
     old = problem.posterior
-    return Resampling(design, spectrum, old.prior, old.noise_prior, old.kind, own, kind, labels, fitted, residuals)
+    return Resampling(design, spectrum, old.prior, old.noise_prior, old.method, own, kind, labels, fitted, residuals)
 
 
 def observations(design: Design) -> tuple[Design, Rows]:

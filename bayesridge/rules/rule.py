@@ -121,7 +121,7 @@ class LambdaProblem:
     def lambda_eti(self, level: float) -> tuple[float, float]:
         """Equal-tailed interval of the posterior of lambda (not to be asked for when lambda is known)."""
         if level not in self._etis:
-            low, high = self.posterior.lambda_.eti(level)
+            low, high = self.posterior.lambda_.interval(level)
             self._etis[level] = (low, high)
         return self._etis[level]
 

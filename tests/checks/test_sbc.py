@@ -76,7 +76,7 @@ def test_posterior_calibration_on_real_data():
     X, y = load_xy("longley")
     found = posterior_sbc(posterior(X, y), simulations=200, random_state=8)
     assert found.passed, found.verdict
-    assert found.kind == "posterior"
+    assert found.method == "posterior"
     assert set(X.columns) <= set(found.pits)
 
 
@@ -257,7 +257,7 @@ def test_impossible_arguments():
         sbc((8, 2), simulations=1)
     X, y = load_xy("longley")
     with pytest.raises(DataError, match="no posterior to draw lambda from"):
-        posterior_sbc(posterior(X, y, kind="evidence"))
+        posterior_sbc(posterior(X, y, method="evidence"))
     with pytest.raises(DataError, match="whole numbers"):
         posterior_sbc(posterior(X, y, weights=np.full(16, 1.5)))
 

@@ -314,7 +314,7 @@ def test_bayes_factors_and_their_refusals():
     with pytest.raises(DataError):
         one.log_bayes_factor(posterior(X, y, noise_prior=InverseGamma(2.0, 1.0)))
     with pytest.raises(DataError):
-        one.log_bayes_factor(posterior(X, y, kind="evidence"))
+        one.log_bayes_factor(posterior(X, y, method="evidence"))
     with pytest.raises(DataError):
         one.log_bayes_factor(posterior(X, y, prior=FixedLambda(0.0)))
     with pytest.raises(DataError):

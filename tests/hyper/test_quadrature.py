@@ -97,7 +97,7 @@ def test_marginals_are_distributions(name):
             points = 0.5 * (edges[1:] + edges[:-1])[:, None] + half[:, None] * nodes
             total = (half[:, None] * weights * m.pdf(points)).sum()
             assert total == pytest.approx(mass, abs=1e-8), m.name
-        hdi, eti = m.hdi(0.9), m.eti(0.9)
+        hdi, eti = m.hdi(0.9), m.interval(0.9)
         assert np.diff(m.cdf(np.array(hdi)))[0] == pytest.approx(0.9, abs=1e-8)
         assert hdi.upper - hdi.lower <= (eti.upper - eti.lower) * (1 + 1e-9)
 

@@ -129,7 +129,7 @@ def test_the_joint_density_is_unbounded_where_all_coefficients_are_zero():
     assert far.log_joint[1] > profile.log_joint.max() + 100.0
     # the evidence, on the other hand, has its maximum inside the posterior of lambda
     posterior = infer(design, spectrum, BetaR2(), Jeffreys())
-    low, high = posterior.lambda_.eti(0.9)
+    low, high = posterior.lambda_.interval(0.9)
     assert low < profile.marginal_mode < high
 
 

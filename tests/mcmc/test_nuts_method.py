@@ -113,7 +113,7 @@ def test_a_refit_by_another_method_forgets_the_chains(fitted):
     _, X, y = fitted
     fit = BayesRidge(method="nuts", **(FEW | {"draws": 50, "tune": 50, "chains": 1})).fit(X, y)
     assert fit.nuts_.verdict != "ok"  # one chain of fifty draws
-    fit.set_params(method="exact").fit(X, y)
+    fit.set_params(method="posterior").fit(X, y)
     assert not hasattr(fit, "nuts_")
     np.testing.assert_array_equal(fit.coef_, fit.posterior_.coefficients.mean)
 

@@ -32,7 +32,7 @@ def _fixed() -> Posterior:
 
 
 def _plug_in() -> Posterior:
-    return posterior(*load_xy("sensor"), kind="evidence")
+    return posterior(*load_xy("sensor"), method="evidence")
 
 
 def _on_tau() -> Posterior:

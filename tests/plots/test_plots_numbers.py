@@ -98,7 +98,7 @@ def test_trace_density_has_area_one_and_stands_at_the_posterior() -> None:
     order = np.argsort(x[upper])
     area = trapezoid(height[upper][order], np.log10(x[upper][order]))
     assert area == pytest.approx(1.0, abs=2e-3)  # the axis leaves out 0.2% of the mass at most
-    low, high = post.lambda_.eti(0.95)
+    low, high = post.lambda_.interval(0.95)
     span = bottom.patches[0]
     assert (span.get_x(), span.get_x() + span.get_width()) == pytest.approx((low, high), rel=1e-12)
 

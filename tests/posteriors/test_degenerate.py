@@ -24,7 +24,7 @@ def rng(seed=0):
 def no_nan(p, new):
     prediction = p.predict(new)
     for values in (
-        p.coefficients.mean, p.coefficients.sd, p.coefficients.eti(), p.intercept.mean, p.intercept.sd,
+        p.coefficients.mean, p.coefficients.sd, p.coefficients.interval(), p.intercept.mean, p.intercept.sd,
         prediction.mean, prediction.sd, prediction.interval(), prediction.noise_sd,
         p.sigma.median, p.lambda_.median, p.tau.median, p.r2.median, p.effective_dof.median, p.log_marginal_likelihood,
     ):  # fmt: skip
@@ -68,7 +68,7 @@ def test_pure_noise_says_infinity():
     assert p.evidence_modes[0].share == pytest.approx(1.0, abs=1e-12)
     no_nan(p, X)
     with pytest.warns(NoSignalWarning, match="infinity"):
-        plug = posterior(X, y, kind="evidence")
+        plug = posterior(X, y, method="evidence")
     assert (plug.coefficients.mean == 0).all()
 
 

@@ -60,7 +60,7 @@ def test_distribution_functions_of_the_coefficients(name):
     assert np.abs(1.0 - expected.cdf(rows, np.zeros(p)) - got.coefficients.prob_positive).max() < 1e-9
     x = got.coefficients.mean + 0.7 * np.where(np.isfinite(got.coefficients.sd), got.coefficients.sd, 1.0)
     assert got.coefficients.log_pdf(x) == pytest.approx(expected.log_pdf(rows, x), abs=1e-8)
-    hdi, eti = got.coefficients.hdi(0.9), got.coefficients.eti(0.9)
+    hdi, eti = got.coefficients.hdi(0.9), got.coefficients.interval(0.9)
     inside = expected.cdf(rows, hdi[:, 1]) - expected.cdf(rows, hdi[:, 0])
     assert np.abs(inside - 0.9).max() < 1e-9
     assert (np.diff(hdi) <= np.diff(eti) * (1 + 1e-9)).all()

@@ -170,7 +170,7 @@ def test_bayes_factors_compare_what_can_be_compared() -> None:
         with pytest.raises(ValueError, match="differ"):
             large.log_bayes_factor(other)
     with pytest.raises(ValueError, match="maximum"):
-        large.log_bayes_factor(_fit(X, y, kind="evidence"))
+        large.log_bayes_factor(_fit(X, y, method="evidence"))
 
 
 def test_default_prior_is_half_cauchy_on_the_ratio() -> None:

@@ -164,7 +164,7 @@ def test_seed_moves_the_simulated_checks_alone():
 def test_numbers_of_the_text_are_those_of_the_posterior():
     post = CASES["diabetes"].posterior
     page = CASES["diabetes"].page
-    low, high = post.lambda_.eti(0.95)
+    low, high = post.lambda_.interval(0.95)
     answer = re.search(r'<p class="lead">(.*?)</p>', page, re.DOTALL).group(1)
     assert f"λ = {post.lambda_.median:.4g}</strong> (posterior median; 95% ETI {low:.4g} to {high:.4g})" in answer
     assert f"{post.effective_dof.median:.4g} of 10 effective degrees of freedom" in answer
@@ -173,7 +173,7 @@ def test_numbers_of_the_text_are_those_of_the_posterior():
     y = post.design.y
     n = len(y)
     assert f"the mean alone would miss it by {np.std(y) * n / (n - 1):.4g}" in answer
-    ends = post.coefficients.eti(0.95)
+    ends = post.coefficients.interval(0.95)
     away = [name for name, (a, b) in zip(post.design.names, ends, strict=True) if a > 0 or b < 0]
     assert f"of {len(away)} of 10 coefficients exclude zero: {', '.join(away)}" in answer
 

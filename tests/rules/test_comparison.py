@@ -61,7 +61,7 @@ def test_the_full_posterior_is_a_row(found):
     assert row.loo_rmse == pytest.approx(posterior.loo.rmse, rel=1e-12)
     assert row.sigma == posterior.sigma.median
     assert row.effective_dof == pytest.approx(posterior.effective_dof.mean, rel=1e-8)
-    assert (row.interval.lower, row.interval.upper) == posterior.lambda_.eti(0.95)
+    assert (row.interval.lower, row.interval.upper) == posterior.lambda_.interval(0.95)
 
 
 def test_paired_differences(found):
@@ -334,7 +334,7 @@ def test_command(app, csv, tmp_path):
 
 def test_intervals_are_shown_on_a_terminal_of_80_columns(app, csv):
     done = CliRunner(env={"COLUMNS": "80"}).invoke(app, [csv, "--target", "progression"])
-    low, high = posterior(*load_xy("diabetes")).lambda_.eti(0.95)
+    low, high = posterior(*load_xy("diabetes")).lambda_.interval(0.95)
     line = next(line for line in done.stdout.splitlines() if line.strip().startswith("full posterior"))
     assert f"{low:.4g} to {high:.4g} p" in line
     assert max(map(len, done.stdout.splitlines())) <= 80

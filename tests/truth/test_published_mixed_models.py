@@ -162,5 +162,5 @@ def test_sigma_integrated_is_the_t_of_the_same_scale(model):
 def test_evidence_method_plugs_in_reml(model):
     facts = figures(model, "REML")
     X, y, flat = problem(model)
-    post = posterior(X, y, scale=False, unpenalized=flat, kind="evidence")
+    post = posterior(X, y, scale=False, unpenalized=flat, method="evidence")
     assert post.lambda_.median == pytest.approx(lam_of(facts), rel=2e-6)  # theta is right to 1e-6

@@ -79,7 +79,7 @@ def check_state(tab, post):
     assert_same(found, post, found["lambda"])
     best = post.evidence.best.log_evidence
     np.testing.assert_allclose(found["relativeEvidence"], found["logEvidence"] - best, rtol=1e-12)
-    if post.kind == "exact":
+    if post.method == "posterior":
         np.testing.assert_allclose(found["probabilityBelow"], post.lambda_.cdf(found["lambda"]), atol=1e-3)
     return found
 
@@ -154,7 +154,7 @@ def test_what_is_written_is_what_was_computed(visit):
 
 def test_buttons_go_exactly_where_they_say(visit):
     post = CASES["diabetes"].posterior
-    low, high = post.lambda_.eti(0.95)
+    low, high = post.lambda_.interval(0.95)
     wanted = {"posterior median": post.lambda_.median, "95% ETI low": low, "95% ETI high": high,
               "evidence maximum": post.evidence.best.lam}  # fmt: skip
     with visit(CASES["diabetes"].page) as tab:
