@@ -69,7 +69,7 @@ def test_json_is_python(csv):
         (["--prior", "half-cauchy:2"], {"prior": HalfCauchy(2.0)}),
         (["--prior", "fixed:10", "--method", "fixed"], {"prior": FixedLambda(10.0)}),
         (["--noise", "half-t:3,50"], {"noise_prior": HalfT(3.0, 50.0, on="sigma")}),
-        (["--method", "evidence"], {"kind": "evidence"}),
+        (["--method", "evidence"], {"method": "evidence"}),
         (["--unpenalized", "bmi"], {"unpenalized": ["bmi"]}),
         (["--no-scale"], {"scale": False}),
         (["--no-intercept"], {"fit_intercept": False}),

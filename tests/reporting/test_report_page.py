@@ -349,7 +349,7 @@ def test_write_report_returns_the_path(tmp_path):
         ({}, "Posterior, λ and σ integrated"),
         ({"prior": FixedLambda(2.0)}, "Posterior, λ fixed, σ integrated"),
         ({"prior": FixedScales(2.0, 1.0)}, "Posterior, λ and σ fixed"),
-        ({"kind": "evidence"}, "Posterior, λ plugged in (its uncertainty ignored), σ integrated"),
+        ({"method": "evidence"}, "Posterior, λ plugged in (its uncertainty ignored), σ integrated"),
         ({"noise_prior": FixedSigma(2.0)}, "Posterior, λ integrated, σ known"),
     ],
 )

@@ -64,7 +64,7 @@ def _make():
         Case("unpenalized", *plain, {"unpenalized": [1, 3]}),
         Case("no intercept", *plain, {"fit_intercept": False, "scale": False}),
         Case("fixed", *plain, {"prior": FixedLambda(3.0)}),
-        Case("evidence", *plain, {"kind": "evidence"}),
+        Case("evidence", *plain, {"method": "evidence"}),
         Case("plane", *plain, {"prior": HalfCauchy(1.0, "tau"), "noise_prior": HalfT(3, 2.0, "sigma")}),
         Case("constant column", constant, plain[1]),
         Case("one column", plain[0][:, :1], plain[1], {"prior": BetaR2(1, 1)}),
