@@ -12,7 +12,7 @@ from bayesridge.linalg.spectrum import factorize
 from bayesridge.mcmc.map import find_map, joint_profile, map_three_ways
 from bayesridge.posteriors.posterior import infer
 from bayesridge.priors import BetaR2, Custom, FixedTau, HalfNormal, InverseGamma, Jeffreys
-from tests.truth.published import FOLDER, needs_truth, published
+from tests.truth.published import published, table_file
 
 
 def problem(name, **options):
@@ -37,7 +37,7 @@ def test_three_ways_to_one_answer(name, options):
 
 
 def standardised(file, *names):
-    frame = pd.read_csv(FOLDER / "data" / "rethinking" / file, sep=";")[list(names)]
+    frame = pd.read_csv(table_file(f"rethinking/{file}"), sep=";")[list(names)]
     return ((frame - frame.mean()) / frame.std()).to_numpy()  # missing values left out, n - 1
 
 
@@ -53,7 +53,6 @@ def assert_published(item, values):
     np.testing.assert_allclose(values, expected["published"], atol=6e-3)
 
 
-@needs_truth
 @pytest.mark.mcmc
 @pytest.mark.xdist_group("models")
 @pytest.mark.parametrize(
@@ -78,7 +77,6 @@ def test_published_quadratic_approximations(item, columns, target):
     assert_published(item, [found["intercept"], *found["coef"], found["sigma"]])
 
 
-@needs_truth
 @pytest.mark.mcmc
 @pytest.mark.xdist_group("models")
 def test_published_approximation_with_a_prior_on_the_intercept():

@@ -8,9 +8,9 @@ from bayesridge.linalg.spectrum import factorize
 from bayesridge.mcmc.chains import sample
 from bayesridge.mcmc.sampling import nuts_posterior
 from bayesridge.priors import FixedTau, HalfCauchy, HalfNormal
-from tests.truth.published import matrix, needs_truth, published, table
+from tests.truth.published import matrix, published, table
 
-pytestmark = [needs_truth, pytest.mark.mcmc, pytest.mark.xdist_group("mcmc")]
+pytestmark = [pytest.mark.mcmc, pytest.mark.xdist_group("mcmc")]
 
 QUIET = {"n_jobs": 1, "progressbar": False}
 LIMIT = 4.0  # Monte Carlo standard errors

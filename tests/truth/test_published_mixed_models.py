@@ -20,9 +20,7 @@ from bayesridge.linalg.design import build_design
 from bayesridge.linalg.filters import effective_dof, penalized_rss, ridge_path
 from bayesridge.linalg.spectrum import factorize
 from bayesridge.priors import FixedLambda, FixedScales
-from tests.truth.published import needs_truth, published, text_table
-
-pytestmark = needs_truth
+from tests.truth.published import published, text_table
 
 MODELS = ["Dyestuff", "sleepstudy_int", "sleepstudy_daysonly"]
 

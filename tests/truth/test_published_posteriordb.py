@@ -13,9 +13,7 @@ from scipy.integrate import quad
 
 from bayesridge.fit import posterior
 from bayesridge.priors import Custom, FixedTau, HalfCauchy, HalfNormal
-from tests.truth.published import matrix, needs_truth, published
-
-pytestmark = needs_truth
+from tests.truth.published import matrix, published
 
 NAMES = ["sblri-blr", "kidiq-kidscore_momhsiq", "kidiq-kidscore_momiq", "mesquite-logmesquite"]
 QUANTILES = {"q05": 0.05, "q50": 0.50, "q95": 0.95}

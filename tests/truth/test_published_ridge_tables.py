@@ -16,26 +16,22 @@ from bayesridge.linalg.design import build_design
 from bayesridge.linalg.filters import effective_dof, filter_factors, leverage, residual_squares, ridge_path, shrinkage
 from bayesridge.linalg.spectrum import factorize
 from bayesridge.priors import FixedScales
-from tests.truth.published import needs_truth, published, table
+from tests.truth.published import longley as longley_table
+from tests.truth.published import published, table
 
-pytestmark = needs_truth
-
-GENRIDGE = ["GNP", "Unemployed", "Armed.Forces", "Population", "Year", "GNP.deflator"]
+GENRIDGE = ("GNP", "Unemployed", "Armed.Forces", "Population", "Year", "GNP.deflator")
 
 
 @cache
 def longley(target):
-    columns = table("ridge_tables/longley_R.csv")
-    y = columns[target]
-    names = GENRIDGE if target == "Employed" else [*GENRIDGE[:5], "Employed"]
-    X = np.column_stack([columns[name] for name in names])
-    design = build_design(X, y, names=names)
+    names = GENRIDGE if target == "Employed" else (*GENRIDGE[:5], "Employed")
+    design = build_design(*longley_table(target, names), names=names)
     return design, factorize(design)
 
 
 @cache
 def hald():
-    columns = table("ridge_tables/hald_cement.csv")
+    columns = table("hald_cement.csv")
     y = columns.pop("y")
     X = np.column_stack(list(columns.values()))
     design = build_design(X, y, scale=X.std(axis=0) * np.sqrt(len(y)))
@@ -121,20 +117,20 @@ def test_genridge_vif(lam):
 # -- Hald ------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("K", "want"), hald_figures("coef_scaled") if needs_truth.args[0] is False else [])
+@pytest.mark.parametrize(("K", "want"), hald_figures("coef_scaled"))
 def test_hald_scaled_coefficients(K, want):
     design, spectrum = hald()
     got = ridge_path(design, spectrum, K).coef[0] * design.scale
     np.testing.assert_allclose(got, want, rtol=0, atol=5.1e-5)  # four decimals in the table of K = 0.012
 
 
-@pytest.mark.parametrize(("K", "want"), hald_figures("coef_descaled") if needs_truth.args[0] is False else [])
+@pytest.mark.parametrize(("K", "want"), hald_figures("coef_descaled"))
 def test_hald_coefficients(K, want):
     path = ridge_path(*hald(), K)
     np.testing.assert_allclose(np.concatenate([path.intercept, path.coef[0]]), want, rtol=0, atol=5.1e-5)
 
 
-@pytest.mark.parametrize(("K", "want"), hald_figures("df") if needs_truth.args[0] is False else [])
+@pytest.mark.parametrize(("K", "want"), hald_figures("df"))
 def test_hald_df(K, want):
     assert float(effective_dof(hald()[1], K)) == pytest.approx(float(want), abs=5.1e-5)
 
