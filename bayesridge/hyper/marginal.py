@@ -128,7 +128,8 @@ class Marginal:
         x = np.clip(x, self.edges[0], self.edges[-1])
         cell = np.clip(np.searchsorted(self.edges, x, side="right") - 1, 0, len(self.mass) - 1)
         start = np.concatenate([[0.0], np.cumsum(self.mass)])[cell]
-        return np.asarray(np.minimum(start + self._inside(cell, self._local(cell, x)), 1.0))
+        # masses add up to one, and a polynomial starts from zero, only to rounding
+        return np.clip(start + self._inside(cell, self._local(cell, x)), 0.0, 1.0)
 
     def _local(self, cell: NDArray[np.intp], x: Array) -> Array:
         a, b = self.edges[cell], self.edges[cell + 1]
@@ -223,7 +224,9 @@ class Marginal:
         found = minimize_scalar(length, bounds=(low, high), method="bounded", options={"xatol": 1e-10})
         start = float(found.x) if found.fun < lengths[best] else float(grid[best])
         lower, upper = self.quantile([start, start + level])
-        return Interval(float(lower), float(upper))
+        shortest, tails = Interval(float(lower), float(upper)), self.interval(level)
+        # of a symmetric density the two are one, and rounding must not make the shortest the longer
+        return min(shortest, tails, key=lambda ends: ends.upper - ends.lower)
 
     @property
     def mode(self) -> float:

@@ -45,7 +45,8 @@ class Mixture:
 
     def cdf(self, x: Array) -> Array:
         """P(value <= x) of each mixture at its own x, shape (m,)."""
-        return self._blocked(lambda part, x: (part.weight * _cdf(part._standard(x), part.df)).sum(axis=1), x)
+        below = self._blocked(lambda part, x: (part.weight * _cdf(part._standard(x), part.df)).sum(axis=1), x)
+        return np.minimum(below, 1.0)  # weights add up to one only to rounding
 
     def log_pdf(self, x: Array) -> Array:
         """Log density of each mixture at its own x, shape (m,)."""
@@ -57,7 +58,7 @@ class Mixture:
         return self._blocked(_quantile_rows, np.array(level))
 
     def shortest_interval(self, level: float) -> tuple[Array, Array]:
-        """Ends of the shortest interval holding `level` of each mixture."""
+        """Ends of the shortest interval holding `level` of each mixture; never longer than the equal-tailed one."""
         both = self._blocked(_shortest_rows, np.full(len(self.location), level))
         return both[:, 0], both[:, 1]
 
@@ -88,11 +89,11 @@ def _log_pdf_rows(part: Mixture, x: Array) -> Array:
 
 
 def _pdf_and_slope(part: Mixture, x: Array) -> tuple[Array, Array]:
-    u = part._standard(x)
+    u = np.where(part.scale > 0, part._standard(x), 0.0)  # a point mass has no density
     safe = np.where(part.scale > 0, part.scale, 1.0)
     density = np.where(part.scale > 0, part.weight * np.exp(_log_density(u, part.df)) / safe, 0.0)
     pull = u if np.isinf(part.df) else (part.df + 1.0) / part.df * u / (1.0 + u * u / part.df)
-    slope = -density * np.where(np.isfinite(pull), pull, 0.0) / safe
+    slope = -density * pull / safe
     return density.sum(axis=1), slope.sum(axis=1)
 
 
@@ -114,7 +115,8 @@ def _quantile_rows(part: Mixture, q: Array) -> Array:
         excess = (some.weight * _cdf(some._standard(now), part.df)).sum(axis=1) - q[active]
         low[active], high[active] = np.where(excess < 0, now, a), np.where(excess < 0, b, now)
         density, _ = _pdf_and_slope(some, now)
-        step = np.where(density > 0, excess / np.where(density > 0, density, 1.0), np.inf)
+        with np.errstate(over="ignore"):  # between components, where there is no density: bisection
+            step = np.where(density > 0, excess / np.where(density > 0, density, 1.0), np.inf)
         x[active] = np.where(np.isfinite(step), now - step, 0.5 * (low[active] + high[active]))
         width = np.abs(some.scale).max(axis=1) + np.abs(now)
         small = (np.abs(step) <= tolerance * width) | (high[active] - low[active] <= tolerance * width)
@@ -127,7 +129,8 @@ def _shortest_rows(part: Mixture, levels: Array) -> Array:
     """Equal density at both ends and `level` between them: Newton from the equal-tailed interval."""
     m, level = len(part.location), float(levels[0])
     tail = 0.5 * (1.0 - level)
-    a, b = _quantile_rows(part, np.full(m, tail)), _quantile_rows(part, np.full(m, 1.0 - tail))
+    tails = np.column_stack([_quantile_rows(part, np.full(m, q)) for q in (tail, 1.0 - tail)])
+    a, b = tails.T
     scale = np.where(b > a, b - a, 1.0)
     for _ in range(50):
         (fa, da), (fb, db) = _pdf_and_slope(part, a), _pdf_and_slope(part, b)
@@ -137,17 +140,21 @@ def _shortest_rows(part: Mixture, levels: Array) -> Array:
         det = -fb * da + fa * db
         ok = np.abs(det) > 1e-300
         safe = np.where(ok, det, 1.0)
-        step_b = np.where(ok, (da * mass - fa * gap) / safe, 0.0)
-        step_a = np.where(ok, (db * mass - fb * gap) / safe, 0.0)
+        with np.errstate(over="ignore"):  # steps are clipped
+            step_b = np.where(ok, (da * mass - fa * gap) / safe, 0.0)
+            step_a = np.where(ok, (db * mass - fb * gap) / safe, 0.0)
         limit = 0.1 * scale
         a, b = a + np.clip(step_a, -limit, limit), b + np.clip(step_b, -limit, limit)
         if (np.maximum(np.abs(step_a), np.abs(step_b)) <= 1e-12 * scale).all():
             break
     equal = np.column_stack([a, b])
     good = (np.maximum(np.abs(step_a), np.abs(step_b)) <= 1e-9 * scale) | ~(part.scale.max(axis=1) > 0)
+    good &= np.ptp(equal, axis=1) <= (1.0 + 1e-9) * np.ptp(tails, axis=1)  # the longest has equal densities too
     for i in np.flatnonzero(~good):  # several modes: search instead of solving
         equal[i] = _shortest_by_search(part.rows(np.array([i])), level)
-    return equal
+    # where the two are one (symmetry, one component) rounding must not make the shortest the longer
+    shorter = np.ptp(equal, axis=1) <= np.ptp(tails, axis=1)
+    return np.where(shorter[:, None], equal, tails)
 
 
 def _shortest_by_search(one: Mixture, level: float) -> Array:
