@@ -25,7 +25,8 @@ from bayesridge import BayesRidge
 from bayesridge.datasets import load_xy
 from bayesridge.errors import NoSignalWarning
 from bayesridge.hyper.evidence import profile_log_evidence
-from bayesridge.linalg.filters import loo_residuals, standardized_coefficients
+from bayesridge.linalg.filters import standardized_coefficients
+from bayesridge.linalg.rows import loo_residuals
 from bayesridge.rules.comparison import compare_lambda, pick_rules
 
 warnings.simplefilter("ignore", NoSignalWarning)  # some simulated tables show none

@@ -27,7 +27,7 @@ from scipy.special import ndtri, stdtr
 
 from bayesridge.checks.own_scales import OwnScales, own_scales
 from bayesridge.errors import DataError
-from bayesridge.linalg.filters import RowParts, row_parts
+from bayesridge.linalg.rows import RowParts, row_parts
 from bayesridge.posteriors.posterior import Posterior
 
 Array = NDArray[np.float64]

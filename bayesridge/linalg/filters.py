@@ -8,16 +8,23 @@ allowed and mean the limits.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq
+from scipy.special import expit
 
 from bayesridge.errors import DataError
 from bayesridge.linalg.design import Design
-from bayesridge.linalg.spectrum import Spectrum, left_vectors
+from bayesridge.linalg.spectrum import Spectrum
 
 Array = NDArray[np.float64]
+
+_MARGIN = 14.0  # beyond the last feature of the spectrum a criterion differs from its limit by exp(-14) at most
+_LIMIT_MARGIN = 36.0  # and here by less than the rounding of float64
+_STEP = 0.2
 
 
 def check_lambda(lam: ArrayLike) -> Array:
@@ -134,108 +141,6 @@ def original_scale(design: Design, spectrum: Spectrum, beta: Array) -> tuple[Arr
     return coef, np.asarray(design.y_mean - coef @ design.mean)
 
 
-@dataclass(frozen=True, eq=False)
-class RowParts:
-    """What one row has to do with the fit, per observation (a unit of frequency weight, or the whole weighted row).
-
-    residual + U @ ((1 - f) z) is its root-weighted residual, rest + U^2 @ (1 - f) is one less its leverage.
-
-    Attributes
-    ----------
-    U : ndarray of shape (n_rows, rank)
-    residual : ndarray of shape (n_rows,)
-        What no lambda explains; exactly zero when X spans the space of y.
-    rest : ndarray of shape (n_rows,)
-        ``1 - h`` at lambda = 0.
-    precision : ndarray of shape (n_rows,)
-        1 / the row's noise variance over sigma^2 (the weight if it is a precision, else 1).
-    count : ndarray of shape (n_rows,)
-        Observations the row stands for (0 for rows of weight zero).
-    y : ndarray of shape (n_rows,)
-    """
-
-    U: Array
-    residual: Array
-    rest: Array
-    precision: Array
-    count: Array
-    y: Array
-
-
-def row_parts(design: Design, spectrum: Spectrum) -> RowParts:
-    """Split residuals and leverages of all rows into what depends on lambda and what does not."""
-    U = left_vectors(design, spectrum)
-    residual = flat_residuals(design, spectrum) - U @ spectrum.z
-    flat = flat_leverage(design, spectrum)
-    n = design.n_rows
-    w = np.ones(n) if design.weights is None else design.weights
-    precision, count = np.ones(n), (w > 0).astype(np.float64)
-    rows = count if design.weight_kind == "precision" or design.weights is None else w
-    unit = np.where(w > 0, w, 1.0) if design.weight_kind == "frequency" else np.ones(n)
-    spanned = spectrum.rank >= int(np.count_nonzero(w)) - design.n_flat
-    if spanned:
-        residual = np.zeros(n)
-    rest = 1.0 - (flat + np.square(U).sum(axis=1)) / unit
-    # what is left of a spanned row is rounding; below zero it always is
-    rest = np.where((unit == 1.0) & spanned, 0.0, np.maximum(rest, 0.0))
-    rest = np.where(w > 0, rest, 1.0)  # rows that do not count have no leverage
-    if design.weight_kind == "precision" and design.weights is not None:
-        precision = np.where(w > 0, w, 1.0)
-    root = np.sqrt(unit)
-    return RowParts(U / root[:, None], residual / root, rest, precision, rows, design.y)
-
-
-def flat_leverage(design: Design, spectrum: Spectrum) -> Array:
-    """Leverage of the flat directions alone (``w_i / sum w`` for an intercept), shape (n_rows,)."""
-    w = np.ones(design.n_rows) if design.weights is None else design.weights
-    h = w / design.total_weight if design.fit_intercept else np.zeros(design.n_rows)
-    if spectrum.flat is not None:
-        Z = design.standardize(design.X, design.unpenalized)
-        h = h + w * np.square(Z @ spectrum.flat.root_inverse).sum(axis=1)
-    return h
-
-
-def flat_residuals(design: Design, spectrum: Spectrum) -> Array:
-    """``yc``: root weights times y, with the flat directions projected out, shape (n_rows,)."""
-    rest = design.y - design.y_mean
-    if spectrum.flat is not None:
-        rest = rest - design.standardize(design.X, design.unpenalized) @ spectrum.flat.on_target
-    root = design.root_weights()
-    return rest if root is None else np.asarray(rest * root)
-
-
-def leverage(design: Design, spectrum: Spectrum, lam: ArrayLike) -> Array:
-    """Diagonal of the hat matrix of the weighted problem, flat directions included.
-
-    ``h_i = w_i / sum w + sum_j U_ij^2 f_j``; its sum is ``effective_dof + n_flat``.
-
-    Returns
-    -------
-    ndarray of shape lam.shape + (n_rows,)
-    """
-    U = left_vectors(design, spectrum)
-    return np.asarray(flat_leverage(design, spectrum) + filter_factors(spectrum, lam) @ np.square(U).T)
-
-
-def loo_residuals(design: Design, spectrum: Spectrum, lam: ArrayLike) -> Array:
-    """Closed-form leave-one-out residuals ``y_i - yhat_-i = e_i / (1 - h_i)`` in the units of y.
-
-    The column scales are held fixed; means and coefficients are those of the other rows. With frequency weights
-    *one* of the observations a row stands for is left out. NaN for rows of weight zero.
-
-    Returns
-    -------
-    ndarray of shape lam.shape + (n_rows,)
-    """
-    rows = row_parts(design, spectrum)
-    shrink = shrinkage(spectrum, lam)
-    e = rows.residual + (shrink * spectrum.z) @ rows.U.T
-    keep = rows.rest + shrink @ np.square(rows.U).T
-    with np.errstate(divide="ignore", invalid="ignore"):
-        value = e / keep / np.sqrt(rows.precision)
-    return np.asarray(np.where(rows.count > 0, value, np.nan))
-
-
 @dataclass(frozen=True)
 class Conditioning:
     """Condition numbers of the normal equations X'X (standardised, penalised columns)."""
@@ -289,3 +194,146 @@ def lambda_of_radius(spectrum: Spectrum, radius: float) -> float:
     if excess(low) <= 0:
         return 0.0
     return float(np.exp(brentq(excess, low, high + 1e-9, xtol=1e-14, rtol=1e-15)))
+
+
+@dataclass(frozen=True, eq=False)
+class SearchRange:
+    """Where in log lambda a criterion is looked at.
+
+    Attributes
+    ----------
+    grid : ndarray of shape (K,)
+        Log lambda, equally spaced, from well below the smallest to well above the largest squared singular value (and
+        below the lambda at which the penalty disappears behind the residual that no lambda can explain).
+    zero, infinity : float
+        Log lambda so far out that every criterion equals its limit for lambda -> 0 and -> infinity to rounding.
+    """
+
+    grid: Array
+    zero: float
+    infinity: float
+
+    def log_lambda(self, lam: ArrayLike) -> Array:
+        """Return log lambda, with the far ends in the place of lambda = 0 and infinity."""
+        with np.errstate(divide="ignore"):
+            t = np.log(np.asarray(lam, dtype=np.float64))
+        return np.asarray(np.where(t == -np.inf, self.zero, np.where(t == np.inf, self.infinity, t)))
+
+    def coarser(self) -> SearchRange:
+        """Return the same range with fewer points: three times the step, and eight times near the ends."""
+        low, high = float(self.grid[0]), float(self.grid[-1])
+        inner_low, inner_high = low + 0.6 * _MARGIN, high - 0.6 * _MARGIN
+        inner = np.linspace(inner_low, inner_high, int((inner_high - inner_low) / (3.0 * _STEP)) + 2)
+        count = int(0.6 * _MARGIN / (8.0 * _STEP)) + 2
+        low_tail, high_tail = np.linspace(low, inner_low, count)[:-1], np.linspace(inner_high, high, count)[1:]
+        return SearchRange(np.concatenate([low_tail, inner, high_tail]), self.zero, self.infinity)
+
+
+class Directions(Protocol):
+    """What a search range is found from: squared singular values (decreasing), z squared, r0."""
+
+    @property
+    def s2(self) -> Array: ...  # noqa: D102
+
+    @property
+    def z2(self) -> Array: ...  # noqa: D102
+
+    @property
+    def r0(self) -> float: ...  # noqa: D102
+
+    @property
+    def rank(self) -> int: ...  # noqa: D102
+
+
+def search_range(spectrum: Directions) -> SearchRange:
+    """Find the range of log lambda outside of which nothing happens.
+
+    Every term of every criterion is a function of ``f_j``, a sigmoid in log lambda around ``log s_j^2`` some four units
+    wide, or of its ratio to the residual ``r0``, whose crossover lies where ``lambda sum z^2/s^2`` or
+    ``lambda^2 sum z^2/s^4`` equals r0. A spectrum of rank zero has the range of a single s = 1.
+    """
+    if spectrum.rank == 0:
+        low = high = 0.0
+    else:
+        low, high = float(np.log(spectrum.s2[-1])), float(np.log(spectrum.s2[0]))
+        seen = spectrum.z2 > 0
+        if spectrum.r0 > 0 and seen.any():
+            log_r0, log_s2 = float(np.log(spectrum.r0)), np.log(spectrum.s2[seen])
+            log_ratio = np.log(spectrum.z2[seen]) - log_s2  # logarithms: s^4 may overflow
+            first = log_r0 - float(np.logaddexp.reduce(log_ratio))
+            second = 0.5 * (log_r0 - float(np.logaddexp.reduce(log_ratio - log_s2)))
+            low = min(low, first, second)
+    low, high = low - _MARGIN, high + _MARGIN
+    far = _LIMIT_MARGIN - _MARGIN
+    return SearchRange(np.linspace(low, high, int((high - low) / _STEP) + 2), low - far, high + far)
+
+
+@dataclass(frozen=True, eq=False)
+class SpectralTerms:
+    """Filter factors and their sums at K values of lambda, with derivatives in ``t = log(lambda)``.
+
+    ``df_j/dt = -f_j g_j`` with ``g_j = 1 - f_j``, hence the derivatives below. Build with :func:`spectral_terms`.
+
+    Attributes
+    ----------
+    spectrum : Spectrum
+    log_lam : ndarray of shape (K,)
+    """
+
+    spectrum: Spectrum
+    log_lam: Array
+
+    @cached_property
+    def f(self) -> Array:
+        """Filter factors ``s^2 / (s^2 + lambda)``, shape (K, rank)."""
+        return np.asarray(expit(np.log(self.spectrum.s2) - self.log_lam[:, None]))
+
+    @cached_property
+    def g(self) -> Array:
+        """``1 - f = lambda / (s^2 + lambda)``, without cancellation, shape (K, rank)."""
+        return np.asarray(expit(self.log_lam[:, None] - np.log(self.spectrum.s2)))
+
+    @cached_property
+    def fg(self) -> Array:
+        """``f (1 - f)``, shape (K, rank)."""
+        return self.f * self.g
+
+    @cached_property
+    def dof(self) -> Array:
+        """Effective degrees of freedom of the penalised columns (flat directions not counted)."""
+        return np.asarray(self.f.sum(axis=1))
+
+    @cached_property
+    def residual_dof(self) -> Array:
+        """``nu - dof = (nu - rank) + sum g``: the trace of what maps y to residuals."""
+        return np.asarray((self.spectrum.nu - self.spectrum.rank) + self.g.sum(axis=1))
+
+    @cached_property
+    def dof_fall(self) -> Array:
+        """``sum f g``: minus the derivative of the effective dof."""
+        return np.asarray(self.fg.sum(axis=1))
+
+    @cached_property
+    def rss(self) -> Array:
+        """Residual sum of squares ``r0 + sum z^2 g^2``."""
+        return np.asarray(self.spectrum.r0 + (self.g * self.g) @ self.spectrum.z2)
+
+    @cached_property
+    def rss_slope(self) -> Array:
+        """Derivative of the residual sum of squares, ``2 sum z^2 f g^2``."""
+        return np.asarray(2.0 * (self.fg * self.g) @ self.spectrum.z2)
+
+    @cached_property
+    def penalized_rss(self) -> Array:
+        """``Q = r0 + sum z^2 g``."""
+        return np.asarray(self.spectrum.r0 + self.g @ self.spectrum.z2)
+
+    @cached_property
+    def penalized_rss_slope(self) -> Array:
+        """Derivative of Q, ``sum z^2 f g``."""
+        return np.asarray(self.fg @ self.spectrum.z2)
+
+
+def spectral_terms(spectrum: Spectrum, log_lam: ArrayLike) -> SpectralTerms:
+    """Prepare the sums at each log lambda (finite; the limits are taken far out, see :class:`SearchRange`)."""
+    return SpectralTerms(spectrum, np.atleast_1d(np.asarray(log_lam, dtype=np.float64)))

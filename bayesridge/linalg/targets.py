@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayesridge.linalg.design import Design
-from bayesridge.linalg.filters import flat_residuals
+from bayesridge.linalg.rows import flat_residuals
 from bayesridge.linalg.spectrum import Spectrum, factorize, left_vectors
 
 Array = NDArray[np.float64]

@@ -29,8 +29,10 @@ from scipy.special import gammaln
 from bayesridge.errors import BayesRidgeWarning, DataError
 from bayesridge.hyper.nodes import ConjugateNoise, HyperPosterior, Nodes
 from bayesridge.hyper.quadrature import weights_error
+from bayesridge.linalg.deletion import delete
 from bayesridge.linalg.design import Design, build_design
-from bayesridge.linalg.filters import RowParts, row_parts
+from bayesridge.linalg.filters import shrinkage
+from bayesridge.linalg.rows import RowParts, row_parts
 from bayesridge.linalg.spectrum import Spectrum, factorize
 from bayesridge.posteriors.functionals import check_level
 from bayesridge.posteriors.mixture import Mixture
@@ -237,20 +239,23 @@ def _check(design: Design, nodes: Nodes) -> None:
 
 
 def _block(rows: RowParts, spectrum: Spectrum, nodes: Nodes, part: slice) -> tuple[Array, ...]:
-    with np.errstate(divide="ignore"):  # lambda may be known to be zero
-        shrink = 1.0 / (1.0 + spectrum.s2[:, None] / nodes.lam)
-    deleted = _delete(rows, spectrum, shrink, part)
+    shrink = shrinkage(spectrum, nodes.lam).T
+    U, e0, m0 = rows.U[part], rows.residual[part, None], rows.rest[part, None]
+    e, keep, risen = U @ (spectrum.z[:, None] * shrink), np.square(U) @ shrink, spectrum.z2 @ shrink
+    Q = delete(e, keep, e0, m0, risen, spectrum.r0, nothing_left=spectrum.nu - spectrum.rank == 1)
+    # what is left of numbers of the size of Q that were taken from one another
+    cancelled = np.finfo(np.float64).eps * spectrum.nu * (spectrum.r0 + risen) / Q
     precision = rows.precision[part, None]
     root = np.sqrt(precision)
-    location = rows.y[part, None] - deleted.loo_error / root
-    keep, e, loo_error = deleted.keep, deleted.residual, deleted.loo_error
+    loo_error = e / keep
+    location = rows.y[part, None] - loo_error / root
     if isinstance(nodes.noise, ConjugateNoise):
         a, rate = nodes.noise.shape, nodes.noise.rate
         df = 2.0 * a - 1.0
         # what the noise prior adds to Q/2; a difference at rounding is none
-        extra = rate - 0.5 * (spectrum.r0 + spectrum.z2 @ shrink)
+        extra = rate - 0.5 * (spectrum.r0 + risen)
         extra = np.where(extra > 1e-13 * rate, extra, 0.0)
-        scale = np.sqrt((deleted.Q + 2.0 * extra) / (df * precision * keep))
+        scale = np.sqrt((Q + 2.0 * extra) / (df * precision * keep))
         log_out = _log_t(loo_error / root, scale, df)
         # in-sample: the prediction's variance coefficient is 1 + (leverage of the full fit)
         log_in = _log_t(e / root, np.sqrt(rate / a * (2.0 - keep) / precision), 2.0 * a)
@@ -269,7 +274,7 @@ def _block(rows: RowParts, spectrum: Spectrum, nodes: Nodes, part: slice) -> tup
     tilted = log_weight - log_out
     log_total = np.logaddexp.reduce(tilted, axis=1)
     share = np.exp(tilted - log_total[:, None])
-    lost = (share * (deleted.cancelled if J == 1 else np.repeat(deleted.cancelled, J, axis=1))).sum(axis=1)
+    lost = (share * (cancelled if J == 1 else np.repeat(cancelled, J, axis=1))).sum(axis=1)
     doubtful = (lost > MOST_LOST) | unresolved(share.reshape(len(share), -1, J))
     return -log_total, inside, location, scale, share, doubtful
 
@@ -305,45 +310,6 @@ def unresolved(share: Array) -> NDArray[np.bool_]:
         doubtful |= weights_error(line) > _TOLERANCE
         doubtful |= (line[:, 0] > _EDGE) | (line[:, -1] > _EDGE)
     return doubtful
-
-
-@dataclass(frozen=True, eq=False)
-class _Deleted:
-    """Per row and node: root-weighted residual, 1 - h, e / (1 - h), Q without the row, and its relative rounding."""
-
-    residual: Array
-    keep: Array
-    loo_error: Array
-    Q: Array
-    cancelled: Array
-
-
-def _delete(rows: RowParts, spectrum: Spectrum, shrink: Array, part: slice) -> _Deleted:
-    """Delete each row at each node.
-
-    ``Q_-i = Q - e^2 / m`` with m = 1 - h would cancel to nothing at small lambda when the other rows can be fitted
-    exactly. With e = e0 + de, m = m0 + dm, Q = r0 + dQ (d: the parts that vanish with lambda) and m0 > 0,
-
-        Q_-i = (r0 - e0^2 / m0) + dQ + (e0^2 dm - 2 m0 e0 de - m0 de^2) / (m0 m),
-
-    where every term but the first vanishes with lambda and the first, the residual sum of squares of least squares
-    without the row, is exactly zero when one residual degree of freedom is all there is.
-    """
-    U = rows.U[part]
-    e0, m0 = rows.residual[part, None], rows.rest[part, None]
-    de, dm, dQ = U @ (spectrum.z[:, None] * shrink), np.square(U) @ shrink, spectrum.z2 @ shrink
-    e, m = e0 + de, m0 + dm
-    split = m0 > 0
-    safe = np.where(split, m0, 1.0)
-    base = np.maximum(spectrum.r0 - e0 * e0 / safe, 0.0)
-    if spectrum.nu - spectrum.rank == 1:
-        base = np.zeros_like(base)
-    change = np.where(split, (e0 * e0 * dm - 2.0 * m0 * e0 * de - m0 * de * de) / (safe * m), spectrum.r0 - de * de / m)
-    Q = np.where(split, base, 0.0) + dQ + change
-    # positive in exact arithmetic; what has cancelled to nothing is not used (the row is refitted)
-    size = np.where(split, spectrum.r0, 0.0) + dQ + np.abs(change)
-    Q = np.maximum(Q, 1e-16 * size + 1e-300)
-    return _Deleted(e, m, e / m, Q, np.finfo(np.float64).eps * spectrum.nu * size / Q)
 
 
 def _log_t(x: Array, scale: Array, df: float) -> Array:

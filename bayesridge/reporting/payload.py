@@ -20,8 +20,9 @@ from numpy.typing import ArrayLike, NDArray
 from bayesridge.errors import DataError
 from bayesridge.hyper.marginal import Marginal
 from bayesridge.linalg.design import Design
-from bayesridge.linalg.filters import RowParts, row_parts, shrinkage
+from bayesridge.linalg.filters import shrinkage
 from bayesridge.linalg.maps import LinearMap, RowSpaceCoefficients, coefficient_map
+from bayesridge.linalg.rows import RowParts, row_parts
 from bayesridge.linalg.spectrum import RowSpace, Spectrum
 from bayesridge.posteriors.posterior import Posterior
 from bayesridge.reporting.interpolant import Interpolant, interpolate

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bayesridge.linalg.optimum import Optimum
 from bayesridge.linalg.spectrum import Spectrum
-from bayesridge.rules.rule import Choice, LambdaProblem, NotAvailableError, Optimum
+from bayesridge.rules.rule import Choice, LambdaProblem, NotAvailableError
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from bayesridge.errors import DataError
 from bayesridge.fit import posterior
 from bayesridge.hyper.marginal import Marginal
 from bayesridge.linalg.design import WeightKind
+from bayesridge.linalg.rows import is_small
 from bayesridge.linalg.spectrum import left_vectors
 from bayesridge.linalg.threads import threads_for
 from bayesridge.posteriors.functionals import check_level
@@ -23,7 +24,6 @@ from bayesridge.rules.comparison_result import LambdaComparison, Row
 from bayesridge.rules.cross_validation import CrossValidation
 from bayesridge.rules.duplicates import NearDuplicates
 from bayesridge.rules.evaluation import Evaluation, evaluate, spread_of_fits
-from bayesridge.rules.row_basis import is_small
 from bayesridge.rules.rule import Choice, LambdaInterval, LambdaProblem, Rule
 from bayesridge.rules.standard import standard_rules
 

@@ -1,31 +1,19 @@
 r"""Criteria for lambda that cost O(rank) each, with exact derivatives in ``t = log(lambda)``.
 
-Each is a function of :class:`~bayesridge.rules.terms.SpectralTerms` and is to be minimised. Notation: f_j filter
+Each is a function of :class:`~bayesridge.linalg.filters.SpectralTerms` and is to be minimised. Notation: f_j filter
 factors, g = 1 - f, R the residual sum of squares, q the number of flat directions (intercept, unpenalised columns), n
 the number of observations, T = n - q - sum f the residual degrees of freedom. Sources: docs/rules.md.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesridge.rules.terms import SpectralTerms
+from bayesridge.linalg.filters import SpectralTerms
+from bayesridge.linalg.optimum import Curve
 
 Array = NDArray[np.float64]
-
-
-class Curve(NamedTuple):
-    """A criterion at K values of log lambda.
-
-    ``slope`` is its derivative in log lambda up to a positive factor (the one that keeps it smooth): roots and signs
-    are those of the derivative.
-    """
-
-    value: Array
-    slope: Array
 
 
 def negative_log_evidence(terms: SpectralTerms, degrees: float) -> Curve:

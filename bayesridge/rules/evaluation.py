@@ -10,13 +10,12 @@ from numpy.typing import NDArray
 from bayesridge.errors import DataError
 from bayesridge.hyper.evidence import profile_sigma
 from bayesridge.hyper.nodes import ConjugateNoise
-from bayesridge.linalg.filters import constraint_radius, effective_dof, filter_factors
+from bayesridge.linalg.deletion import in_blocks
+from bayesridge.linalg.filters import constraint_radius, effective_dof, filter_factors, spectral_terms
 from bayesridge.posteriors.loo import MOST_LOST
 from bayesridge.rules.loo_criteria import check_leave_one_out
-from bayesridge.rules.loo_deletion import in_blocks
 from bayesridge.rules.loo_rows import loo_mixture, loo_rows
 from bayesridge.rules.rule import LambdaProblem
-from bayesridge.rules.terms import spectral_terms
 
 Array = NDArray[np.float64]
 

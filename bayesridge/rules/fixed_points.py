@@ -16,8 +16,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from bayesridge.hyper.evidence import profile_log_evidence
+from bayesridge.linalg.optimum import Optimum
 from bayesridge.linalg.spectrum import Spectrum
-from bayesridge.rules.rule import Choice, LambdaProblem, Optimum
+from bayesridge.rules.rule import Choice, LambdaProblem
 
 
 def mackay_step(spectrum: Spectrum, log_lam: float) -> float:

@@ -23,13 +23,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bayesridge.errors import DataError
-from bayesridge.rules.criteria import Curve
+from bayesridge.linalg.filters import SearchRange, search_range
+from bayesridge.linalg.optimum import Curve, Optima, Optimum, minimize, root
 from bayesridge.rules.fold_moments import FoldMoments
 from bayesridge.rules.held_out import HeldOut
-from bayesridge.rules.optimum import Optima, minimize, root
 from bayesridge.rules.percentiles import central_range
-from bayesridge.rules.rule import Choice, LambdaInterval, Optimum
-from bayesridge.rules.terms import SearchRange, search_range
+from bayesridge.rules.rule import Choice, LambdaInterval
 
 Array = NDArray[np.float64]
 Loss = Literal["squared", "log"]

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bayesridge.rules.criteria import Curve, corrected_aic, information
-from bayesridge.rules.optimum import minimize
+from bayesridge.linalg.filters import SpectralTerms, spectral_terms
+from bayesridge.linalg.optimum import Curve, minimize
+from bayesridge.rules.criteria import corrected_aic, information
 from bayesridge.rules.rule import Choice, LambdaProblem, NotAvailableError
-from bayesridge.rules.terms import SpectralTerms, spectral_terms
 
 
 @dataclass(frozen=True)

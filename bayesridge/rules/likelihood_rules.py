@@ -8,10 +8,10 @@ import numpy as np
 from scipy.special import ndtri
 
 from bayesridge.hyper.evidence import EvidenceMode
+from bayesridge.linalg.filters import spectral_terms
+from bayesridge.linalg.optimum import Optimum, minimize
 from bayesridge.rules.criteria import evidence_curvature, negative_log_evidence
-from bayesridge.rules.optimum import minimize
-from bayesridge.rules.rule import Choice, LambdaInterval, LambdaProblem, Optimum
-from bayesridge.rules.terms import spectral_terms
+from bayesridge.rules.rule import Choice, LambdaInterval, LambdaProblem
 
 
 @dataclass(frozen=True)

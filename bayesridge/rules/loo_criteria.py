@@ -4,7 +4,7 @@ r"""Leave-one-out criteria at fixed lambda: squared error and log score, with ex
     log score       -sum c log p(y_i | y_-i, lambda),  sigma integrated.
 
 c counts the observations a row stands for, w is its precision; r and the density are those of
-:mod:`bayesridge.rules.loo_deletion`.
+:mod:`bayesridge.linalg.deletion`.
 """
 
 from __future__ import annotations
@@ -15,13 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayesridge.errors import DataError
-from bayesridge.linalg.design import Design
-from bayesridge.linalg.filters import flat_leverage
-from bayesridge.linalg.spectrum import Spectrum
-from bayesridge.posteriors.posterior import Posterior
-from bayesridge.priors import FixedScales, FixedSigma, GammaPrecisions, InverseGamma, Jeffreys
-from bayesridge.rules.criteria import Curve
-from bayesridge.rules.loo_deletion import (
+from bayesridge.linalg.deletion import (
     DeletedRows,
     Lambdas,
     LooNoise,
@@ -32,7 +26,12 @@ from bayesridge.rules.loo_deletion import (
     log_density_slope,
     row_errors,
 )
-from bayesridge.rules.row_basis import RowBasis
+from bayesridge.linalg.design import Design
+from bayesridge.linalg.optimum import Curve
+from bayesridge.linalg.rows import RowBasis, flat_leverage
+from bayesridge.linalg.spectrum import Spectrum
+from bayesridge.posteriors.posterior import Posterior
+from bayesridge.priors import FixedScales, FixedSigma, GammaPrecisions, InverseGamma, Jeffreys
 
 Array = NDArray[np.float64]
 

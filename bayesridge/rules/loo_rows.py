@@ -7,10 +7,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from bayesridge.linalg.deletion import Lambdas, LooNoise, delete_rows, in_blocks, log_density
+from bayesridge.linalg.rows import RowBasis
 from bayesridge.linalg.spectrum import Spectrum
 from bayesridge.posteriors.loo import unresolved
-from bayesridge.rules.loo_deletion import Lambdas, LooNoise, delete_rows, in_blocks, log_density
-from bayesridge.rules.row_basis import RowBasis
 
 Array = NDArray[np.float64]
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from bayesridge.hyper.marginal import Marginal
-from bayesridge.rules.rule import Choice, LambdaInterval, LambdaProblem, NotAvailableError, Optimum, Place
+from bayesridge.linalg.optimum import Optimum, Place
+from bayesridge.rules.rule import Choice, LambdaInterval, LambdaProblem, NotAvailableError
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayesridge.errors import DataError
-from bayesridge.rules.criteria import Curve, gcv, robust_gcv, sure
+from bayesridge.linalg.filters import spectral_terms
+from bayesridge.linalg.optimum import Curve, Optimum, minimize
+from bayesridge.rules.criteria import gcv, robust_gcv, sure
 from bayesridge.rules.loo_criteria import LooCurves, loo_log_score, loo_squared
 from bayesridge.rules.noise import noise_of
-from bayesridge.rules.optimum import minimize
-from bayesridge.rules.rule import Choice, LambdaProblem, NotAvailableError, Optimum
-from bayesridge.rules.terms import spectral_terms
+from bayesridge.rules.rule import Choice, LambdaProblem, NotAvailableError
 
 Array = NDArray[np.float64]
 

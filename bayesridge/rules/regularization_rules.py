@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from bayesridge.linalg.filters import spectral_terms
+from bayesridge.linalg.optimum import Optima, Optimum, choose_best, minimize, root
 from bayesridge.rules.criteria import l_curve, quasi_optimality
 from bayesridge.rules.noise import noise_of
-from bayesridge.rules.optimum import Optima, choose_best, minimize, root
-from bayesridge.rules.rule import Choice, LambdaProblem, NotAvailableError, Optimum
-from bayesridge.rules.terms import spectral_terms
+from bayesridge.rules.rule import Choice, LambdaProblem, NotAvailableError
 
 Array = NDArray[np.float64]
 

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from bayesridge.errors import BayesRidgeError, BayesRidgeWarning, DataError
 from bayesridge.linalg.design import Design
-from bayesridge.linalg.filters import row_parts, shrinkage
+from bayesridge.linalg.filters import shrinkage
+from bayesridge.linalg.rows import row_parts
 from bayesridge.linalg.spectrum import Spectrum
 from bayesridge.linalg.targets import with_left_vectors, with_target
 from bayesridge.linalg.threads import threads_for

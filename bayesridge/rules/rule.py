@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 from bayesridge.errors import DataError
+from bayesridge.linalg.deletion import LooNoise
 from bayesridge.linalg.design import Design
-from bayesridge.linalg.filters import RowParts, row_parts
+from bayesridge.linalg.filters import SearchRange, SpectralTerms, search_range, spectral_terms
+from bayesridge.linalg.optimum import Optimum
+from bayesridge.linalg.rows import RowBasis, RowParts, row_basis, row_parts
 from bayesridge.linalg.spectrum import Spectrum
 from bayesridge.posteriors.posterior import Posterior
 from bayesridge.rules.duplicates import NearDuplicates, find_near_duplicates
 from bayesridge.rules.loo_criteria import LooCurves, check_leave_one_out, loo_curves, loo_noise
-from bayesridge.rules.loo_deletion import LooNoise
-from bayesridge.rules.row_basis import RowBasis, row_basis
-from bayesridge.rules.terms import SearchRange, SpectralTerms, search_range, spectral_terms
-
-Place = Literal["interior", "zero", "infinity"]
 
 
 class NotAvailableError(DataError):
@@ -32,24 +30,6 @@ class LambdaInterval(NamedTuple):
     level: float
     #: As "ETI of the posterior", "Wald, from the curvature in log lambda", "percentiles of 500 row bootstraps".
     kind: str
-
-
-@dataclass(frozen=True)
-class Optimum:
-    """A local optimum of a rule's criterion.
-
-    Attributes
-    ----------
-    lam : float
-        0 and infinity where the criterion is best at the end.
-    place : {"interior", "zero", "infinity"}
-    score : float
-        The criterion there, in its own units.
-    """
-
-    lam: float
-    place: Place
-    score: float
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from bayesridge.errors import DataError
 from bayesridge.linalg.filters import check_lambda
-from bayesridge.rules.optimum import minimize_values
-from bayesridge.rules.rule import Choice, LambdaProblem, Optimum, Place
+from bayesridge.linalg.optimum import Optimum, Place, minimize_values
+from bayesridge.rules.rule import Choice, LambdaProblem
 
 Array = NDArray[np.float64]
 

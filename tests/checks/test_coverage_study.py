@@ -23,8 +23,9 @@ from bayesridge.checks.coverage_methods import (
 )
 from bayesridge.checks.coverage_scenarios import Scenario, make_data, scenario_grid
 from bayesridge.errors import DataError
+from bayesridge.linalg.optimum import Optimum
 from bayesridge.priors import FixedLambda
-from bayesridge.rules.rule import Choice, LambdaInterval, Optimum
+from bayesridge.rules.rule import Choice, LambdaInterval
 
 pytestmark = pytest.mark.filterwarnings("ignore::bayesridge.errors.NoSignalWarning")
 

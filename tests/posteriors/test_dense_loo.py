@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from bayesridge.fit import posterior
-from bayesridge.linalg.filters import leverage, loo_residuals
+from bayesridge.linalg.rows import leverage, loo_residuals
 from bayesridge.priors import FixedLambda, FixedScales, Gamma, GammaPrecisions, HalfCauchy, HalfNormal, InverseGamma
 from tests.truth.problems import problems
 

@@ -11,7 +11,8 @@ from bayesridge import BetaR2, Custom, FixedLambda, HalfNormal, HalfT, InverseGa
 from bayesridge.errors import DataError, NoSignalWarning
 from bayesridge.fit import posterior
 from bayesridge.linalg.design import build_design
-from bayesridge.linalg.filters import leverage, loo_residuals, ridge_path
+from bayesridge.linalg.filters import ridge_path
+from bayesridge.linalg.rows import leverage, loo_residuals
 from bayesridge.linalg.spectrum import factorize
 
 PRIORS = {

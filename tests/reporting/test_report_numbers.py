@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from bayesridge import posterior
-from bayesridge.linalg.filters import row_parts
+from bayesridge.linalg.rows import row_parts
 from bayesridge.reporting.html import number
 from bayesridge.reporting.interpolant import interpolate
 from bayesridge.reporting.payload import ROW_BUDGET, RowErrors, shown_columns, slider_data, slider_range, to_json

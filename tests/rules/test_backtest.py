@@ -17,12 +17,13 @@ from sklearn.preprocessing import StandardScaler
 from bayesridge import FixedLambda, LogNormal, posterior
 from bayesridge.datasets import load_xy
 from bayesridge.errors import BayesRidgeWarning, DataError
+from bayesridge.linalg.optimum import Optimum
 from bayesridge.rules.backtest import backtest, backtest_problem
 from bayesridge.rules.backtest_result import Backtest, corrected_standard_error
 from bayesridge.rules.cross_validation import CrossValidation
 from bayesridge.rules.likelihood_rules import MaximumEvidence
 from bayesridge.rules.prediction_rules import GCV, LooSquaredError
-from bayesridge.rules.rule import Choice, LambdaProblem, NotAvailableError, Optimum
+from bayesridge.rules.rule import Choice, LambdaProblem, NotAvailableError
 from bayesridge.rules.user_rules import GivenLambda
 
 

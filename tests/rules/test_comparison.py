@@ -17,7 +17,8 @@ from bayesridge.datasets import load, load_xy
 from bayesridge.errors import DataError
 from bayesridge.fit import posterior
 from bayesridge.hyper.evidence import profile_sigma
-from bayesridge.linalg.filters import effective_dof, loo_residuals, standardized_coefficients
+from bayesridge.linalg.filters import effective_dof, standardized_coefficients
+from bayesridge.linalg.rows import loo_residuals
 from bayesridge.priors import FixedLambda, HalfCauchy
 from bayesridge.rules.comparison import compare_lambda, compare_rules, default_rules, pick_rules
 from bayesridge.rules.likelihood_rules import MaximumEvidence

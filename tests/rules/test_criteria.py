@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from bayesridge.linalg.filters import spectral_terms
 from bayesridge.priors import FixedSigma, InverseGamma
 from bayesridge.rules import criteria
 from bayesridge.rules.information_rules import AIC, BIC, AICc
@@ -11,7 +12,6 @@ from bayesridge.rules.loo_criteria import loo_curves
 from bayesridge.rules.prediction_rules import GCV, LooLogScore, LooSquaredError, MallowsCp, RobustGCV
 from bayesridge.rules.regularization_rules import Discrepancy, LCurve, QuasiOptimality
 from bayesridge.rules.rule import NotAvailableError
-from bayesridge.rules.terms import spectral_terms
 from tests.truth import rules_dense as brute
 from tests.truth.problems import NAMES
 

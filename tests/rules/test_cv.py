@@ -26,7 +26,7 @@ from bayesridge import FixedLambda, posterior
 from bayesridge.datasets import load_xy
 from bayesridge.errors import DataError
 from bayesridge.linalg.design import build_design
-from bayesridge.linalg.filters import loo_residuals
+from bayesridge.linalg.rows import loo_residuals
 from bayesridge.linalg.spectrum import factorize
 from bayesridge.rules.cross_validation import CrossValidation
 from bayesridge.rules.fold_losses import CrossValidatedLoss

@@ -6,15 +6,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bayesridge.fit import read_problem
+from bayesridge.linalg.filters import SearchRange, search_range, spectral_terms
+from bayesridge.linalg.optimum import Curve, minimize, minimize_values, root
 from bayesridge.linalg.spectrum import factorize
 from bayesridge.posteriors.posterior import infer
 from bayesridge.priors import BetaR2, Jeffreys
 from bayesridge.rules import criteria
-from bayesridge.rules.criteria import Curve
 from bayesridge.rules.loo_criteria import loo_curves
-from bayesridge.rules.optimum import minimize, minimize_values, root
 from bayesridge.rules.rule import LambdaProblem
-from bayesridge.rules.terms import SearchRange, search_range, spectral_terms
 
 WHERE = SearchRange(np.linspace(-10.0, 10.0, 101), -32.0, 32.0)
 

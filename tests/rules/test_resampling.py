@@ -13,7 +13,9 @@ from sklearn.model_selection import LeaveOneGroupOut
 from bayesridge import FixedLambda, posterior
 from bayesridge.errors import BayesRidgeWarning, DataError
 from bayesridge.linalg.design import build_design
-from bayesridge.linalg.filters import leverage, ridge_path
+from bayesridge.linalg.filters import ridge_path
+from bayesridge.linalg.optimum import Optimum
+from bayesridge.linalg.rows import leverage
 from bayesridge.linalg.spectrum import factorize
 from bayesridge.rules.cross_validation import CrossValidation
 from bayesridge.rules.likelihood_rules import MaximumEvidence
@@ -21,7 +23,7 @@ from bayesridge.rules.many_runs import run_many
 from bayesridge.rules.prediction_rules import GCV, LooSquaredError
 from bayesridge.rules.resamples import observations, resampling_task
 from bayesridge.rules.resampling import BootstrapChoices, bootstrap_choices
-from bayesridge.rules.rule import Choice, LambdaProblem, NotAvailableError, Optimum
+from bayesridge.rules.rule import Choice, LambdaProblem, NotAvailableError
 
 
 def _data(n=50, p=4, seed=0):

@@ -5,7 +5,7 @@ import pytest
 
 from bayesridge.errors import DataError, NoSignalWarning
 from bayesridge.fit import posterior
-from bayesridge.rules import row_basis as module
+from bayesridge.linalg import rows as module
 from bayesridge.rules.evaluation import evaluate, spread_of_fits
 from bayesridge.rules.loo_criteria import loo_curves
 from bayesridge.rules.loo_rows import loo_rows

@@ -13,7 +13,8 @@ import pytest
 
 from bayesridge.fit import posterior
 from bayesridge.linalg.design import build_design
-from bayesridge.linalg.filters import effective_dof, filter_factors, leverage, residual_squares, ridge_path, shrinkage
+from bayesridge.linalg.filters import effective_dof, filter_factors, residual_squares, ridge_path, shrinkage
+from bayesridge.linalg.rows import leverage
 from bayesridge.linalg.spectrum import factorize
 from bayesridge.priors import FixedScales
 from tests.truth.published import longley as longley_table

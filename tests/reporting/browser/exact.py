@@ -3,7 +3,8 @@
 import numpy as np
 
 from bayesridge.hyper.evidence import profile_log_evidence
-from bayesridge.linalg.filters import effective_dof, filter_factors, loo_residuals, penalized_rss, ridge_path
+from bayesridge.linalg.filters import effective_dof, filter_factors, penalized_rss, ridge_path
+from bayesridge.linalg.rows import loo_residuals
 from bayesridge.reporting.payload import shown_columns
 
 

@@ -16,14 +16,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from bayesridge.errors import DataError
 from bayesridge.linalg.design import Design
-from bayesridge.linalg.filters import RowParts, flat_leverage, flat_residuals, row_parts
-from bayesridge.linalg.spectrum import Spectrum
+from bayesridge.linalg.filters import SearchRange, filter_factors, shrinkage, spectral_terms
+from bayesridge.linalg.spectrum import Spectrum, left_vectors
 from bayesridge.linalg.threads import run_blocks, threads_for
-from bayesridge.rules.terms import SearchRange, spectral_terms
 
 Array = NDArray[np.float64]
 
@@ -31,6 +30,108 @@ _LOOSE = 1e-12  # 1 - leverage below this is rounding: the row is fitted exactly
 _DIRECT_WORK = 200_000  # n rank up to which U itself is as good
 _TOLERANCE = 1e-14
 _BLOCK_VALUES = 1 << 17
+
+
+@dataclass(frozen=True, eq=False)
+class RowParts:
+    """What one row has to do with the fit, per observation (a unit of frequency weight, or the whole weighted row).
+
+    residual + U @ ((1 - f) z) is its root-weighted residual, rest + U^2 @ (1 - f) is one less its leverage.
+
+    Attributes
+    ----------
+    U : ndarray of shape (n_rows, rank)
+    residual : ndarray of shape (n_rows,)
+        What no lambda explains; exactly zero when X spans the space of y.
+    rest : ndarray of shape (n_rows,)
+        ``1 - h`` at lambda = 0.
+    precision : ndarray of shape (n_rows,)
+        1 / the row's noise variance over sigma^2 (the weight if it is a precision, else 1).
+    count : ndarray of shape (n_rows,)
+        Observations the row stands for (0 for rows of weight zero).
+    y : ndarray of shape (n_rows,)
+    """
+
+    U: Array
+    residual: Array
+    rest: Array
+    precision: Array
+    count: Array
+    y: Array
+
+
+def row_parts(design: Design, spectrum: Spectrum) -> RowParts:
+    """Split residuals and leverages of all rows into what depends on lambda and what does not."""
+    U = left_vectors(design, spectrum)
+    residual = flat_residuals(design, spectrum) - U @ spectrum.z
+    flat = flat_leverage(design, spectrum)
+    n = design.n_rows
+    w = np.ones(n) if design.weights is None else design.weights
+    precision, count = np.ones(n), (w > 0).astype(np.float64)
+    rows = count if design.weight_kind == "precision" or design.weights is None else w
+    unit = np.where(w > 0, w, 1.0) if design.weight_kind == "frequency" else np.ones(n)
+    spanned = spectrum.rank >= int(np.count_nonzero(w)) - design.n_flat
+    if spanned:
+        residual = np.zeros(n)
+    rest = 1.0 - (flat + np.square(U).sum(axis=1)) / unit
+    # what is left of a spanned row is rounding; below zero it always is
+    rest = np.where((unit == 1.0) & spanned, 0.0, np.maximum(rest, 0.0))
+    rest = np.where(w > 0, rest, 1.0)  # rows that do not count have no leverage
+    if design.weight_kind == "precision" and design.weights is not None:
+        precision = np.where(w > 0, w, 1.0)
+    root = np.sqrt(unit)
+    return RowParts(U / root[:, None], residual / root, rest, precision, rows, design.y)
+
+
+def flat_leverage(design: Design, spectrum: Spectrum) -> Array:
+    """Leverage of the flat directions alone (``w_i / sum w`` for an intercept), shape (n_rows,)."""
+    w = np.ones(design.n_rows) if design.weights is None else design.weights
+    h = w / design.total_weight if design.fit_intercept else np.zeros(design.n_rows)
+    if spectrum.flat is not None:
+        Z = design.standardize(design.X, design.unpenalized)
+        h = h + w * np.square(Z @ spectrum.flat.root_inverse).sum(axis=1)
+    return h
+
+
+def flat_residuals(design: Design, spectrum: Spectrum) -> Array:
+    """``yc``: root weights times y, with the flat directions projected out, shape (n_rows,)."""
+    rest = design.y - design.y_mean
+    if spectrum.flat is not None:
+        rest = rest - design.standardize(design.X, design.unpenalized) @ spectrum.flat.on_target
+    root = design.root_weights()
+    return rest if root is None else np.asarray(rest * root)
+
+
+def leverage(design: Design, spectrum: Spectrum, lam: ArrayLike) -> Array:
+    """Diagonal of the hat matrix of the weighted problem, flat directions included.
+
+    ``h_i = w_i / sum w + sum_j U_ij^2 f_j``; its sum is ``effective_dof + n_flat``.
+
+    Returns
+    -------
+    ndarray of shape lam.shape + (n_rows,)
+    """
+    U = left_vectors(design, spectrum)
+    return np.asarray(flat_leverage(design, spectrum) + filter_factors(spectrum, lam) @ np.square(U).T)
+
+
+def loo_residuals(design: Design, spectrum: Spectrum, lam: ArrayLike) -> Array:
+    """Closed-form leave-one-out residuals ``y_i - yhat_-i = e_i / (1 - h_i)`` in the units of y.
+
+    The column scales are held fixed; means and coefficients are those of the other rows. With frequency weights
+    *one* of the observations a row stands for is left out. NaN for rows of weight zero.
+
+    Returns
+    -------
+    ndarray of shape lam.shape + (n_rows,)
+    """
+    rows = row_parts(design, spectrum)
+    shrink = shrinkage(spectrum, lam)
+    e = rows.residual + (shrink * spectrum.z) @ rows.U.T
+    keep = rows.rest + shrink @ np.square(rows.U).T
+    with np.errstate(divide="ignore", invalid="ignore"):
+        value = e / keep / np.sqrt(rows.precision)
+    return np.asarray(np.where(rows.count > 0, value, np.nan))
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +149,7 @@ class RowBasis:
         None when `on_residual` is U and `on_leverage` its square.
     z : ndarray of shape (rank,)
     precision, count : ndarray of shape (m,)
-        As in :class:`~bayesridge.linalg.filters.RowParts`.
+        As in :class:`RowParts`.
     """
 
     index: NDArray[np.intp]

@@ -6,7 +6,7 @@ a = nu/2 + a0, B = Q/2 + b0 and B_-i = B - e^2 / (2 m)
 
     log p(y_i | y_-i) = log Gamma(a) - log Gamma(a - 1/2) - 1/2 log(2 pi) + 1/2 log(w m) + (a - 1/2) log B_-i - a log B,
 
-which is the Student-t of :mod:`bayesridge.posteriors.loo`, multiplied out. Cost: see :mod:`bayesridge.rules.row_basis`.
+which is the Student-t of :mod:`bayesridge.posteriors.loo`, multiplied out. Cost: see :mod:`bayesridge.linalg.rows`.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaln
 
+from bayesridge.linalg.filters import spectral_terms
+from bayesridge.linalg.rows import RowBasis
 from bayesridge.linalg.spectrum import Spectrum
 from bayesridge.linalg.threads import run_blocks
-from bayesridge.rules.row_basis import RowBasis
-from bayesridge.rules.terms import spectral_terms
 
 Array = NDArray[np.float64]
 
@@ -100,22 +100,43 @@ def row_errors(rows: RowBasis, lambdas: Lambdas, part: slice) -> RowErrors:
 
 
 def delete_rows(rows: RowBasis, lambdas: Lambdas, part: slice) -> DeletedRows:
-    """Delete each row at each lambda.
+    """Delete each row of a block at each lambda."""
+    e, m = rows.on_residual[part] @ lambdas.residual, rows.on_leverage[part] @ lambdas.leverage
+    e0, m0 = rows.residual[part, None], rows.rest[part, None]
+    Q_without = delete(e, m, e0, m0, lambdas.risen, lambdas.r0, nothing_left=lambdas.nothing_left)
+    e /= m
+    return DeletedRows(e, m, Q_without, rows.precision[part, None])
 
-    ``Q_-i = Q - e^2 / m`` cancels at small lambda where the other rows can be fitted exactly. With e = e0 + de,
-    m = m0 + dm, Q = r0 + dQ (d: the parts that vanish with lambda) and m0 > 0 it is
+
+def delete(e: Array, m: Array, e0: Array, m0: Array, risen: Array, r0: float, *, nothing_left: bool) -> Array:
+    """Q without each row, ``Q_-i = Q - e^2 / m``, without its cancellation at small lambda.
+
+    Where the other rows can be fitted exactly that difference is of equal numbers. With e = e0 + de, m = m0 + dm,
+    Q = r0 + dQ (d: the parts that vanish with lambda) and m0 > 0 it is
 
         (r0 - e0^2 / m0) + dQ + (e0^2 / m0 dm - de (2 e0 + de)) / m,
 
-    and with m0 = 0 (then e0 = 0) it is r0 + dQ - de^2 / m. Done in place: memory is what takes the time.
+    and with m0 = 0 (then e0 = 0) it is r0 + dQ - de^2 / m. The first bracket, the residual sum of squares of least
+    squares without the row, is exactly zero where one residual degree of freedom is all there is.
+
+    Parameters
+    ----------
+    e, m : ndarray of shape (rows, K)
+        de and dm; e = e0 + de and m = m0 + dm when this returns. Done in place: memory is what takes the time.
+    e0, m0 : ndarray of shape (rows, 1)
+    risen : ndarray of shape (K,)
+        dQ.
+    r0 : float
+    nothing_left : bool
+        Whether there is one residual degree of freedom.
+
+    Returns
+    -------
+    ndarray of shape (rows, K)
     """
-    e0, m0, r0 = rows.residual[part, None], rows.rest[part, None], lambdas.r0
-    e, m = rows.on_residual[part] @ lambdas.residual, rows.on_leverage[part] @ lambdas.leverage
     split = m0 > 0
     own = np.where(split, e0 * e0 / np.where(split, m0, 1.0), 0.0)
-    base = np.where(split, np.maximum(r0 - own, 0.0), r0)
-    if lambdas.nothing_left:  # without the row there is no residual at lambda = 0
-        base = np.where(split, 0.0, r0)
+    base = np.where(split, 0.0 if nothing_left else np.maximum(r0 - own, 0.0), r0)
     change = e + 2.0 * e0
     change *= e
     without = own * m
@@ -123,12 +144,11 @@ def delete_rows(rows: RowBasis, lambdas: Lambdas, part: slice) -> DeletedRows:
     e += e0
     m += m0
     without /= m
-    without += lambdas.risen
+    without += risen
     without += base
     # positive in exact arithmetic; rounding must not make it anything else
-    np.maximum(without, 1e-16 * (np.where(split, r0, 0.0) + lambdas.risen) + 1e-300, out=without)
-    e /= m
-    return DeletedRows(e, m, without, rows.precision[part, None])
+    np.maximum(without, 1e-16 * (np.where(split, r0, 0.0) + risen) + 1e-300, out=without)
+    return np.asarray(without)
 
 
 def log_density(block: DeletedRows, lambdas: Lambdas, noise: LooNoise) -> Array:

@@ -11,18 +11,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.polynomial import chebyshev
 from numpy.typing import NDArray
 from scipy.optimize import brentq, minimize_scalar
 
-from bayesridge.rules.criteria import Curve
-from bayesridge.rules.rule import Optimum
-from bayesridge.rules.terms import SearchRange
+from bayesridge.linalg.filters import SearchRange
 
 Array = NDArray[np.float64]
-Criterion = Callable[[Array], Curve]
+Place = Literal["interior", "zero", "infinity"]
 
 _DEGREE = 15
 _NODES = chebyshev.chebpts1(_DEGREE + 1)
@@ -31,6 +30,38 @@ _CONVERGED = 1e-11  # error of the root in log lambda
 _ROUNDING = 1e-6  # a share of the derivative that may be rounding, but no corner
 _MOST_CUTS = 30
 _FLAT = 1e-13
+
+
+class Curve(NamedTuple):
+    """A criterion at K values of log lambda.
+
+    ``slope`` is its derivative in log lambda up to a positive factor (the one that keeps it smooth): roots and signs
+    are those of the derivative.
+    """
+
+    value: Array
+    slope: Array
+
+
+Criterion = Callable[[Array], Curve]
+
+
+@dataclass(frozen=True)
+class Optimum:
+    """A local optimum of a rule's criterion.
+
+    Attributes
+    ----------
+    lam : float
+        0 and infinity where the criterion is best at the end.
+    place : {"interior", "zero", "infinity"}
+    score : float
+        The criterion there, in its own units.
+    """
+
+    lam: float
+    place: Place
+    score: float
 
 
 @dataclass(frozen=True)
@@ -56,7 +87,7 @@ def minimize(criterion: Criterion, where: SearchRange, scan: Curve | None = None
     Parameters
     ----------
     criterion : callable
-        log lambda (K,) -> :class:`~bayesridge.rules.criteria.Curve`. Infinite values are never chosen.
+        log lambda (K,) -> :class:`Curve`. Infinite values are never chosen.
     where : SearchRange
     scan : Curve, optional
         The criterion at ``where.grid``, if it is known.
