@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 
 from bayesridge.checks.coverage_methods import Answer, Method, check_methods, default_methods
 from bayesridge.checks.coverage_scenarios import SIGMA, DataSet, Scenario, check_scenarios, make_data
-from bayesridge.checks.parallel import run_blocks
 from bayesridge.errors import DataError, NoSignalWarning
+from bayesridge.linalg.runs import run_jobs
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -222,7 +222,7 @@ def _run(
     if not scenarios:
         return
     jobs = [(settings, scenario, place) for scenario in scenarios]
-    yield from zip(scenarios, run_blocks(run_cell, jobs, n_jobs, progress, "coverage"), strict=True)
+    yield from zip(scenarios, run_jobs(run_cell, jobs, n_jobs=n_jobs, progress=progress, title="coverage"), strict=True)
 
 
 def _as_json(value: Any) -> str:

@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bayesridge.checks.calibration import CalibrationResult
-from bayesridge.checks.parallel import run_blocks
 from bayesridge.checks.prior_draws import Reference
 from bayesridge.checks.sbc_quantities import (
     JOINT,
@@ -26,6 +25,7 @@ from bayesridge.checks.sbc_quantities import (
 from bayesridge.checks.simulate import Setup, Simulation, Truth, observe, simulate
 from bayesridge.errors import DataError, ImproperPosteriorError, NoSignalWarning
 from bayesridge.linalg.design import Design, build_design
+from bayesridge.linalg.runs import run_jobs
 from bayesridge.linalg.spectrum import Spectrum, factorize
 from bayesridge.linalg.targets import with_left_vectors, with_target
 from bayesridge.posteriors.posterior import Method, Posterior, infer
@@ -159,7 +159,7 @@ def run_study(
     quantities = _quantities(study, np.random.default_rng(seeds[0]))
     counts = [min(BLOCK, simulations - BLOCK * k) for k in range(len(seeds))]
     jobs = [(study, quantities, count, one) for count, one in zip(counts, seeds, strict=True)]
-    parts = list(run_blocks(_block, jobs, n_jobs, progress, "calibration"))
+    parts = list(run_jobs(_block, jobs, n_jobs=n_jobs, progress=progress, title="calibration"))
     u = np.concatenate(parts)
     answered = ~np.isnan(u).any(axis=1)
     how = dict.fromkeys(quantities.exact, "exact cdf")

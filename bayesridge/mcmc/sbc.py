@@ -11,13 +11,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bayesridge.checks.calibration import CalibrationResult
-from bayesridge.checks.parallel import run_blocks
 from bayesridge.checks.prior_draws import check_simulable
 from bayesridge.checks.sbc_quantities import JOINT, NEW, SCALES, JointDensity, spread_rank
 from bayesridge.checks.sbc_study import Seed, check_joint, joint_ranks, make_setup, seed_sequence
 from bayesridge.checks.simulate import Setup, Truth, simulate
 from bayesridge.errors import DataError
 from bayesridge.linalg.design import Design, build_design
+from bayesridge.linalg.runs import run_jobs
 from bayesridge.linalg.spectrum import Spectrum, factorize
 from bayesridge.posteriors.datatree import Draws
 from bayesridge.priors import BetaR2, Jeffreys, NoisePrior, Prior, check_priors
@@ -87,7 +87,10 @@ def sbc_sampler(
     layout, *seeds = seed.spawn(1 + simulations)
     setup = make_setup(X, layout, weights, fit_intercept, scale, unpenalized)
     study = SamplerStudy(setup, prior, noise_prior, sampler, _names(setup), check_joint(joint))
-    parts = list(run_blocks(_one, [(study, one) for one in seeds], n_jobs, progress, "calibration", _JOBS_PER_PROCESS))
+    jobs = [(study, one) for one in seeds]
+    parts = list(
+        run_jobs(_one, jobs, n_jobs=n_jobs, progress=progress, title="calibration", jobs_per_process=_JOBS_PER_PROCESS)
+    )
     u, counts = np.array([part for part, _ in parts]), {count for _, count in parts}
     names = study.names + study.joint
     # what the prior fixes equals the truth in every draw: its ranks are uniform by construction and test nothing

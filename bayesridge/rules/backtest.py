@@ -21,13 +21,13 @@ from numpy.typing import NDArray
 from bayesridge.errors import BayesRidgeError, BayesRidgeWarning, DataError, warn
 from bayesridge.fit import posterior
 from bayesridge.linalg.design import Design, WeightKind
+from bayesridge.linalg.runs import run_many
 from bayesridge.linalg.threads import threads_for
 from bayesridge.posteriors.posterior import Method, Posterior, infer
 from bayesridge.priors import NoisePrior, Prior
 from bayesridge.rules.backtest_result import Backtest
 from bayesridge.rules.cross_validation import CrossValidation, split_rows
 from bayesridge.rules.held_out import HeldOut, held_out
-from bayesridge.rules.many_runs import run_many
 from bayesridge.rules.rule import LambdaProblem, Rule
 from bayesridge.rules.standard import standard_rules
 from bayesridge.rules.subsets import Rows, factorize_quietly, subset_design

@@ -16,10 +16,10 @@ from bayesridge.linalg.design import build_design
 from bayesridge.linalg.filters import ridge_path
 from bayesridge.linalg.optimum import Optimum
 from bayesridge.linalg.rows import leverage
+from bayesridge.linalg.runs import run_many
 from bayesridge.linalg.spectrum import factorize
 from bayesridge.rules.cross_validation import CrossValidation
 from bayesridge.rules.likelihood_rules import MaximumEvidence
-from bayesridge.rules.many_runs import run_many
 from bayesridge.rules.prediction_rules import GCV, LooSquaredError
 from bayesridge.rules.resamples import observations, resampling_task
 from bayesridge.rules.resampling import BootstrapChoices, bootstrap_choices
