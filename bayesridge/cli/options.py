@@ -1,18 +1,18 @@
-"""What the commands share: the options that describe the data, and how they become the arguments of a fit."""
+"""What the commands share: the options that describe data and priors, and how errors and warnings are shown."""
 
 from __future__ import annotations
 
+import inspect
+import json
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass, fields
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_type_hints
 
 import typer
-
-if TYPE_CHECKING:
-    from bayesridge.priors import NoisePrior, Prior
 
 # Only what --help needs is imported here; the rest waits until there is something to do.
 
@@ -21,22 +21,6 @@ PRIORS = (
     "gamma:2,0.1 | gamma-precisions:a,b,c,d | fixed:10 | fixed-tau:2 | fixed-scales:1,2"
 )
 
-TableFile = Annotated[Path, typer.Argument(help="CSV (also .tsv, .csv.gz) or Parquet file.")]
-Target = Annotated[str | None, typer.Option(help="Name of the target column (or name it in the formula).")]
-Formula = Annotated[str | None, typer.Option(help="As 'bmi * sex + C(site)'; all other columns if left out.")]
-PriorText = Annotated[str | None, typer.Option("--prior", help=PRIORS)]
-NoiseText = Annotated[
-    str | None, typer.Option("--noise", help="jeffreys | inverse-gamma:2,1 | half-t:3,1 | half-normal:1")
-]
-Weights = Annotated[str | None, typer.Option(help="Name of a column of weights.")]
-WeightMeaning = Annotated[
-    Literal["frequency", "precision"], typer.Option(help="A row counted w times, or noise variance sigma²/w.")
-]
-Unpenalized = Annotated[list[str] | None, typer.Option(help="Column with a flat prior; may be repeated.")]
-Drop = Annotated[list[str] | None, typer.Option(help="Column to leave out; may be repeated.")]
-Missing = Annotated[Literal["error", "drop"], typer.Option(help="What to do with rows that have missing values.")]
-NoScale = Annotated[bool, typer.Option("--no-scale", help="Do not scale the columns to unit sd.")]
-NoIntercept = Annotated[bool, typer.Option("--no-intercept", help="Fit without an intercept.")]
 Level = Annotated[float, typer.Option(help="Probability of the equal-tailed intervals.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 Seed = Annotated[int, typer.Option(help="Seed of everything that is random.")]
@@ -44,31 +28,44 @@ Jobs = Annotated[int, typer.Option(help="Processes for long work (-1: one a core
 
 
 @dataclass(frozen=True)
-class DataOptions:
-    """The options of a command that say what the data are."""
+class Model:
+    """The options of every command that say what the data and the priors are."""
 
-    table: Path
-    target: str | None = None
-    formula: str | None = None
-    weights: str | None = None
-    weight_kind: Literal["frequency", "precision"] = "frequency"
-    unpenalized: list[str] | None = None
-    drop: list[str] | None = None
-    missing: Literal["error", "drop"] = "error"
-    no_scale: bool = False
-    no_intercept: bool = False
+    table: Annotated[Path, typer.Argument(help="CSV (also .tsv, .csv.gz) or Parquet file.")]
+    target: Annotated[str | None, typer.Option(help="Name of the target column (or name it in the formula).")] = None
+    formula: Annotated[str | None, typer.Option(help="As 'bmi * sex + C(site)'; all other columns if left out.")] = None
+    prior: Annotated[str | None, typer.Option(help=PRIORS)] = None
+    noise: Annotated[
+        str | None, typer.Option(help="jeffreys | inverse-gamma:2,1 | half-t:3,1 | half-normal:1 | fixed:1")
+    ] = None
+    weights: Annotated[str | None, typer.Option(help="Name of a column of weights.")] = None
+    weight_kind: Annotated[
+        Literal["frequency", "precision"], typer.Option(help="A row counted w times, or noise variance sigma²/w.")
+    ] = "frequency"
+    unpenalized: Annotated[list[str] | None, typer.Option(help="Column with a flat prior; may be repeated.")] = None
+    drop: Annotated[list[str] | None, typer.Option(help="Column to leave out; may be repeated.")] = None
+    missing: Annotated[
+        Literal["error", "drop"], typer.Option(help="What to do with rows that have missing values.")
+    ] = "error"
+    no_scale: Annotated[bool, typer.Option("--no-scale", help="Do not scale the columns to unit sd.")] = False
+    no_intercept: Annotated[bool, typer.Option("--no-intercept", help="Fit without an intercept.")] = False
 
     def read(self) -> dict[str, Any]:
-        """Read the table; return keyword arguments ``X, y, formula, weights, ...`` as :func:`bayesridge.fit` takes.
+        """Read the table; return keyword arguments ``X, y, formula, prior, ...`` of :func:`bayesridge.posterior`.
 
         Raises
         ------
         DataError
             If the file cannot be read or has no such columns.
+        PriorError
+            If a prior cannot be read.
         """
+        from bayesridge.cli.prior_text import parse_noise, parse_prior
         from bayesridge.errors import DataError
         from bayesridge.tables.files import read_table, take_column
 
+        prior = None if self.prior is None else parse_prior(self.prior)
+        noise = None if self.noise is None else parse_noise(self.noise)
         frame = read_table(self.table)
         w = None
         if self.weights is not None:
@@ -81,35 +78,60 @@ class DataOptions:
         elif self.formula is None or "~" not in self.formula:
             raise DataError(f"name the target column with --target; the table has {', '.join(map(str, frame.columns))}")
         return {
-            "X": frame,
-            "y": y,
-            "formula": self.formula,
-            "weights": w,
-            "weight_kind": self.weight_kind,
-            "fit_intercept": not self.no_intercept,
-            "scale": not self.no_scale,
-            "unpenalized": self.unpenalized or [],
-            "missing": self.missing,
-        }
+            "X": frame, "y": y, "formula": self.formula, "prior": prior, "noise_prior": noise, "weights": w,
+            "weight_kind": self.weight_kind, "fit_intercept": not self.no_intercept, "scale": not self.no_scale,
+            "unpenalized": self.unpenalized or [], "missing": self.missing,
+        }  # fmt: skip
 
 
-def read_priors(prior: str | None, noise: str | None) -> tuple[Prior | None, NoisePrior | None]:
-    """Parse the texts of ``--prior`` and ``--noise`` (None where left out)."""
-    from bayesridge.cli.prior_text import parse_noise, parse_prior
+def command(run: Callable[..., None]) -> Callable[..., None]:
+    """Make a command of a function of a :class:`Model` and options of its own: typer sees all of them.
 
-    return None if prior is None else parse_prior(prior), None if noise is None else parse_noise(noise)
+    Where data, priors, options or the disk do not allow it, the command ends with exit code 1 and one line on stderr;
+    when it is interrupted, with 130.
+    """
+    hints = get_type_hints(run, include_extras=True)
+    own = list(inspect.signature(run).parameters.values())[1:]
+    shared = [(field.name, field.default) for field in fields(Model)]
+    types = {**get_type_hints(Model, include_extras=True), **hints}
+    parameters = [
+        inspect.Parameter(
+            name, inspect.Parameter.KEYWORD_ONLY, annotation=types[name],
+            default=inspect.Parameter.empty if default is MISSING else default,
+        )
+        for name, default in [*shared, *((one.name, one.default) for one in own)]
+    ]  # fmt: skip
+
+    @wraps(run)
+    def called(**options: Any) -> None:
+        model = Model(**{name: options.pop(name) for name, _ in shared})
+        with one_line_errors():
+            run(model, **options)
+
+    called.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    called.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return called
 
 
 @contextmanager
 def one_line_errors() -> Iterator[None]:
-    """End the command with exit code 1 and one line on stderr where data, priors or options do not fit together."""
+    """End the command with one line on stderr where it cannot go on."""
     from bayesridge.errors import BayesRidgeError
 
     try:
         yield
+    except BrokenPipeError:  # of the terminal, as in `| head`: typer knows
+        raise
     except (BayesRidgeError, OSError) as error:
-        typer.echo(f"bayesridge: {' '.join(str(error).split())}", err=True)
-        raise typer.Exit(1) from None
+        text, code = str(error), 1
+    except MemoryError as error:
+        text, code = f"not enough memory: {error}", 1
+    except KeyboardInterrupt:
+        text, code = "interrupted; nothing was changed", 130
+    else:
+        return
+    typer.echo(f"bayesridge: {' '.join(text.split())}", err=True)
+    raise typer.Exit(code)
 
 
 @contextmanager
@@ -119,3 +141,8 @@ def collected_warnings(into: list[str]) -> Iterator[None]:
         warnings.simplefilter("always")
         yield
     into.extend(text for text in dict.fromkeys(str(item.message) for item in caught) if text not in into)
+
+
+def as_text(record: dict[str, Any]) -> str:
+    """Write a record as JSON."""
+    return json.dumps(record, indent=2, ensure_ascii=False)

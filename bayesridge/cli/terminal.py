@@ -1,7 +1,8 @@
-"""A fit on the terminal: tables by rich, every number with its meaning."""
+"""Results on the terminal: tables by rich, every number with its meaning."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,9 +26,27 @@ from bayesridge.posteriors.summary import (
 if TYPE_CHECKING:
     import pandas as pd
 
+    from bayesridge.checks.report_card import ReportCard
     from bayesridge.mcmc.sampling import NutsResult
+    from bayesridge.rules.comparison_result import LambdaComparison, Row
 
 _MOST_ROWS = 60
+
+
+def _open(console: Console, title: str, posterior: Posterior) -> None:
+    console.print(title)
+    console.print(escape(f"  {describe_data(posterior)}"))
+    console.print(escape(f"  prior: {describe_model(posterior)}"))
+
+
+def _close(console: Console, warnings: Iterable[str], saved: Iterable[str]) -> None:
+    for message in warnings:
+        console.print(f"[yellow]warning:[/yellow] {escape(message)}")
+    for path in saved:
+        console.print(f"wrote {escape(path)}", soft_wrap=True)
+
+
+# -- fit -----------------------------------------------------------------------------------------------------------
 
 
 def print_fit(posterior: Posterior, record: dict[str, Any], level: float) -> None:
@@ -42,17 +61,13 @@ def print_fit(posterior: Posterior, record: dict[str, Any], level: float) -> Non
         Probability of the equal-tailed intervals.
     """
     console = Console(highlight=False, soft_wrap=True)
-    console.print(f"[bold]Bayesian ridge regression[/bold]: {method_name(posterior)}")
-    console.print(f"  {escape(describe_data(posterior))}")
-    console.print(f"  prior: {escape(describe_model(posterior))}\n")
+    _open(console, f"[bold]Bayesian ridge regression[/bold]: {method_name(posterior)}", posterior)
+    console.print()
     console.print(_coefficients(coefficient_table(posterior, level), level))
     console.print(_hyperparameters(hyper_table(posterior, level), level))
     for line in _facts(posterior, record):
         console.print(escape(line))
-    for message in record.get("warnings", []):
-        console.print(f"[yellow]warning:[/yellow] {escape(message)}")
-    for path in record.get("saved", []):
-        console.print(f"wrote {escape(path)}")
+    _close(console, record.get("warnings", []), record.get("saved", []))
 
 
 def print_drawn(posterior: Posterior, result: NutsResult, record: dict[str, Any], level: float) -> None:
@@ -71,9 +86,8 @@ def print_drawn(posterior: Posterior, result: NutsResult, record: dict[str, Any]
     from bayesridge.mcmc.results import drawn_coefficient_table, drawn_hyper_table, how_sampled
 
     console = Console(highlight=False, soft_wrap=True)
-    console.print("[bold]Bayesian ridge regression[/bold]: posterior sampled by NUTS")
-    console.print(f"  {escape(describe_data(posterior))}")
-    console.print(f"  prior: {escape(describe_model(posterior))}\n")
+    _open(console, "[bold]Bayesian ridge regression[/bold]: posterior sampled by NUTS", posterior)
+    console.print()
     console.print(_coefficients(drawn_coefficient_table(result, level), level))
     console.print(_hyperparameters(drawn_hyper_table(result, level), level))
     console.print("ESS: the smaller of bulk and tail. No mean of lambda and tau: it may be infinite.")
@@ -85,10 +99,7 @@ def print_drawn(posterior: Posterior, result: NutsResult, record: dict[str, Any]
             f"leave-one-out  elpd {loo['elpd_loo']:.2f} (se {loo['se']:.2f}), p_loo {_short(loo['p_loo'])}; importance "
             f"sampling, {loo['bad_rows']} rows not to be trusted"
         )
-    for message in record.get("warnings", []):
-        console.print(f"[yellow]warning:[/yellow] {escape(message)}")
-    for path in record.get("saved", []):
-        console.print(f"wrote {escape(path)}")
+    _close(console, record.get("warnings", []), record.get("saved", []))
 
 
 def _coefficients(frame: pd.DataFrame, level: float) -> Table:
@@ -164,3 +175,126 @@ def _probability(value: float) -> str:
 def _short(value: Any) -> str:
     """Write a number of the record, where infinity is a word."""
     return "infinity" if value == "Infinity" else f"{float(value):.3g}"
+
+
+# -- choose ----------------------------------------------------------------------------------------------------------
+
+#: Columns by the width from which on they are shown.
+_COLUMNS = (
+    ("rule", 0), ("lambda", 0), ("interval", 0), ("dof", 86), ("sigma", 114), ("|beta|", 122), ("LOO RMSE", 100),
+    ("regret", 91), ("elpd", 132), ("elpd - best", 0), ("ms", 107),
+)  # fmt: skip
+
+
+def print_comparison(
+    comparison: LambdaComparison,
+    *,
+    warnings: Sequence[str] = (),
+    saved: Sequence[str] = (),
+    console: Console | None = None,
+) -> None:
+    """Print a comparison: the table, rules without an answer, how far the rules disagree, and what to use.
+
+    Parameters
+    ----------
+    comparison : LambdaComparison
+    warnings, saved : sequence of str
+        Warnings to repeat, and files that were written.
+    console : rich.console.Console, optional
+    """
+    console = console or Console(highlight=False)
+    title = f"[bold]Which lambda[/bold]: {len(comparison.rows) - 1} rules on one spectrum"
+    _open(console, title, comparison.problem.posterior)
+    console.print(_rules_table(comparison, console.width))
+    for line in _legend(comparison, console.width):
+        console.print(escape(line), style="dim")
+    missing = [row for row in comparison.rows if not row.available]
+    for row in missing:
+        console.print(escape(f"no answer: {row.label}: {row.note}"))
+    console.print()
+    console.print(escape(f"Disagreement  {comparison.disagreement}"))
+    console.print()
+    console.print(f"[bold]Use here[/bold]      {escape(comparison.recommendation)}")
+    _close(console, warnings, saved)
+
+
+def _rules_table(comparison: LambdaComparison, width: int) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    columns = [name for name, least in _COLUMNS if width >= least]
+    percent = f"{100 * comparison.level:g}%"
+    for name in columns:
+        title = f"{percent} interval" if name == "interval" else name
+        table.add_column(title, justify="left" if name == "rule" else "right", no_wrap=name != "rule")
+    for row in comparison.rows:
+        if row.available:
+            cells = _cells(row)
+            table.add_row(*[escape(cells[name]) for name in columns], style="bold" if row.key == "posterior" else None)
+    return table
+
+
+def _cells(row: Row) -> dict[str, str]:
+    lam = {"zero": "-> 0", "infinity": "-> inf", "integrated": "integrated"}.get(row.place, number(row.lam))
+    interval = row.interval
+    ends = "" if interval is None else f"{number(interval.lower)} to {number(interval.upper)} {_mark(interval.kind)}"
+    scored = np.isfinite(row.elpd_diff)
+    return {
+        "rule": row.label.removesuffix(" (lambda integrated)"),
+        "lambda": lam,
+        "interval": ends,
+        "dof": f"{row.effective_dof:.2f}",
+        "sigma": number(row.sigma),
+        "|beta|": number(row.beta_norm),
+        "LOO RMSE": number(row.loo_rmse) if np.isfinite(row.loo_rmse) else "",
+        "regret": f"{100 * row.regret:.2f}%" if np.isfinite(row.regret) else "",
+        "elpd": f"{row.elpd_loo:.2f}" if scored else "",
+        "elpd - best": f"{row.elpd_diff:.2f} ± {row.elpd_diff_se:.2f}" if scored else "",
+        "ms": f"{1e3 * row.seconds:.1f}",
+    }
+
+
+def _mark(kind: str) -> str:
+    return "p" if kind.startswith("ETI") else "w" if kind.startswith("Wald") else "b" if "bootstrap" in kind else "s"
+
+
+def _legend(comparison: LambdaComparison, width: int) -> list[str]:
+    kinds = dict.fromkeys(row.interval.kind for row in comparison.rows if row.interval is not None)
+    named = ", ".join(f"{_mark(kind)} = {100 * comparison.level:g}% {kind}" for kind in kinds)
+    lines = [f"intervals: {named or 'none; a bootstrap gives them'}"]
+    dof = "dof: effective, intercept not counted; " if width >= 86 else ""
+    lines.append(f"{dof}elpd: leave-one-out log density at that lambda, sigma integrated, ± paired standard error")
+    if width >= 91:
+        lines.append("regret: LOO RMSE over the least that any single lambda reaches, less 1")
+    if width >= 114:
+        lines.append("sigma: sqrt(Q/nu) at that lambda, posterior median in the first row")
+    return lines
+
+
+# -- validate --------------------------------------------------------------------------------------------------------
+
+_STYLE = {"passed": "green", "alarm": "bold red", "note": "yellow", "not judged": "dim"}
+
+
+def print_card(
+    card: ReportCard, *, warnings: Sequence[str] = (), saved: Sequence[str] = (), console: Console | None = None
+) -> None:
+    """Print a report card: question, status and finding of each check, and the verdict.
+
+    Parameters
+    ----------
+    card : ReportCard
+    warnings, saved : sequence of str
+        Warnings to repeat, and files that were written.
+    console : rich.console.Console, optional
+    """
+    console = console or Console(highlight=False)
+    _open(console, "[bold]Can this fit be trusted?[/bold]", card.posterior)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 1, 0), show_header=False)
+    table.add_column("check", no_wrap=True)
+    table.add_column("status", no_wrap=True)
+    table.add_column("finding", overflow="fold")
+    for entry in card.entries:
+        status = f"[{_STYLE[entry.status]}]{entry.status}[/]"
+        table.add_row(escape(entry.key), status, f"[bold]{escape(entry.question)}[/bold]\n{escape(entry.text)}")
+    console.print(table)
+    console.print(f"[bold]Verdict[/bold]  {escape(card.verdict)}")
+    _close(console, warnings, saved)

@@ -9,6 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 from string import Template
 
+from bayesridge.atomic import write_atomically
 from bayesridge.errors import DataError
 from bayesridge.posteriors.functionals import check_level
 from bayesridge.posteriors.posterior import Posterior
@@ -89,7 +90,7 @@ def write_report(
     warnings: Sequence[str] | None = None,
     source: Source | None = None,
 ) -> Path:
-    """Write :func:`report_html` to a file, in UTF-8.
+    """Write :func:`report_html` to a file, in UTF-8; where that fails, what was there before stays.
 
     Parameters
     ----------
@@ -106,9 +107,7 @@ def write_report(
     page = report_html(
         posterior, comparison=comparison, level=level, random_state=random_state, warnings=warnings, source=source
     )
-    target = Path(path)
-    target.write_text(page, encoding="utf-8", newline="\n")
-    return target
+    return write_atomically(path, page)
 
 
 def _parts(content: Content, cautions: Sequence[str], source: Source, random_state: int) -> dict[str, str]:

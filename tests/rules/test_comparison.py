@@ -12,7 +12,7 @@ from scipy import stats
 from typer.testing import CliRunner
 
 from bayesridge.cli.choose import choose
-from bayesridge.cli.choose_text import print_comparison
+from bayesridge.cli.terminal import print_comparison
 from bayesridge.datasets import load, load_xy
 from bayesridge.errors import DataError
 from bayesridge.fit import posterior

@@ -1,0 +1,119 @@
+"""The command ``bayesridge fit TABLE --target y``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from bayesridge.cli.options import AsJson, Level, Model, Seed, as_text, collected_warnings, command
+
+# Only what --help needs is imported here; the rest waits until there is something to do.
+if TYPE_CHECKING:
+    from bayesridge.mcmc.sampling import NutsResult
+    from bayesridge.posteriors.posterior import Posterior
+
+_FILES = ("coefficients.csv", "draws.nc", "fit.json")
+
+
+@command
+def fit(
+    model: Model,
+    method: Annotated[
+        Literal["posterior", "evidence", "fixed", "nuts"],
+        typer.Option(
+            help="Integrate lambda, plug in the evidence maximum, take lambda from a fixing --prior, or sample the "
+            "posterior with PyMC's NUTS."
+        ),
+    ] = "posterior",
+    level: Level = 0.95,
+    out: Annotated[Path | None, typer.Option(help="Folder for coefficients.csv, draws.nc and fit.json.")] = None,
+    draws: Annotated[
+        int, typer.Option(help="Draws saved with --out, and made by --method nuts (4 chains of a quarter each).")
+    ] = 4000,
+    tune: Annotated[int, typer.Option(help="Warm-up steps of each chain of --method nuts.")] = 1000,
+    seed: Seed = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Fit a table and print coefficients, lambda with its uncertainty, noise, leave-one-out and diagnostics."""
+    from bayesridge.atomic import check_folder
+
+    out = None if out is None else check_folder(out, {*_FILES})
+    warned: list[str] = []
+    with collected_warnings(warned):
+        post = _fit(model, method)
+        sampled = _sample(post, draws, tune, seed, show=not as_json) if method == "nuts" else None
+        record = _record(post, sampled, level)
+    record["warnings"] = warned
+    if out is not None:
+        record["saved"] = [str(out / name) for name in _FILES]
+        _save(post, sampled, record, out, level, draws, seed)
+    if as_json:
+        typer.echo(as_text(record))
+        return
+    from bayesridge.cli.terminal import print_drawn, print_fit
+
+    if sampled is not None:
+        print_drawn(post, sampled, record, level)
+    else:
+        print_fit(post, record, level)
+
+
+def _fit(model: Model, method: str) -> Posterior:
+    from bayesridge.errors import PriorError
+    from bayesridge.fit import posterior
+    from bayesridge.priors import FixedLambda, FixedScales, FixedTau
+
+    problem = model.read()
+    fixing = isinstance(problem["prior"], (FixedLambda, FixedScales, FixedTau))
+    if method == "fixed" and not fixing:
+        raise PriorError("--method fixed needs a fixing prior, such as --prior fixed:10")
+    if method == "posterior" and fixing:
+        raise PriorError(f"--prior {model.prior} fixes lambda: say --method fixed")
+    if method == "evidence" and model.prior is not None:
+        raise PriorError("--method evidence uses no prior of lambda: leave --prior out")
+    kind: Literal["evidence"] | None = "evidence" if method == "evidence" else None
+    return posterior(**problem, method=kind)
+
+
+def _sample(post: Posterior, draws: int, tune: int, seed: int, *, show: bool) -> NutsResult:
+    from bayesridge.mcmc.sampling import nuts_posterior
+
+    return nuts_posterior(
+        post.design, post.spectrum, post.prior, post.noise_prior, draws=max(1, draws // 4),
+        tune=tune, chains=4, random_state=seed, progressbar=show and sys.stdout.isatty(),
+    )  # fmt: skip
+
+
+def _record(post: Posterior, sampled: NutsResult | None, level: float) -> dict[str, Any]:
+    from bayesridge.mcmc.results import drawn_record
+    from bayesridge.posteriors.summary import jsonable, to_record
+
+    made = to_record(post, level) if sampled is None else drawn_record(post.design, sampled, level)
+    return dict(jsonable(made))
+
+
+def _save(
+    post: Posterior,
+    sampled: NutsResult | None,
+    record: dict[str, Any],
+    out: Path,
+    level: float,
+    draws: int,
+    seed: int,
+) -> None:
+    """Write the table, the draws and the record."""
+    from bayesridge.atomic import write_folder
+    from bayesridge.mcmc.results import drawn_coefficient_table
+    from bayesridge.posteriors.summary import coefficient_table
+
+    frame = coefficient_table(post, level) if sampled is None else drawn_coefficient_table(sampled, level)
+    tree = post.to_datatree(max(1, draws // 4), 4, seed) if sampled is None else sampled.datatree
+    # netCDF is made in memory: HDF5 that meets a full disk crashes the interpreter when it ends
+    netcdf = bytes(tree.to_netcdf(engine="h5netcdf"))
+    with write_folder(out, {*_FILES}) as folder:
+        frame.to_csv(folder / "coefficients.csv", index_label="column")
+        (folder / "draws.nc").write_bytes(netcdf)
+        (folder / "fit.json").write_text(as_text(record) + "\n", encoding="utf-8")
