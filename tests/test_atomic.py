@@ -67,12 +67,16 @@ def test_a_fault_at_any_call_leaves_what_was_there(tmp_path, monkeypatch, call, 
             try:
                 write(tmp_path, "new")
             except type(fault):
-                assert snapshot(tmp_path) in (old, new)  # new: the last calls make sure of a rename that was made
+                found = snapshot(tmp_path)
+                hidden = {name: found.pop(name) for name in list(found) if name.startswith(".")}
+                assert found in (old, new)  # new: the last calls make sure of a rename that was made
+                # the removal of the old folder, once the new one is in its place, may itself be hit
+                assert not hidden or (found == new and b"new" not in hidden.values())
             else:
                 break
     else:
         pytest.fail("there is no end of calls")
-    assert snapshot(tmp_path) == new
+    assert new.items() <= snapshot(tmp_path).items()
 
 
 def test_a_link_is_replaced_and_its_target_stays(tmp_path):
