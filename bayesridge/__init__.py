@@ -17,9 +17,9 @@ _HOMES = {
     "backtest": "rules.backtest",
     "compare_lambda": "rules.comparison",
     "posterior": "fit",
+    "report": "reporting.build",
     "sbc": "checks.sbc",
     "validate": "checks.report_card",
-    "write_report": "reporting.build",
     "BetaR2": "priors",
     "Custom": "priors",
     "FixedLambda": "priors",
@@ -89,9 +89,9 @@ __all__ = [
     "models",
     "plots",
     "posterior",
+    "report",
     "sbc",
     "validate",
-    "write_report",
 ]
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ if TYPE_CHECKING:
         Jeffreys,
         LogNormal,
     )
-    from bayesridge.reporting.build import write_report
+    from bayesridge.reporting.build import report
     from bayesridge.rules.backtest import backtest
     from bayesridge.rules.comparison import compare_lambda
 

@@ -188,7 +188,7 @@ def status(key):
     return 1024 * int(re.search(key + r":\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
 before = status("VmRSS")
 posterior = fit(X, y)
-posterior.coefficients.mean, posterior.coefficients.sd
+post.coefficients.mean, post.coefficients.sd
 peak = status("VmHWM")
 print(f"{(peak - before) / X.nbytes:.2f} {peak / X.nbytes:.2f}")
 """

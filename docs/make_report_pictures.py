@@ -17,9 +17,8 @@ from typing import TYPE_CHECKING
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
-from bayesridge import posterior
+from bayesridge import posterior, report
 from bayesridge.datasets import load_xy
-from bayesridge.reporting.build import write_report
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -87,8 +86,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"] if root else [])
         pages = {
-            name: write_report(posterior(*load_xy(name)), Path(folder) / f"{name}.html")
-            for name in ("diabetes", "longley")
+            name: report(posterior(*load_xy(name)), Path(folder) / f"{name}.html") for name in ("diabetes", "longley")
         }
         for shot in SHOTS:
             save(take(browser, shot, pages[shot.table]), FOLDER / f"{shot.name}.png")

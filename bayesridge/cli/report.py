@@ -30,7 +30,7 @@ def report(
     The page is a single file that opens in any browser, without a network; nothing in it is sent anywhere.
     """
     from bayesridge.fit import posterior
-    from bayesridge.reporting.build import write_report
+    from bayesridge.reporting.build import report as write_page
     from bayesridge.rules.comparison import compare_rules
     from bayesridge.rules.rule import LambdaProblem
 
@@ -43,7 +43,7 @@ def report(
     own = {
         "title": title, "date": date, "level": None if level == 0.95 else f"{level:g}", "seed": seed or None, "out": out
     }  # fmt: skip
-    path = write_report(
+    path = write_page(
         post, out, comparison=comparison, level=level, random_state=seed, warnings=warned, source=_source(model, own)
     )
     for message in warned:
@@ -69,7 +69,7 @@ def _source(model: Model, own: Mapping[str, Any]) -> Source:
 
 def _python(model: Model, own: Mapping[str, Any]) -> str:
     """Return code that writes the same page (without the command's title and date)."""
-    lines = ["from bayesridge import posterior, write_report", "from bayesridge.tables.files import read_table"]
+    lines = ["from bayesridge import posterior, report", "from bayesridge.tables.files import read_table"]
     readers = [name for name, used in (("parse_noise", model.noise), ("parse_prior", model.prior)) if used]
     lines += [f"from bayesridge.cli.prior_text import {', '.join(readers)}"] if readers else []
     lines += ["", f"table = read_table({str(model.table)!r})"]
@@ -93,5 +93,5 @@ def _python(model: Model, own: Mapping[str, Any]) -> str:
     arguments += [f"noise_prior=parse_noise({model.noise!r})"] if model.noise else []
     writing = ["post", repr(str(own["out"]))] + ([f"level={own['level']}"] if own["level"] else [])
     writing += [f"random_state={own['seed']}"] if own["seed"] else []
-    lines += [f"post = posterior({', '.join(arguments)})", f"write_report({', '.join(writing)})"]
+    lines += [f"post = posterior({', '.join(arguments)})", f"report({', '.join(writing)})"]
     return "\n".join(lines) + "\n"

@@ -270,12 +270,12 @@ def _code(words: str, name: str) -> str:
 
 
 def _generic_python(post: Posterior, random_state: int) -> str:
-    kind = ', method="evidence"' if post.method == "evidence" else ""
+    method = ', method="evidence"' if post.method == "evidence" else ""
     seed = f", random_state={random_state}" if random_state else ""
     return (
-        "from bayesridge import fit\nfrom bayesridge.reporting.build import write_report\n\n"
+        "from bayesridge import posterior, report\n\n"
         f"# {describe_data(post)}\n"
         f"# prior: {post.prior.describe()}; noise: {post.noise_prior.describe()}\n"
-        f"posterior = fit(X, y, prior=prior, noise_prior=noise_prior{kind})\n"
-        f'write_report(posterior, "report.html"{seed})\n'
+        f"post = posterior(X, y, prior=prior, noise_prior=noise_prior{method})\n"
+        f'report(post, "report.html"{seed})\n'
     )

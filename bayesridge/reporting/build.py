@@ -80,7 +80,7 @@ def report_html(
     return _page(_parts(content, cautions, source or Source(), random_state))
 
 
-def write_report(
+def report(
     posterior: Posterior,
     path: str | Path,
     *,

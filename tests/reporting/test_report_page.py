@@ -21,7 +21,8 @@ from bayesridge.cli.report import report
 from bayesridge.datasets import load, load_xy
 from bayesridge.errors import DataError
 from bayesridge.reporting.back_matter import Source
-from bayesridge.reporting.build import report_html, write_report
+from bayesridge.reporting.build import report as write_page
+from bayesridge.reporting.build import report_html
 from bayesridge.reporting.html import data_script
 from bayesridge.rules.comparison import compare_rules, pick_rules
 from bayesridge.rules.rule import LambdaProblem
@@ -264,7 +265,7 @@ def test_command_writes_the_page_and_the_code_on_it_makes_it_again(tmp_path, mon
     result = run("it's a table.csv", "--target", "TOTEMP", "--out", "page.html", *words)
     assert result.exit_code == 0, result.output
     page = (tmp_path / "page.html").read_text(encoding="utf-8")
-    blocks = [data for tag, data in Tree(page).texts if tag == "code" and "write_report(" in data]
+    blocks = [data for tag, data in Tree(page).texts if tag == "code" and "report(post" in data]
     assert len(blocks) == 1
     (tmp_path / "page.html").unlink()
     exec(blocks[0], {})
@@ -336,10 +337,10 @@ def test_degenerate_data_have_a_page_too(X, y, options):
     assert record["low"] < np.log(post.lambda_.median) < record["high"]
 
 
-def test_write_report_returns_the_path(tmp_path):
+def test_report_returns_the_path(tmp_path):
     post = CASES["longley"].posterior
     comparison = compare_rules(LambdaProblem(post), pick_rules(["reml"]), progress=False)
-    path = write_report(post, tmp_path / "a.html", comparison=comparison)
+    path = write_page(post, tmp_path / "a.html", comparison=comparison)
     assert path.read_text(encoding="utf-8") == report_html(post, comparison=comparison)
 
 
