@@ -181,13 +181,13 @@ _MEMORY = """
 import re
 from pathlib import Path
 import numpy as np
-from bayesridge import fit
+from bayesridge import posterior
 rng = np.random.default_rng(0)
 X = rng.standard_normal((200, 100_000)); y = X[:, :50].sum(axis=1) + rng.standard_normal(200)
 def status(key):
     return 1024 * int(re.search(key + r":\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
 before = status("VmRSS")
-posterior = fit(X, y)
+post = posterior(X, y)
 post.coefficients.mean, post.coefficients.sd
 peak = status("VmHWM")
 print(f"{(peak - before) / X.nbytes:.2f} {peak / X.nbytes:.2f}")

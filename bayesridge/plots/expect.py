@@ -7,10 +7,10 @@ from typing import Any
 from bayesridge.errors import DataTypeError
 
 _HOW = {
-    "Posterior": "bayesridge.fit(X, y), or the attribute posterior_ of a fitted BayesRidge",
+    "Posterior": "bayesridge.posterior(X, y), or the attribute posterior_ of a fitted BayesRidge",
     "LambdaComparison": "bayesridge.compare_lambda(X, y)",
-    "SpectralCheck": "bayesridge.spectral_check(posterior)",
-    "CalibrationResult": "bayesridge.sbc(...) or bayesridge.posterior_sbc(posterior)",
+    "SpectralCheck": "bayesridge.checks.spectral_check.spectral_check(post)",
+    "CalibrationResult": "bayesridge.sbc(...) or bayesridge.checks.sbc.posterior_sbc(post)",
 }
 
 
