@@ -116,7 +116,8 @@ def disagreements(posterior, tree, limit=LIMIT):
 
 
 def assert_agree(posterior, tree):
-    """Fail with the table of what disagrees."""
+    """Fail with the table of what disagrees; chains that are not in order do not count as evidence either way."""
+    assert tree.attrs.get("verdict", "ok") == "ok", tree["diagnostics"].to_dataset().to_dataframe().to_string()
     wrong = disagreements(posterior, tree)
     assert wrong.empty, f"beyond {LIMIT} Monte Carlo standard errors:\n{wrong.to_string()}"
     assert rank_p_value(posterior, tree) > 1e-3

@@ -251,16 +251,6 @@ def test_fixed_model_integrates_to_the_evidence_and_its_mode_is_ridge():
         assert density(model, **(at | {"beta": at["beta"] + shift})) < log_joint
 
 
-def test_weighted_model_is_the_conjugate_one_written_out():
-    from bayesridge.models.conjugate import conjugate
-    from bayesridge.models.weighted import weighted
-
-    design, _ = problem(kind="precision")
-    values = {"r2": 0.4, "log_sigma": 1.9, "centre": 40.0, "beta": np.array([3.0, -2.0, 0.5])}
-    short = conjugate(design, prior=BetaR2(0.7, 1.3), noise_prior=Jeffreys(), centred=True)
-    assert density(weighted(design, a=0.7, b=1.3), **values) == pytest.approx(density(short, **values), abs=ROUNDING)
-
-
 def test_a_frequency_weight_is_a_repeated_row():
     from bayesridge.models.conjugate import conjugate
 
