@@ -27,10 +27,10 @@ from numpy.typing import NDArray
 
 from bayesridge.datasets import load_xy
 from bayesridge.linalg.design import Design, build_design
+from bayesridge.linalg.spectral import SpectralEngine
 from bayesridge.linalg.spectrum import factorize
 from bayesridge.mcmc.sampling import NutsResult, nuts_posterior
-from bayesridge.posteriors.datatree import Draws
-from bayesridge.posteriors.draws import draws_given
+from bayesridge.posteriors.draws import Draws, draws_given
 from bayesridge.posteriors.posterior import infer
 from bayesridge.priors import BetaR2, Jeffreys
 
@@ -112,7 +112,7 @@ def collapsed(table: str, design: Design, draws: int) -> Line:
     posterior = result.datatree["posterior"]
     lam, sigma = posterior["lambda_"].values, posterior["sigma"].values
     start = time.perf_counter()
-    draws_given(design, spectrum, lam.ravel(), sigma.ravel(), lam.shape, np.random.default_rng(0))
+    draws_given(SpectralEngine(design, spectrum), lam.ravel(), sigma.ravel(), lam.shape, np.random.default_rng(0))
     return _line(table, result, outside + time.perf_counter() - start)
 
 

@@ -16,6 +16,7 @@ from bayesridge.errors import BayesRidgeError, DataError, ImproperPosteriorError
 from bayesridge.hyper.likelihood import Likelihood
 from bayesridge.hyper.marginal import PointMass
 from bayesridge.hyper.point import plug_in
+from bayesridge.linalg.spectral import SpectralEngine
 from bayesridge.posteriors.posterior import Posterior, infer
 from bayesridge.priors import FixedLambda, Jeffreys, NoisePrior, Prior
 from bayesridge.rules.rule import LambdaProblem, Rule
@@ -134,7 +135,8 @@ def at_fixed_lambda(data: DataSet, lam: float) -> Posterior:
     if np.isfinite(lam):
         return infer(data.design, data.spectrum, FixedLambda(float(lam)), Jeffreys())
     hyper = plug_in(Likelihood(data.spectrum), np.inf, Jeffreys())
-    return Posterior(data.design, data.spectrum, data.posterior.prior, Jeffreys(), hyper, "evidence")
+    engine = SpectralEngine(data.design, data.spectrum)
+    return Posterior(engine, data.posterior.prior, Jeffreys(), hyper, "evidence")
 
 
 def _from_posterior(posterior: Posterior, data: DataSet) -> Answer:

@@ -20,7 +20,6 @@ from numpy.typing import NDArray
 from bayesridge.errors import DataError
 from bayesridge.hyper.marginal import PointMass
 from bayesridge.hyper.nodes import HyperPosterior
-from bayesridge.posteriors.loo import without_row
 from bayesridge.posteriors.posterior import Posterior
 
 if TYPE_CHECKING:
@@ -149,7 +148,7 @@ def row_influence(posterior: Posterior) -> RowInfluence:
     weight = loo.mixture.weight[:, : len(nodes.lam) * J].reshape(len(loo.y), -1, J).sum(axis=2)
     shift = weight @ nodes.log_lam - mean
     for i in np.flatnonzero(loo.refitted):
-        hyper = posterior.infer_again(without_row(posterior.design, posterior.spectrum, int(i))[1])
+        hyper = posterior.infer_again(posterior.engine.without(int(i)))
         shift[i] = _log_moments(hyper)[0] - mean
     shift[loo.count == 0] = np.nan
     return RowInfluence(shift, mean, sd, loo.refitted, posterior.design.input_rows)

@@ -29,11 +29,11 @@ from numpy.typing import NDArray
 from bayesridge.errors import DataError, ImproperPosteriorError
 from bayesridge.hyper.infer import infer_hyper
 from bayesridge.hyper.marginal import Marginal, PointMass
-from bayesridge.linalg.maps import AnyLinearMap, LinearMap, coefficient_map, intercept_map
+from bayesridge.linalg.spectral import SpectralEngine
 from bayesridge.linalg.spectrum import Spectrum
-from bayesridge.posteriors.functionals import LinearPosterior
 from bayesridge.posteriors.mixture import Mixture
 from bayesridge.posteriors.posterior import Posterior
+from bayesridge.posteriors.quantity import MixtureQuantity
 from bayesridge.priors import BetaR2, Custom, Gamma, HalfCauchy, HalfNormal, HalfT, LogNormal, Prior
 
 if TYPE_CHECKING:
@@ -226,7 +226,7 @@ def _scaled_likelihood(posterior: Posterior, power: float) -> Posterior:
     spectrum = scaled_likelihood(posterior.spectrum, power, posterior.design.n_flat)
     design = replace(posterior.design, total_weight=posterior.design.total_weight * power)
     hyper = infer_hyper(spectrum, posterior.prior, posterior.noise_prior)
-    return replace(posterior, design=design, spectrum=spectrum, hyper=hyper)
+    return replace(posterior, engine=SpectralEngine(design, spectrum), hyper=hyper)
 
 
 # -- distances -----------------------------------------------------------------------------------------------------
@@ -245,11 +245,11 @@ def _quantities(posterior: Posterior, *, coefficients: bool) -> list[tuple[str, 
         return found
     design = posterior.design
     if design.fit_intercept:
-        found.append(("intercept", lambda p: _linear(p, intercept_map(p.design, p.spectrum), 0)))
+        found.append(("intercept", lambda p: _linear(p.intercept)))
     constant = set(design.constant.tolist())
     for j, name in enumerate(design.names):
         if j not in constant:
-            found.append((name, lambda p, j=j: _linear(p, coefficient_map(p.design, p.spectrum), j)))  # type: ignore[misc]
+            found.append((name, lambda p, j=j: _linear(p.coefficients.take(slice(j, j + 1)))))  # type: ignore[misc]
     return found
 
 
@@ -260,8 +260,7 @@ def _scalar(marginal: Marginal | PointMass, *, logarithm: bool) -> Distribution:
     return lambda x: np.asarray(marginal.cdf(np.exp(x))), np.linspace(np.log(low), np.log(high), _POINTS)
 
 
-def _linear(posterior: Posterior, linear: AnyLinearMap, j: int) -> Distribution:
-    one = LinearPosterior((str(j),), _one(linear, j), posterior.spectrum, posterior.hyper)
+def _linear(one: MixtureQuantity) -> Distribution:
     mixture = one.mixture
 
     def cdf(x: Array) -> Array:
@@ -270,13 +269,6 @@ def _linear(posterior: Posterior, linear: AnyLinearMap, j: int) -> Distribution:
         return Mixture(location, scale, mixture.weight, mixture.df).cdf(x)
 
     return cdf, np.linspace(one.quantile(_TAIL)[0], one.quantile(1.0 - _TAIL)[0], _POINTS)
-
-
-def _one(linear: AnyLinearMap, j: int) -> LinearMap:
-    pick = slice(j, j + 1)
-    return LinearMap(
-        linear.offset[pick], linear.loadings[pick], linear.null[pick], linear.fixed[pick], linear.unit[pick]
-    )
 
 
 def _change(base: Distribution, scaled: dict[float, Distribution]) -> tuple[float, float]:

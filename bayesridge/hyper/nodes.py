@@ -83,6 +83,11 @@ class Nodes:
     weight: Array
     noise: ConjugateNoise | KnownNoise
 
+    @property
+    def theta(self) -> Array:
+        """Hyperparameters at the nodes, shape (K, 1)."""
+        return self.log_lam[:, None]
+
     @cached_property
     def lam(self) -> Array:
         """Lambda at the nodes."""

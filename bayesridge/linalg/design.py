@@ -99,6 +99,11 @@ class Design:
         return len(self.X)
 
     @property
+    def n_columns(self) -> int:
+        """Number p of columns of the table, whatever becomes of them."""
+        return int(self.X.shape[1])
+
+    @property
     def n_flat(self) -> int:
         """Number q of flat directions: the intercept and the unpenalised columns."""
         return int(self.fit_intercept) + len(self.unpenalized)

@@ -15,7 +15,7 @@ from scipy.special import ndtr, ndtri
 from bayesridge.errors import DataError
 from bayesridge.linalg.design import Design
 from bayesridge.mcmc.sampling import NutsResult
-from bayesridge.posteriors.functionals import check_level
+from bayesridge.posteriors.quantity import check_level
 
 Array = NDArray[np.float64]
 

@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 from bayesridge.errors import ImproperPosteriorError
 from bayesridge.linalg.design import Design
 from bayesridge.linalg.filters import effective_dof
+from bayesridge.linalg.spectral import SpectralEngine
 from bayesridge.linalg.spectrum import Spectrum
 from bayesridge.mcmc.chains import Backend, Chains, Sampler, sample
 from bayesridge.mcmc.diagnostics import diagnose
-from bayesridge.posteriors.datatree import Draws, to_datatree
-from bayesridge.posteriors.draws import draws_given
+from bayesridge.posteriors.datatree import to_datatree
+from bayesridge.posteriors.draws import Draws, draws_given
 from bayesridge.posteriors.exact_datatree import prior_draws
 from bayesridge.posteriors.posterior import Posterior, infer
 from bayesridge.priors import (
@@ -264,22 +265,22 @@ def draws_of(design: Design, posterior: xr.Dataset) -> Draws:
     beta, sigma = posterior["beta"].values, posterior["sigma"].values
     coef = np.zeros((*sigma.shape, design.X.shape[1]))
     coef[..., design.penalized] = beta / design.scale[design.penalized]
-    gamma: Array | None = None
     if len(design.unpenalized):
-        gamma = posterior["gamma"].values
-        coef[..., design.unpenalized] = gamma / design.scale[design.unpenalized]
+        coef[..., design.unpenalized] = posterior["gamma"].values / design.scale[design.unpenalized]
     intercept = np.zeros(sigma.shape)
     if design.fit_intercept:
         intercept = posterior["centre"].values - coef @ design.mean
     df = posterior["nu"].values if "nu" in posterior else None
     extra = {name: posterior[name].values for name in ("mix", "phi", "local") if name in posterior}
     tau, lam = posterior["tau"].values, posterior["lambda_"].values
-    return Draws(beta, gamma, intercept, coef, sigma, tau, lam, noise_df=df, extra=extra)
+    return Draws(intercept, coef, sigma, tau, lam, noise_df=df, extra=extra)
 
 
 def _collapsed_draws(design: Design, spectrum: Spectrum, posterior: xr.Dataset, rng: np.random.Generator) -> Draws:
     sigma, lam = posterior["sigma"].values, posterior["lambda_"].values
-    return draws_given(design, spectrum, lam.ravel(), sigma.ravel(), (sigma.shape[0], sigma.shape[1]), rng)
+    return draws_given(
+        SpectralEngine(design, spectrum), lam.ravel(), sigma.ravel(), (sigma.shape[0], sigma.shape[1]), rng
+    )
 
 
 def _result(

@@ -19,7 +19,7 @@ from bayesridge.errors import DataError
 from bayesridge.linalg.design import Design, build_design
 from bayesridge.linalg.runs import run_jobs
 from bayesridge.linalg.spectrum import Spectrum, factorize
-from bayesridge.posteriors.datatree import Draws
+from bayesridge.posteriors.draws import Draws
 from bayesridge.priors import BetaR2, Jeffreys, NoisePrior, Prior, check_priors
 
 Array = NDArray[np.float64]
@@ -191,10 +191,9 @@ class _NutsSampler:
         found = nuts_posterior(design, spectrum, self.prior, self.noise_prior, random_state=rng, **self.settings)
         values = found.datatree["posterior"].to_dataset()
         coef = values["coef"].values
-        beta = coef[..., design.penalized] * design.scale[design.penalized]
         sigma, tau, lam = (np.asarray(values[name].values) for name in ("sigma", "tau", "lambda_"))
         intercept = values["intercept"].values if "intercept" in values else np.zeros(coef.shape[:2])
-        return _thinned(Draws(beta, None, intercept, coef, sigma, tau, lam), self.thin, self.keep)
+        return _thinned(Draws(intercept, coef, sigma, tau, lam), self.thin, self.keep)
 
 
 def _thinned(draws: Draws, thin: int, keep: int) -> Draws:
@@ -205,7 +204,7 @@ def _thinned(draws: Draws, thin: int, keep: int) -> Draws:
         return flat[:keep][None]
 
     return Draws(
-        pick(draws.beta), None, pick(draws.intercept), pick(draws.coef), pick(draws.sigma), pick(draws.tau),
+        pick(draws.intercept), pick(draws.coef), pick(draws.sigma), pick(draws.tau),
         pick(draws.lam),
     )  # fmt: skip
 

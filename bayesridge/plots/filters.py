@@ -14,8 +14,8 @@ from bayesridge.plots.expect import expect
 from bayesridge.plots.lambda_axis import number, percent
 from bayesridge.plots.layout import describe, legend_below, one_axes, whole_numbers
 from bayesridge.plots.look import BLUE, GREY, LINES, VERMILION
-from bayesridge.posteriors.functionals import check_level
 from bayesridge.posteriors.posterior import Posterior
+from bayesridge.posteriors.quantity import check_level
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

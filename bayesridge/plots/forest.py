@@ -14,8 +14,8 @@ from bayesridge.plots.lambda_axis import number, percent
 from bayesridge.plots.layout import describe, legend_below, one_axes, plain, settle, shorten
 from bayesridge.plots.look import BLUE, GREEN, LINES, VERMILION
 from bayesridge.plots.names import choose_columns, column_sd, target_unit
-from bayesridge.posteriors.functionals import LinearPosterior, check_level
 from bayesridge.posteriors.posterior import Posterior, infer
+from bayesridge.posteriors.quantity import Quantity, check_level
 from bayesridge.priors import FixedLambda, Jeffreys
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def _finish(ax: Axes, posterior: Posterior, columns: NDArray[np.intp], note: str
     describe(ax, title=title, x=target_unit(design))
 
 
-def _bars(ax: Axes, y: Array, found: LinearPosterior, scale: Array, level: float, **look: Any) -> Any:
+def _bars(ax: Axes, y: Array, found: Quantity, scale: Array, level: float, **look: Any) -> Any:
     centre = found.mean * scale
     low, high = found.interval(level).T * scale
     dash, width, size = look.pop("ls", "-"), look.pop("lw"), look.pop("ms")
@@ -103,7 +103,7 @@ def _bars(ax: Axes, y: Array, found: LinearPosterior, scale: Array, level: float
     return ax.plot([], [], lw=width, ls=dash, ms=size, **look)[0]
 
 
-def some_coefficients(posterior: Posterior, columns: NDArray[np.intp]) -> LinearPosterior:
+def some_coefficients(posterior: Posterior, columns: NDArray[np.intp]) -> Quantity:
     """Return the posterior of a few coefficients: quantiles of all of very many would take seconds."""
     rows = np.zeros((len(columns), len(posterior.design.names)))
     rows[np.arange(len(columns)), columns] = 1.0

@@ -14,8 +14,8 @@ from bayesridge.plots.lambda_axis import LABEL, lambda_range, log_axis, number, 
 from bayesridge.plots.lambda_prior import prior_density
 from bayesridge.plots.layout import AxesArray, describe, font_points, legend_below, letters_wide, panels, settle, spread
 from bayesridge.plots.look import BLUE, GREEN, LINES, VERMILION
-from bayesridge.posteriors.functionals import check_level
 from bayesridge.posteriors.posterior import Posterior
+from bayesridge.posteriors.quantity import check_level
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -10,8 +10,8 @@ from bayesridge.plots.lambda_axis import percent
 from bayesridge.plots.layout import describe, legend_below, one_axes
 from bayesridge.plots.look import BLUE
 from bayesridge.plots.pit_curve import draw_band, draw_difference
-from bayesridge.posteriors.functionals import check_level
 from bayesridge.posteriors.posterior import Posterior
+from bayesridge.posteriors.quantity import check_level
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -14,8 +14,8 @@ from bayesridge.plots.lambda_axis import percent
 from bayesridge.plots.layout import describe, legend_below, one_axes
 from bayesridge.plots.look import BLUE, GREY, VERMILION
 from bayesridge.plots.names import target
-from bayesridge.posteriors.functionals import check_level
 from bayesridge.posteriors.posterior import Posterior
+from bayesridge.posteriors.quantity import check_level
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

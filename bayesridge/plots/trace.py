@@ -25,8 +25,8 @@ from bayesridge.plots.layout import (
 )
 from bayesridge.plots.look import BLUE, GREY, line_look
 from bayesridge.plots.names import Shown, choose_columns, column_sd, target_unit
-from bayesridge.posteriors.functionals import check_level
 from bayesridge.posteriors.posterior import Posterior
+from bayesridge.posteriors.quantity import check_level
 from bayesridge.rules.comparison_result import LambdaComparison
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ sums have to multiply by the weight.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,6 +23,7 @@ from bayesridge.errors import DataError
 from bayesridge.linalg.design import Design
 from bayesridge.linalg.filters import effective_dof
 from bayesridge.linalg.spectrum import Spectrum
+from bayesridge.posteriors.draws import Draws
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -31,45 +32,6 @@ Array = NDArray[np.float64]
 Seed = int | np.random.Generator | None
 
 _BLOCK_VALUES = 1 << 20  # draws x observations worked on at a time
-
-
-@dataclass(frozen=True, eq=False)
-class Draws:
-    """Draws of every parameter; leading axes are (chain, draw).
-
-    Attributes
-    ----------
-    beta : ndarray of shape (chain, draw, p_penalized)
-        Standardised penalised coefficients: units of y per standard deviation of the column.
-    gamma : ndarray of shape (chain, draw, u) or None
-        Coefficients of the unpenalised columns divided by ``Design.scale``; None when there are no such columns.
-    intercept : ndarray of shape (chain, draw)
-        In the units of y, at X = 0 (zeros when the model has none).
-    coef : ndarray of shape (chain, draw, p)
-        In the units of the data, for all columns.
-    sigma, tau, lam : ndarray of shape (chain, draw)
-        Noise sd, prior sd of the standardised coefficients, and ``sigma^2 / tau^2``. Where a prior gives each
-        coefficient its own scale, tau is the root of their mean square.
-    noise_df : ndarray of shape (chain, draw) or None
-        Degrees of freedom of a Student-t likelihood with scale sigma; None for a Gaussian one.
-    extra : mapping of str to ndarray
-        Further parameters of a model, (chain, draw) or (chain, draw, p_penalized).
-    """
-
-    beta: Array
-    gamma: Array | None
-    intercept: Array
-    coef: Array
-    sigma: Array
-    tau: Array
-    lam: Array
-    noise_df: Array | None = None
-    extra: Mapping[str, Array] = field(default_factory=dict)
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """Number of chains, and of draws in each."""
-        return self.sigma.shape[0], self.sigma.shape[1]
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,17 +126,15 @@ def to_datatree(
 
 
 def _check_shapes(design: Design, draws: Draws) -> None:
-    chains, count = draws.shape
-    p, k = design.X.shape[1], len(design.penalized)
-    expected = {"beta": (chains, count, k), "coef": (chains, count, p), "intercept": (chains, count)}
-    expected |= {"tau": (chains, count), "lam": (chains, count)}
+    expected = {"coef": (*draws.shape, design.n_columns), "intercept": draws.shape}
     for name, shape in expected.items():
         if getattr(draws, name).shape != shape:
             raise DataError(f"draws.{name} must have shape {shape}, got {getattr(draws, name).shape}")
-    u = len(design.unpenalized)
-    got = None if draws.gamma is None else draws.gamma.shape
-    if got != ((chains, count, u) if u else None):
-        raise DataError(f"draws.gamma must have shape {(chains, count, u)} (None for u = 0), got {got}")
+
+
+def _standardized(design: Design, coef: Array, columns: NDArray[np.intp]) -> Array:
+    """Coefficients of the scaled columns: units of y per scale of the column."""
+    return np.asarray(coef[..., columns] * design.scale[columns])
 
 
 # -- parameters ----------------------------------------------------------------------------------------------------
@@ -185,7 +145,8 @@ _SCALAR = ("chain", "draw")
 def _parameters(design: Design, draws: Draws, spectrum: Spectrum | None) -> xr.Dataset:
     # W / (1 + W) with W = signal / lambda, which may be infinite
     r2 = 1.0 / (1.0 + draws.lam / design.signal) if design.signal > 0 else np.zeros(draws.shape)
-    values = {"coef": draws.coef, "coef_std": draws.beta, "sigma": draws.sigma, "tau": draws.tau}
+    coef_std = _standardized(design, draws.coef, design.penalized)
+    values = {"coef": draws.coef, "coef_std": coef_std, "sigma": draws.sigma, "tau": draws.tau}
     if design.fit_intercept:
         values = {"intercept": draws.intercept, **values}
     values |= {"lambda_": draws.lam, "r2": r2}
@@ -255,9 +216,9 @@ def _completed(
     else:
         return None
     if "coef_std" in prior:
-        beta = prior["coef_std"].reshape(draws.beta.shape)
+        beta = prior["coef_std"].reshape(*shape, -1)
     elif normal:
-        beta = tau[..., None] * rng.standard_normal(draws.beta.shape)
+        beta = tau[..., None] * rng.standard_normal((*shape, len(design.penalized)))
     else:
         return None
     coef = draws.coef.copy()
@@ -266,7 +227,7 @@ def _completed(
     df = draws.noise_df
     if df is not None and "nu" in prior:
         df = prior["nu"].reshape(shape)
-    return Draws(beta, draws.gamma, intercept, coef, sigma, tau, np.square(sigma / tau), noise_df=df)
+    return Draws(intercept, coef, sigma, tau, np.square(sigma / tau), noise_df=df)
 
 
 def _about(name: str, units: str) -> dict[str, str]:
@@ -319,8 +280,8 @@ def _predict(
     total, n = chains * count, len(seen.y)
     # the centred intercept: X enters by its deviations from the mean, so that large offsets cost nothing
     centre = (draws.intercept + draws.coef @ design.mean).ravel()
-    beta, sigma = draws.beta.reshape(total, -1), draws.sigma.ravel()
-    gamma = None if draws.gamma is None else draws.gamma.reshape(total, -1)
+    coef, sigma = draws.coef.reshape(total, -1), draws.sigma.ravel()
+    beta, gamma = (_standardized(design, coef, part) for part in (design.penalized, design.unpenalized))
     df = None if draws.noise_df is None else draws.noise_df.ravel()
     y_new = np.empty((total, n))
     log_density = np.empty((total, n)) if likelihood else None
@@ -329,7 +290,7 @@ def _predict(
         k = slice(start, min(start + size, total))
         mean = beta[k] @ seen.X.T
         mean += centre[k, None]
-        if gamma is not None:
+        if gamma.shape[1]:
             mean += gamma[k] @ seen.Z.T
         scale = sigma[k, None] if seen.root_precision is None else sigma[k, None] / seen.root_precision
         block_df = None if df is None else df[k, None]

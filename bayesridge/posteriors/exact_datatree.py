@@ -13,7 +13,8 @@ from bayesridge.hyper.quadrature import integrate
 from bayesridge.linalg.design import Design
 from bayesridge.linalg.filters import effective_dof
 from bayesridge.linalg.spectrum import Spectrum
-from bayesridge.posteriors.datatree import Draws, to_datatree
+from bayesridge.posteriors.datatree import to_datatree
+from bayesridge.posteriors.draws import Draws
 from bayesridge.priors import (
     Density,
     FixedLambda,

@@ -10,33 +10,27 @@ deleting the row leaves  B_-i = B - w e^2 / (2 (1 - h)), and at that lambda
     p(y_i | y_-i) = 1 / E_{lambda | y}[ 1 / p(y_i | y_-i, lambda) ],
     p(lambda | y_-i) ∝ p(lambda | y) / p(y_i | y_-i, lambda).
 
-``e`` and ``1 - h`` are sums of non-negative or exact parts, e = e0 + U ((1 - f) z) and 1 - h = m0 + U^2 (1 - f), so
-that nothing cancels when lambda is small and X can fit everything. The column scales, and the prior of lambda, are
-held fixed.
+The engine deletes the rows (:class:`bayesridge.linalg.engine.Deletion`).
 """
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaln
 
-from bayesridge.errors import BayesRidgeWarning, DataError
+from bayesridge.errors import DataError
 from bayesridge.hyper.nodes import ConjugateNoise, HyperPosterior, Nodes
 from bayesridge.hyper.quadrature import weights_error
-from bayesridge.linalg.deletion import delete
-from bayesridge.linalg.design import Design, build_design
-from bayesridge.linalg.filters import shrinkage
-from bayesridge.linalg.rows import RowParts, row_parts
-from bayesridge.linalg.spectrum import Spectrum, factorize
-from bayesridge.posteriors.functionals import check_level
+from bayesridge.linalg.design import Design
+from bayesridge.linalg.engine import Deletion, Engine
 from bayesridge.posteriors.mixture import Mixture
 from bayesridge.posteriors.prediction import predict
+from bayesridge.posteriors.quantity import check_level
 
 Array = NDArray[np.float64]
 
@@ -127,9 +121,7 @@ class LeaveOneOut:
         return np.column_stack([self.mixture.quantile(tail), self.mixture.quantile(1.0 - tail)])
 
 
-def leave_one_out(
-    design: Design, spectrum: Spectrum, hyper: HyperPosterior, refit: Callable[[Spectrum], HyperPosterior]
-) -> LeaveOneOut:
+def leave_one_out(engine: Engine, hyper: HyperPosterior, refit: Callable[[Engine], HyperPosterior]) -> LeaveOneOut:
     """Compute exact leave-one-out densities from the nodes of the full posterior.
 
     For a row that the rest contradicts (an extreme outlier), or that alone keeps the rest from a perfect fit, the
@@ -139,9 +131,9 @@ def leave_one_out(
 
     Parameters
     ----------
-    design, spectrum, hyper : Design, Spectrum, HyperPosterior
+    engine, hyper : Engine, HyperPosterior
     refit : callable
-        Infers the hyperparameters of another spectrum under the same priors.
+        Infers the scales of another engine under the same priors.
 
     Returns
     -------
@@ -153,59 +145,35 @@ def leave_one_out(
         If a fit without one of the rows has no posterior (too few degrees of freedom, a row that alone determines an
         unpenalised coefficient), frequency weights are not whole numbers, or the data changed since the fit.
     """
-    nodes = hyper.nodes
+    nodes, design = hyper.nodes, engine.design
     _check(design, nodes)
-    rows = row_parts(design, spectrum)
-    bad = np.flatnonzero((rows.count > 0) & (rows.rest + np.square(rows.U).sum(axis=1) <= 1e-13))
+    rows = engine.deletion()
+    bad = rows.alone
     if len(bad):
         raise DataError(
             f"row {int(design.input_rows[bad[0]])} alone determines an unpenalised coefficient: without it there is no "
             "posterior, so leave-one-out does not exist; penalise that column or drop the row"
         )
     size = max(1, _BLOCK_VALUES // nodes.weight.size // nodes.noise.share().shape[1])
-    blocks = [_block(rows, spectrum, nodes, slice(k, k + size)) for k in range(0, design.n_rows, size)]
+    blocks = [_block(rows, design.y, nodes, slice(k, k + size)) for k in range(0, design.n_rows, size)]
     pointwise, inside, location, scale, weight, doubtful = (np.concatenate(part) for part in zip(*blocks, strict=True))
     unseen = rows.count == 0
     pointwise[unseen] = inside[unseen] = np.nan
     doubtful &= ~unseen
     mixture = Mixture(location, scale, weight, nodes.noise.df - 1.0)
     for i in np.flatnonzero(doubtful):
-        one = _refitted(design, spectrum, int(i), refit)
+        one = _refitted(engine, int(i), refit)
         pointwise[i] = one.log_pdf(design.y[i : i + 1])[0]
         mixture = _with_row(mixture, int(i), one)
     return LeaveOneOut(pointwise, inside, mixture, design.y, rows.count, doubtful)
 
 
-def without_row(design: Design, spectrum: Spectrum, row: int) -> tuple[Design, Spectrum]:
-    """Factorise the other rows, column scales and the prior of lambda held fixed.
-
-    With frequency weights one of the observations the row stands for is left out.
-    """
-    weights = np.ones(design.n_rows) if design.weights is None else design.weights.copy()
-    frequency = design.weights is not None and design.weight_kind == "frequency"
-    weights[row] = weights[row] - 1.0 if frequency else 0.0
-    keep = weights > 0
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", BayesRidgeWarning)  # about the others alone, of which nobody asked
-        rest = build_design(
-            design.X[keep],
-            design.y[keep],
-            names=design.names,
-            weights=None if design.weights is None else weights[keep],
-            weight_kind=design.weight_kind,
-            fit_intercept=design.fit_intercept,
-            scale=design.scale,
-            unpenalized=[int(j) for j in design.unpenalized],
-        )
-        return rest, replace(factorize(rest), signal=spectrum.signal)
-
-
-def _refitted(design: Design, spectrum: Spectrum, row: int, refit: Callable[[Spectrum], HyperPosterior]) -> Mixture:
+def _refitted(engine: Engine, row: int, refit: Callable[[Engine], HyperPosterior]) -> Mixture:
     """Predict one row from a fit to the others."""
-    rest, without = without_row(design, spectrum, row)
+    design, rest = engine.design, engine.without(row)
     precise = design.weights is not None and design.weight_kind == "precision"
     precision = float(design.weights[row]) if precise and design.weights is not None else 1.0
-    return predict(rest, without, refit(without), design.X[row : row + 1], precision).target.mixture
+    return predict(rest, refit(rest), design.X[row : row + 1], precision).target.mixture
 
 
 def _with_row(mixture: Mixture, row: int, one: Mixture) -> Mixture:
@@ -238,24 +206,20 @@ def _check(design: Design, nodes: Nodes) -> None:
         )
 
 
-def _block(rows: RowParts, spectrum: Spectrum, nodes: Nodes, part: slice) -> tuple[Array, ...]:
-    shrink = shrinkage(spectrum, nodes.lam).T
-    U, e0, m0 = rows.U[part], rows.residual[part, None], rows.rest[part, None]
-    e, keep, risen = U @ (spectrum.z[:, None] * shrink), np.square(U) @ shrink, spectrum.z2 @ shrink
-    Q = delete(e, keep, e0, m0, risen, spectrum.r0, nothing_left=spectrum.nu - spectrum.rank == 1)
-    # what is left of numbers of the size of Q that were taken from one another
-    cancelled = np.finfo(np.float64).eps * spectrum.nu * (spectrum.r0 + risen) / Q
+def _block(rows: Deletion, y: Array, nodes: Nodes, part: slice) -> tuple[Array, ...]:
+    deleted = rows.at(nodes.theta, part)
+    e, keep, cancelled = deleted.residual, deleted.keep, deleted.cancelled
     precision = rows.precision[part, None]
     root = np.sqrt(precision)
     loo_error = e / keep
-    location = rows.y[part, None] - loo_error / root
+    location = y[part, None] - loo_error / root
     if isinstance(nodes.noise, ConjugateNoise):
         a, rate = nodes.noise.shape, nodes.noise.rate
         df = 2.0 * a - 1.0
         # what the noise prior adds to Q/2; a difference at rounding is none
-        extra = rate - 0.5 * (spectrum.r0 + risen)
+        extra = rate - 0.5 * deleted.total
         extra = np.where(extra > 1e-13 * rate, extra, 0.0)
-        scale = np.sqrt((Q + 2.0 * extra) / (df * precision * keep))
+        scale = np.sqrt((deleted.Q + 2.0 * extra) / (df * precision * keep))
         log_out = _log_t(loo_error / root, scale, df)
         # in-sample: the prediction's variance coefficient is 1 + (leverage of the full fit)
         log_in = _log_t(e / root, np.sqrt(rate / a * (2.0 - keep) / precision), 2.0 * a)

@@ -18,22 +18,15 @@ from bayesridge.hyper.marginal import Link, Marginal, PointMass, monotone_link, 
 from bayesridge.hyper.nodes import HyperPosterior
 from bayesridge.hyper.point import plug_in
 from bayesridge.linalg.design import Design
+from bayesridge.linalg.engine import Engine
 from bayesridge.linalg.filters import effective_dof, filter_factors, shrinkage
-from bayesridge.linalg.maps import (
-    coefficient_map,
-    contrast_map,
-    flat_gram,
-    intercept_map,
-    linear_covariance,
-    standardized_rows,
-)
+from bayesridge.linalg.spectral import SpectralEngine, spectrum_of
 from bayesridge.linalg.spectrum import Spectrum
-from bayesridge.posteriors.datatree import Draws
-from bayesridge.posteriors.draws import draw_posterior
+from bayesridge.posteriors.draws import Draws, draw_posterior
 from bayesridge.posteriors.exact_datatree import exact_datatree
-from bayesridge.posteriors.functionals import LinearPosterior
 from bayesridge.posteriors.loo import LeaveOneOut, leave_one_out
 from bayesridge.posteriors.prediction import Prediction, predict
+from bayesridge.posteriors.quantity import MixtureQuantity
 from bayesridge.priors import (
     FixedLambda,
     FixedScales,
@@ -74,17 +67,16 @@ class Posterior:
 
     Attributes
     ----------
-    design, spectrum : Design, Spectrum
-        The problem and its factorisation.
+    engine : Engine
+        The problem, factorised under its structure of penalties.
     prior, noise_prior : Prior, NoisePrior
     hyper : HyperPosterior
-        The posterior of (lambda, sigma) on its quadrature nodes.
+        The posterior of the scales on its quadrature nodes.
     method : {"posterior", "evidence", "fixed"}
         Whether lambda is integrated, plugged in at the maximum of the evidence, or given.
     """
 
-    design: Design
-    spectrum: Spectrum
+    engine: Engine
     prior: Prior
     noise_prior: NoisePrior
     hyper: HyperPosterior
@@ -93,6 +85,28 @@ class Posterior:
     def __reduce__(self) -> tuple[Any, ...]:
         # The nodes hold functions of the prior, which do not pickle; inferring them again takes a millisecond.
         return infer, (self.design, self.spectrum, self.prior, self.noise_prior, self.method)
+
+    @property
+    def design(self) -> Design:
+        """The description of the data: names, centres, scales, weights, rows."""
+        return self.engine.design
+
+    @property
+    def spectrum(self) -> Spectrum:
+        """The one decomposition of a model with a single lambda.
+
+        Raises
+        ------
+        DataError
+            If this posterior rests on another engine: what needs a spectrum (rules for lambda, the slider, the
+            spectral check) is for ridge with one lambda.
+        """
+        return spectrum_of(self.engine)
+
+    @property
+    def how(self) -> str:
+        """What kind of numbers these are."""
+        return "exact mixture over the scales"
 
     # -- hyperparameters -----------------------------------------------------------------------------------------
 
@@ -189,33 +203,28 @@ class Posterior:
     # -- coefficients and predictions ----------------------------------------------------------------------------
 
     @cached_property
-    def coefficients(self) -> LinearPosterior:
+    def coefficients(self) -> MixtureQuantity:
         """Posterior of all p coefficients, in the units of the data."""
-        return LinearPosterior(
-            self.design.names, coefficient_map(self.design, self.spectrum), self.spectrum, self.hyper
-        )
+        return MixtureQuantity(self.design.names, self.engine, self.engine.coefficients(), self.hyper)
 
     @cached_property
-    def intercept(self) -> LinearPosterior:
+    def intercept(self) -> MixtureQuantity:
         """Posterior of the intercept (the expected target where every column is zero), length 1."""
-        linear = intercept_map(self.design, self.spectrum)
-        return LinearPosterior(("intercept",), linear, self.spectrum, self.hyper)
+        return MixtureQuantity(("intercept",), self.engine, self.engine.intercept(), self.hyper)
 
-    def contrast(self, A: ArrayLike, labels: tuple[str, ...] | None = None) -> LinearPosterior:
+    def contrast(self, A: ArrayLike, labels: tuple[str, ...] | None = None) -> MixtureQuantity:
         """Posterior of linear combinations ``A @ coef``, A of shape (m, p)."""
         rows = np.atleast_2d(np.asarray(A, dtype=np.float64))
-        p = self.design.X.shape[1]
+        p = self.design.n_columns
         if rows.ndim != 2 or rows.shape[1] != p:
             raise DataError(f"A must have {p} columns, one for each coefficient, got shape {np.shape(A)}")
         names = labels or tuple([f"contrast {i}" for i in range(len(rows))])
-        return LinearPosterior(names, contrast_map(self.design, self.spectrum, rows), self.spectrum, self.hyper)
+        return MixtureQuantity(names, self.engine, self.engine.contrasts(rows), self.hyper)
 
     def covariance(self) -> Array:
         """Posterior covariance matrix of the p coefficients (p x p), in the units of the data."""
-        design, spectrum = self.design, self.spectrum
-        linear = coefficient_map(design, spectrum)
-        rows = standardized_rows(design, spectrum)
-        return linear_covariance(linear, rows @ rows.T, flat_gram(design, spectrum), spectrum, self.hyper.nodes)
+        nodes = self.hyper.nodes
+        return self.engine.covariance(nodes.theta, nodes.weight, nodes.noise.mean_variance())
 
     def predict(self, X: ArrayLike, weights: ArrayLike | None = None) -> Prediction:
         """Posterior predictive distribution at new rows.
@@ -228,28 +237,26 @@ class Posterior:
             Precision weights of the new observations.
         """
         rows = np.asarray(X, dtype=np.float64)
-        p = self.design.X.shape[1]
+        p = self.design.n_columns
         if rows.ndim != 2 or rows.shape[1] != p:
             raise DataError(f"X must have shape (rows, {p}), got {rows.shape}")
-        return predict(self.design, self.spectrum, self.hyper, rows, weights)
+        return predict(self.engine, self.hyper, rows, weights)
 
     @cached_property
     def loo(self) -> LeaveOneOut:
         """Exact leave-one-out predictive distributions."""
-        return leave_one_out(self.design, self.spectrum, self.hyper, self.infer_again)
+        return leave_one_out(self.engine, self.hyper, self.infer_again)
 
-    def infer_again(self, spectrum: Spectrum) -> HyperPosterior:
-        """Infer the hyperparameters of another spectrum under the same priors (a plugged-in lambda stays)."""
+    def infer_again(self, engine: Engine) -> HyperPosterior:
+        """Infer the scales of another engine under the same priors (a plugged-in lambda stays)."""
         prior = FixedLambda(self.lambda_.median) if self.method == "evidence" else self.prior
-        return infer_hyper(spectrum, prior, self.noise_prior)
+        return infer_hyper(spectrum_of(engine), prior, self.noise_prior)
 
     # -- draws ---------------------------------------------------------------------------------------------------
 
     def draw(self, draws: int = 1000, chains: int = 4, random_state: int | np.random.Generator | None = None) -> Draws:
         """Independent draws of all parameters, arrays of shape (chains, draws, ...)."""
-        return draw_posterior(
-            self.design, self.spectrum, self.hyper, draws=draws, chains=chains, random_state=random_state
-        )
+        return draw_posterior(self.engine, self.hyper, draws=draws, chains=chains, random_state=random_state)
 
     def to_datatree(
         self, draws: int = 1000, chains: int = 4, random_state: int | np.random.Generator | None = None
@@ -337,7 +344,7 @@ def infer(
     fixed = isinstance(prior, (FixedLambda, FixedScales, FixedTau))
     if not fixed:
         _warn_without_signal(design, spectrum)
-    return Posterior(design, spectrum, prior, noise_prior, hyper, "fixed" if fixed else "posterior")
+    return Posterior(SpectralEngine(design, spectrum), prior, noise_prior, hyper, "fixed" if fixed else "posterior")
 
 
 def _warn_without_signal(design: Design, spectrum: Spectrum) -> None:
@@ -364,4 +371,4 @@ def _plug_in(design: Design, spectrum: Spectrum, prior: Prior, noise_prior: Nois
     if not isinstance(noise_prior, (Jeffreys, InverseGamma)):
         raise DataError("method='evidence' takes Jeffreys() or InverseGamma(...) as noise prior")
     hyper = plug_in(Likelihood(spectrum), float(np.log(best.lam)) if np.isfinite(best.lam) else np.inf, noise_prior)
-    return Posterior(design, spectrum, prior, noise_prior, hyper, "evidence")
+    return Posterior(SpectralEngine(design, spectrum), prior, noise_prior, hyper, "evidence")

@@ -9,10 +9,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from bayesridge.errors import DataError
 from bayesridge.hyper.nodes import HyperPosterior
-from bayesridge.linalg.design import Design
-from bayesridge.linalg.maps import prediction_map
-from bayesridge.linalg.spectrum import Spectrum
-from bayesridge.posteriors.functionals import LinearPosterior
+from bayesridge.linalg.engine import Engine
+from bayesridge.posteriors.quantity import MixtureQuantity
 
 Array = NDArray[np.float64]
 
@@ -23,14 +21,17 @@ class Prediction:
 
     Attributes
     ----------
-    expected : LinearPosterior
+    expected : Quantity
         The expected target ``b0 + x' coef``: its uncertainty is that of the parameters.
-    target : LinearPosterior
+    target : Quantity
         A new observation: the expected target plus noise.
+    noise_sd : ndarray of shape (m,)
+        The noise's share: ``sqrt(E[sigma^2] / w)``, so that ``sd^2 = mean_sd^2 + noise_sd^2``.
     """
 
-    expected: LinearPosterior
-    target: LinearPosterior
+    expected: MixtureQuantity
+    target: MixtureQuantity
+    noise_sd: Array
 
     @property
     def mean(self) -> Array:
@@ -47,13 +48,6 @@ class Prediction:
         """Standard deviations of the expected target, noise excluded."""
         return self.expected.sd
 
-    @property
-    def noise_sd(self) -> Array:
-        """The noise's share: ``sqrt(E[sigma^2] / w)``, so that ``sd^2 = mean_sd^2 + noise_sd^2``."""
-        nodes = self.target.hyper.nodes
-        variance = float(nodes.weight @ nodes.noise.mean_variance())
-        return np.sqrt(variance * (self.target.linear.fixed - self.expected.linear.fixed))
-
     def interval(self, level: float = 0.95) -> Array:
         """Equal-tailed predictive intervals for new observations, shape (m, 2)."""
         return self.target.interval(level)
@@ -67,9 +61,7 @@ class Prediction:
         return self.target.log_pdf(y)
 
 
-def predict(
-    design: Design, spectrum: Spectrum, hyper: HyperPosterior, X: Array, weights: ArrayLike | None = None
-) -> Prediction:
+def predict(engine: Engine, hyper: HyperPosterior, X: Array, weights: ArrayLike | None = None) -> Prediction:
     """Predict new observations.
 
     Parameters
@@ -83,13 +75,15 @@ def predict(
     -------
     Prediction
     """
-    linear = prediction_map(design, spectrum, X)
     labels = tuple([str(i) for i in range(len(X))])
-    noisy = replace(linear, fixed=linear.fixed + _noise(weights, len(X)))
-    return Prediction(LinearPosterior(labels, linear, spectrum, hyper), LinearPosterior(labels, noisy, spectrum, hyper))
+    expected = MixtureQuantity(labels, engine, engine.rows(X), hyper)
+    noise = noise_variance(weights, len(X))
+    variance = float(hyper.nodes.weight @ hyper.nodes.noise.mean_variance())
+    return Prediction(expected, replace(expected, noise=noise), np.sqrt(variance * noise))
 
 
-def _noise(weights: ArrayLike | None, m: int) -> Array:
+def noise_variance(weights: ArrayLike | None, m: int) -> Array:
+    """Noise variances of m new observations in units of sigma^2, from their precision weights."""
     if weights is None:
         return np.ones(m)
     w = np.broadcast_to(np.asarray(weights, dtype=np.float64), (m,))

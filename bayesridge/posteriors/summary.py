@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bayesridge.hyper.marginal import Marginal, PointMass
-from bayesridge.posteriors.functionals import check_level
 from bayesridge.posteriors.posterior import Posterior
+from bayesridge.posteriors.quantity import check_level
 
 if TYPE_CHECKING:
     import pandas as pd

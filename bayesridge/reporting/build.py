@@ -11,8 +11,8 @@ from string import Template
 
 from bayesridge.atomic import write_atomically
 from bayesridge.errors import DataError
-from bayesridge.posteriors.functionals import check_level
 from bayesridge.posteriors.posterior import Posterior
+from bayesridge.posteriors.quantity import check_level
 from bayesridge.posteriors.summary import describe_data
 from bayesridge.reporting import back_matter
 from bayesridge.reporting.answer_section import answer, predictions

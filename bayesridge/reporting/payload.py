@@ -21,7 +21,7 @@ from bayesridge.errors import DataError
 from bayesridge.hyper.marginal import Marginal
 from bayesridge.linalg.design import Design
 from bayesridge.linalg.filters import shrinkage
-from bayesridge.linalg.maps import LinearMap, RowSpaceCoefficients, coefficient_map
+from bayesridge.linalg.maps import LinearMap, coefficient_map
 from bayesridge.linalg.rows import RowParts, row_parts
 from bayesridge.linalg.spectrum import RowSpace, Spectrum
 from bayesridge.posteriors.posterior import Posterior
@@ -159,7 +159,8 @@ def slider_data(posterior: Posterior, marks: ArrayLike = ()) -> SliderData:
             interpolate(lambda t: errors.log_mean_squares(t)[:, 1], low, high),
         )
     return SliderData(
-        posterior, low, high, columns, _shown_map(design, spectrum, columns), _intercept(design, spectrum), errors,
+        posterior, low, high, columns, coefficient_map(design, spectrum).take(columns),
+        _intercept(design, spectrum), errors,
         reason, series,
     )  # fmt: skip
 
@@ -190,17 +191,6 @@ def shown_columns(posterior: Posterior) -> NDArray[np.intp]:
     mean, sd = posterior.coefficients.mean, posterior.coefficients.sd
     size = np.abs(mean) / np.where((sd > 0) & np.isfinite(sd), sd, np.inf)
     return np.sort(np.argsort(-size, kind="stable")[:most])
-
-
-def _shown_map(design: Design, spectrum: Spectrum, columns: NDArray[np.intp]) -> LinearMap:
-    made = coefficient_map(design, spectrum)
-    if isinstance(made, RowSpaceCoefficients):
-        mask = np.zeros(len(made), dtype=bool)
-        mask[columns] = True
-        return made.some(mask)
-    return LinearMap(
-        made.offset[columns], made.loadings[columns], made.null[columns], made.fixed[columns], made.unit[columns]
-    )
 
 
 def _intercept(design: Design, spectrum: Spectrum) -> tuple[float, Array] | None:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayesridge.hyper.marginal import Marginal
-from bayesridge.posteriors.functionals import LinearPosterior
+from bayesridge.posteriors.quantity import Quantity
 from bayesridge.reporting import svg
 from bayesridge.reporting.content import Content
 from bayesridge.reporting.html import number, probability, table, text
@@ -41,7 +41,7 @@ def coefficients(content: Content) -> str:
     return table("Coefficients, units of the data", head, rows, left=2) + columns_note(content) + note
 
 
-def _coefficient_cells(name: str, picture: str, part: LinearPosterior, j: int, ends: Array) -> list[str]:
+def _coefficient_cells(name: str, picture: str, part: Quantity, j: int, ends: Array) -> list[str]:
     values = [part.mean[j], part.sd[j], ends[j, 0], ends[j, 1]]
     return [text(name), picture, *[number(float(v)) for v in values], probability(float(part.prob_positive[j]))]
 

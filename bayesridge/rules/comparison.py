@@ -15,10 +15,10 @@ from bayesridge.fit import posterior
 from bayesridge.hyper.marginal import Marginal
 from bayesridge.linalg.design import WeightKind
 from bayesridge.linalg.rows import is_small
+from bayesridge.linalg.spectral import SpectralEngine
 from bayesridge.linalg.spectrum import left_vectors
 from bayesridge.linalg.threads import threads_for
-from bayesridge.posteriors.functionals import check_level
-from bayesridge.posteriors.posterior import Posterior
+from bayesridge.posteriors.quantity import check_level
 from bayesridge.priors import NoisePrior, Prior
 from bayesridge.rules.comparison_result import LambdaComparison, Row
 from bayesridge.rules.cross_validation import CrossValidation
@@ -231,7 +231,7 @@ def _with_rows(problem: LambdaProblem) -> LambdaProblem:
         return problem
     p = problem.posterior
     spectrum = replace(p.spectrum, left=left_vectors(p.design, p.spectrum))
-    return LambdaProblem(Posterior(p.design, spectrum, p.prior, p.noise_prior, p.hyper, p.method))
+    return LambdaProblem(replace(p, engine=SpectralEngine(p.design, spectrum)))
 
 
 def _outcome(rule: Rule, problem: LambdaProblem) -> _Outcome:

@@ -48,7 +48,7 @@ from numpy.typing import NDArray
 from bayesridge.errors import BayesRidgeWarning, DataError, warn
 from bayesridge.linalg.design import Design
 from bayesridge.linalg.runs import run_many
-from bayesridge.posteriors.functionals import check_level
+from bayesridge.posteriors.quantity import check_level
 from bayesridge.rules.percentiles import central_range
 from bayesridge.rules.resamples import Kind, lambda_of, resampling_task
 from bayesridge.rules.rule import LambdaInterval, LambdaProblem, Rule

@@ -18,7 +18,7 @@ from bayesridge.linalg.design import build_design
 from bayesridge.linalg.spectrum import factorize
 from bayesridge.linalg.targets import with_target
 from bayesridge.mcmc.sbc import sbc_nuts, sbc_sampler
-from bayesridge.posteriors.datatree import Draws
+from bayesridge.posteriors.draws import Draws
 from bayesridge.posteriors.posterior import infer
 from bayesridge.posteriors.summary import jsonable
 from bayesridge.priors import BetaR2, Custom, FixedScales, HalfCauchy, HalfNormal, HalfT, InverseGamma, Jeffreys
@@ -98,7 +98,7 @@ def _prior_sampler(design, spectrum, rng):  # noqa: ARG001
     """Ignores the data altogether."""
     setup = Setup(design.X, np.zeros((1, 3)), fit_intercept=False)
     truth = simulate(setup, *PROPER, 100, rng).truth
-    return Draws(truth.coef[None], None, truth.intercept[None], truth.coef[None], truth.sigma[None], truth.tau[None],
+    return Draws(truth.intercept[None], truth.coef[None], truth.sigma[None], truth.tau[None],
                  truth.lam[None])  # fmt: skip
 
 

@@ -5,6 +5,7 @@ import pytest
 
 from bayesridge import datasets
 from bayesridge.linalg.design import build_design
+from bayesridge.linalg.spectral import SpectralEngine
 from bayesridge.linalg.spectrum import factorize
 from bayesridge.mcmc.sampling import nuts_posterior
 from bayesridge.posteriors.datatree import to_datatree
@@ -123,7 +124,7 @@ def wrong_draws(kind, design, spectrum, posterior):
         changed = lam, np.full_like(sigma, posterior.sigma.mean)
     else:  # "lambda and sigma shuffled": every marginal of them is right, only the joint is wrong
         changed = lam, rng.permutation(sigma)
-    found = draws_given(design, spectrum, *changed, (4, 1000), rng)
+    found = draws_given(SpectralEngine(design, spectrum), *changed, (4, 1000), rng)
     return to_datatree(design, found, spectrum=spectrum, random_state=rng)
 
 

@@ -30,25 +30,23 @@ def some_draws(design, spectrum, chains=2, draws=50, seed=1):
     coef, intercept = original_scale(design, spectrum, beta)
     sigma = rng.uniform(0.5, 2.0, (chains, draws))
     lam = rng.uniform(0.1, 20.0, (chains, draws))
-    u = len(design.unpenalized)
-    gamma = coef[..., design.unpenalized] * design.scale[design.unpenalized] if u else None
-    return Draws(beta, gamma, intercept, coef, sigma, sigma / np.sqrt(lam), lam)
+    return Draws(intercept, coef, sigma, sigma / np.sqrt(lam), lam)
 
 
-def prior_values(draws):
+def prior_values(design, draws):
     """Draws of a proper prior of both scales and the coefficients."""
     total = draws.sigma.size
     rng = np.random.default_rng(4)
     sigma, tau = rng.uniform(1.0, 3.0, (2, total))
     values = {"sigma": sigma, "tau": tau, "lambda_": (sigma / tau) ** 2}
-    return values | {"coef_std": tau[:, None] * rng.standard_normal((total, draws.beta.shape[2]))}
+    return values | {"coef_std": tau[:, None] * rng.standard_normal((total, len(design.penalized)))}
 
 
 def test_groups_dims_and_labels():
     design, spectrum = problem(unpenalized=["c"])
     draws = some_draws(design, spectrum)
     tree = to_datatree(
-        design, draws, spectrum=spectrum, prior=prior_values(draws), attrs={"method": "exact"}, random_state=0,
+        design, draws, spectrum=spectrum, prior=prior_values(design, draws), attrs={"method": "exact"}, random_state=0,
         sample_stats={"diverging": np.zeros(draws.shape, dtype=bool)},
     )  # fmt: skip
     assert set(tree.children) == {
@@ -103,7 +101,7 @@ def test_student_t_likelihood():
     design, spectrum = problem()
     base = some_draws(design, spectrum)
     df = np.random.default_rng(2).uniform(2.0, 30.0, base.shape)
-    draws = Draws(base.beta, None, base.intercept, base.coef, base.sigma, base.tau, base.lam, noise_df=df)
+    draws = Draws(base.intercept, base.coef, base.sigma, base.tau, base.lam, noise_df=df)
     tree = to_datatree(design, draws, spectrum=None, random_state=0)
     mean = draws.intercept[..., None] + draws.coef @ design.X.T
     noise = stats.t(df[..., None], mean, draws.sigma[..., None])
@@ -116,11 +114,12 @@ def test_student_t_likelihood():
 def test_prior_predictive_takes_only_what_is_improper_from_the_posterior():
     design, spectrum = problem(unpenalized=["b"])
     draws = some_draws(design, spectrum, draws=200)
-    proper = prior_values(draws)
-    beta = proper["coef_std"].reshape(draws.beta.shape)
+    proper = prior_values(design, draws)
+    beta = proper["coef_std"].reshape(*draws.shape, -1)
     centre = draws.intercept + draws.coef @ design.mean
     mean = centre[..., None] + beta @ design.standardize(design.X, design.penalized).T
-    mean += draws.gamma @ design.standardize(design.X, design.unpenalized).T
+    gamma = draws.coef[..., design.unpenalized] * design.scale[design.unpenalized]
+    mean += gamma @ design.standardize(design.X, design.unpenalized).T
     for prior in (proper, {name: proper[name] for name in ("tau", "coef_std")}):
         tree = to_datatree(design, draws, spectrum=spectrum, prior=prior, random_state=0)
         sigma = prior["sigma"].reshape(draws.shape) if "sigma" in prior else draws.sigma
@@ -133,10 +132,10 @@ def test_prior_predictive_takes_only_what_is_improper_from_the_posterior():
 def test_prior_predictive_of_student_t_noise_and_of_other_shapes():
     design, spectrum = problem()
     base = some_draws(design, spectrum, draws=200)
-    prior = prior_values(base) | {"nu": np.random.default_rng(8).uniform(2.0, 9.0, base.sigma.size)}
+    prior = prior_values(design, base) | {"nu": np.random.default_rng(8).uniform(2.0, 9.0, base.sigma.size)}
     df = np.full(base.shape, 50.0)
-    draws = Draws(base.beta, None, base.intercept, base.coef, base.sigma, base.tau, base.lam, noise_df=df)
-    beta = prior["coef_std"].reshape(base.beta.shape)
+    draws = Draws(base.intercept, base.coef, base.sigma, base.tau, base.lam, noise_df=df)
+    beta = prior["coef_std"].reshape(*base.shape, -1)
     centre = base.intercept + base.coef @ design.mean
     mean = centre[..., None] + beta @ design.standardize(design.X, design.penalized).T
     scale = prior["sigma"].reshape(base.shape)[..., None]
@@ -204,7 +203,7 @@ def test_limits_of_lambda():
     design, spectrum = problem()
     base = some_draws(design, spectrum, chains=1, draws=2)
     lam = np.array([[0.0, np.inf]])
-    draws = Draws(base.beta, None, base.intercept, base.coef, base.sigma, base.tau, lam)
+    draws = Draws(base.intercept, base.coef, base.sigma, base.tau, lam)
     posterior = to_datatree(design, draws, spectrum=spectrum, predictive=False)["posterior"]
     np.testing.assert_array_equal(posterior["r2"].values, [[1.0, 0.0]])
     np.testing.assert_allclose(posterior["effective_dof"].values, [[P, 0.0]], rtol=1e-15)
@@ -226,7 +225,7 @@ def test_the_file_keeps_everything(tmp_path):
     design, spectrum = problem()
     draws = some_draws(design, spectrum)
     stats_ = {"diverging": np.zeros(draws.shape, dtype=bool)}
-    tree = to_datatree(design, draws, spectrum=spectrum, prior=prior_values(draws), sample_stats=stats_)
+    tree = to_datatree(design, draws, spectrum=spectrum, prior=prior_values(design, draws), sample_stats=stats_)
     tree.to_netcdf(tmp_path / "draws.nc", engine="h5netcdf")
     with xr.open_datatree(tmp_path / "draws.nc", engine="h5netcdf") as back:
         xr.testing.assert_equal(tree, back.load())
@@ -247,13 +246,8 @@ def test_arviz_reads_it():
 def test_wrong_shapes_are_refused_with_both_shapes():
     design, spectrum = problem()
     good = some_draws(design, spectrum)
-    bad = Draws(good.beta[..., :-1], None, good.intercept, good.coef, good.sigma, good.tau, good.lam)
-    with pytest.raises(DataError, match=r"draws\.beta must have shape \(2, 50, 4\), got \(2, 50, 3\)"):
+    bad = Draws(good.intercept, good.coef[..., :-1], good.sigma, good.tau, good.lam)
+    with pytest.raises(DataError, match=r"draws\.coef must have shape \(2, 50, 4\), got \(2, 50, 3\)"):
         to_datatree(design, bad, spectrum=spectrum)
-    flat, flat_spectrum = problem(unpenalized=["a"])
-    some = some_draws(flat, flat_spectrum)
-    missing = Draws(some.beta, None, some.intercept, some.coef, some.sigma, some.tau, some.lam)
-    with pytest.raises(DataError, match=r"draws\.gamma"):
-        to_datatree(flat, missing, spectrum=flat_spectrum)
     with pytest.raises(DataError, match="prior draws of tau must number 2 x 50, got 7"):
         to_datatree(design, good, spectrum=spectrum, prior={"tau": np.ones(7)})

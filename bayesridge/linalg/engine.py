@@ -1,0 +1,207 @@
+r"""The seam below: what integrators and posteriors ask of an engine, and nothing else.
+
+An engine is one data set under one structure of penalties. With theta its hyperparameters (log lambda, say, one for
+each penalty),
+
+    log p(y | theta, sigma) = log_norm(theta) - nu log sigma - Q(theta) / (2 sigma^2),
+
+coefficients and flat directions integrated out; given (theta, sigma) every linear functional of the coefficients is
+Gaussian with the mean and sigma^2 times the variance of its :class:`Conditional`. Engines whose noise has no sigma
+have nu = 0 and Q = 0.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bayesridge.linalg.design import Design
+
+Array = NDArray[np.float64]
+Rows = NDArray[np.intp] | NDArray[np.bool_] | slice
+
+
+class Linear(Protocol):
+    """m linear functionals of the coefficients, in whatever form the engine that made them likes best."""
+
+    def __len__(self) -> int:
+        """Number of functionals m."""
+        ...
+
+    def take(self, index: Rows) -> Linear:
+        """Some of them."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class CoefficientDraws:
+    """Coefficients drawn one for each of n nodes, in the units of the data.
+
+    Attributes
+    ----------
+    coef : ndarray of shape (n, p)
+    intercept : ndarray of shape (n,)
+        Zeros when the model has none.
+    """
+
+    coef: Array
+    intercept: Array
+
+
+@dataclass(frozen=True, eq=False)
+class LinearMoments:
+    """Posterior means and variances of m linear functionals, in the units of the data.
+
+    Attributes
+    ----------
+    mean : ndarray of shape (m,)
+    variance : ndarray of shape (m,)
+        Infinite where sigma^2 has no mean (two or fewer degrees of freedom).
+    """
+
+    mean: Array
+    variance: Array
+
+
+class Conditional(Protocol):
+    """The coefficients given each of K values of theta, and sigma = 1."""
+
+    def mean(self, linear: Any) -> Array:
+        """Conditional means, shape (m, K)."""
+        ...
+
+    def variance(self, linear: Any) -> Array:
+        """Conditional variances over sigma^2, shape (m, K)."""
+        ...
+
+    def moments(self, linear: Any, weight: Array, noise: Array) -> LinearMoments:
+        """Mean and variance of the mixture with these weights (K,) and E[sigma^2 | node] (K,)."""
+        ...
+
+    def draw(self, sigma: Array, rng: np.random.Generator) -> CoefficientDraws:
+        """Coefficients at each of the K values, given sigma (K,)."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Deleted:
+    """Rows deleted at K values of theta; arrays of shape (rows, K).
+
+    Attributes
+    ----------
+    residual : ndarray
+        Root-weighted residual e of the row in the fit to all.
+    keep : ndarray
+        ``1 - h``, h its leverage.
+    Q : ndarray
+        Q without the row.
+    cancelled : ndarray
+        Relative rounding error of Q.
+    total : ndarray of shape (K,)
+        Q of all rows.
+    """
+
+    residual: Array
+    keep: Array
+    Q: Array
+    cancelled: Array
+    total: Array
+
+
+class Deletion(Protocol):
+    """Leave-one-out of an engine, without fitting again."""
+
+    @property
+    def count(self) -> Array:
+        """Observations each row stands for, (n_rows,)."""
+        ...
+
+    @property
+    def precision(self) -> Array:
+        """1 / noise variance of each row over sigma^2, (n_rows,)."""
+        ...
+
+    @property
+    def alone(self) -> NDArray[np.intp]:
+        """Rows without which a flat direction has no posterior."""
+        ...
+
+    def at(self, theta: Array, part: slice) -> Deleted:
+        """Delete each of some rows at each theta (K, h)."""
+        ...
+
+
+class Engine(Protocol):
+    """One data set and one structure of penalties (see the module's text)."""
+
+    @property
+    def design(self) -> Design:
+        """The description of the data."""
+        ...
+
+    @property
+    def theta_names(self) -> tuple[str, ...]:
+        """Names of the h hyperparameters, such as ``("log lambda",)``."""
+        ...
+
+    @property
+    def nu(self) -> float:
+        """Power of 1/sigma in the likelihood: the residual degrees of freedom."""
+        ...
+
+    def evidence(self, theta: Array) -> tuple[Array, Array]:
+        """``log_norm`` and Q at theta (K, h), each of shape (K,)."""
+        ...
+
+    def region(self) -> Array:
+        """Values of theta, shape (m, h), that see every feature of the evidence."""
+        ...
+
+    def at(self, theta: Array) -> Conditional:
+        """The coefficients given theta (K, h); an engine that needs more remembers it for the theta it was asked."""
+        ...
+
+    def coefficients(self) -> Linear:
+        """All p coefficients, in the units of the data."""
+        ...
+
+    def intercept(self) -> Linear:
+        """The intercept (one functional)."""
+        ...
+
+    def rows(self, X: Array) -> Linear:
+        """The linear predictor at new rows, (m, p) in the units of the data."""
+        ...
+
+    def contrasts(self, A: Array) -> Linear:
+        """Linear combinations ``A @ coef``, A of shape (m, p)."""
+        ...
+
+    def covariance(self, theta: Array, weight: Array, noise: Array) -> Array:
+        """Covariance matrix of the coefficients over the mixture of nodes, (p, p)."""
+        ...
+
+    def deletion(self) -> Deletion:
+        """Leave-one-out; an engine that has none raises a DataError that says why."""
+        ...
+
+    def without(self, row: int) -> Engine:
+        """The engine of the other rows (of one observation less, where a row stands for several)."""
+        ...
+
+
+def mixture_moments(mean: Array, variance: Array, weight: Array, noise: Array) -> LinearMoments:
+    """``E[mean]`` and ``E[sigma^2 variance] + Var(mean)`` over K nodes: the plain road to :meth:`Conditional.moments`.
+
+    Parameters
+    ----------
+    mean, variance : ndarray of shape (m, K)
+    weight, noise : ndarray of shape (K,)
+        Probabilities of the nodes, and E[sigma^2 | node].
+    """
+    centre = mean @ weight
+    within = np.where(variance > 0, variance * noise, 0.0) @ weight
+    return LinearMoments(centre, within + np.square(mean - centre[:, None]) @ weight)

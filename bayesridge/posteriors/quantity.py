@@ -1,0 +1,375 @@
+r"""The seam above: a Quantity is a labelled vector of random numbers, and nobody asks how it came to be known.
+
+Three implementations: an exact mixture over the nodes of the scales, whose components are Student-t or Gaussian;
+weighted draws in independent replicates, which give every number a standard error; and plain draws of Markov chains.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from bayesridge.errors import DataError
+from bayesridge.hyper.nodes import HyperPosterior, Nodes
+from bayesridge.linalg.engine import Engine, Linear, Rows
+from bayesridge.posteriors.mixture import Mixture
+
+Array = NDArray[np.float64]
+
+_NEGLIGIBLE = 1e-15  # components below this change no probability that float64 can show
+_MAX_REFINEMENTS = 5
+
+
+def check_level(level: float) -> None:
+    """Refuse interval levels outside (0, 1)."""
+    if not 0.0 < level < 1.0:
+        raise DataError(f"level must lie strictly between 0 and 1 (0.95 for 95%), got {level}")
+
+
+class Quantity(ABC):
+    """A labelled vector of m random numbers, in the units of the data.
+
+    Attributes
+    ----------
+    labels : tuple of str
+        What each is called.
+    """
+
+    labels: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    @abstractmethod
+    def mean(self) -> Array:
+        """Means, shape (m,)."""
+
+    @property
+    @abstractmethod
+    def sd(self) -> Array:
+        """Standard deviations, shape (m,); infinite where they do not exist."""
+
+    @abstractmethod
+    def quantile(self, q: float) -> Array:
+        """Quantile at probability q, shape (m,)."""
+
+    @abstractmethod
+    def cdf(self, value: ArrayLike) -> Array:
+        """``P(quantity <= value)``, shape (m,)."""
+
+    @abstractmethod
+    def hdi(self, level: float = 0.94) -> Array:
+        """Shortest (highest-density, if unimodal) intervals, shape (m, 2)."""
+
+    @abstractmethod
+    def take(self, index: Rows) -> Self:
+        """Some of the numbers."""
+
+    @property
+    def mcse(self) -> Array:
+        """Standard error of the mean that comes from finite sampling, shape (m,): zero where nothing is sampled."""
+        return np.zeros(len(self))
+
+    @cached_property
+    def median(self) -> Array:
+        """Medians, shape (m,)."""
+        return self.quantile(0.5)
+
+    @cached_property
+    def prob_positive(self) -> Array:
+        """``P(quantity > 0)``, shape (m,)."""
+        return 1.0 - self.cdf(0.0)
+
+    def prob(self, low: ArrayLike = -np.inf, high: ArrayLike = np.inf) -> Array:
+        """``P(low < quantity <= high)``, shape (m,): a region of practical equivalence, say."""
+        ends = [np.broadcast_to(np.asarray(end, dtype=np.float64), (len(self),)) for end in (low, high)]
+        below, above = (self._cdf_at_ends(end) for end in ends)
+        return np.clip(above - below, 0.0, 1.0)
+
+    def _cdf_at_ends(self, value: Array) -> Array:
+        inner = self.cdf(np.where(np.isfinite(value), value, 0.0))
+        return np.where(np.isposinf(value), 1.0, np.where(np.isneginf(value), 0.0, inner))
+
+    def interval(self, level: float = 0.95) -> Array:
+        """Equal-tailed intervals, shape (m, 2)."""
+        check_level(level)
+        tail = 0.5 * (1.0 - level)
+        return np.column_stack([self.quantile(tail), self.quantile(1.0 - tail)])
+
+
+def _probability(q: float) -> float:
+    if not 0.0 < q < 1.0:
+        raise DataError(f"a probability strictly between 0 and 1 is needed, got {q}")
+    return q
+
+
+# -- exact mixtures ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class MixtureQuantity(Quantity):
+    """Linear functionals of the coefficients, the scales integrated: mixtures over the nodes, exact to quadrature.
+
+    Attributes
+    ----------
+    labels : tuple of str
+    engine : Engine
+        That made `linear`.
+    linear : Linear
+        m functionals.
+    hyper : HyperPosterior
+        The posterior of the scales.
+    noise : ndarray of shape (m,) or None
+        Variance over sigma^2 of an independent part: of a new observation, not of its expectation.
+    """
+
+    labels: tuple[str, ...]
+    engine: Engine
+    linear: Linear
+    hyper: HyperPosterior
+    noise: Array | None = None
+
+    @cached_property
+    def _moments(self) -> tuple[Array, Array]:
+        nodes = self.hyper.nodes
+        of_noise = nodes.noise.mean_variance()
+        found = self.engine.at(nodes.theta).moments(self.linear, nodes.weight, of_noise)
+        if self.noise is None:
+            return found.mean, found.variance
+        return found.mean, found.variance + self.noise * float(nodes.weight @ of_noise)
+
+    @property
+    def mean(self) -> Array:
+        """Posterior means, shape (m,)."""
+        return self._moments[0]
+
+    @property
+    def variance(self) -> Array:
+        """Posterior variances, shape (m,); infinite when nu <= 2."""
+        return self._moments[1]
+
+    @property
+    def sd(self) -> Array:
+        """Posterior standard deviations, shape (m,)."""
+        return np.sqrt(self._moments[1])
+
+    def take(self, index: Rows) -> MixtureQuantity:
+        """Some of the functionals."""
+        labels = tuple(np.array(self.labels, dtype=object)[index])
+        noise = None if self.noise is None else self.noise[index]
+        return replace(self, labels=labels, linear=self.linear.take(index), noise=noise)
+
+    @cached_property
+    def mixture(self) -> Mixture:
+        """The mixture over the nodes, on a grid fine enough for these functionals.
+
+        A sum of bells on a grid is the integral only while the bells overlap: where conditional means move by more than
+        a conditional sd between neighbouring nodes, the nodes are doubled (the error falls like
+        exp(-2 pi^2 (sd / step)^2), 3e-9 at equality).
+        """
+        hyper = self.hyper
+        for _ in range(_MAX_REFINEMENTS):
+            nodes = hyper.nodes
+            given = self.engine.at(nodes.theta)
+            location, variance = given.mean(self.linear), given.variance(self.linear)
+            if self.noise is not None:
+                variance = variance + self.noise[:, None]
+            if _overlapping(nodes, location, variance):
+                break
+            hyper = hyper.finer()
+        return _flatten(nodes, location, variance)
+
+    def cdf(self, value: ArrayLike) -> Array:
+        """``P(functional <= value)``, shape (m,)."""
+        return self.mixture.cdf(np.broadcast_to(np.asarray(value, dtype=np.float64), (len(self),)))
+
+    def log_pdf(self, value: ArrayLike) -> Array:
+        """Log posterior density at `value`, shape (m,)."""
+        return self.mixture.log_pdf(np.broadcast_to(np.asarray(value, dtype=np.float64), (len(self),)))
+
+    def quantile(self, q: float) -> Array:
+        """Posterior quantile, shape (m,)."""
+        return self.mixture.quantile(_probability(q))
+
+    def hdi(self, level: float = 0.94) -> Array:
+        """Shortest (highest-density, if unimodal) intervals, shape (m, 2)."""
+        check_level(level)
+        return np.column_stack(self.mixture.shortest_interval(level))
+
+
+def _overlapping(nodes: Nodes, location: Array, variance: Array) -> bool:
+    """Whether neighbouring bells overlap; nodes that lie on no line (several scales) are their integrator's affair."""
+    seen = nodes.weight > 1e-10
+    if nodes.theta.shape[1] != 1 or np.count_nonzero(seen) < 2:
+        return True
+    steps = np.abs(np.diff(location[:, seen], axis=1))
+    scale = np.sqrt(variance[:, seen] * nodes.noise.squared_scale().min(axis=1)[seen])
+    return bool((steps <= np.minimum(scale[:, 1:], scale[:, :-1])).all())
+
+
+def _flatten(nodes: Nodes, location: Array, variance: Array) -> Mixture:
+    noise = nodes.noise.squared_scale()
+    weight = nodes.weight[:, None] * nodes.noise.share()
+    k, j = np.nonzero(weight > _NEGLIGIBLE)
+    flat = weight[k, j] / weight[k, j].sum()
+    return Mixture(location[:, k], np.sqrt(variance[:, k] * noise[k, j]), flat, nodes.noise.df)
+
+
+# -- draws -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class WeightedQuantity(Quantity):
+    """Weighted draws in independent replicates (importance sampling), each replicate an estimate of its own.
+
+    Attributes
+    ----------
+    labels : tuple of str
+    values : ndarray of shape (R, S, m)
+        S draws in each of R replicates.
+    weight : ndarray of shape (R, S)
+        Not negative; the sum over everything is one.
+    """
+
+    labels: tuple[str, ...]
+    values: Array
+    weight: Array
+
+    @cached_property
+    def _flat(self) -> tuple[Array, Array]:
+        return self.values.reshape(-1, len(self)), self.weight.ravel()
+
+    @cached_property
+    def mean(self) -> Array:
+        """Weighted means, shape (m,)."""
+        values, weight = self._flat
+        return np.asarray(weight @ values)
+
+    @cached_property
+    def sd(self) -> Array:
+        """Weighted standard deviations, shape (m,)."""
+        values, weight = self._flat
+        return np.sqrt(weight @ np.square(values - self.mean))
+
+    @cached_property
+    def mcse(self) -> Array:
+        """Standard error of the mean from the spread of the replicates (R - 1 degrees of freedom), shape (m,)."""
+        share = self.weight.sum(axis=1)
+        each = np.einsum("rs,rsm->rm", self.weight, self.values) / share[:, None]
+        count = len(share)
+        # a ratio of sums: linearised about the common mean, each replicate by its share of the weight
+        return np.asarray(np.sqrt(count * np.square(share[:, None] * (each - self.mean)).sum(axis=0) / (count - 1)))
+
+    def take(self, index: Rows) -> WeightedQuantity:
+        """Some of the numbers."""
+        return replace(self, labels=tuple(np.array(self.labels, dtype=object)[index]), values=self.values[..., index])
+
+    @cached_property
+    def _sorted(self) -> tuple[Array, Array]:
+        """Values in order, and the weight up to the middle of each draw: (n, m) both."""
+        values, weight = self._flat
+        order = np.argsort(values, axis=0, kind="stable")
+        share = weight[order]
+        return np.take_along_axis(values, order, axis=0), np.cumsum(share, axis=0) - 0.5 * share
+
+    def quantile(self, q: float) -> Array:
+        """Weighted quantile, shape (m,)."""
+        values, below = self._sorted
+        _probability(q)
+        return np.array([np.interp(q, below[:, j], values[:, j]) for j in range(len(self))])
+
+    def cdf(self, value: ArrayLike) -> Array:
+        """Weight of the draws up to `value`, shape (m,)."""
+        values, weight = self._flat
+        at = np.broadcast_to(np.asarray(value, dtype=np.float64), (len(self),))
+        return np.clip(weight @ (values <= at), 0.0, 1.0)
+
+    def hdi(self, level: float = 0.94) -> Array:
+        """Shortest interval with this share of the weight, shape (m, 2)."""
+        check_level(level)
+        values, below = self._sorted
+        out = np.empty((len(self), 2))
+        for j in range(len(self)):
+            low = np.linspace(0.0, 1.0 - level, 513)
+            ends = np.interp([low, low + level], below[:, j], values[:, j])
+            out[j] = ends[:, int(np.argmin(ends[1] - ends[0]))]
+        return out
+
+
+@dataclass(frozen=True, eq=False)
+class DrawnQuantity(Quantity):
+    """Draws of Markov chains.
+
+    Attributes
+    ----------
+    labels : tuple of str
+    values : ndarray of shape (chain, draw, m)
+    """
+
+    labels: tuple[str, ...]
+    values: Array
+
+    @cached_property
+    def _flat(self) -> Array:
+        return self.values.reshape(-1, len(self))
+
+    @cached_property
+    def mean(self) -> Array:
+        """Means over all draws, shape (m,)."""
+        return np.asarray(self._flat.mean(axis=0))
+
+    @cached_property
+    def sd(self) -> Array:
+        """Standard deviations over all draws, shape (m,)."""
+        return np.asarray(self._flat.std(axis=0, ddof=1))
+
+    @cached_property
+    def mcse(self) -> Array:
+        """Monte Carlo standard error of the mean (ArviZ), shape (m,)."""
+        return self._each("mcse", 0.0, method="mean")
+
+    @cached_property
+    def ess_bulk(self) -> Array:
+        """Effective number of draws for means and medians, shape (m,)."""
+        return self._each("ess", float(len(self._flat)), method="bulk")
+
+    @cached_property
+    def ess_tail(self) -> Array:
+        """Effective number of draws for the 5% and 95% quantiles, shape (m,)."""
+        return self._each("ess", float(len(self._flat)), method="tail", prob=(0.05, 0.95))
+
+    def _each(self, function: str, constant: float, **options: Any) -> Array:
+        import arviz as az
+
+        of = getattr(az, function)
+        moving = (self._flat != self._flat[0]).any(axis=0)  # a value that every draw shares is no chain to judge
+        return np.array(
+            [float(of(self.values[..., j], **options)) if moving[j] else constant for j in range(len(self))]
+        )
+
+    def take(self, index: Rows) -> DrawnQuantity:
+        """Some of the numbers."""
+        return replace(self, labels=tuple(np.array(self.labels, dtype=object)[index]), values=self.values[..., index])
+
+    def quantile(self, q: float) -> Array:
+        """Sample quantile, shape (m,)."""
+        return np.asarray(np.quantile(self._flat, _probability(q), axis=0))
+
+    def cdf(self, value: ArrayLike) -> Array:
+        """Share of the draws up to `value`, shape (m,)."""
+        return np.asarray((self._flat <= np.asarray(value, dtype=np.float64)).mean(axis=0))
+
+    def hdi(self, level: float = 0.94) -> Array:
+        """Shortest interval with this share of the draws, shape (m, 2)."""
+        check_level(level)
+        ordered = np.sort(self._flat, axis=0)
+        span = min(max(round(level * len(ordered)), 1), len(ordered) - 1)
+        start = np.argmin(ordered[span:] - ordered[:-span], axis=0)
+        columns = np.arange(len(self))
+        return np.column_stack([ordered[start, columns], ordered[start + span, columns]])
