@@ -17,16 +17,20 @@
 # the noise?
 
 # %% tags=["hide-input"]
+import sys
+
 import matplotlib.pyplot as plt
 import numpy as np
 
 from bayesridge import BayesRidge, BetaR2, plots, validate
-from bayesridge.checks.coverage import coverage_study
-from bayesridge.checks.coverage_methods import Evidence, Exact, SklearnBayesianRidge
-from bayesridge.checks.coverage_scenarios import Scenario
 from bayesridge.checks.sbc import sbc
 from bayesridge.checks.spectral_check import spectral_check
 from bayesridge.datasets import load_xy
+
+sys.path.insert(0, "..")  # the coverage study is a benchmark of the repository, not part of the package
+from benchmarks.coverage.methods import Evidence, Exact, SklearnBayesianRidge
+from benchmarks.coverage.study import coverage_study
+from benchmarks.coverage.worlds import Scenario
 
 plt.rcParams.update({"figure.dpi": 80, "savefig.dpi": 80, "axes.spines.top": False, "axes.spines.right": False})
 BLUE, ORANGE, GREEN, GREY = "#0072b2", "#d55e00", "#009e73", "0.55"

@@ -1,6 +1,5 @@
-"""The coverage study against exact coverages, dense algebra and other packages; resuming and reproducing."""
+"""The coverage study against exact coverages, dense algebra and other packages."""
 
-import json
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -9,8 +8,11 @@ import pytest
 from scipy import stats
 from sklearn.linear_model import ARDRegression, BayesianRidge, Ridge, RidgeCV
 
-from bayesridge.checks.coverage import coverage_study, measure
-from bayesridge.checks.coverage_methods import (
+from bayesridge.errors import DataError
+from bayesridge.linalg.optimum import Optimum
+from bayesridge.priors import FixedLambda
+from bayesridge.rules.rule import Choice, LambdaInterval
+from benchmarks.coverage.methods import (
     Answer,
     ByRule,
     Evidence,
@@ -19,13 +21,9 @@ from bayesridge.checks.coverage_methods import (
     SklearnARD,
     SklearnBayesianRidge,
     SklearnRidgeCV,
-    default_methods,
 )
-from bayesridge.checks.coverage_scenarios import Scenario, make_data, scenario_grid
-from bayesridge.errors import DataError
-from bayesridge.linalg.optimum import Optimum
-from bayesridge.priors import FixedLambda
-from bayesridge.rules.rule import Choice, LambdaInterval
+from benchmarks.coverage.study import coverage_study, measure
+from benchmarks.coverage.worlds import Scenario, make_data
 
 pytestmark = pytest.mark.filterwarnings("ignore::bayesridge.errors.NoSignalWarning")
 
@@ -61,20 +59,20 @@ class Constant:
 @pytest.mark.parametrize("scenario", [DENSE, Scenario(n=12, p=4, r2=0.9, correlation=0.9, nonzero=0.5)])
 def test_least_squares_covers_95_percent_exactly(scenario):
     """Student-t intervals cover 95% whatever X and the coefficients are; length E[2 t s sqrt(v)] is known too."""
-    table = coverage_study([scenario], [LeastSquares()], replications=1500, new=4).iloc[0]
+    table = coverage_study([scenario], [LeastSquares()], replications=300, new=4).iloc[0]
     for kind in ("coef", "new"):
         error = table[f"{kind}_coverage_se"]
-        assert error < 0.008
+        assert error < 0.02
         assert table[f"{kind}_coverage"] == pytest.approx(0.95, abs=4 * error)
 
 
 def test_the_true_lambda_covers_95_percent_exactly():
     """The scenario's lambda is that of the scaled columns: with it known, beta - mean is Student-t with n - 1 dof."""
-    table = coverage_study([DENSE, Scenario(12, 20, 0.6, correlation=0.5)], [KnownLambda()], replications=800, new=4)
+    table = coverage_study([DENSE, Scenario(12, 20, 0.6, correlation=0.5)], [KnownLambda()], replications=250, new=4)
     for _, row in table.iterrows():
         for kind in ("coef", "new"):
             error = row[f"{kind}_coverage_se"]
-            assert error < 0.008
+            assert error < 0.02
             assert row[f"{kind}_coverage"] == pytest.approx(0.95, abs=4 * error)
 
 
@@ -113,15 +111,9 @@ def test_simulated_moments(change):
     assert np.isnan(scenario.lam) == ("nonzero" in change)
 
 
-def test_equal_correlation_and_grid():
-    cells = scenario_grid(n=[10, 20], structure=["equal"], correlation=[0.5])
-    assert [cell.n for cell in cells] == [10, 20]
-    data = make_data(replace(cells[0], n=5000, p=3), 1, np.random.default_rng(2))
+def test_equal_correlation():
+    data = make_data(Scenario(n=5000, p=3, correlation=0.5, structure="equal"), 1, np.random.default_rng(2))
     np.testing.assert_allclose(np.corrcoef(data.X.T)[0], [1.0, 0.5, 0.5], atol=0.05)
-    with pytest.raises(DataError, match="no 'rows'"):
-        scenario_grid(rows=[10])
-    with pytest.raises(DataError, match="must be a list"):
-        scenario_grid(n=10)
     with pytest.raises(DataError, match="noise_df above 2"):
         Scenario(noise_df=2.0)
 
@@ -254,80 +246,17 @@ def test_least_squares_is_that_of_statsmodels():
     assert LeastSquares().answer(_data(Scenario(6, 6))) is None
 
 
-# -- resuming and reproducing --------------------------------------------------------------------------------------
+# -- reproducing ---------------------------------------------------------------------------------------------------
 
-CELLS = scenario_grid(n=[10, 14, 18], p=[3])
+CELLS = [Scenario(n, 3) for n in (10, 14, 18)]
 TIMES = ["seconds"]
 
 
-@dataclass(frozen=True)
-class BreaksAt:
-    """Least squares that is interrupted in one cell."""
-
-    n: int
-    key: str = "breaks"
-
-    def __repr__(self):
-        return "BreaksAt()"
-
-    def answer(self, data):
-        if data.scenario.n == self.n:
-            raise KeyboardInterrupt
-        return LeastSquares().answer(data)
-
-
-def test_an_interrupted_study_is_resumed(tmp_path):
-    folder = tmp_path / "study"
-    with pytest.raises(KeyboardInterrupt):
-        coverage_study(CELLS, [BreaksAt(18)], replications=20, folder=folder)
-    done = sorted(file.name for file in folder.glob("n*.json"))
-    assert [name[:3] for name in done] == ["n10", "n14"]
-    marked = json.loads((folder / done[0]).read_text())
-    marked["rows"][0]["rmse"] = 123.0  # to see that it is read and not made again
-    (folder / done[0]).write_text(json.dumps(marked))
-    table = coverage_study(CELLS, [BreaksAt(0)], replications=20, folder=folder)
-    assert table["rmse"][0] == 123.0
-    whole = coverage_study(CELLS, [BreaksAt(0)], replications=20)
-    pd.testing.assert_frame_equal(table.drop(columns=TIMES)[1:], whole.drop(columns=TIMES)[1:])
-    assert not list(folder.glob("*.part"))
-
-
-def test_another_configuration_is_refused_not_mixed(tmp_path):
-    options = {"replications": 5, "folder": tmp_path / "study"}
-    coverage_study(CELLS[:1], [LeastSquares()], **options)
-    with pytest.raises(DataError, match="replications: 5 there, 6 now"):
-        coverage_study(CELLS[:1], [LeastSquares()], **{**options, "replications": 6})
-    with pytest.raises(DataError, match="seed: 0 there, 1 now"):
-        coverage_study(CELLS[:1], [LeastSquares()], random_state=1, **options)
-    with pytest.raises(DataError, match="methods"):
-        coverage_study(CELLS[:1], [LeastSquares(), Evidence()], **options)
-    more = coverage_study(CELLS[:2], [LeastSquares()], **options)  # further cells of the same study are welcome
-    assert len(more) == 2
-    (tmp_path / "other").mkdir()
-    (tmp_path / "other" / "notes.txt").write_text("mine")
-    with pytest.raises(DataError, match="not empty"):
-        coverage_study(CELLS[:1], [LeastSquares()], replications=5, folder=tmp_path / "other")
-
-
 def test_results_depend_on_the_seed_and_the_cell_alone():
-    """Not on processes, on the order of cells, or on what else is fitted."""
+    """Not on the order of cells, or on what else is fitted."""
     one = coverage_study(CELLS, [LeastSquares()], replications=6).drop(columns=TIMES)
-    two = coverage_study(CELLS, [LeastSquares()], replications=6, n_jobs=2).drop(columns=TIMES)
-    pd.testing.assert_frame_equal(one, two)
     backwards = coverage_study(CELLS[::-1], [Evidence(), LeastSquares()], replications=6).drop(columns=TIMES)
     kept = backwards[backwards["method"] == "least squares"][::-1].reset_index(drop=True)
     pd.testing.assert_frame_equal(one, kept)
     other = coverage_study(CELLS, [LeastSquares()], replications=6, random_state=1)
     assert (other["rmse"] != one["rmse"]).all()
-
-
-def test_impossible_studies():
-    with pytest.raises(DataError, match="at least one scenario"):
-        coverage_study([])
-    with pytest.raises(DataError, match="more than once"):
-        coverage_study([DENSE, DENSE])
-    with pytest.raises(DataError, match="different keys"):
-        coverage_study([DENSE], [Exact(), Exact()])
-    with pytest.raises(DataError, match="replications must be"):
-        coverage_study([DENSE], replications=1)
-    assert len({method.key for method in default_methods()}) == 5

@@ -10,9 +10,7 @@ with lambda = 1 / tau^2 exactly; the rest is misspecified on purpose.
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Literal
 
@@ -98,26 +96,6 @@ class Scenario:
         parts += [f"t{self.noise_df:g}"] if np.isfinite(self.noise_df) else []
         parts += [f"hetero_{self.heteroscedasticity:g}"] if self.heteroscedasticity else []
         return "-".join(parts)
-
-
-def scenario_grid(**choices: Iterable[object]) -> list[Scenario]:
-    """Return all combinations of lists of settings, as ``scenario_grid(n=[20, 50], r2=[0.2, 0.8])``.
-
-    Raises
-    ------
-    DataError
-        For a setting that :class:`Scenario` does not have, or one that is not a list.
-    """
-    known = {field.name for field in fields(Scenario)}
-    for name, values in choices.items():
-        if name not in known:
-            raise DataError(f"a scenario has no {name!r}; it has {', '.join(sorted(known))}")
-        if isinstance(values, str) or not isinstance(values, Iterable):
-            raise DataError(f"{name} must be a list of values, got {values!r}")
-    return [
-        Scenario(**dict(zip(choices, combination, strict=True)))  # type: ignore[arg-type]
-        for combination in itertools.product(*choices.values())
-    ]
 
 
 @lru_cache(maxsize=8)
@@ -218,13 +196,3 @@ def _noise(scenario: Scenario, X: Array, rng: np.random.Generator) -> Array:
         noise = rng.standard_normal(len(X))
     # E exp(2 h x) = exp(2 h^2) for standard normal x
     return np.asarray(SIGMA * noise * np.exp(h * X[:, 0] - h * h))
-
-
-def check_scenarios(scenarios: Sequence[Scenario]) -> None:
-    """Refuse an empty study, or one with the same cell twice."""
-    if not scenarios:
-        raise DataError("a study needs at least one scenario")
-    names = [scenario.name for scenario in scenarios]
-    twice = {name for name in names if names.count(name) > 1}
-    if twice:
-        raise DataError(f"scenarios occur more than once: {', '.join(sorted(twice))}")

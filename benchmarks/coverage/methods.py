@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -11,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import t as student_t
 
-from bayesridge.checks.coverage_scenarios import DataSet
-from bayesridge.errors import BayesRidgeError, DataError, ImproperPosteriorError
+from bayesridge.errors import BayesRidgeError, ImproperPosteriorError
 from bayesridge.hyper.likelihood import Likelihood
 from bayesridge.hyper.marginal import PointMass
 from bayesridge.hyper.point import plug_in
@@ -20,6 +18,7 @@ from bayesridge.linalg.spectral import SpectralEngine
 from bayesridge.posteriors.posterior import Posterior, infer
 from bayesridge.priors import FixedLambda, Jeffreys, NoisePrior, Prior
 from bayesridge.rules.rule import LambdaProblem, Rule
+from benchmarks.coverage.worlds import DataSet
 
 Array = NDArray[np.float64]
 
@@ -251,15 +250,3 @@ def _wald(model: Any, scale: Array, centre: Array, sd: Array, data: DataSet, lam
 
 def _around(centre: Array, half: Array) -> Array:
     return np.column_stack([centre - half, centre + half])
-
-
-def default_methods() -> tuple[Method, ...]:
-    """The exact posterior, its plug-in, and the peers."""
-    return (Exact(), Evidence(), LeastSquares(), SklearnBayesianRidge(), SklearnRidgeCV())
-
-
-def check_methods(methods: Sequence[Method]) -> None:
-    """Refuse an empty list, or two methods of one name."""
-    keys = [method.key for method in methods]
-    if not keys or len(set(keys)) < len(keys):
-        raise DataError(f"methods must be one or more, with different keys; got {', '.join(keys) or 'none'}")

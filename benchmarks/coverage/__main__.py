@@ -1,8 +1,4 @@
-"""Do 95% intervals cover 95%, and what does a choice of lambda cost? ``python -m benchmarks.coverage_table``.
-
-Prints the tables of docs/validation_coverage.md (about four minutes on two cores; ``--quick`` half a minute). With
-``--folder DIR`` finished cells are kept there and an interrupted run goes on where it stopped.
-"""
+"""Prints the tables of docs/validation_coverage.md: about four minutes on two cores; ``--quick`` half a minute."""
 
 from __future__ import annotations
 
@@ -11,8 +7,10 @@ import argparse
 import numpy as np
 import pandas as pd
 
-from bayesridge.checks.coverage import coverage_study
-from bayesridge.checks.coverage_methods import (
+from bayesridge.rules.closed_formulas import HoerlKennardBaldwin
+from bayesridge.rules.likelihood_rules import MaximumEvidence
+from bayesridge.rules.prediction_rules import GCV, LooSquaredError
+from benchmarks.coverage.methods import (
     ByRule,
     Exact,
     LeastSquares,
@@ -21,10 +19,8 @@ from bayesridge.checks.coverage_methods import (
     SklearnBayesianRidge,
     SklearnRidgeCV,
 )
-from bayesridge.checks.coverage_scenarios import Scenario
-from bayesridge.rules.closed_formulas import HoerlKennardBaldwin
-from bayesridge.rules.likelihood_rules import MaximumEvidence
-from bayesridge.rules.prediction_rules import GCV, LooSquaredError
+from benchmarks.coverage.study import coverage_study
+from benchmarks.coverage.worlds import Scenario
 
 SCENARIOS: dict[str, Scenario] = {
     "10 x 5": Scenario(10, 5),
@@ -101,12 +97,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="coverage and regret of ridge regressions")
     parser.add_argument("--quick", action="store_true", help="60 data sets a cell instead of 500")
     parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--folder", help="keep finished cells here")
     options = parser.parse_args()
     replications = 60 if options.quick else 500
     table = coverage_study(
-        list(SCENARIOS.values()), list(METHODS.values()), replications=replications, folder=options.folder,
-        n_jobs=options.jobs, progress=True, random_state=1,
+        list(SCENARIOS.values()), list(METHODS.values()), replications=replications, n_jobs=options.jobs,
+        progress=True, random_state=1,
     )  # fmt: skip
     names = {scenario.name: scenario for scenario in SCENARIOS.values()}
     table["cell"] = np.repeat(list(names), len(METHODS))
