@@ -4,6 +4,9 @@ A statistic of standardised quantities has the same distribution on real and rep
 scales in the same way. Here lambda is the exponential of the posterior mean of log lambda, on a grid, under the prior
 of the fit with sigma integrated (under Beta(1/2, 1/2) on R^2 where the prior of lambda depends on sigma, and the one
 known value where lambda is fixed). The noise variance is Q / nu at that lambda, or the known one.
+
+The grid spans the squared singular values with a margin, and is widened until the density is negligible at its ends for
+every data set: with R^2 near 1 lambda lies far below the smallest of them.
 """
 
 from __future__ import annotations
@@ -22,6 +25,8 @@ Array = NDArray[np.float64]
 
 _STEP = 0.25
 _MARGIN = 12.0
+_NEGLIGIBLE = 1e-4  # at an end of the grid, relative to the top of the density
+_MOST_STEPS = 10  # in which the grid is widened: 120 nats are more than any R² of float64 needs
 _BLOCK_VALUES = 1 << 21
 
 
@@ -79,23 +84,30 @@ def _log_lambda(posterior: Posterior, z2: Array, r0: Array) -> Array:
     spectrum = posterior.spectrum
     if spectrum.rank == 0:
         return np.zeros(len(z2))
-    t = _grid(spectrum)
     density = lambda_density(posterior.prior, spectrum.signal) or lambda_density(BetaR2(), spectrum.signal)
     assert density is not None  # BetaR2 has one
+    low, high = np.log(spectrum.s2[-1]) - _MARGIN, np.log(spectrum.s2[0]) + _MARGIN
+    for _ in range(_MOST_STEPS):
+        t = np.arange(low, high + _STEP, _STEP)
+        mean, first, last = _means(spectrum, t, density(t), z2, r0)
+        if max(first, last) <= _NEGLIGIBLE:
+            break
+        low, high = low - _MARGIN * (first > _NEGLIGIBLE), high + _MARGIN * (last > _NEGLIGIBLE)
+    return mean
+
+
+def _means(spectrum: Spectrum, t: Array, log_prior: Array, z2: Array, r0: Array) -> tuple[Array, float, float]:
+    """Posterior means of log lambda on a grid; the largest relative density of any data set at its two ends."""
     ratio = spectrum.s2[:, None] * np.exp(-t)
-    log_rest = density(t) - 0.5 * np.log1p(ratio).sum(axis=0)
+    log_rest = log_prior - 0.5 * np.log1p(ratio).sum(axis=0)
     shrink = 1.0 / (1.0 + ratio)
-    mean = np.empty(len(z2))
+    mean, ends = np.empty(len(z2)), np.zeros(2)
     step = max(1, _BLOCK_VALUES // (len(t) + z2.shape[1]))
     for k in range(0, len(z2), step):
         part = slice(k, k + step)
         Q = r0[part, None] + z2[part] @ shrink
         log_f = log_rest - 0.5 * spectrum.nu * np.log(Q)
         weight = np.exp(log_f - log_f.max(axis=1, keepdims=True))
+        ends = np.maximum(ends, weight[:, [0, -1]].max(axis=0))
         mean[part] = weight @ t / weight.sum(axis=1)
-    return mean
-
-
-def _grid(spectrum: Spectrum) -> Array:
-    low, high = np.log(spectrum.s2[-1]) - _MARGIN, np.log(spectrum.s2[0]) + _MARGIN
-    return np.arange(low, high + _STEP, _STEP)
+    return mean, float(ends[0]), float(ends[1])

@@ -9,6 +9,7 @@ from bayesridge.checks.loo_calibration import loo_calibration
 from bayesridge.checks.own_scales import own_scales
 from bayesridge.checks.predictive_checks import predictive_checks
 from bayesridge.checks.replicates import observed_residuals, replicated_residuals
+from bayesridge.datasets import load_xy
 from bayesridge.errors import DataError
 from tests.truth.problems import NAMES, problems
 
@@ -196,3 +197,37 @@ def test_units_do_not_matter(unit):
     one, other = predictive_checks(posterior(X, y)), predictive_checks(posterior(X / unit, unit * y))
     assert [check.p for check in other.checks] == [check.p for check in one.checks]
     assert loo_calibration(posterior(X / unit, unit * y)).p_value == loo_calibration(posterior(X, y)).p_value
+
+
+# -- R² near 1: lambda lies far below the squared singular values ----------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [1.0, 1e-2, 1e-4, 1e-7])
+def test_own_lambda_is_the_posterior_mean_of_log_lambda(size):
+    rng = np.random.default_rng(13)
+    X = rng.standard_normal((60, 4))
+    post = posterior(X, X.sum(axis=1) + size * rng.standard_normal(60))
+    q = (np.arange(4000) + 0.5) / 4000
+    # midpoints of quantiles, and a grid of a quarter of a nat where the posterior is one wide
+    assert np.log(own_lambda(post)) == pytest.approx(np.log(post.lambda_.quantile(q)).mean(), abs=2e-3)
+
+
+@pytest.mark.parametrize("size", [1e-2, 1e-4, 1e-6])
+def test_heavy_tails_fail_the_loo_calibration_at_any_r2(size):
+    X = np.asarray(load_xy("diabetes")[0], dtype=float)
+    rng = np.random.default_rng(14)
+    signal = (X - X.mean(axis=0)) / X.std(axis=0) @ rng.standard_normal(X.shape[1])
+    found = loo_calibration(posterior(X, signal + size * rng.standard_t(1.2, len(X))), simulations=200)
+    assert not found.passed
+
+
+def test_false_alarms_are_rare_at_r2_near_1():
+    found = []
+    for seed in range(60):
+        rng = np.random.default_rng([15, seed])
+        X = rng.standard_normal((40, 4))
+        y = X.sum(axis=1) + 10.0 ** rng.uniform(-7, -3) * rng.standard_normal(40)
+        found.append(loo_calibration(posterior(X, y), simulations=100, random_state=seed).p_value)
+    # 60 data sets, three standard errors on both sides: neither alarmed nor timid (p = 1 everywhere before)
+    assert np.mean(np.array(found) < 0.1) < 0.1 + 3.0 * np.sqrt(0.09 / 60)
+    assert np.mean(np.array(found) < 0.5) > 0.5 - 3.0 * np.sqrt(0.25 / 60)
