@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 import numpy as np
 from numpy.polynomial import legendre
@@ -96,6 +96,8 @@ class Marginal:
     Build with :func:`marginal`. All quantiles are of the scalar itself; ``pdf`` is its density.
     """
 
+    #: Whether it is a single value, so that there is no density.
+    known: ClassVar[Literal[False]] = False
     name: str
     log_density: LogFunction = field(repr=False)
     edges: Array = field(repr=False)
@@ -334,6 +336,7 @@ class PointMass:
     value : float
     """
 
+    known: ClassVar[Literal[True]] = True
     name: str
     value: float
 

@@ -67,14 +67,12 @@ class TwoCoefficients:
         return np.asarray(self.minimum + (np.column_stack([np.cos(angle), np.sin(angle)]) * half) @ axes.T)
 
 
-def two_coefficients(
-    posterior: Posterior, pair: tuple[str, str] | None = None, lam: float | None = None
-) -> TwoCoefficients:
+def two_coefficients(post: Posterior, pair: tuple[str, str] | None = None, lam: float | None = None) -> TwoCoefficients:
     """Set up the problem of two penalised columns.
 
     Parameters
     ----------
-    posterior : Posterior
+    post : Posterior
     pair : tuple of str, optional
         Column names; by default the two most correlated penalised ones, of the thirty with the largest
         ``|posterior mean / sd|``.
@@ -86,13 +84,13 @@ def two_coefficients(
     DataError
         If a column is unknown or not penalised, or there are not two, or lambda is not positive and finite.
     """
-    expect(posterior, Posterior)
-    design, spectrum = posterior.design, posterior.spectrum
+    expect(post, Posterior)
+    design, spectrum = post.design, post.spectrum
     names = [design.names[j] for j in design.penalized]
     if len(names) < 2:
         raise DataError(f"a picture of two coefficients needs two penalised columns, these data have {len(names)}")
-    a, b = _positions(posterior, names, pair)
-    lam = posterior.lambda_.median if lam is None else lam
+    a, b = _positions(post, names, pair)
+    lam = post.lambda_.median if lam is None else lam
     if not 0.0 < lam < np.inf:
         raise DataError(f"lambda must be positive and finite to draw its circle, got {lam}")
     V = spectrum.V[[a, b]]
@@ -102,9 +100,9 @@ def two_coefficients(
     return TwoCoefficients((names[a], names[b]), float(lam), gram, solution, minimum)
 
 
-def _positions(posterior: Posterior, names: list[str], pair: tuple[str, str] | None) -> tuple[int, int]:
+def _positions(post: Posterior, names: list[str], pair: tuple[str, str] | None) -> tuple[int, int]:
     if pair is None:
-        return _most_correlated(posterior)
+        return _most_correlated(post)
     if len(pair) != 2 or pair[0] == pair[1]:
         raise DataError(f"pair must be two different column names, got {pair!r}")
     for name in pair:
@@ -113,11 +111,11 @@ def _positions(posterior: Posterior, names: list[str], pair: tuple[str, str] | N
     return names.index(pair[0]), names.index(pair[1])
 
 
-def _most_correlated(posterior: Posterior) -> tuple[int, int]:
+def _most_correlated(post: Posterior) -> tuple[int, int]:
     """Positions (among the penalised) of the two most correlated of the columns that stand out."""
-    design, spectrum = posterior.design, posterior.spectrum
+    design, spectrum = post.design, post.spectrum
     flat = set(design.unpenalized.tolist())
-    stand_out = [j for j in choose_columns(posterior, _CANDIDATES + len(flat)).columns if j not in flat]
+    stand_out = [j for j in choose_columns(post, _CANDIDATES + len(flat)).columns if j not in flat]
     position = np.searchsorted(design.penalized, np.array(stand_out))
     V = spectrum.V[position]
     gram = (V * spectrum.s2) @ V.T
@@ -128,7 +126,7 @@ def _most_correlated(posterior: Posterior) -> tuple[int, int]:
 
 
 def contours(
-    posterior: Posterior, pair: tuple[str, str] | None = None, *, lam: float | None = None, ax: Axes | None = None
+    post: Posterior, pair: tuple[str, str] | None = None, *, lam: float | None = None, ax: Axes | None = None
 ) -> Axes:
     """Draw the loss and the prior of two coefficients: ellipses, a circle, and the ridge solution where they touch.
 
@@ -137,7 +135,7 @@ def contours(
 
     Parameters
     ----------
-    posterior : Posterior
+    post : Posterior
     pair : tuple of str, optional
         Names of two penalised columns; by default the two most correlated, of the thirty with the largest
         ``|posterior mean / sd|``.
@@ -153,7 +151,7 @@ def contours(
     """
     import matplotlib.pyplot as plt
 
-    problem = two_coefficients(posterior, pair, lam)
+    problem = two_coefficients(post, pair, lam)
     ax = one_axes(ax, min(5.4, float(plt.rcParams["figure.figsize"][0]) + 1.2))
     touching, at_zero = float(problem.excess(problem.solution)), float(problem.excess(np.zeros(2)))
     for root in np.sqrt(at_zero) * np.arange(1, 6) / 5.0:  # evenly spaced, the last one through zero
@@ -162,7 +160,7 @@ def contours(
     radius = float(np.linalg.norm(problem.solution))
     angle = np.linspace(0.0, 2.0 * np.pi, 361)
     handles += ax.plot(radius * np.cos(angle), radius * np.sin(angle), color=VERMILION, lw=1.8)
-    path = _path(posterior, problem)
+    path = _path(post, problem)
     handles += ax.plot(*path.T, color=GREEN, lw=1.6, ls=LINES[2])
     point: dict[str, Any] = {"ls": "", "zorder": 4, "ms": 7.0}
     handles += ax.plot(*problem.minimum, marker="s", color=BLUE, **point)
@@ -177,12 +175,12 @@ def contours(
     return ax
 
 
-def _path(posterior: Posterior, problem: TwoCoefficients) -> Array:
-    grid = lambda_grid(posterior, 300, np.array([problem.lam]))
-    names = [posterior.design.names[j] for j in posterior.design.penalized]
+def _path(post: Posterior, problem: TwoCoefficients) -> Array:
+    grid = lambda_grid(post, 300, np.array([problem.lam]))
+    names = [post.design.names[j] for j in post.design.penalized]
     columns = [names.index(name) for name in problem.names]
     ends = np.concatenate([[grid[0] * 1e-3], grid, [grid[-1] * 1e3]])
-    return standardized_coefficients(posterior.spectrum, ends)[:, columns]
+    return standardized_coefficients(post.spectrum, ends)[:, columns]
 
 
 def _frame(ax: Axes, problem: TwoCoefficients, radius: float) -> None:

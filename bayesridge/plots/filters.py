@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayesridge.errors import DataError
-from bayesridge.hyper.marginal import PointMass
 from bayesridge.linalg.filters import filter_factors
 from bayesridge.plots.expect import expect
 from bayesridge.plots.lambda_axis import number, percent
@@ -25,7 +24,7 @@ Array = NDArray[np.float64]
 _MOST_BARS = 24
 
 
-def shrinkage(posterior: Posterior, *, ax: Axes | None = None, level: float = 0.95) -> Axes:
+def shrinkage(post: Posterior, *, ax: Axes | None = None, level: float = 0.95) -> Axes:
     """Draw the filter factors ``f_j = s_j^2 / (s_j^2 + lambda)`` of the singular directions.
 
     What to see: directions with f near 1 are decided by the data, those near 0 by the prior, and the bars between say
@@ -33,7 +32,7 @@ def shrinkage(posterior: Posterior, *, ax: Axes | None = None, level: float = 0.
 
     Parameters
     ----------
-    posterior : Posterior
+    post : Posterior
     ax : Axes, optional
     level : float
         Of the equal-tailed interval of each f_j. It is exact: f_j falls with lambda, so its quantiles are those of
@@ -49,9 +48,9 @@ def shrinkage(posterior: Posterior, *, ax: Axes | None = None, level: float = 0.
     DataError
         If no direction is penalised.
     """
-    expect(posterior, Posterior)
+    expect(post, Posterior)
     check_level(level)
-    spectrum, lam = posterior.spectrum, posterior.lambda_
+    spectrum, lam = post.spectrum, post.lambda_
     if spectrum.rank == 0:
         raise DataError("there is no penalised direction: every column is unpenalised, constant, or spanned by those")
     ax = one_axes(ax, 3.8)
@@ -69,7 +68,7 @@ def shrinkage(posterior: Posterior, *, ax: Axes | None = None, level: float = 0.
         rest = ax.fill_between(x, middle, 1.0, step="mid", color=GREY, alpha=0.28, lw=0)
         ax.set_xlim(0.5, spectrum.rank + 0.5)
     handles, labels = [data, rest], ["share of the data (f, at the median of λ)", "share of the prior (1 − f)"]
-    if not isinstance(lam, PointMass):
+    if not lam.known:
         handles.append(_draw_band(ax, x, low, middle, high))
         labels.append(f"{percent(level)} ETI of f")
     ax.set_ylim(0.0, 1.0)
@@ -77,7 +76,7 @@ def shrinkage(posterior: Posterior, *, ax: Axes | None = None, level: float = 0.
         ax.set_xticks(x)
     else:
         whole_numbers(ax)
-    describe(ax, title=_title(posterior, level), x="singular direction (largest variance first)", y="share")
+    describe(ax, title=_title(post, level), x="singular direction (largest variance first)", y="share")
     legend_below(ax, handles, labels)
     return ax
 
@@ -91,12 +90,12 @@ def _draw_band(ax: Axes, x: Array, low: Array, middle: Array, high: Array) -> An
     return ax.errorbar(x, middle, error, ls="", marker="_", ms=6, color=VERMILION, elinewidth=1.6, capsize=2.5)
 
 
-def _title(posterior: Posterior, level: float) -> str:
-    dof = posterior.effective_dof
-    if isinstance(dof, PointMass):
-        return f"Effective dof {number(dof.value)} of {posterior.spectrum.rank} (intercept not counted)"
+def _title(post: Posterior, level: float) -> str:
+    dof = post.effective_dof
+    if dof.known:
+        return f"Effective dof {number(dof.value)} of {post.spectrum.rank} (intercept not counted)"
     low, high = dof.interval(level)
     return (
-        f"Effective dof: median {number(dof.median)} of {posterior.spectrum.rank}, {percent(level)} ETI {number(low)} "
+        f"Effective dof: median {number(dof.median)} of {post.spectrum.rank}, {percent(level)} ETI {number(low)} "
         f"to {number(high)} (intercept not counted)"
     )

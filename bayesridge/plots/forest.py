@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesridge.hyper.marginal import PointMass
 from bayesridge.linalg.filters import ridge_path
 from bayesridge.plots.expect import expect
 from bayesridge.plots.lambda_axis import number, percent
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 Array = NDArray[np.float64]
 
 
-def coefficients(posterior: Posterior, *, ax: Axes | None = None, columns: int = 20, level: float = 0.95) -> Axes:
+def coefficients(post: Posterior, *, ax: Axes | None = None, columns: int = 20, level: float = 0.95) -> Axes:
     """Draw each coefficient three times: posterior mean with interval, MAP, and least squares.
 
     What to see: where least squares is wild and its interval wide, the posterior is pulled towards zero and narrower;
@@ -32,7 +31,7 @@ def coefficients(posterior: Posterior, *, ax: Axes | None = None, columns: int =
 
     Parameters
     ----------
-    posterior : Posterior
+    post : Posterior
     ax : Axes, optional
     columns : int
         At most so many, those with the largest ``|posterior mean / sd|``.
@@ -46,22 +45,22 @@ def coefficients(posterior: Posterior, *, ax: Axes | None = None, columns: int =
         lambda of the highest evidence, or at the posterior median where the evidence is highest at 0 or infinity.
         Least squares is left out where it has no interval: dependent columns, or no degree of freedom left.
     """
-    expect(posterior, Posterior)
+    expect(post, Posterior)
     check_level(level)
-    design, shown = posterior.design, choose_columns(posterior, columns)
+    design, shown = post.design, choose_columns(post, columns)
     j, count = shown.columns, len(shown.columns)
     scale = column_sd(design)[j]
     own, ax = ax is None, one_axes(ax, 1.8 + 0.28 * max(count, 3))
     y = np.arange(count, dtype=np.float64)
-    lam, where = _map_lambda(posterior)
-    fitted = ridge_path(design, posterior.spectrum, lam).coef[0, j] * scale
-    handles = [_bars(ax, y, some_coefficients(posterior, j), scale, level, color=BLUE, marker="o", lw=2.6, ms=6.0)]
+    lam, where = _map_lambda(post)
+    fitted = ridge_path(design, post.spectrum, lam).coef[0, j] * scale
+    handles = [_bars(ax, y, some_coefficients(post, j), scale, level, color=BLUE, marker="o", lw=2.6, ms=6.0)]
     labels = [f"posterior mean and {percent(level)} ETI (λ integrated)"]
-    if isinstance(posterior.lambda_, PointMass):
+    if post.lambda_.known:
         labels = [f"posterior mean and {percent(level)} ETI"]
     handles += ax.plot(fitted, y - 0.24, ls="", marker="D", ms=5.0, mfc="none", color=VERMILION, zorder=3)
     labels.append(f"MAP = ridge at λ = {number(lam)} ({where})")
-    ols = least_squares(posterior)
+    ols = least_squares(post)
     if ols is not None:
         handles.append(
             _bars(
@@ -78,13 +77,13 @@ def coefficients(posterior: Posterior, *, ax: Axes | None = None, columns: int =
             )
         )
         labels.append(f"least squares and {percent(level)} confidence interval (t)")
-    _finish(ax, posterior, j, shown.note)
+    _finish(ax, post, j, shown.note)
     legend_below(ax, handles, labels, whole=own)
     return ax
 
 
-def _finish(ax: Axes, posterior: Posterior, columns: NDArray[np.intp], note: str) -> None:
-    design, flat = posterior.design, set(posterior.design.unpenalized.tolist())
+def _finish(ax: Axes, post: Posterior, columns: NDArray[np.intp], note: str) -> None:
+    design, flat = post.design, set(post.design.unpenalized.tolist())
     ax.axvline(0.0, color=ax.xaxis.label.get_color(), lw=0.6, zorder=0)
     names = [plain(shorten(design.names[j], 22)) + ("\n(not penalised)" if j in flat else "") for j in columns]
     ax.set_yticks(np.arange(len(columns)), names)
@@ -103,25 +102,25 @@ def _bars(ax: Axes, y: Array, found: Quantity, scale: Array, level: float, **loo
     return ax.plot([], [], lw=width, ls=dash, ms=size, **look)[0]
 
 
-def some_coefficients(posterior: Posterior, columns: NDArray[np.intp]) -> Quantity:
+def some_coefficients(post: Posterior, columns: NDArray[np.intp]) -> Quantity:
     """Return the posterior of a few coefficients: quantiles of all of very many would take seconds."""
-    rows = np.zeros((len(columns), len(posterior.design.names)))
+    rows = np.zeros((len(columns), len(post.design.names)))
     rows[np.arange(len(columns)), columns] = 1.0
-    return posterior.contrast(rows, tuple([posterior.design.names[j] for j in columns]))
+    return post.contrast(rows, tuple([post.design.names[j] for j in columns]))
 
 
-def least_squares(posterior: Posterior) -> Posterior | None:
+def least_squares(post: Posterior) -> Posterior | None:
     """Return least squares as the posterior under flat priors: its intervals are the t intervals; None without rank."""
-    spectrum = posterior.spectrum
+    spectrum = post.spectrum
     if spectrum.rank < spectrum.n_features or spectrum.nu - spectrum.rank < 1:
         return None
-    return infer(posterior.design, spectrum, FixedLambda(0.0), Jeffreys())
+    return infer(post.design, spectrum, FixedLambda(0.0), Jeffreys())
 
 
-def _map_lambda(posterior: Posterior) -> tuple[float, str]:
-    if isinstance(posterior.lambda_, PointMass):
-        return posterior.lambda_.value, "plugged in" if posterior.method == "evidence" else "known"
-    best = posterior.evidence.best
+def _map_lambda(post: Posterior) -> tuple[float, str]:
+    if post.lambda_.known:
+        return post.lambda_.value, "plugged in" if post.method == "evidence" else "known"
+    best = post.evidence.best
     if best.place == "interior":
         return best.lam, "highest evidence"
-    return posterior.lambda_.median, "posterior median"
+    return post.lambda_.median, "posterior median"

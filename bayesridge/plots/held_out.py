@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-def predicted_observed(posterior: Posterior, *, ax: Axes | None = None, level: float = 0.95) -> Axes:
+def predicted_observed(post: Posterior, *, ax: Axes | None = None, level: float = 0.95) -> Axes:
     """Draw each observed target over its leave-one-out prediction, with the leave-one-out predictive interval.
 
     What to see: points scatter evenly around the diagonal, about as many inside their intervals as the level says. A
@@ -26,7 +26,7 @@ def predicted_observed(posterior: Posterior, *, ax: Axes | None = None, level: f
 
     Parameters
     ----------
-    posterior : Posterior
+    post : Posterior
     ax : Axes, optional
     level : float
         Of the equal-tailed predictive intervals, lambda and sigma integrated.
@@ -36,9 +36,9 @@ def predicted_observed(posterior: Posterior, *, ax: Axes | None = None, level: f
     Axes
         The title counts the rows (not their weights) that lie inside; rows of weight zero are not shown.
     """
-    expect(posterior, Posterior)
+    expect(post, Posterior)
     check_level(level)
-    loo = posterior.loo
+    loo = post.loo
     seen = loo.count > 0
     mean, y = loo.mean[seen], loo.y[seen]
     low, high = loo.interval(level)[seen].T
@@ -56,7 +56,7 @@ def predicted_observed(posterior: Posterior, *, ax: Axes | None = None, level: f
         bars,
         diagonal,
     ]
-    name, share = target(posterior.design), np.count_nonzero(inside)
+    name, share = target(post.design), np.count_nonzero(inside)
     percentage = 100.0 * share / len(y)
     describe(
         ax, title=f"{percent(level)} leave-one-out intervals hold {share} of {len(y)} rows ({percentage:.1f}%); "

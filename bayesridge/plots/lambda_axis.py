@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesridge.hyper.marginal import PointMass
 from bayesridge.plots.layout import figure_of, font_points
 from bayesridge.plots.look import BLUE
 from bayesridge.posteriors.posterior import Posterior
@@ -20,12 +19,12 @@ Array = NDArray[np.float64]
 LABEL = "penalty λ = σ²/τ² (log scale)"
 
 
-def lambda_range(posterior: Posterior, include: Array | None = None) -> tuple[float, float]:
+def lambda_range(post: Posterior, include: Array | None = None) -> tuple[float, float]:
     """Return the range of lambda worth looking at: the posterior's, and where the directions are let in.
 
     Parameters
     ----------
-    posterior : Posterior
+    post : Posterior
     include : ndarray, optional
         Further values to be seen; those that are not positive and finite, or more than four decades off, are not.
 
@@ -34,8 +33,8 @@ def lambda_range(posterior: Posterior, include: Array | None = None) -> tuple[fl
     tuple of float
         Between 2 and 12 decades.
     """
-    s2 = posterior.spectrum.s2 if posterior.spectrum.rank else np.ones(1)
-    low, high = (float(q) for q in posterior.lambda_.quantile(np.array([0.001, 0.999])))
+    s2 = post.spectrum.s2 if post.spectrum.rank else np.ones(1)
+    low, high = (float(q) for q in post.lambda_.quantile(np.array([0.001, 0.999])))
     if not (low > 0.0 and high < np.inf):  # a point at one of the limits
         low = high = float(np.exp(np.mean(np.log(s2))))
     if low == high:
@@ -48,9 +47,9 @@ def lambda_range(posterior: Posterior, include: Array | None = None) -> tuple[fl
     return first, last
 
 
-def lambda_grid(posterior: Posterior, points: int = 400, include: Array | None = None) -> Array:
+def lambda_grid(post: Posterior, points: int = 400, include: Array | None = None) -> Array:
     """Return penalties over :func:`lambda_range`, evenly spaced in log lambda."""
-    return np.geomspace(*lambda_range(posterior, include), points)
+    return np.geomspace(*lambda_range(post, include), points)
 
 
 def number(value: float) -> str:
@@ -65,11 +64,11 @@ def percent(level: float) -> str:
     return f"{100.0 * level:g}%"
 
 
-def state_of_lambda(posterior: Posterior, level: float) -> str:
+def state_of_lambda(post: Posterior, level: float) -> str:
     """Say what is known of lambda, its interval named."""
-    lam = posterior.lambda_
-    if isinstance(lam, PointMass):
-        return f"λ = {number(lam.value)} ({'plugged in' if posterior.method == 'evidence' else 'known'})"
+    lam = post.lambda_
+    if lam.known:
+        return f"λ = {number(lam.value)} ({'plugged in' if post.method == 'evidence' else 'known'})"
     low, high = lam.interval(level)
     return f"λ: median {number(lam.median)}, {percent(level)} ETI {number(low)} to {number(high)}"
 
@@ -88,13 +87,13 @@ def log_axis(ax: Axes, low: float, high: float) -> None:
     ax.xaxis.set_minor_formatter(NullFormatter())
 
 
-def shade_interval(ax: Axes, posterior: Posterior, level: float) -> str:
+def shade_interval(ax: Axes, post: Posterior, level: float) -> str:
     """Shade the interval of lambda (a line at a point) and return its name for the legend."""
-    lam = posterior.lambda_
-    if isinstance(lam, PointMass):
+    lam = post.lambda_
+    if lam.known:
         if 0.0 < lam.value < np.inf:
             ax.axvline(lam.value, color=BLUE, lw=1.2, ls=":")
-        return state_of_lambda(posterior, level)
+        return state_of_lambda(post, level)
     low, high = lam.interval(level)
     ax.axvspan(low, high, color=BLUE, alpha=0.16, lw=0)
     return f"{percent(level)} ETI of λ"

@@ -36,7 +36,7 @@ class LambdaPrior:
     label: str
 
 
-def prior_density(posterior: Posterior) -> LambdaPrior | None:
+def prior_density(post: Posterior) -> LambdaPrior | None:
     """Return the prior of log lambda, or None: lambda fixed or plugged in, or sigma's improper prior is part of it.
 
     A prior on tau and one on sigma make one on ``lambda = sigma^2 / tau^2``; with ``log sigma = log tau + t / 2`` it is
@@ -45,13 +45,13 @@ def prior_density(posterior: Posterior) -> LambdaPrior | None:
 
     a trapezoidal sum. Gamma(a, b) and Gamma(c, d) on 1/tau^2 and 1/sigma^2 make a beta prime, ``lambda b / d``.
     """
-    prior, noise = posterior.prior, posterior.noise_prior
-    if posterior.method != "posterior":
+    prior, noise = post.prior, post.noise_prior
+    if post.method != "posterior":
         return None
     name = f"prior: {prior.describe()}"
     if isinstance(prior, GammaPrecisions):
         return LambdaPrior(_ratio_of_gammas(prior), True, name)
-    signal = posterior.spectrum.signal
+    signal = post.spectrum.signal
     direct = lambda_density(prior, signal if signal > 0 else 1.0)
     if direct is not None:
         known = not isinstance(prior, Custom)
@@ -64,7 +64,7 @@ def prior_density(posterior: Posterior) -> LambdaPrior | None:
     if isinstance(noise, FixedSigma):
         v = float(np.log(noise.sigma))
         return LambdaPrior(lambda t: on_tau(v - 0.5 * t) - np.log(2.0), known, name)
-    return LambdaPrior(_ratio(on_tau, noise.log_density_of_log, float(np.log(posterior.sigma.median))), known, name)
+    return LambdaPrior(_ratio(on_tau, noise.log_density_of_log, float(np.log(post.sigma.median))), known, name)
 
 
 def _ratio_of_gammas(prior: GammaPrecisions) -> Density:

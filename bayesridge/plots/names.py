@@ -33,14 +33,14 @@ class Shown:
     note: str
 
 
-def choose_columns(posterior: Posterior, most: int) -> Shown:
+def choose_columns(post: Posterior, most: int) -> Shown:
     """Take all columns with spread, or the `most` with the largest |posterior mean / sd|."""
-    design = posterior.design
+    design = post.design
     usable = np.setdiff1d(np.arange(len(design.names)), design.constant)
     left_out = f"{len(design.constant)} without spread not shown" if len(design.constant) else ""
     if len(usable) <= most:
         return Shown(usable, left_out)
-    mean, sd = posterior.coefficients.mean[usable], posterior.coefficients.sd[usable]
+    mean, sd = post.coefficients.mean[usable], post.coefficients.sd[usable]
     # with nu <= 2 all sds are infinite: the means decide
     score = np.abs(mean / sd) if np.isfinite(sd).all() else np.abs(mean * column_sd(design)[usable])
     best = np.sort(usable[np.argsort(-score, kind="stable")[:most]])

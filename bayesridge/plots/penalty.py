@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayesridge.hyper.evidence import profile_log_evidence
-from bayesridge.hyper.marginal import PointMass
 from bayesridge.plots.expect import expect
 from bayesridge.plots.lambda_axis import LABEL, lambda_range, log_axis, number, percent, state_of_lambda
 from bayesridge.plots.lambda_prior import prior_density
@@ -25,7 +24,7 @@ Array = NDArray[np.float64]
 _DEEPEST = 12.0  # nats below the maximum that are shown: a likelihood ratio of 160,000
 
 
-def lambda_posterior(posterior: Posterior, *, axes: Any = None, level: float = 0.95) -> AxesArray:
+def lambda_posterior(post: Posterior, *, axes: Any = None, level: float = 0.95) -> AxesArray:
     """Draw the posterior density of lambda with its prior, and below it the evidence with its modes.
 
     What to see: how wide the posterior is (a factor of ten is common), how far it moved from the prior, and whether the
@@ -33,7 +32,7 @@ def lambda_posterior(posterior: Posterior, *, axes: Any = None, level: float = 0
 
     Parameters
     ----------
-    posterior : Posterior
+    post : Posterior
     axes : array_like of 2 Axes, optional
         Density and evidence; they should share x.
     level : float
@@ -45,32 +44,32 @@ def lambda_posterior(posterior: Posterior, *, axes: Any = None, level: float = 0
         Densities are those of log10 lambda (area one on the axis as drawn). The evidence is maximised over sigma,
         in nats below its maximum; its axis ends 12 nats below.
     """
-    expect(posterior, Posterior)
+    expect(post, Posterior)
     check_level(level)
     drawn = panels(axes, (2, 1), 5.4, sharex=True, height_ratios=[1.15, 1.0])
     top, bottom = drawn
-    modes = np.array([mode.lam for mode in posterior.evidence.modes])
-    low, high = lambda_range(posterior, modes)
+    modes = np.array([mode.lam for mode in post.evidence.modes])
+    low, high = lambda_range(post, modes)
     grid = np.geomspace(low, high, 600)
-    handles, labels = _draw_densities(top, posterior, grid, level)
-    known = isinstance(posterior.lambda_, PointMass)
-    curve = _draw_evidence(bottom, posterior, grid)
+    handles, labels = _draw_densities(top, post, grid, level)
+    known = post.lambda_.known
+    curve = _draw_evidence(bottom, post, grid)
     log_axis(bottom, low, high)
-    describe(top, title=state_of_lambda(posterior, level), y="" if known else "density of log₁₀ λ")
+    describe(top, title=state_of_lambda(post, level), y="" if known else "density of log₁₀ λ")
     describe(bottom, x=LABEL, y="log evidence below its maximum (nats)")
-    _mark_modes(bottom, posterior)
+    _mark_modes(bottom, post)
     legend_below(bottom, [*handles, *curve], [*labels, "log evidence, σ maximised", "its modes"])
     return drawn
 
 
-def _draw_densities(ax: Axes, posterior: Posterior, grid: Array, level: float) -> tuple[list[Any], list[str]]:
-    lam, t = posterior.lambda_, np.log(grid)
+def _draw_densities(ax: Axes, post: Posterior, grid: Array, level: float) -> tuple[list[Any], list[str]]:
+    lam, t = post.lambda_, np.log(grid)
     handles: list[Any] = []
     labels: list[str] = []
-    if isinstance(lam, PointMass):
+    if lam.known:
         if 0.0 < lam.value < np.inf:
             handles.append(ax.axvline(lam.value, color=BLUE, lw=2))
-            labels.append("λ plugged in" if posterior.method == "evidence" else "λ known")
+            labels.append("λ plugged in" if post.method == "evidence" else "λ known")
         ax.set_yticks([])
         return handles, labels
     density = np.exp(lam.log_pdf_log(t)) * np.log(10.0)
@@ -80,7 +79,7 @@ def _draw_densities(ax: Axes, posterior: Posterior, grid: Array, level: float) -
     handles.append(ax.fill_between(grid, density, where=inside.tolist(), color=BLUE, alpha=0.25, lw=0))
     handles.append(ax.axvline(lam.median, color=BLUE, lw=1.2, ls=LINES[2]))
     labels += ["posterior density", f"{percent(level)} ETI", "posterior median"]
-    prior = prior_density(posterior)
+    prior = prior_density(post)
     if prior is not None:
         values = np.exp(prior.log_density(t)) * np.log(10.0)
         values = values if prior.normalized else values * density.max() / values.max()
@@ -90,11 +89,11 @@ def _draw_densities(ax: Axes, posterior: Posterior, grid: Array, level: float) -
     return handles, labels
 
 
-def _draw_evidence(ax: Axes, posterior: Posterior, grid: Array) -> list[Any]:
+def _draw_evidence(ax: Axes, post: Posterior, grid: Array) -> list[Any]:
     from matplotlib.lines import Line2D
 
-    best = posterior.evidence.best.log_evidence
-    height = profile_log_evidence(posterior.spectrum, grid) - best
+    best = post.evidence.best.log_evidence
+    height = profile_log_evidence(post.spectrum, grid) - best
     curve = ax.plot(grid, height, color=GREEN, lw=1.8)
     lowest = float(height.min())
     ax.set_ylim(max(lowest, -_DEEPEST) * 1.05 - 0.02, max(0.35, -0.14 * max(lowest, -_DEEPEST)))
@@ -107,22 +106,22 @@ def _share(share: float) -> str:
     return "<1%" if share < 0.005 else ">99%"
 
 
-def _mark_modes(ax: Axes, posterior: Posterior) -> None:
+def _mark_modes(ax: Axes, post: Posterior) -> None:
     """Mark the modes, with the posterior share of each basin; limits and modes off the axis at its edges."""
-    best = posterior.evidence.best.log_evidence
+    best = post.evidence.best.log_evidence
     low, high = np.log(ax.get_xlim())
     bottom = ax.get_ylim()[0]
     size = font_points("small")
     width = settle(ax)[0] * 72.0
-    several = len(posterior.evidence_modes) > 1
+    several = len(post.evidence_modes) > 1
     at, texts = [], []
-    for one in posterior.evidence_modes:
+    for one in post.evidence_modes:
         lam, height = one.mode.lam, max(one.mode.log_evidence - best, 0.96 * bottom)
         x = float(np.clip((np.log(lam) if lam > 0 else -np.inf) if lam < np.inf else np.inf, low, high))
         marker = "o" if low < x < high else ("<" if x == low else ">")
         ax.plot(np.exp(x), height, color=GREEN, marker=marker, ms=7, ls="", clip_on=False, zorder=4)
         at.append((x - low) / (high - low))
-        share = f"\n{_share(one.share)} of mass" if several and not isinstance(posterior.lambda_, PointMass) else ""
+        share = f"\n{_share(one.share)} of mass" if several and not post.lambda_.known else ""
         texts.append(f"λ = {number(lam)}{share}")
     wide = 72.0 * max(letters_wide(line, size) for text in texts for line in text.split("\n")) / width
     places = spread(np.array(at), 1.08 * wide, 0.5 * wide, 1.0 - 0.5 * wide)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def loo_pit(
-    posterior: Posterior,
+    post: Posterior,
     *,
     ax: Axes | None = None,
     level: float = 0.95,
@@ -32,7 +32,7 @@ def loo_pit(
 
     Parameters
     ----------
-    posterior : Posterior
+    post : Posterior
     ax : Axes, optional
     level : float
         Probability that the ECDF lies in the band at all points at once, if the model holds.
@@ -48,9 +48,9 @@ def loo_pit(
     DataError
         If rows cannot be judged one by one (several observations in a row, no residuals).
     """
-    expect(posterior, Posterior)
+    expect(post, Posterior)
     check_level(level)
-    found = loo_calibration(posterior, simulations=simulations, alpha=1.0 - level, random_state=random_state)
+    found = loo_calibration(post, simulations=simulations, alpha=1.0 - level, random_state=random_state)
     ax = one_axes(ax, 3.8)
     handles = [draw_difference(ax, found.z, found.ecdf, color=BLUE, lw=1.8)]
     handles.append(draw_band(ax, found.z, found.lower, found.upper))

@@ -27,7 +27,7 @@ _BLOCK_VALUES = 1 << 21
 
 
 def posterior_predictive(
-    posterior: Posterior,
+    post: Posterior,
     *,
     ax: Axes | None = None,
     draws: int = 400,
@@ -42,7 +42,7 @@ def posterior_predictive(
 
     Parameters
     ----------
-    posterior : Posterior
+    post : Posterior
     ax : Axes, optional
     draws : int
         Replicated data sets for the band.
@@ -61,15 +61,15 @@ def posterior_predictive(
     DataError
         If there are fewer draws than lines, or frequency weights are not whole numbers.
     """
-    expect(posterior, Posterior)
+    expect(post, Posterior)
     check_level(level)
     if not 1 <= lines <= draws:
         raise DataError(f"lines must lie between 1 and draws, got lines={lines}, draws={draws}")
-    rows = _rows(posterior.design)
-    y = np.sort(posterior.design.y[rows])
+    rows = _rows(post.design)
+    y = np.sort(post.design.y[rows])
     low, high = y[0], y[-1]
     grid = np.linspace(low - 0.25 * (high - low), high + 0.25 * (high - low), _POINTS)
-    curves = _replicated_ecdfs(posterior, rows, grid, draws, np.random.default_rng(random_state))
+    curves = _replicated_ecdfs(post, rows, grid, draws, np.random.default_rng(random_state))
     tail = 0.5 * (1.0 - level)
     below, above = np.quantile(curves, [tail, 1.0 - tail], axis=0)
     ax = one_axes(ax, 4.0)
@@ -80,7 +80,7 @@ def posterior_predictive(
     )
     ax.set_xlim(grid[0], grid[-1])
     ax.set_ylim(-0.02, 1.02)
-    name = target(posterior.design)
+    name = target(post.design)
     describe(ax, title=f"Posterior predictive check, {len(y)} observations", x=name, y="share of observations ≤ value")
     legend_below(
         ax, [observed[0], thin[0], band],
@@ -105,11 +105,11 @@ def _rows(design: Design) -> NDArray[np.intp]:
 
 
 def _replicated_ecdfs(
-    posterior: Posterior, rows: NDArray[np.intp], grid: Array, draws: int, rng: np.random.Generator
+    post: Posterior, rows: NDArray[np.intp], grid: Array, draws: int, rng: np.random.Generator
 ) -> Array:
     """ECDFs of replicated targets on a grid, shape (draws, points)."""
-    design = posterior.design
-    drawn = posterior.draw(draws, 1, rng)
+    design = post.design
+    drawn = post.draw(draws, 1, rng)
     precise = design.weights is not None and design.weight_kind == "precision"
     root = np.sqrt(design.weights[rows]) if precise and design.weights is not None else np.ones(len(rows))
     size = max(1, _BLOCK_VALUES // len(rows))

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def bias_variance(
-    posterior: Posterior,
+    post: Posterior,
     *,
     coef: ArrayLike | None = None,
     sigma: float | None = None,
@@ -36,7 +36,7 @@ def bias_variance(
 
     Parameters
     ----------
-    posterior : Posterior
+    post : Posterior
     coef, sigma : array_like of shape (p,), float, optional
         The truth, in the units of the data, where it is known (simulations). By default both are averaged over the
         posterior, exactly: the risk of ridge at lambda if the truth is a draw from the posterior, which is a statement
@@ -51,10 +51,10 @@ def bias_variance(
         Mean squares in squared units of the target. The right axis adds the noise variance to the left one: on it the
         sum is the expected squared prediction error.
     """
-    expect(posterior, Posterior)
+    expect(post, Posterior)
     check_level(level)
-    grid = lambda_grid(posterior)
-    terms = risk_terms(posterior, grid, coef=coef, sigma=sigma)
+    grid = lambda_grid(post)
+    terms = risk_terms(post, grid, coef=coef, sigma=sigma)
     ax = one_axes(ax, 4.4)
     total = terms.bias2 + terms.variance
     best = int(np.argmin(total))
@@ -65,14 +65,14 @@ def bias_variance(
         *ax.plot(grid[best], total[best], color=BLUE, marker="o", ms=7, ls=""),
     ]
     labels = ["bias² + variance", "bias²", "variance", f"smallest sum, at λ = {number(grid[best])}"]
-    interval = shade_interval(ax, posterior, level)
+    interval = shade_interval(ax, post, level)
     if ax.patches:
         handles.append(ax.patches[-1])
         labels.append(interval)
     log_axis(ax, grid[0], grid[-1])
     # towards its ends the sum may rise without bound: the picture is about its valley
     ax.set_ylim(0.0, min(1.08 * float(total.max()), 6.0 * float(total[best])))
-    unit = f"squared units of {target(posterior.design)}"
+    unit = f"squared units of {target(post.design)}"
     describe(
         ax, title=f"Bias and variance of predictions at these rows, {terms.truth}", x=LABEL, y=f"mean square ({unit})"
     )

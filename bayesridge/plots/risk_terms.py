@@ -59,13 +59,13 @@ class RiskTerms:
 
 
 def risk_terms(
-    posterior: Posterior, lam: ArrayLike, *, coef: ArrayLike | None = None, sigma: float | None = None
+    post: Posterior, lam: ArrayLike, *, coef: ArrayLike | None = None, sigma: float | None = None
 ) -> RiskTerms:
     """Compute bias^2, variance and noise over lambda.
 
     Parameters
     ----------
-    posterior : Posterior
+    post : Posterior
     lam : array_like of shape (k,)
     coef, sigma : array_like of shape (p,), float, optional
         The truth, in the units of the data (simulations); by default both are averaged over the posterior.
@@ -79,20 +79,20 @@ def risk_terms(
     if (coef is None) != (sigma is None):
         raise DataError("the truth is coef and sigma together: give both, or neither to average over the posterior")
     if coef is None or sigma is None:
-        square, noise = _posterior_squares(posterior)
+        square, noise = _posterior_squares(post)
         truth = "averaged over the posterior"
     else:
-        square, noise = _true_squares(posterior, coef, sigma)
+        square, noise = _true_squares(post, coef, sigma)
         truth = "at the given truth"
-    spectrum, n = posterior.spectrum, posterior.design.n_obs
+    spectrum, n = post.spectrum, post.design.n_obs
     bias2 = shrinkage(spectrum, grid) ** 2 @ (spectrum.s2 * square) / n
-    variance = noise / n * ((filter_factors(spectrum, grid) ** 2).sum(axis=-1) + posterior.design.n_flat)
+    variance = noise / n * ((filter_factors(spectrum, grid) ** 2).sum(axis=-1) + post.design.n_flat)
     return RiskTerms(grid, bias2, variance, noise, truth)
 
 
-def _posterior_squares(posterior: Posterior) -> tuple[Array, float]:
+def _posterior_squares(post: Posterior) -> tuple[Array, float]:
     """Posterior means of b_j^2 and of sigma^2."""
-    spectrum, nodes = posterior.spectrum, posterior.hyper.nodes
+    spectrum, nodes = post.spectrum, post.hyper.nodes
     variance = nodes.noise.mean_variance()
     noise = float(nodes.weight @ variance)
     if not np.isfinite(noise):
@@ -107,12 +107,12 @@ def _posterior_squares(posterior: Posterior) -> tuple[Array, float]:
     return square, noise
 
 
-def _true_squares(posterior: Posterior, coef: ArrayLike, sigma: float) -> tuple[Array, float]:
-    design = posterior.design
+def _true_squares(post: Posterior, coef: ArrayLike, sigma: float) -> tuple[Array, float]:
+    design = post.design
     values = np.asarray(coef, dtype=np.float64)
     if values.shape != (len(design.names),) or not np.isfinite(values).all():
         raise DataError(f"coef must be {len(design.names)} finite numbers (units of the data), got {values.shape}")
     if not (np.isfinite(sigma) and sigma >= 0):
         raise DataError(f"sigma must be 0 or positive, got {sigma}")
     beta = values[design.penalized] * design.scale[design.penalized]
-    return np.square(beta @ posterior.spectrum.V), float(sigma) ** 2
+    return np.square(beta @ post.spectrum.V), float(sigma) ** 2

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesridge.hyper.marginal import PointMass
 from bayesridge.linalg.filters import ridge_path
 from bayesridge.plots.chosen import draw_choices, group_choices
 from bayesridge.plots.expect import expect
@@ -39,7 +38,7 @@ _BLOCK_VALUES = 1 << 22
 
 
 def ridge_trace(
-    posterior: Posterior,
+    post: Posterior,
     comparison: LambdaComparison | None = None,
     *,
     axes: Any = None,
@@ -53,7 +52,7 @@ def ridge_trace(
 
     Parameters
     ----------
-    posterior : Posterior
+    post : Posterior
     comparison : LambdaComparison, optional
         Marks each rule's choice in a panel of its own, rules that nearly agree in one line.
     axes : array_like of 2 or 3 Axes, optional
@@ -68,7 +67,7 @@ def ridge_trace(
     ndarray of Axes
         Trace and density; with a comparison: trace, choices, density.
     """
-    expect(posterior, Posterior)
+    expect(post, Posterior)
     check_level(level)
     if comparison is not None:
         expect(comparison, LambdaComparison)
@@ -78,34 +77,34 @@ def ridge_trace(
     heights = [3.0, strip, 0.9] if rows == 3 else [3.0, 0.9]
     drawn = panels(axes, (rows, 1), sum(heights) + 0.9, sharex=True, height_ratios=heights)
     chosen = np.array([lam for group in groups for lam in (group.low, group.high)])
-    grid = lambda_grid(posterior, include=chosen)
+    grid = lambda_grid(post, include=chosen)
     for ax in drawn:
-        shade_interval(ax, posterior, level)
-    _draw_density(drawn[-1], posterior, grid, level)
-    _draw_lines(drawn[0], posterior, grid, columns)
+        shade_interval(ax, post, level)
+    _draw_density(drawn[-1], post, grid, level)
+    _draw_lines(drawn[0], post, grid, columns)
     if comparison is not None:
         draw_choices(drawn[1], groups, (grid[0], grid[-1]))
     return drawn
 
 
-def _draw_density(ax: Axes, posterior: Posterior, grid: Array, level: float) -> None:
-    lam = posterior.lambda_
-    if not isinstance(lam, PointMass):
+def _draw_density(ax: Axes, post: Posterior, grid: Array, level: float) -> None:
+    lam = post.lambda_
+    if not lam.known:
         density = np.exp(lam.log_pdf_log(np.log(grid))) * np.log(10.0)  # per decade
         ax.fill_between(grid, density, color=BLUE, alpha=0.6, lw=0)
         ax.set_ylim(0.0, 1.08 * float(density.max()))
     ax.set_yticks([])
     ax.spines["left"].set_visible(False)
-    describe(ax, x=f"{LABEL}\n{state_of_lambda(posterior, level)}", y="density of λ")
+    describe(ax, x=f"{LABEL}\n{state_of_lambda(post, level)}", y="density of λ")
     ax.yaxis.label.set_fontsize("small")
 
 
-def _draw_lines(ax: Axes, posterior: Posterior, grid: Array, columns: int) -> None:
-    design = posterior.design
-    shown = choose_columns(posterior, columns)
-    others = _others(posterior, shown.columns)
+def _draw_lines(ax: Axes, post: Posterior, grid: Array, columns: int) -> None:
+    design = post.design
+    shown = choose_columns(post, columns)
+    others = _others(post, shown.columns)
     drawn = np.concatenate([shown.columns, others.columns])
-    path = _paths(posterior, grid, drawn)
+    path = _paths(post, grid, drawn)
     if len(others.columns):
         ax.plot(grid, path[:, len(shown.columns) :], color=GREY, lw=0.5, alpha=0.45, zorder=1)
     ax.axhline(0.0, color=ax.xaxis.label.get_color(), lw=0.6)
@@ -123,23 +122,21 @@ def _draw_lines(ax: Axes, posterior: Posterior, grid: Array, columns: int) -> No
     _name_lines(ax, lines, names, grid)
 
 
-def _others(posterior: Posterior, named: NDArray[np.intp]) -> Shown:
+def _others(post: Posterior, named: NDArray[np.intp]) -> Shown:
     """Columns for thin lines: all that are left, or the largest of very many."""
-    design = posterior.design
+    design = post.design
     left = np.setdiff1d(np.arange(len(design.names)), [*named, *design.constant])
     if len(left) <= _MOST_THIN:
         return Shown(left, "")
-    size = np.abs(posterior.coefficients.mean[left] * column_sd(design)[left])
+    size = np.abs(post.coefficients.mean[left] * column_sd(design)[left])
     return Shown(left[np.argsort(-size, kind="stable")[:_MOST_THIN]], f", the next {_MOST_THIN} thin")
 
 
-def _paths(posterior: Posterior, grid: Array, columns: NDArray[np.intp]) -> Array:
+def _paths(post: Posterior, grid: Array, columns: NDArray[np.intp]) -> Array:
     """Coefficients per sd of some columns, shape (len(grid), len(columns)), few lambdas at a time."""
-    design = posterior.design
+    design = post.design
     size = max(1, _BLOCK_VALUES // len(design.names))
-    parts = [
-        ridge_path(design, posterior.spectrum, grid[k : k + size]).coef[:, columns] for k in range(0, len(grid), size)
-    ]
+    parts = [ridge_path(design, post.spectrum, grid[k : k + size]).coef[:, columns] for k in range(0, len(grid), size)]
     return np.asarray(np.concatenate(parts) * column_sd(design)[columns])
 
 

@@ -13,16 +13,16 @@ from bayesridge.reporting.row_pictures import MOST_POINTS, predicted_observed
 
 def answer(content: Content) -> str:
     """Headline sentence and key figures."""
-    posterior = content.posterior
+    post = content.posterior
     sentences = [_lambda_sentence(content), _prediction_sentence(content), _columns_sentence(content)]
-    lam, dof = posterior.lambda_, posterior.effective_dof
+    lam, dof = post.lambda_, post.effective_dof
     figures = [
-        definition("penalty λ" if isinstance(lam, PointMass) else "penalty λ, posterior median", _figure(lam, content)),
+        definition("penalty λ" if lam.known else "penalty λ, posterior median", _figure(lam, content)),
         definition("effective dof, intercept not counted", _figure(dof, content)),
-        definition(f"noise sd σ, units of {text(posterior.design.target_name)}", _figure(posterior.sigma, content)),
+        definition(f"noise sd σ, units of {text(post.design.target_name)}", _figure(post.sigma, content)),
     ]
     if not content.loo_problem:
-        loo = posterior.loo
+        loo = post.loo
         small = f"elpd {loo.elpd_loo:.1f} (se {loo.se:.1f})".replace("-", "−")
         figures.append(definition("leave-one-out RMSE", f"<b>{number(loo.rmse)}</b><small>{small}</small>"))
     lead = " ".join([s for s in sentences if s])
@@ -30,7 +30,7 @@ def answer(content: Content) -> str:
 
 
 def _figure(marginal: Marginal | PointMass, content: Content) -> str:
-    if isinstance(marginal, PointMass):
+    if marginal.known:
         word = "plugged in" if content.posterior.method == "evidence" else "fixed"
         return f"<b>{number(marginal.value)}</b><small>{word}</small>"
     low, high = marginal.interval(content.level)
@@ -38,14 +38,14 @@ def _figure(marginal: Marginal | PointMass, content: Content) -> str:
 
 
 def _lambda_sentence(content: Content) -> str:
-    posterior = content.posterior
-    lam, dof = posterior.lambda_, posterior.effective_dof
-    most = posterior.spectrum.rank
+    post = content.posterior
+    lam, dof = post.lambda_, post.effective_dof
+    most = post.spectrum.rank
     how = _shrinkage_word(dof.median / most) if most else "without any column to shrink"
     use = f"{number(dof.median)} of {most} effective degrees of freedom are used (intercept not counted)"
-    if posterior.method == "evidence":
+    if post.method == "evidence":
         start = f"λ = {number(lam.median)} is plugged in where the evidence is highest; its uncertainty is ignored"
-    elif isinstance(lam, PointMass):
+    elif lam.known:
         start = f"λ was fixed at {number(lam.value)}"
     else:
         low, high = lam.interval(content.level)
@@ -100,8 +100,8 @@ def predictions(content: Content) -> str:
     """Leave-one-out: numbers, coverage, picture."""
     if content.loo_problem:
         return f'<p class="note">Leave-one-out is not available: {text(content.loo_problem)}.</p>'
-    posterior = content.posterior
-    loo = posterior.loo
+    post = content.posterior
+    loo = post.loo
     pit = loo.pit[loo.count > 0]
     inside = {level: float(np.mean(np.abs(pit - 0.5) <= 0.5 * level)) for level in (0.5, 0.8, 0.95)}
     facts = [
@@ -117,7 +117,7 @@ def predictions(content: Content) -> str:
     some = f" A random {MOST_POINTS} of {n} rows are drawn." if n > MOST_POINTS else ""
     lines = f" Horizontal lines: {content.interval} of each prediction." if n <= 60 else ""
     picture = svg.figure(
-        predicted_observed(posterior, content.level),
+        predicted_observed(post, content.level),
         f"Each row predicted from the others, {content.averaged}.{lines}{some}",
     )
     explain = (

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 from scipy.stats import beta
 
-from bayesridge.hyper.marginal import PointMass
 from bayesridge.posteriors.posterior import Posterior
 from bayesridge.posteriors.summary import describe_data, method_name
 from bayesridge.priors import BetaR2, Prior
@@ -237,7 +236,7 @@ def method(post: Posterior) -> str:
 
 
 def _scales(post: Posterior) -> str:
-    if isinstance(post.lambda_, PointMass):
+    if post.lambda_.known:
         return f"<p>Here: {averaged(post)}.</p>"
     return (
         f"<p>λ has a prior ({text(post.prior.describe())}) and is integrated. When σ is integrated in closed form "

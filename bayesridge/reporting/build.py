@@ -29,7 +29,7 @@ from bayesridge.rules.rule import LambdaProblem
 
 
 def report_html(
-    posterior: Posterior,
+    post: Posterior,
     *,
     comparison: LambdaComparison | None = None,
     level: float = 0.95,
@@ -41,7 +41,7 @@ def report_html(
 
     Parameters
     ----------
-    posterior : Posterior
+    post : Posterior
     comparison : LambdaComparison, optional
         Of the rules for lambda on the same posterior; made here if left out.
     level : float
@@ -65,23 +65,23 @@ def report_html(
         If `comparison` is of other data, or lambda is fixed at 0 or infinity, where there is no slider.
     """
     check_level(level)
-    if not 0.0 < posterior.lambda_.median < float("inf"):
+    if not 0.0 < post.lambda_.median < float("inf"):
         raise DataError(
-            f"the report's slider is over the logarithm of lambda, and lambda is {posterior.lambda_.median:g} here; "
+            f"the report's slider is over the logarithm of lambda, and lambda is {post.lambda_.median:g} here; "
             "fit with a prior for lambda, or fix a positive one"
         )
     if comparison is None:
-        comparison = compare_rules(LambdaProblem(posterior), level=level, progress=False)
-    elif comparison.problem.design is not posterior.design:
+        comparison = compare_rules(LambdaProblem(post), level=level, progress=False)
+    elif comparison.problem.design is not post.design:
         raise DataError("the comparison of rules belongs to another fit: make it from the same posterior")
-    data = slider_data(posterior, [row.lam for row in comparison.rows if row.available and row.key != "posterior"])
-    content = Content(posterior, comparison, data, level)
-    cautions = back_matter.cautions(posterior) if warnings is None else warnings
+    data = slider_data(post, [row.lam for row in comparison.rows if row.available and row.key != "posterior"])
+    content = Content(post, comparison, data, level)
+    cautions = back_matter.cautions(post) if warnings is None else warnings
     return _page(_parts(content, cautions, source or Source(), random_state))
 
 
 def report(
-    posterior: Posterior,
+    post: Posterior,
     path: str | Path,
     *,
     comparison: LambdaComparison | None = None,
@@ -94,7 +94,7 @@ def report(
 
     Parameters
     ----------
-    posterior : Posterior
+    post : Posterior
     path : str or Path
     comparison, level, random_state, warnings, source
         As for :func:`report_html`.
@@ -105,29 +105,29 @@ def report(
         Of the file written.
     """
     page = report_html(
-        posterior, comparison=comparison, level=level, random_state=random_state, warnings=warnings, source=source
+        post, comparison=comparison, level=level, random_state=random_state, warnings=warnings, source=source
     )
     return write_atomically(path, page)
 
 
 def _parts(content: Content, cautions: Sequence[str], source: Source, random_state: int) -> dict[str, str]:
     """Return the HTML of each place in the page."""
-    posterior = content.posterior
+    post = content.posterior
     date = f" · <time>{text(source.date)}</time>" if source.date else ""
     return {
-        "title": text(source.title or f"Ridge regression of {posterior.design.target_name}"),
-        "subtitle": text(describe_data(posterior)) + date,
+        "title": text(source.title or f"Ridge regression of {post.design.target_name}"),
+        "subtitle": text(describe_data(post)) + date,
         "warnings": back_matter.warnings_box(cautions),
         "answer": answer(content),
         "slider": slider(content),
         "coefficients": coefficients(content),
         "rules": rules(content),
         "predictions": predictions(content),
-        "diagnostics": back_matter.diagnostics(run_checks(posterior, random_state)),
+        "diagnostics": back_matter.diagnostics(run_checks(post, random_state)),
         "decay": back_matter.weight_decay(),
-        "data_and_model": back_matter.data_and_model(posterior),
-        "method": back_matter.method(posterior),
-        "reproduce": back_matter.reproduce(posterior, source, random_state),
+        "data_and_model": back_matter.data_and_model(post),
+        "method": back_matter.method(post),
+        "reproduce": back_matter.reproduce(post, source, random_state),
         "payload": data_script("slider-data", to_json(content.data)),
     }
 

@@ -13,7 +13,6 @@ from bayesridge.checks.loo_calibration import LooCalibration
 from bayesridge.checks.predictive_checks import PredictiveChecks
 from bayesridge.checks.report_card import QUESTIONS, Status, validate_posterior
 from bayesridge.checks.spectral_check import SpectralCheck
-from bayesridge.hyper.marginal import PointMass
 from bayesridge.linalg.filters import conditioning
 from bayesridge.posteriors.posterior import Posterior
 from bayesridge.reporting.html import number
@@ -64,12 +63,12 @@ class Checks:
     influence: RowInfluence | None
 
 
-def run_checks(posterior: Posterior, random_state: int = 0) -> Checks:
+def run_checks(post: Posterior, random_state: int = 0) -> Checks:
     """Run the checks of the report card that take seconds (the same as `bayesridge validate`), and two of the numerics.
 
     Parameters
     ----------
-    posterior : Posterior
+    post : Posterior
     random_state : int
         Seed of the simulations.
 
@@ -77,21 +76,19 @@ def run_checks(posterior: Posterior, random_state: int = 0) -> Checks:
     -------
     Checks
     """
-    size = posterior.design.n_rows * posterior.spectrum.rank
+    size = post.design.n_rows * post.spectrum.rank
     # eight residual checks share the level of one test: few simulations cannot resolve their p-values
     left_out = [*(["noise"] if size > _LARGE else []), *(["leave-one-out"] if size > _TOO_LARGE else [])]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # those of the fit stand at the top of the page already
         card = validate_posterior(
-            posterior, checks=[key for key in _NAMES if key not in left_out],
+            post, checks=[key for key in _NAMES if key not in left_out],
             simulations=_FEWER if size > _LARGE else _SIMULATIONS, random_state=random_state, progress=False,
         )  # fmt: skip
-    lines = [_conditioning(posterior), _quadrature(posterior)]
+    lines = [_conditioning(post), _quadrature(post)]
     for key, name in _NAMES.items():
         if key in left_out:
-            reason = (
-                f"simulating {posterior.design.n_rows} rows takes longer than a report should; run bayesridge validate"
-            )
+            reason = f"simulating {post.design.n_rows} rows takes longer than a report should; run bayesridge validate"
             lines.append(Check(name, QUESTIONS[key], "none", f"not checked: {reason}"))
             continue
         entry = card[key]
@@ -103,8 +100,8 @@ def run_checks(posterior: Posterior, random_state: int = 0) -> Checks:
     )
 
 
-def _conditioning(posterior: Posterior) -> Check:
-    spectrum, lam = posterior.spectrum, posterior.lambda_.median
+def _conditioning(post: Posterior) -> Check:
+    spectrum, lam = post.spectrum, post.lambda_.median
     found = conditioning(spectrum, lam)
     verdict = (
         f"condition number of X'X (standardised): {number(found.before)}; with lambda {number(lam)} on its diagonal "
@@ -119,10 +116,10 @@ def _conditioning(posterior: Posterior) -> Check:
     return Check("Conditioning", "Are the columns nearly collinear, and does lambda mend it?", state, verdict)
 
 
-def _quadrature(posterior: Posterior) -> Check:
+def _quadrature(post: Posterior) -> Check:
     question = "How accurate is the integral over lambda?"
-    if isinstance(posterior.lambda_, PointMass):
+    if post.lambda_.known:
         return Check("Accuracy", question, "none", "lambda is a single value here: there is nothing to integrate")
-    error = posterior.quadrature_error
+    error = post.quadrature_error
     verdict = f"estimated relative error of the integral {number(error)} (quadrature, not simulation)"
     return Check("Accuracy", question, "good" if error < 1e-6 else "look", verdict)

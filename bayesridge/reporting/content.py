@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayesridge.errors import BayesRidgeError
-from bayesridge.hyper.marginal import PointMass
 from bayesridge.posteriors.posterior import Posterior
 from bayesridge.reporting.payload import SliderData
 from bayesridge.reporting.pictures import LambdaPictures
@@ -18,13 +17,13 @@ from bayesridge.rules.comparison_result import LambdaComparison
 Array = NDArray[np.float64]
 
 
-def averaged(posterior: Posterior) -> str:
+def averaged(post: Posterior) -> str:
     """Say which of lambda and sigma are integrated, and which are held at one value."""
-    if not isinstance(posterior.lambda_, PointMass):
-        known = isinstance(posterior.sigma, PointMass)
+    if not post.lambda_.known:
+        known = post.sigma.known
         return "λ integrated, σ known" if known else "λ and σ integrated"
-    held = "λ plugged in (its uncertainty ignored)" if posterior.method == "evidence" else "λ fixed"
-    return held.replace("λ", "λ and σ", 1) if isinstance(posterior.sigma, PointMass) else f"{held}, σ integrated"
+    held = "λ plugged in (its uncertainty ignored)" if post.method == "evidence" else "λ fixed"
+    return held.replace("λ", "λ and σ", 1) if post.sigma.known else f"{held}, σ integrated"
 
 
 @dataclass(frozen=True, eq=False)

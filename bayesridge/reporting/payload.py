@@ -135,12 +135,12 @@ class SliderData:
         return None if self.errors is None else self.errors.log_mean_squares(log_lam)
 
 
-def slider_data(posterior: Posterior, marks: ArrayLike = ()) -> SliderData:
+def slider_data(post: Posterior, marks: ArrayLike = ()) -> SliderData:
     """Collect what the slider needs.
 
     Parameters
     ----------
-    posterior : Posterior
+    post : Posterior
     marks : array_like
         Further values of lambda that the slider has to reach; 0 and infinity are passed over.
 
@@ -148,10 +148,10 @@ def slider_data(posterior: Posterior, marks: ArrayLike = ()) -> SliderData:
     -------
     SliderData
     """
-    low, high = slider_range(posterior, marks)
-    columns = shown_columns(posterior)
-    errors, reason = _row_errors(posterior)
-    design, spectrum = posterior.design, posterior.spectrum
+    low, high = slider_range(post, marks)
+    columns = shown_columns(post)
+    errors, reason = _row_errors(post)
+    design, spectrum = post.design, post.spectrum
     series = None
     if errors is not None and design.n_rows * spectrum.rank > ROW_BUDGET:
         series = (
@@ -159,15 +159,14 @@ def slider_data(posterior: Posterior, marks: ArrayLike = ()) -> SliderData:
             interpolate(lambda t: errors.log_mean_squares(t)[:, 1], low, high),
         )
     return SliderData(
-        posterior, low, high, columns, coefficient_map(design, spectrum).take(columns),
-        _intercept(design, spectrum), errors,
+        post, low, high, columns, coefficient_map(design, spectrum).take(columns), _intercept(design, spectrum), errors,
         reason, series,
     )  # fmt: skip
 
 
-def slider_range(posterior: Posterior, marks: ArrayLike = ()) -> tuple[float, float]:
+def slider_range(post: Posterior, marks: ArrayLike = ()) -> tuple[float, float]:
     """Ends of the slider in log lambda: the posterior's 0.05% to 99.95%, and the marks that can be reached."""
-    spectrum, marginal = posterior.spectrum, posterior.lambda_
+    spectrum, marginal = post.spectrum, post.lambda_
     # beyond these nothing moves any more: every filter factor is within 1e-4 of 1, or of 0
     floor = float(np.log(spectrum.s2[-1])) - 9.0 if spectrum.rank else -9.0
     ceiling = float(np.log(spectrum.s2[0])) + 9.0 if spectrum.rank else 9.0
@@ -181,14 +180,14 @@ def slider_range(posterior: Posterior, marks: ArrayLike = ()) -> tuple[float, fl
     return low - spare, high + spare
 
 
-def shown_columns(posterior: Posterior) -> NDArray[np.intp]:
+def shown_columns(post: Posterior) -> NDArray[np.intp]:
     """Columns whose coefficients are shown: all, or those farthest from zero in posterior sds, in the table's order."""
-    p, rank = posterior.design.X.shape[1], max(1, posterior.spectrum.rank)
+    p, rank = post.design.X.shape[1], max(1, post.spectrum.rank)
     most = min(MOST_COLUMNS, max(10, LOADING_BUDGET // rank))
     if p <= most:
         return np.arange(p)
     most = min(most, 40)
-    mean, sd = posterior.coefficients.mean, posterior.coefficients.sd
+    mean, sd = post.coefficients.mean, post.coefficients.sd
     size = np.abs(mean) / np.where((sd > 0) & np.isfinite(sd), sd, np.inf)
     return np.sort(np.argsort(-size, kind="stable")[:most])
 
@@ -208,20 +207,20 @@ def _intercept(design: Design, spectrum: Spectrum) -> tuple[float, Array] | None
     return float(offset), -np.asarray(loadings)
 
 
-def _row_errors(posterior: Posterior) -> tuple[RowErrors | None, str]:
+def _row_errors(post: Posterior) -> tuple[RowErrors | None, str]:
     try:
-        rows = row_parts(posterior.design, posterior.spectrum)
+        rows = row_parts(post.design, post.spectrum)
     except DataError as error:
         return None, str(error)
     seen = rows.count > 0
     if (rows.rest + np.square(rows.U).sum(axis=1) <= 1e-13)[seen].any():
         return None, "a row alone determines an unpenalised coefficient, so that it cannot be left out"
-    if posterior.design.nu < 2:
+    if post.design.nu < 2:
         return None, "too few degrees of freedom to leave a row out"
-    weights = posterior.design.weights if posterior.design.weight_kind == "frequency" else None
+    weights = post.design.weights if post.design.weight_kind == "frequency" else None
     if weights is not None and (weights != np.round(weights)).any():
         return None, "frequency weights that are not whole numbers"
-    return RowErrors(posterior.design, posterior.spectrum, rows), ""
+    return RowErrors(post.design, post.spectrum, rows), ""
 
 
 # -- as JSON -------------------------------------------------------------------------------------------------------
@@ -255,7 +254,7 @@ def to_json(data: SliderData) -> dict[str, Any]:
     }
     record["errors"] = _errors_json(data)
     marginal = data.posterior.lambda_
-    record["below"] = packed(_below(data, marginal)) if isinstance(marginal, Marginal) else None
+    record["below"] = packed(_below(data, marginal)) if not marginal.known else None
     record["start"] = start_lambda(data)
     return record
 

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayesridge.hyper.evidence import profile_log_evidence
-from bayesridge.hyper.marginal import Marginal
 from bayesridge.linalg.filters import filter_factors
 from bayesridge.reporting import svg
 from bayesridge.reporting.html import number
@@ -41,7 +40,7 @@ class LambdaPictures:
         """Grid in log lambda, finer where the posterior is."""
         even = np.linspace(self.data.low, self.data.high, _POINTS)
         marginal = self.data.posterior.lambda_
-        if not isinstance(marginal, Marginal):
+        if marginal.known:
             return even
         ends = np.clip(np.log(marginal.quantile([1e-5, 1.0 - 1e-5])), self.data.low, self.data.high)
         fine = np.linspace(float(ends[0]), float(ends[1]), _POINTS)
@@ -55,7 +54,7 @@ class LambdaPictures:
     @property
     def _interval(self) -> Array | None:
         marginal = self.data.posterior.lambda_
-        if not isinstance(marginal, Marginal):
+        if marginal.known:
             return None
         return np.log(np.asarray(marginal.interval(self.level)))
 
@@ -73,7 +72,7 @@ class LambdaPictures:
     def density(self) -> Array:
         """Posterior density of log lambda on the grid, relative to its maximum (zeros for a point)."""
         marginal = self.data.posterior.lambda_
-        if not isinstance(marginal, Marginal):
+        if marginal.known:
             return np.zeros(len(self.t))
         height = np.exp(marginal.log_pdf_log(self.t))
         return np.asarray(height / max(float(height.max()), 1e-300))

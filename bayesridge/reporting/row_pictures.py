@@ -25,9 +25,9 @@ def some_rows(n: int, most: int = MOST_POINTS) -> NDArray[np.intp]:
     return np.sort(np.random.default_rng(0).choice(n, most, replace=False))
 
 
-def predicted_observed(posterior: Posterior, level: float) -> str:
+def predicted_observed(post: Posterior, level: float) -> str:
     """Leave-one-out predictions against observations; with intervals where rows are few."""
-    loo = posterior.loo
+    loo = post.loo
     rows = np.flatnonzero(loo.count > 0)
     rows = rows[some_rows(len(rows))]
     predicted, observed = loo.mean[rows], loo.y[rows]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from bayesridge.hyper.marginal import Marginal
 from bayesridge.reporting import svg
 from bayesridge.reporting.content import Content
 from bayesridge.reporting.html import number, table, text
@@ -19,7 +18,7 @@ def slider(content: Content) -> str:
     """Controls, numbers and pictures that follow lambda."""
     data = content.data
     low, high, start = data.low, data.high, start_lambda(data)
-    density = isinstance(content.posterior.lambda_, Marginal)
+    density = not content.posterior.lambda_.known
     thumb = round(_STEPS * (float(np.log(start)) - low) / (high - low))
     controls = (
         f'<div class="control"><div class="track">{content.pictures.behind_slider()}'
@@ -68,7 +67,7 @@ def _jumps(content: Content) -> str:
     """Buttons that set the slider to the posterior median, the evidence maximum, and the rules' choices."""
     data = content.data
     wanted: list[tuple[str, float]] = []
-    if isinstance(content.posterior.lambda_, Marginal):
+    if not content.posterior.lambda_.known:
         low, high = content.posterior.lambda_.interval(content.level)
         wanted += [("posterior median", content.posterior.lambda_.median), (f"{content.interval} low", low),
                    (f"{content.interval} high", high)]  # fmt: skip
@@ -96,7 +95,7 @@ def _readouts(content: Content) -> str:
         ("looRmse", "RMSE leave-one-out", f"units of {unit}"),
         ("relativeEvidence", "log evidence", "nats relative to its maximum"),
     ]
-    if isinstance(content.posterior.lambda_, Marginal):
+    if not content.posterior.lambda_.known:
         parts.append(("probabilityBelow", "P(λ is smaller | y)", "posterior probability"))
     made = [
         f'<div><dt>{name}</dt><dd><output data-out="{key}" for="lambda-range">–</output><small>{small}</small></dd>'
@@ -130,13 +129,13 @@ def _slider_pictures(content: Content) -> str:
 
 def live_coefficients(content: Content) -> str:
     """Coefficients at the slider's lambda, beside their posterior."""
-    data, posterior = content.data, content.posterior
+    data, post = content.data, content.posterior
     unit = data.linear.unit
     ends = content.ends[data.columns] / unit[:, None]
-    mean = posterior.coefficients.mean[data.columns] / unit
+    mean = post.coefficients.mean[data.columns] / unit
     low, high = svg.span(ends, mean, [0.0], room=0.12)
     rows, attributes = [], []
-    if posterior.design.fit_intercept:
+    if post.design.fit_intercept:
         rows.append(["intercept", "", '<output data-out="intercept">–</output>', ""])
         attributes.append('class="intercept"')
     for k, name in enumerate(data.names):

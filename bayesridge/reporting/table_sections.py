@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesridge.hyper.marginal import Marginal
 from bayesridge.posteriors.quantity import Quantity
 from bayesridge.reporting import svg
 from bayesridge.reporting.content import Content
@@ -18,15 +17,13 @@ Array = NDArray[np.float64]
 
 def coefficients(content: Content) -> str:
     """Posterior of the coefficients, with a forest picture."""
-    posterior, data = content.posterior, content.data
+    post, data = content.posterior, content.data
     head = ["column", f"standardised<small>mean, {content.interval}</small>", "mean", "sd", f"{content.interval} low",
             f"{content.interval} high", "P(&gt;0)"]  # fmt: skip
     rows = []
-    if posterior.design.fit_intercept:
-        rows.append(
-            _coefficient_cells("intercept", "", posterior.intercept, 0, posterior.intercept.interval(content.level))
-        )
-    part, unit = posterior.coefficients, data.linear.unit
+    if post.design.fit_intercept:
+        rows.append(_coefficient_cells("intercept", "", post.intercept, 0, post.intercept.interval(content.level)))
+    part, unit = post.coefficients, data.linear.unit
     ends = content.ends
     scaled = ends[data.columns] / unit[:, None]
     low, high = svg.span(scaled, [0.0])
@@ -72,7 +69,7 @@ def rules(content: Content) -> str:
 def _rules_table(content: Content) -> str:
     data = content.data
     band = None
-    if isinstance(content.posterior.lambda_, Marginal):
+    if not content.posterior.lambda_.known:
         band = tuple(np.log(content.posterior.lambda_.interval(content.level)).tolist())
     rows = []
     for row in content.comparison.rows:
