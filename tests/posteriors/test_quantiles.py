@@ -8,6 +8,7 @@ from bayesridge.datasets import load_xy
 from bayesridge.hyper.marginal import marginal
 from bayesridge.linalg.design import build_design
 from bayesridge.linalg.spectrum import factorize
+from bayesridge.posteriors.mixture import Mixture
 from bayesridge.posteriors.posterior import infer
 from bayesridge.priors import BetaR2, HalfCauchy, HalfNormal, InverseGamma, Jeffreys
 
@@ -45,3 +46,20 @@ def test_many_quantiles_are_those_of_each_alone(name):
     assert (np.diff(many[order]) >= 0).all()
     middle = (q > 0.01) & (q < 0.99)
     np.testing.assert_allclose(np.log(many[middle]), np.log(few[middle]), rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("df", [1.0, 3.0, 199.0, np.inf])
+def test_quantiles_of_mixtures_of_very_narrow_and_very_wide_components(df):
+    """Between a spike and a bell Newton's step can stall far from the root: the cdf at the quantile is its level."""
+    rng = np.random.default_rng(3)
+    m, K = 60, 90
+    scale = 10.0 ** np.sort(rng.uniform(-4.0, 0.0, (m, K)), axis=1)
+    location = np.cumsum(rng.uniform(0.0, 0.02, (m, K)), axis=1)
+    weight = rng.dirichlet(np.full(K, 0.3))
+    made = Mixture(location, scale, weight, df)
+    for q in (1e-4, 0.025, 0.5, 0.975):
+        x = made.quantile(q)
+        component = stats.norm if np.isinf(df) else stats.t(df)
+        below = (weight * component.cdf((x[:, None] - location) / scale)).sum(axis=1)
+        # the last Newton step is below 1e-7 of the mean scale, its square below 1e-9 of the narrowest that matters
+        np.testing.assert_allclose(below, q, rtol=0, atol=1e-9)
