@@ -26,6 +26,10 @@ class DataTypeError(DataError, TypeError):
     """A value, or a column label, is of a kind that has no meaning as a number or a name."""
 
 
+class FormulaError(DataError):
+    """A formula that cannot be read, or that asks for what no formula may do."""
+
+
 class ImproperPosteriorError(BayesRidgeError, ValueError):
     """Data and prior together leave some parameter without a proper posterior distribution."""
 

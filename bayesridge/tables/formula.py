@@ -6,7 +6,7 @@ stays visible as NaN in every column it touches, where formulaic would code a mi
 (the reference) or poison a whole centred column; a category not seen at the fit is an error, where formulaic
 warns and codes it as the reference.
 
-A formula is code: Python evaluates what is inside it.  Never take one from somebody you do not trust.
+What may stand in a formula, and how its expressions are computed, is said in `grammar`; formulaic evaluates nothing.
 """
 
 from __future__ import annotations
@@ -18,10 +18,20 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from bayesridge.errors import ConstantColumnWarning, DataError, warn
+from bayesridge.errors import ConstantColumnWarning, DataError, FormulaError, warn
 from bayesridge.tables.columns import Columns, Float, Terms
-from bayesridge.tables.formula_columns import Flags, conform, is_missing, kind_of, open_table, take_columns, tidy
-from bayesridge.tables.formula_names import is_intercept, parse_formula, plain_message, quoted_list
+from bayesridge.tables.formula_columns import (
+    Flags,
+    conform,
+    evaluate,
+    is_missing,
+    kind_of,
+    open_table,
+    take_columns,
+    tidy,
+)
+from bayesridge.tables.grammar import quoted_list
+from bayesridge.tables.terms import is_intercept, parse_formula, plain_message
 
 
 class FormulaData(NamedTuple):
@@ -243,14 +253,7 @@ class _Side:
 
     def evaluate(self, data: Mapping[str, Any], missing: Mapping[str, Flags], checked: Flags) -> Float:
         """Return the columns, NaN where a variable is missing; an unknown category in a checked row raises."""
-        known = set(self.model.transform_state)
-        matrix, model, nulls = _run(self.model, data, self.categories, checked)
-        if set(model.transform_state) != known:
-            # formulaic gives a quoted name that is used twice a random alias, and so forgets what it learnt.
-            raise DataError(
-                "A transform in the formula names a column in backticks twice, or one that is too much like "
-                "another, and could not be repeated for new data: rename the column."
-            )
+        matrix, _, nulls = _run(self.model, data, self.categories, checked)
         own = [not is_intercept(row.term) for row in self.model.structure for _ in row.columns]
         values: Float = matrix[:, np.array(own, dtype=np.bool)]
         self._blank(values, missing, nulls)
@@ -279,15 +282,20 @@ def _run(
     from formulaic.materializers import PandasMaterializer
 
     # An explicit, empty context: by default formulaic would let a formula see the variables of its caller.
-    materializer = PandasMaterializer(pd.DataFrame(dict(data)), context={})
+    table = pd.DataFrame(dict(data))
+    materializer = PandasMaterializer(table, context={})
+    # In place of its eval(); the second value would be the variables read, which we know.
+    materializer._evaluate = lambda expr, _, spec: (evaluate(expr, table, spec.transform_state), set())
     try:
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             # An unseen category is an error below; what log(0) makes is found, and named, by `complete_rows`.
             warnings.simplefilter("ignore", DataMismatchWarning)
             warnings.filterwarnings("ignore", message="Constructing a Categorical with a dtype and values")
             matrix = materializer.get_model_matrix(formula, na_action="ignore", output="numpy")
-    except Exception as error:  # what is evaluated is the user's own code: anything may happen
+    except Exception as error:  # pandas, numpy and the splines raise many kinds
         _check_factors(materializer.factor_cache, categories, checked)
+        if isinstance(error.__cause__, FormulaError):
+            raise error.__cause__ from None
         raise DataError(f"The formula cannot be evaluated: {plain_message(error)}") from error
     nulls = _check_factors(materializer.factor_cache, categories, checked)
     return np.array(matrix, dtype=np.float64), matrix.model_spec, nulls

@@ -1,7 +1,8 @@
-"""A table's columns as formulaic is to see them: tidied, of the kind they had at the fit, missing values marked."""
+"""A table's columns as a formula sees them: tidied, of the kind they had at the fit; and its expressions of them."""
 
 from __future__ import annotations
 
+import ast
 import datetime as dt
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -9,8 +10,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesridge.errors import DataError
+from bayesridge.errors import DataError, FormulaError
 from bayesridge.tables.frames import as_frame, frame_names
+from bayesridge.tables.grammar import (
+    BINARY,
+    CALLS,
+    COMPARE,
+    CONTR,
+    NUMPY,
+    NUMPY_CONSTANTS,
+    PATSY_CODINGS,
+    UNARY,
+    read_expression,
+    refused,
+)
 from bayesridge.tables.missing import refuse_infinite
 from bayesridge.tables.numbers import Unusable, is_pandas, object_numbers
 
@@ -135,3 +148,80 @@ def conform(raw: Mapping[str, pd.Series[Any]], kinds: Mapping[str, str]) -> dict
             )
         data[name] = column
     return data
+
+
+# ---------------------------------------------------------------- expressions
+
+
+def evaluate(text: str, table: Any, learnt: dict[str, Any]) -> Any:
+    """Compute an expression.
+
+    Parameters
+    ----------
+    text : str
+        As for :func:`read_expression`, which checks it once more.
+    table : pandas.DataFrame
+    learnt : dict
+        What ``center`` and its like keep, by their text; filled here at the fit.
+
+    Returns
+    -------
+    pandas.Series, ndarray or formulaic.FactorValues
+        One value, or row of values, for each row of the table.
+    """
+    tree, _ = read_expression(text, table.columns)
+    return _value(tree, table, learnt)
+
+
+def _value(node: Any, table: Any, learnt: dict[str, Any]) -> Any:
+    def value(part: ast.expr) -> Any:
+        return _value(part, table, learnt)
+
+    match node:
+        case ast.Constant(value=constant):
+            return constant
+        case ast.List(elts=items) | ast.Tuple(elts=items):
+            return [value(item) for item in items]
+        case ast.Name(id=name) if name in table.columns:
+            return table[name]
+        case ast.UnaryOp(op=op, operand=operand):
+            return UNARY[type(op)](_numeric(value(operand), operand))
+        case ast.BinOp(left=left, op=op, right=right):
+            return BINARY[type(op)](_numeric(value(left), left), _numeric(value(right), right))
+        case ast.Compare(left=left, ops=[op], comparators=[right]):
+            return COMPARE[type(op)](value(left), value(right))
+        case ast.Call(func=ast.Name(id="Q"), args=[ast.Constant(value=name)]):
+            return table[name]
+        case ast.Call(func=func, args=args, keywords=words):
+            options = {str(word.arg): value(word.value) for word in words}
+            if isinstance(func, ast.Name) and func.id in CALLS and CALLS[func.id].learns:
+                options["_state"] = learnt.setdefault(ast.unparse(node), {})
+            return _function(func, table)(*map(value, args), **options)
+        case ast.Attribute(value=ast.Attribute(value=ast.Name(id=name), attr="dt"), attr=part):
+            return getattr(table[name].dt, part)
+    return _function(node, table)  # np.pi, or a coding of categories
+
+
+def _function(node: Any, table: Any) -> Any:
+    """Return what a checked node calls."""
+    from formulaic.transforms import TRANSFORMS
+
+    match node:
+        case ast.Name(id="abs" | "round" as name):
+            return {"abs": abs, "round": round}[name]
+        case ast.Name(id=name) if name in CALLS or name in PATSY_CODINGS:
+            return TRANSFORMS[name]
+        case ast.Attribute(value=ast.Name(id="np"), attr=name) if name in NUMPY or name in NUMPY_CONSTANTS:
+            return getattr(np, name)
+        case ast.Attribute(value=ast.Name(id="contr"), attr=name) if name in CONTR:
+            return getattr(TRANSFORMS["contr"], name)
+        case ast.Attribute(value=ast.Name(id=name), attr="shift"):
+            return table[name].shift
+    raise FormulaError(f"The formula cannot be used: {ast.unparse(node)[:200]!r} is not in its grammar.")
+
+
+def _numeric(value: Any, node: ast.expr) -> Any:
+    """Refuse text in arithmetic: three times a word is a longer word."""
+    if getattr(getattr(value, "dtype", None), "kind", "f") in "OUST":
+        raise refused(node, "there is no arithmetic with text: a:b combines categories")
+    return value

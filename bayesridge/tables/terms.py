@@ -1,0 +1,196 @@
+"""A formula split into its terms: formulaic's parser, behind a check of all that it would see."""
+
+from __future__ import annotations
+
+import math
+import re
+import unicodedata
+from collections.abc import Iterable
+from typing import Any, NoReturn
+
+from bayesridge.errors import FormulaError
+from bayesridge.tables.grammar import SPECIALS, Checker, parse_expression, quoted_list, read_expression
+
+_LONGEST = 50_000  # characters of a formula
+_HIGHEST = 20  # power of terms, (a + b) ** 2
+_MOST_WORK = 2_000_000  # of expanding terms; about a microsecond each
+
+
+def parse_formula(formula: str, columns: tuple[str, ...]) -> tuple[Any, Any, dict[str, tuple[str, ...]]]:
+    """Check a formula and split it into terms.
+
+    Parameters
+    ----------
+    formula : str
+    columns : tuple of str
+        The table's.
+
+    Returns
+    -------
+    left, right : formulaic.SimpleFormula or None, formulaic.SimpleFormula
+        The target, None where there is none, and the predictors.
+    uses : dict of str to tuple of str
+        Which columns of the table each term reads.
+
+    Raises
+    ------
+    FormulaError
+        If it cannot be read, or holds anything that is not in this grammar.
+    """
+    from formulaic import Formula, SimpleFormula
+
+    shown = _check(formula, columns)
+
+    def parse(available: Iterable[str]) -> tuple[Any, Any]:
+        context = {"__formulaic_variables_available__": list(available)}  # what `.` stands for
+        try:
+            parsed = Formula(formula, _context=context)
+        except Exception as error:  # formulaic's parser raises many kinds
+            raise FormulaError(f"The formula {shown} cannot be read: {plain_message(error)}") from error
+        sides = (None, parsed) if isinstance(parsed, SimpleFormula) else (parsed.lhs, parsed.rhs)
+        if not all(side is None or isinstance(side, SimpleFormula) for side in sides):
+            raise FormulaError(
+                f"The formula {shown} has several parts; write one target ~ terms joined by +. "
+                "(There is no '|': a group of coefficients shrunk together is C(group) itself.)"
+            )
+        return sides
+
+    left, right = parse(columns)
+    if left is not None:
+        # formulaic overlooks the target inside a transform, center(y) ~ ., and would predict it from itself.
+        targets = {name for term in left for name in _uses(term, columns)}
+        left, right = parse(name for name in columns if name not in targets)
+        if len(left) != 1:
+            raise FormulaError(f"The formula {shown} must have one target, and has {quoted_list(map(str, left))}.")
+        if str(left[0]) in map(str, right):
+            raise FormulaError(f"The target '{left[0]}' is among its own predictors in {shown}.")
+    if all(is_intercept(term) for term in right):
+        raise FormulaError(f"The formula {shown} has no predictors: 0 feature(s) while a minimum of 1 is required.")
+    return left, right, {str(term): _uses(term, columns) for term in [*(left or ()), *right]}
+
+
+def is_intercept(term: Any) -> bool:
+    """Say whether a term is the intercept."""
+    # formulaic names its column "Intercept" and the term "1", and so may a column of the table be named.
+    return bool(term.degree == 0)
+
+
+def plain_message(error: Exception) -> str:
+    """Return formulaic's message on one line, its colours as plain marks."""
+    text = re.sub(r"\x1b\[[0-9;]*m", "", str(error)).replace("⧛", ">>").replace("⧚", "<<")
+    return re.sub(r"\s*\n\s*", " ", text).strip() or type(error).__name__
+
+
+def _uses(term: Any, columns: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the columns of the table that a term reads."""
+    used: list[str] = []
+    for factor in term.factors:
+        if factor.eval_method.value == "lookup":
+            used.append(factor.expr)
+        elif factor.eval_method.value == "python":
+            found = read_expression(factor.expr, columns)[1]
+            used += [name for name in columns if name in found]
+    return tuple(dict.fromkeys(used))
+
+
+def _check(formula: str, columns: tuple[str, ...]) -> str:
+    """Refuse a formula that is too long, or that says what none may say; return it as messages show it."""
+    from formulaic.errors import FormulaSyntaxError
+    from formulaic.parser import DefaultFormulaParser
+    from formulaic.parser.algos.sanitize_tokens import sanitize_python_code
+    from formulaic.parser.algos.tokenize import tokenize
+
+    if not isinstance(formula, str):
+        raise FormulaError(f"A formula is a string such as 'y ~ x + C(group)', not {type(formula).__name__}.")
+    shown = repr(formula if len(formula) <= 500 else formula[:200] + "...")
+    if len(formula) > _LONGEST:
+        raise FormulaError(f"The formula {shown} has {len(formula)} characters, more than {_LONGEST}.")
+    strange = sorted({repr(c) for c in formula if unicodedata.category(c) in ("Cc", "Cs") and not c.isspace()})
+    if strange:
+        raise FormulaError(f"The formula {shown} contains control characters: {quoted_list(strange, quote=False)}.")
+    if re.search(r"`[\d.]+`", formula):
+        raise FormulaError(f"The formula {shown} names a number in backticks, which means 1: rename that column.")
+    checker = Checker(columns)
+    try:
+        tokens = list(tokenize(formula))  # formulaic's own, which evaluates nothing: what it will see is what we see
+        _refuse_groups(tokens, formula, shown)
+        for token in tokens:
+            if token.kind is token.Kind.PYTHON:
+                _refuse_special_call(token.token, shown)
+                checker.check(parse_expression(token.token))
+                checker.check(
+                    parse_expression(sanitize_python_code(token.token))
+                )  # what formulaic makes of it, and keeps
+            elif token.kind is token.Kind.NAME and token.token != ".":
+                checker.names.add(token.token)
+        checker.refuse_unknown(f"The formula {shown}")
+        tree = DefaultFormulaParser().parse(
+            formula, target="ast", context={"__formulaic_variables_available__": list(columns)}
+        )
+    except FormulaSyntaxError as error:
+        raise FormulaError(f"The formula {shown} cannot be read: {plain_message(error)}") from error
+    if _work(tree, len(columns)) > _MOST_WORK:
+        raise FormulaError(f"The formula {shown} has too many terms: write out those that matter, or use no formula.")
+    return shown
+
+
+def _refuse_groups(tokens: list[Any], formula: str, shown: str) -> None:
+    """Find ``(x | g)``: a bar within brackets."""
+    opened: list[int] = []
+    bar = False
+    for token in tokens:
+        if token.kind is token.Kind.CONTEXT and token.token in "([":
+            opened.append(token.source_start)
+        elif token.kind is token.Kind.CONTEXT and opened:
+            start = opened.pop()
+            if bar:
+                _refuse_special("|", formula[start : token.source_end + 1], shown)
+        elif token.kind is token.Kind.OPERATOR and "|" in token.token and opened:
+            bar = True
+
+
+def _refuse_special_call(text: str, shown: str) -> None:
+    """Find ``s(x)`` and its like, whatever they hold."""
+    name = re.match(r"\w+", text)
+    if name is not None and name.group() in SPECIALS and text[name.end() :].startswith("("):
+        _refuse_special(name.group(), text, shown)
+
+
+def _refuse_special(key: str, text: str, shown: str) -> NoReturn:
+    special = SPECIALS[key]
+    raise FormulaError(
+        f"The formula {shown} has the term {text[:200]!r}: {special.form} needs {special.needs}, which is not there "
+        f"yet. What works: {special.instead}."
+    )
+
+
+def _work(tree: Any, n_columns: int) -> float:
+    """Bound the work of expanding a formula: the sizes of its sets of terms, from the leaves up."""
+    order, todo = [], [tree]
+    while todo:
+        node = todo.pop()
+        order.append(node)
+        todo += getattr(node, "args", ())
+    size: dict[int, float] = {}
+    work = 0.0
+    for node in reversed(order):
+        parts = [size[id(arg)] for arg in getattr(node, "args", ())]
+        symbol = node.operator.symbol if hasattr(node, "args") else None
+        product = 0.0
+        if symbol is None:
+            made = 1.0
+        elif symbol == ".":
+            made = float(n_columns)
+        elif symbol in ("**", "^"):
+            text = str(node.args[1])
+            times = int(text) if re.fullmatch(r"[0-9]{1,2}", text) else _HIGHEST + 1
+            made = min(parts[0], 1e9) ** times if times <= _HIGHEST else math.inf
+            product = made * times
+        elif symbol in ("*", ":"):
+            product = math.prod(parts)
+            made = product + (sum(parts) if symbol == "*" else 0.0)
+        else:
+            made = sum(parts)
+        size[id(node)] = made
+        work += made + 20.0 * product
+    return work
