@@ -74,8 +74,8 @@ def infer_hyper(spectrum: Spectrum, prior: Prior, noise: NoisePrior) -> HyperPos
     hyper = _place(Likelihood(spectrum), prior, noise)
     if hyper.error > ASKED_ACCURACY:
         warn(
-            f"the integral over lambda and sigma is right to {hyper.error:.0e} only, {ASKED_ACCURACY:.0e} is usual: the "
-            "log density is rough, or so large (prior and data far apart) that its rounding counts",
+            f"the integral over lambda and sigma is right to {hyper.error:.0e} only, not {ASKED_ACCURACY:.0e}: the log "
+            "density is rough, or so large (prior and data far apart) that its rounding counts",
             AccuracyWarning,
         )
     return hyper

@@ -306,7 +306,7 @@ class SigmaLine:
         low, high = (2.0 * (end - shift) for end in self.rule.ends)
 
         def log_density(t: Array) -> Array:
-            return self._sigma_density(0.5 * t + shift) - np.log(2.0)
+            return np.asarray(self._sigma_density(0.5 * t + shift) - np.log(2.0))
 
         return marginal("lambda", log_density, low, high, rounding=self.rule.rounding)
 

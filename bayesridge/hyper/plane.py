@@ -16,16 +16,15 @@ from numpy.typing import NDArray
 from bayesridge.hyper.likelihood import Likelihood
 from bayesridge.hyper.line import fine_grid, tau_along_rows, tau_from_joint
 from bayesridge.hyper.marginal import Marginal, marginal, marginal_of_rule
-from bayesridge.hyper.nodes import HyperPosterior, KnownNoise, Nodes
-from bayesridge.hyper.quadrature import LineRule, integrate, refine
+from bayesridge.hyper.nodes import KnownNoise, Nodes
+from bayesridge.hyper.quadrature import ASKED_ACCURACY, LineRule, integrate, refine
 from bayesridge.hyper.rows import RowRule, integrate_rows
 from bayesridge.priors import Density
 
 Array = NDArray[np.float64]
 
 _CUT = 44.0
-_COUNTS = 25.0
-_WIDE = 3.0  # standard deviations of sigma between nodes of lambda, beyond which a sum over these has ripples
+_MOST_REFINEMENTS = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +63,7 @@ class Plane:
         """Nodes of lambda, each with its grid of sigma."""
         return Nodes(self.rule.x, self.rule.weight, KnownNoise(self._inner.x, self._inner.weight))
 
-    def finer(self) -> HyperPosterior:
+    def finer(self) -> Plane:
         """Half the step in log lambda."""
         return Plane(self.data, refine(self.rule, self.log_f), self.log_prior)
 
@@ -82,27 +81,35 @@ class Plane:
 
     def sigma_marginal(self) -> Marginal:
         """Distribution of sigma: the joint density summed over the nodes of lambda, or over lambda at each sigma."""
-        t, log_f = self.rule.x, self.rule.log_f
-        log_step = self.rule.log_weight - log_f + self.rule.log_total
-        log_det, excess = self.data.terms(t)
-
-        def over_nodes(v: Array) -> Array:
-            joint = _log_integrand(self.data, self.log_prior, t, log_det, excess, v[:, None])
-            return np.asarray(np.logaddexp.reduce(joint + log_step, axis=1) - self.rule.log_total)
-
-        def anew(v: Array) -> Array:
-            low, high = (np.full(len(v), end) for end in self.rule.ends)
-            return integrate_rows(lambda x: self._log_joint(x, v[:, None]), low, high).log_total
-
-        density = anew if self._sigma_moves() > _WIDE else over_nodes
+        plane = self
+        for _ in range(_MOST_REFINEMENTS):
+            if plane._ripples() < 0.1 * ASKED_ACCURACY:
+                break
+            plane = plane.finer()
+        density = plane._sigma_over_nodes if plane._ripples() < 0.1 * ASKED_ACCURACY else plane._sigma_anew
         return marginal("sigma", density, *self._sigma_range(), rounding=self.rule.rounding)
 
-    def _sigma_moves(self) -> float:
-        """Largest change of sigma's mean between nodes that count, in standard deviations given the node."""
-        inner, seen = self._inner, self.rule.log_weight > -_COUNTS
+    def _sigma_over_nodes(self, v: Array) -> Array:
+        log_det, excess = self._terms
+        joint = _log_integrand(self.data, self.log_prior, self.rule.x, log_det, excess, v[:, None])
+        return np.asarray(np.logaddexp.reduce(joint + self.rule.log_weight - self.rule.log_f, axis=1))
+
+    def _sigma_anew(self, v: Array) -> Array:
+        low, high = (np.full(len(v), end) for end in self.rule.ends)
+        return integrate_rows(lambda t: self._log_joint(t, v[:, None]), low, high).log_total
+
+    @cached_property
+    def _terms(self) -> tuple[Array, Array]:
+        return self.data.terms(self.rule.x)
+
+    def _ripples(self) -> float:
+        """Error of a sum of bells of sigma, one a node: ``exp(-2 pi^2 / step^2)``, the step in standard deviations."""
+        inner, weight = self._inner, self.rule.weight
         mean = (inner.weight * inner.x).sum(axis=1)
         sd = np.sqrt((inner.weight * (inner.x - mean[:, None]) ** 2).sum(axis=1))
-        return float((np.abs(np.diff(mean)) / np.minimum(sd[1:], sd[:-1]))[seen[1:] & seen[:-1]].max(initial=0.0))
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            error = np.exp(-2.0 * np.square(np.pi * np.minimum(sd[1:], sd[:-1]) / np.diff(mean)))
+        return float(np.nanmax(np.minimum(weight[1:], weight[:-1]) * error, initial=0.0))
 
     def tau_marginal(self) -> Marginal:
         """Distribution of tau."""

@@ -158,6 +158,8 @@ def integrate(log_f: LogFunction, scan: Array, what: str) -> LineRule:
             stretch.count + extra * sum(grow),
         )  # fmt: skip
     for _ in range(8):
+        if _has_jump(values):
+            break  # the estimate below may be small by accident
         rule = _trapezoid(points, values, log_jacobian, stretch)
         error = rule.error - rule.rounding
         if error <= _TOLERANCE:
@@ -193,6 +195,15 @@ def weights_error(weights: Array) -> Array:
     second = np.abs(2.0 * weights[:, ::2].sum(axis=1) - 1.0)
     third = np.max([np.abs(3.0 * weights[:, k::3].sum(axis=1) - 1.0) for k in range(3)], axis=0)
     return np.asarray(np.maximum(second**1.75, third**2.5))
+
+
+def _has_jump(values: Array) -> bool:
+    """Whether the function is zero beside a value that counts."""
+    zero = np.isneginf(values)
+    if not zero.any():
+        return False
+    counts = values > values.max() - _MODE_CUT
+    return bool((zero[1:] & counts[:-1]).any() or (zero[:-1] & counts[1:]).any())
 
 
 def _rounding(top: float) -> float:
