@@ -98,8 +98,8 @@ def test_other_tables_are_the_same(table, kind):
         other = X.to_numpy().copy()
         other.flags.writeable = False
     got = BayesRidge().fit(other, y)
-    np.testing.assert_array_equal(got.coef_, want.coef_)
-    # BLAS adds rows and columns of a table in different orders
+    # BLAS adds rows and columns of a table in different orders, on some processors: a few roundings of the largest sum
+    np.testing.assert_allclose(got.coef_, want.coef_, rtol=1e-12, atol=1e-12)
     np.testing.assert_allclose(got.predict(other), want.predict(X.to_numpy()), rtol=1e-12, atol=1e-12)
 
 
