@@ -14,6 +14,8 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.12 --gen
 
 # One thread per test worker: idle BLAS threads spin, and cost more than they bring on small matrices.
 ONE_THREAD := OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 VECLIB_MAXIMUM_THREADS=1
+# Kernels that can be forced anywhere; SkylakeX needs AVX-512. Forcing Haswell or Zen on a newer Zen crashes OpenBLAS.
+KERNELS := Nehalem Sandybridge Prescott $(shell grep -qs avx512f /proc/cpuinfo && echo SkylakeX)
 PYTEST := $(ONE_THREAD) $(BIN)/python -m pytest -n auto --dist loadgroup
 
 # Without byte-code every start of Python compiles its libraries again; an empty value means "do write it".
@@ -21,7 +23,7 @@ export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-all test-notebooks lint format types bench bench-mcmc docs pictures notebooks wheel data requirements clean
+.PHONY: help demo test test-fast test-kernels study fuzz test-notebooks lint format types bench bench-mcmc docs pictures notebooks wheel data requirements clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,8 +34,20 @@ demo: $(VENV)/.runtime ## fit the diabetes table from the command line
 test: $(VENV)/.dev ## run the tests (all but those marked slow)
 	$(PYTEST) $(ARGS)
 
-test-all: $(VENV)/.dev ## run every test, the long studies too
-	$(PYTEST) -m "" $(ARGS)
+test-fast: $(VENV)/.dev ## run the fast numerical tests, under a minute: what one runs while working
+	$(PYTEST) -m "numerics and not slow" $(ARGS)
+
+test-kernels: $(VENV)/.dev ## run them under the BLAS kernels of other processors
+	for kernel in $(KERNELS); do \
+	  echo "=== OPENBLAS_CORETYPE=$$kernel"; OPENBLAS_CORETYPE=$$kernel $(PYTEST) -q -m "numerics and not slow" $(ARGS) || exit 1; \
+	done
+
+study: $(VENV)/.dev ## run the long studies (marked slow) and record what took how long in build/study.xml
+	mkdir -p build
+	$(PYTEST) -m slow --durations=0 --junit-xml=build/study.xml $(ARGS)
+
+fuzz: $(VENV)/.dev ## fuzz 100,000 inputs; ARGS="--seed 2 --only 17" repeats one
+	$(ONE_THREAD) $(BIN)/python -m tests.fuzz.run --count 100000 $(ARGS)
 
 test-notebooks: $(VENV)/.dev ## run the notebooks from top to bottom; each ends in assertions
 	$(PYTEST) --nbmake --nbmake-timeout=600 notebooks $(ARGS)

@@ -1,0 +1,221 @@
+"""What holds of every posterior, whatever the table: the fuzzer's oracle."""
+
+import warnings
+from dataclasses import replace
+
+import numpy as np
+
+from bayesridge.errors import AccuracyWarning, BayesRidgeError, BayesRidgeWarning
+from bayesridge.fit import posterior
+from tests.fuzz.cases import Case, laid_out, noise_of, prior_of, table
+from tests.fuzz.exact import exact_fit
+
+LEVELS = (0.025, 0.25, 0.5, 0.75, 0.975)
+#: Two ways to the same numbers agree to this many posterior sds: the promise of 1e-9 with room for rounding in columns
+#: that are equal to ten digits (1e-10 of the data is 1e-6 of what tells them apart).
+SAME = 1e-6
+#: The cdf at a quantile: of the 95% interval. A spike inside heavy tails is narrower than any sd.
+CROSSED = 1e-4
+UNIT = 2.0**10  # exact in binary: the numbers are the same, only the exponents move
+
+
+class BrokenInvariantError(Exception):
+    """Something that always holds does not."""
+
+
+def require(truth, text):
+    """Raise the text unless every element is true."""
+    if not np.all(truth):
+        raise BrokenInvariantError(text)
+
+
+def fitted(case: Case, numbers, unit=1.0, layout=None):
+    """The posterior, and whether it announced that digits are missing. Only our own warnings may be given."""
+    X, y, w = numbers
+    scale_y = unit * 10.0**case.decade_y
+    with warnings.catch_warnings(record=True) as given:
+        warnings.simplefilter("always")
+        post = posterior(
+            laid_out(layout or case.layout, X), y, prior=prior_of(case, scale_y), noise_prior=noise_of(case, scale_y),
+            weights=w, weight_kind=case.weight_kind, fit_intercept=case.intercept, scale=case.scale,
+            unpenalized=case.unpenalized, method=case.method,
+        )  # fmt: skip
+        numbers = promised(post)
+    for warning in given:
+        require(issubclass(warning.category, BayesRidgeWarning), f"a foreign warning: {warning.message}")
+    return numbers, any(issubclass(warning.category, AccuracyWarning) for warning in given)
+
+
+def promised(post):
+    """What every posterior answers, with the invariants of one posterior checked on the way."""
+    coef, found = post.coefficients, {}
+    found["mean"], found["sd"] = np.asarray(coef.mean), np.asarray(coef.sd)
+    require(np.isfinite(found["mean"]) | np.isinf(found["sd"]), f"a mean is {found['mean']}")
+    require(found["sd"] >= 0, f"an sd is {found['sd']}")
+    quantiles = np.array([coef.quantile(q) for q in LEVELS])
+    require(np.isfinite(quantiles), "a quantile of a coefficient is not finite")
+    require(np.diff(quantiles, axis=0) >= 0, f"quantiles of a coefficient are not in order: {quantiles.T}")
+    found["quantiles"] = quantiles
+    positive = np.asarray(coef.prob_positive)
+    require((positive >= 0) & (positive <= 1), f"P(> 0) is {positive}")
+    # the cdf crosses each level there, within a small part of the interval: it may jump
+    room = CROSSED * (quantiles[-1] - quantiles[0]) + 1e-14 * np.abs(quantiles)
+    below, above = (np.array([coef.cdf(row) for row in quantiles + side * room]) for side in (-1, 1))
+    ends = [coef.cdf(np.full(len(coef), end)) for end in (-np.inf, np.inf)]
+    require((np.r_[below, ends] >= 0) & (np.r_[above, ends] <= 1), f"a cdf is {below.T}, {above.T}, {ends}")
+    q = np.array(LEVELS)[:, None]
+    wrong = (quantiles[-1] > quantiles[0]) & ((below > q + 1e-9) | (above < q - 1e-9))  # point masses apart
+    require(~wrong, f"the cdf at a quantile is {below[wrong][:3]} to {above[wrong][:3]}")
+    for name in ("lambda_", "sigma", "tau", "r2", "effective_dof"):
+        scale = getattr(post, name)
+        values = np.array([float(scale.quantile(q)) for q in LEVELS])
+        require(~np.isnan(values), f"a quantile of {name} is NaN: {values}")
+        require(values[1:] >= values[:-1], f"quantiles of {name} are not in order: {values}")
+        require(values >= 0, f"{name} is negative: {values}")
+        found[name] = values
+    require(found["r2"] <= 1, f"R2 is {found['r2']}")
+    evidence = post.log_marginal_likelihood
+    require(not np.isnan(evidence), "log p(y) is NaN")
+    found["evidence"] = evidence
+    at = post.predict(np.asarray(post.design.X[:2], dtype=float))
+    low, high = np.asarray(at.interval(0.9)).T
+    require(np.isfinite(low) & np.isfinite(high), f"a predictive interval is {low}, {high}")
+    require(low <= high, f"a predictive interval is {low}, {high}")
+    found["predicted"] = np.array([low, high])
+    return found
+
+
+def check(case: Case):
+    """Return what came of the case ("fitted" or the name of our refusal); raise where something is broken."""
+    numbers = table(case)
+    try:
+        found, doubtful = fitted(case, numbers)
+    except BayesRidgeError as error:
+        require(len(str(error)) > 20, f"an error that says nothing: {error!r}")
+        return type(error).__name__
+    if not doubtful and resolved(case, numbers):
+        RELATED[case.relation](case, numbers, found)
+        exact = exact_fit(case, numbers)
+        if exact is not None:
+            log_evidence, mean, sd = exact
+            room = 1e-9 * (1.0 + abs(log_evidence)) + 1e-6
+            require(
+                abs(found["evidence"] - log_evidence) <= room, f"log p(y) {found['evidence']}, exactly {log_evidence}"
+            )
+            off = np.abs(found["mean"] - mean)
+            require(off <= SAME * sd + 1e-9 * np.abs(mean), f"means {found['mean']}, exactly {mean}; sd {sd}")
+    return "doubtful" if doubtful else "fitted"
+
+
+def resolved(case: Case, numbers):
+    """Whether float64 carries the answer: the data are no rounding errors of themselves, and there is noise.
+
+    Where a column is equal to others to ten digits or more, or y to a combination of them, what remains is rounding,
+    and two orders of summation have two answers. Such cases must still be fitted or refused, without a broken number.
+    """
+    X = numbers[0]
+    if case.target in ("constant", "zero", "perfect") or "offset 1e12" in case.columns:
+        return False
+    with np.errstate(all="ignore"):
+        rest = X / np.abs(X).max(axis=0)
+        rest = rest[:, np.ptp(rest, axis=0) > 0]
+        rest = rest - rest.mean(axis=0) * case.intercept
+        s = np.linalg.svd(rest / np.sqrt(np.square(rest).sum(axis=0)), compute_uv=False) if rest.size else np.ones(1)
+    unclear = (s < 1e-6 * s[0]) & (s > 1e-15 * s[0])
+    return bool(np.isfinite(s).all()) and not unclear.any()
+
+
+# -- relations between two posteriors --------------------------------------------------------------------------------
+
+
+def _compare(found, other, *, order=slice(None), factor=1.0, coef=1.0, evidence=True):
+    """Require that `other` is `found` in other units: y times `factor`, coefficients times `coef`."""
+    sd = found["sd"]
+    width = found["quantiles"][3] - found["quantiles"][1]  # finite where an sd is not
+    room = SAME * np.minimum(np.where(np.isfinite(sd), sd, np.inf), np.maximum(width, 0)) + 1e-12 * np.abs(
+        found["mean"]
+    )
+    got = other["quantiles"][:, order] / coef
+    require(
+        np.abs(got - found["quantiles"]) <= 3 * room,
+        f"quantiles moved by {np.nanmax(np.abs(got - found['quantiles']) / (room + 1e-300)):.3g} x their room",
+    )
+    for name, unit in (("lambda_", 1.0), ("sigma", factor), ("r2", 1.0), ("effective_dof", 1.0)):
+        pair = f"{name} {found[name]} became {other[name] / unit}"
+        require(np.isclose(other[name] / unit, found[name], rtol=SAME, atol=1e-300), pair)
+    if evidence:
+        require(
+            np.isclose(other["evidence"], found["evidence"], rtol=1e-9, atol=SAME),
+            f"log p(y) {found['evidence']} became {other['evidence']}",
+        )
+
+
+def _again(case, numbers, **options):
+    """Fit what must be fitted too."""
+    try:
+        return fitted(case, numbers, **options)
+    except BayesRidgeError as error:
+        raise BrokenInvariantError(f"fitted once and refused in the other form: {error}") from error
+
+
+def _none(*_):
+    pass
+
+
+def _layout(case, numbers, found):
+    for layout in ("plain", "fortran", "read-only", "list"):
+        _compare(found, _again(case, numbers, layout=layout)[0])
+
+
+def _rows(case, numbers, found):
+    X, y, w = numbers
+    order = np.random.default_rng(case.seed + 1).permutation(case.rows)
+    _compare(found, _again(case, (X[order], y[order], None if w is None else w[order]))[0])
+
+
+def _columns(case, numbers, found):
+    X, y, w = numbers
+    p = X.shape[1]
+    order = np.random.default_rng(case.seed + 1).permutation(p)
+    place = np.argsort(order)
+    moved = replace(case, unpenalized=tuple(int(place[j]) for j in case.unpenalized))
+    _compare(found, _again(moved, (X[:, order], y, w))[0], order=place)
+
+
+def _unit_of_y(case, numbers, found):
+    X, y, w = numbers
+    _compare(found, _again(case, (X, y * UNIT, w), unit=UNIT)[0], factor=UNIT, coef=UNIT, evidence=False)
+
+
+def _unit_of_column(case, numbers, found):
+    if not case.scale or case.layout in ("float16", "float32", "integers", "booleans"):
+        return
+    X, y, w = numbers
+    units = np.where(np.arange(X.shape[1]) == 0, UNIT, 1.0)
+    flat = 0 in case.unpenalized  # the flat density of that coefficient is one in its units
+    _compare(found, _again(case, (X * units, y, w))[0], coef=1.0 / units, evidence=not flat)
+
+
+def _repeated(case, numbers, _):
+    """Rows written out twice are the frequency weight 2."""
+    if case.weights not in ("none", "ones", "counts") or case.weight_kind != "frequency":
+        return
+    X, y, w = numbers
+    w = np.ones(case.rows) if w is None else w
+    doubled, doubtful = _again(case, (X, y, 2.0 * w))
+    written, also = _again(case, (np.repeat(X, 2, axis=0), np.repeat(y, 2), np.repeat(w, 2)))
+    if not (doubtful or also):
+        _compare(doubled, written)
+
+
+def _sign(case, numbers, found):
+    X, y, w = numbers
+    other = _again(case, (X, -y, w))[0]
+    other["quantiles"] = -other["quantiles"][::-1]
+    _compare(found, other)
+
+
+RELATED = {
+    "none": _none, "layout": _layout, "order of rows": _rows, "order of columns": _columns, "unit of y": _unit_of_y,
+    "unit of a column": _unit_of_column, "rows repeated": _repeated, "sign of y": _sign,
+}  # fmt: skip
