@@ -16,6 +16,7 @@ _HOMES = {
     "Posterior": "posteriors.posterior",
     "backtest": "rules.backtest",
     "compare_lambda": "rules.comparison",
+    "load": "persistence",
     "posterior": "fit",
     "report": "reporting.build",
     "sbc": "checks.sbc",
@@ -86,6 +87,7 @@ __all__ = [
     "backtest",
     "compare_lambda",
     "datasets",
+    "load",
     "models",
     "plots",
     "posterior",
@@ -116,6 +118,7 @@ if TYPE_CHECKING:
     )
     from bayesridge.estimator import BayesRidge
     from bayesridge.fit import posterior
+    from bayesridge.persistence import load
     from bayesridge.posteriors.posterior import Posterior
     from bayesridge.priors import (
         BetaR2,

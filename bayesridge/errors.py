@@ -30,6 +30,14 @@ class FormulaError(DataError):
     """A formula that cannot be read, or that asks for what no formula may do."""
 
 
+class RowsAbsentError(DataError):
+    """An answer needs the rows of the data, and the model was saved without them."""
+
+
+class ModelFileError(DataError):
+    """A saved model cannot be read: it is damaged, altered, of an unknown kind, or no model."""
+
+
 class ImproperPosteriorError(BayesRidgeError, ValueError):
     """Data and prior together leave some parameter without a proper posterior distribution."""
 

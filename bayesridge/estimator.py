@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
@@ -11,10 +12,11 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.validation import check_is_fitted
 
-from bayesridge.errors import PriorError
-from bayesridge.fit import Problem, read_problem
+from bayesridge.errors import DataError, PriorError
+from bayesridge.fit import read_problem
 from bayesridge.linalg.design import WeightKind
 from bayesridge.linalg.spectrum import factorize
+from bayesridge.persistence import Table, save_model, source_table
 from bayesridge.posteriors.posterior import Posterior, infer
 from bayesridge.posteriors.prediction import Prediction
 from bayesridge.posteriors.summary import (
@@ -27,7 +29,6 @@ from bayesridge.posteriors.summary import (
 )
 from bayesridge.priors import BetaR2, FixedLambda, FixedScales, FixedTau, Jeffreys, NoisePrior, Prior
 from bayesridge.tables.alignment import align_columns
-from bayesridge.tables.frames import frame_names
 from bayesridge.tables.missing import require_finite
 
 if TYPE_CHECKING:
@@ -180,7 +181,8 @@ class BayesRidge(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         design = problem.design
         kind: Literal["evidence"] | None = "evidence" if self.method == "evidence" else None
         posterior = infer(design, factorize(design), prior, self.noise_prior or Jeffreys(), kind)
-        return self._keep(X, problem, posterior, self._sample(posterior) if self.method == "nuts" else None)
+        sampled = self._sample(posterior) if self.method == "nuts" else None
+        return self._keep(source_table(X, problem), posterior, sampled)
 
     def _sample(self, posterior: Posterior) -> NutsResult:
         from bayesridge.mcmc.sampling import nuts_posterior
@@ -212,16 +214,12 @@ class BayesRidge(RegressorMixin, BaseEstimator):  # type: ignore[misc]
             raise PriorError("method='evidence' uses no prior of lambda: leave prior out, or use method='posterior'")
         return self.prior or BetaR2()
 
-    def _keep(self, X: Any, problem: Problem, posterior: Posterior, sampled: NutsResult | None) -> Self:
+    def _keep(self, table: Table, posterior: Posterior, sampled: NutsResult | None) -> Self:
         # nothing is set before everything succeeded: no half-fitted estimator
         design = posterior.design
-        names, n_columns = design.names, design.X.shape[1]
-        if self.formula is not None:
-            found = frame_names(X)
-            names, n_columns = found or (), len(found or ())
-        self.n_features_in_ = n_columns
-        if problem.columns.named or self.formula is not None:
-            self.feature_names_in_ = np.array(names, dtype=object)
+        self.n_features_in_ = table.n_columns
+        if table.columns is not None:
+            self.feature_names_in_ = np.array(table.columns, dtype=object)
         elif hasattr(self, "feature_names_in_"):
             del self.feature_names_in_
         self.posterior_ = posterior
@@ -235,9 +233,30 @@ class BayesRidge(RegressorMixin, BaseEstimator):  # type: ignore[misc]
             self.coef_ = drawn["coef"].values.mean(axis=(0, 1))
             self.intercept_ = float(drawn["intercept"].values.mean()) if design.fit_intercept else 0.0
         self.coef_names_ = np.array(design.names, dtype=object)
-        self._named = problem.columns.named
-        self._spec = problem.spec
+        self._table = table
         return self
+
+    def save(self, path: str | Path, *, rows: bool = False) -> Path:
+        """Write the fitted model to a file, which :func:`bayesridge.load` reads; by custom ``*.bridge``.
+
+        Parameters
+        ----------
+        path : str or Path
+        rows : bool
+            Whether to store the data too, which leave-one-out and checks need after loading.
+
+        Returns
+        -------
+        Path
+            Of the file.
+        """
+        check_is_fitted(self)
+        if "nuts_" in vars(self):
+            raise DataError(
+                "method='nuts' drew from the exact posterior, which is what can be saved: posterior_.save(path); for "
+                "the draws themselves, to_datatree().to_netcdf(path)"
+            )
+        return save_model(self.posterior_, path, table=self._table, options=self.get_params(deep=False), rows=rows)
 
     # medians take a root search each, which a fit inside a cross-validation does not want to pay for
 
@@ -268,9 +287,9 @@ class BayesRidge(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     def _rows(self, X: Any) -> Array:
         check_is_fitted(self)
         names = self.posterior_.design.names
-        if self._spec is None:
-            return align_columns(X, names, self._named)
-        columns = self._spec.transform(X)
+        if self._table.formula is None:
+            return align_columns(X, names, self._table.columns is not None)
+        columns = self._table.formula.transform(X)
         require_finite(columns.values, columns.names)
         return columns.values
 

@@ -13,9 +13,10 @@ from bayesridge.cli.options import AsJson, Level, Model, Seed, as_text, collecte
 # Only what --help needs is imported here; the rest waits until there is something to do.
 if TYPE_CHECKING:
     from bayesridge.mcmc.sampling import NutsResult
+    from bayesridge.persistence import Table
     from bayesridge.posteriors.posterior import Posterior
 
-_FILES = ("coefficients.csv", "draws.nc", "fit.json")
+_FILES = ("coefficients.csv", "draws.nc", "fit.json", "model.bridge")
 
 
 @command
@@ -29,7 +30,9 @@ def fit(
         ),
     ] = "posterior",
     level: Level = 0.95,
-    out: Annotated[Path | None, typer.Option(help="Folder for coefficients.csv, draws.nc and fit.json.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for coefficients.csv, draws.nc, fit.json and model.bridge.")
+    ] = None,
     draws: Annotated[
         int, typer.Option(help="Draws saved with --out, and made by --method nuts (4 chains of a quarter each).")
     ] = 4000,
@@ -43,13 +46,13 @@ def fit(
     out = None if out is None else check_folder(out, {*_FILES})
     warned: list[str] = []
     with collected_warnings(warned):
-        post = _fit(model, method)
+        post, table = _fit(model, method)
         sampled = _sample(post, draws, tune, seed, show=not as_json) if method == "nuts" else None
         record = _record(post, sampled, level)
     record["warnings"] = warned
     if out is not None:
         record["saved"] = [str(out / name) for name in _FILES]
-        _save(post, sampled, record, out, level, draws, seed)
+        _save(post, table, model, sampled, record, out, level, draws, seed)
     if as_json:
         typer.echo(as_text(record))
         return
@@ -61,13 +64,17 @@ def fit(
         print_fit(post, record, level)
 
 
-def _fit(model: Model, method: str) -> Posterior:
+def _fit(model: Model, method: str) -> tuple[Posterior, Table]:
     from bayesridge.errors import PriorError
-    from bayesridge.fit import posterior
-    from bayesridge.priors import FixedLambda, FixedScales, FixedTau
+    from bayesridge.fit import read_problem
+    from bayesridge.linalg.spectrum import factorize
+    from bayesridge.persistence import source_table
+    from bayesridge.posteriors.posterior import infer
+    from bayesridge.priors import BetaR2, FixedLambda, FixedScales, FixedTau, Jeffreys
 
-    problem = model.read()
-    fixing = isinstance(problem["prior"], (FixedLambda, FixedScales, FixedTau))
+    data = model.read()
+    prior, noise = data.pop("prior"), data.pop("noise_prior")
+    fixing = isinstance(prior, (FixedLambda, FixedScales, FixedTau))
     if method == "fixed" and not fixing:
         raise PriorError("--method fixed needs a fixing prior, such as --prior fixed:10")
     if method == "posterior" and fixing:
@@ -75,7 +82,9 @@ def _fit(model: Model, method: str) -> Posterior:
     if method == "evidence" and model.prior is not None:
         raise PriorError("--method evidence uses no prior of lambda: leave --prior out")
     kind: Literal["evidence"] | None = "evidence" if method == "evidence" else None
-    return posterior(**problem, method=kind)
+    problem = read_problem(**data)
+    post = infer(problem.design, factorize(problem.design), prior or BetaR2(), noise or Jeffreys(), kind)
+    return post, source_table(data["X"], problem)
 
 
 def _sample(post: Posterior, draws: int, tune: int, seed: int, *, show: bool) -> NutsResult:
@@ -97,6 +106,8 @@ def _record(post: Posterior, sampled: NutsResult | None, level: float) -> dict[s
 
 def _save(
     post: Posterior,
+    table: Table,
+    model: Model,
     sampled: NutsResult | None,
     record: dict[str, Any],
     out: Path,
@@ -104,9 +115,10 @@ def _save(
     draws: int,
     seed: int,
 ) -> None:
-    """Write the table, the draws and the record."""
+    """Write the coefficients, the draws, the record, and the model (under NUTS, the exact posterior of the same)."""
     from bayesridge.atomic import write_folder
     from bayesridge.mcmc.results import drawn_coefficient_table
+    from bayesridge.persistence import options_of, save_model
     from bayesridge.posteriors.summary import coefficient_table
 
     frame = coefficient_table(post, level) if sampled is None else drawn_coefficient_table(sampled, level)
@@ -117,3 +129,5 @@ def _save(
         frame.to_csv(folder / "coefficients.csv", index_label="column")
         (folder / "draws.nc").write_bytes(netcdf)
         (folder / "fit.json").write_text(as_text(record) + "\n", encoding="utf-8")
+        options = {**options_of(post), "formula": model.formula, "missing": model.missing}
+        save_model(post, folder / "model.bridge", table=table, options=options)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -267,6 +268,24 @@ class Posterior:
         parameters where it is proper, of lambda, R^2 and the effective dof where only sigma's prior is improper.
         """
         return exact_datatree(self, draws, chains, random_state)
+
+    def save(self, path: str | Path, *, rows: bool = False) -> Path:
+        """Write the model to a file, which :func:`bayesridge.load` reads; by custom ``*.bridge``.
+
+        Parameters
+        ----------
+        path : str or Path
+        rows : bool
+            Whether to store the data too, which leave-one-out and checks need after loading.
+
+        Returns
+        -------
+        Path
+            Of the file.
+        """
+        from bayesridge.persistence import save_posterior
+
+        return save_posterior(self, path, rows=rows)
 
     # -- comparison ----------------------------------------------------------------------------------------------
 

@@ -213,24 +213,32 @@ class _Side:
         """Learn from the complete rows; return what was learnt, and the columns for all rows."""
         n_complete = int(rows.complete.sum())
         _, model, _ = _run(formula, rows.learnt, {}, np.ones(n_complete, dtype=np.bool))
-        structure = {str(row.term): row for row in model.structure if not is_intercept(row.term)}
-        terms = Terms({term: tuple(map(str, row.columns)) for term, row in structure.items()})
-        names = [name for owned in terms.values() for name in owned]
-        twice = sorted({name for name in names if names.count(name) > 1})
+        side = cls.of_model(model, uses)
+        twice = sorted({name for name in side.names if side.names.count(name) > 1})
         if twice:
             raise DataError(f"The formula makes these columns more than once: {quoted_list(twice)}.")
+        for term, owned in side.terms.items():
+            if not owned:
+                warn(f"The term '{term}' adds no column: it has one category only.", ConstantColumnWarning)
+        return side, side._spread(rows, n_complete)
+
+    @classmethod
+    def of_model(cls, model: Any, uses: Mapping[str, tuple[str, ...]]) -> _Side:
+        """Account for the terms of a fitted model of formulaic's."""
+        structure = {str(row.term): row for row in model.structure if not is_intercept(row.term)}
         categories = {
             str(expr): tuple(state["categories"])
             for expr, (_, state) in model.encoder_state.items()
             if "categories" in state
         }
-        factors = {term: tuple(f.expr for f in row.term.factors) for term, row in structure.items()}
-        for term, owned in terms.items():
-            if not owned:
-                warn(f"The term '{term}' adds no column: it has one category only.", ConstantColumnWarning)
-        used = {term: uses[term] for term in structure}
-        side = cls(model, terms, used, factors, categories, len(structure) < len(model.structure))
-        return side, side._spread(rows, n_complete)
+        return cls(
+            model,
+            Terms({term: tuple(map(str, row.columns)) for term, row in structure.items()}),
+            {term: uses[term] for term in structure},
+            {term: tuple(f.expr for f in row.term.factors) for term, row in structure.items()},
+            categories,
+            len(structure) < len(model.structure),
+        )
 
     def _spread(self, rows: _Rows, n_complete: int) -> Float:
         """Return the columns for all rows of the table that was fitted, complete or not."""

@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 from bayesridge.cli.main import app
 from bayesridge.datasets import load, load_xy
 from bayesridge.fit import posterior
+from bayesridge.persistence import load as load_model
 from bayesridge.priors import FixedLambda, HalfCauchy, HalfT
 
 
@@ -105,10 +106,12 @@ def test_out(csv, tmp_path):
     out = tmp_path / "new" / "folder"
     done = run(csv, "--target", "progression", "--drop", "w", "--out", out)
     assert done.exit_code == 0, done.stderr
-    assert sorted(path.name for path in out.iterdir()) == ["coefficients.csv", "draws.nc", "fit.json"]
+    assert sorted(path.name for path in out.iterdir()) == ["coefficients.csv", "draws.nc", "fit.json", "model.bridge"]
     table = pd.read_csv(out / "coefficients.csv", index_col=0)
     facts = json.loads((out / "fit.json").read_text(encoding="utf-8"))
     assert table.loc["bmi", "mean"] == pytest.approx(facts["coefficients"]["bmi"]["mean"], rel=1e-12)
+    again = load_model(out / "model.bridge").summary()
+    assert again.loc["bmi", "mean"] == facts["coefficients"]["bmi"]["mean"]
     import arviz
 
     tree = arviz.from_netcdf(out / "draws.nc")

@@ -1,0 +1,153 @@
+"""What a fitted formula learnt, as plain data, and the formula made again from it: no pickle, nothing is executed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any
+
+import numpy as np
+
+from bayesridge.errors import DataError, ModelFileError
+from bayesridge.tables.formula import FormulaSpec, _Side
+from bayesridge.tables.terms import parse_formula
+
+_WRITTEN = {"literal": "{}", "lookup": "`{}`", "python": "{{{}}}"}  # how formulaic reads each kind of factor
+
+
+def formula_state(spec: FormulaSpec) -> dict[str, Any]:
+    """Return all that predictions need of a fitted formula, as JSON can say it.
+
+    Raises
+    ------
+    DataError
+        If it learnt something that is not numbers, text or lists of them.
+    """
+    model = spec._side.model
+    return {
+        "formula": spec.formula,
+        "terms": [
+            {
+                "factors": [[factor.eval_method.value, factor.expr] for factor in row.term.factors],
+                "scoped": [
+                    [float(one.scale), [[part.factor.expr, bool(part.reduced)] for part in one.factors]]
+                    for one in row.scoped_terms
+                ],
+                "columns": [str(name) for name in row.columns],
+            }
+            for row in model.structure
+        ],
+        "transforms": _plain(dict(model.transform_state)),
+        "encoders": {expr: [kind.value, _plain(state)] for expr, (kind, state) in model.encoder_state.items()},
+        "variables": list(spec.variables),
+        "kinds": dict(spec._kinds),
+    }
+
+
+def formula_from_state(state: Mapping[str, Any]) -> FormulaSpec:
+    """Make a fitted formula again; its terms pass the same grammar as those that a user writes.
+
+    Raises
+    ------
+    ModelFileError
+        If the state does not describe a formula.
+    """
+    from formulaic import ModelSpec
+    from formulaic.materializers.base import EncodedTermStructure
+    from formulaic.materializers.types import EvaluatedFactor, NAAction, ScopedFactor, ScopedTerm
+    from formulaic.parser.types import Factor
+
+    written = [":".join(_WRITTEN[kind].format(expr) for kind, expr in term["factors"]) for term in state["terms"]]
+    try:
+        _, right, uses = parse_formula(" + ".join(["0", *written]), tuple(map(str, state["variables"])))
+    except DataError as error:
+        raise ModelFileError(f"the formula of the saved model cannot be read: {error}") from error
+    parsed = {tuple(factor.expr for factor in term.factors): term for term in right}
+    factors = {factor.expr: EvaluatedFactor(factor, None) for term in right for factor in term.factors}
+    structure = [
+        EncodedTermStructure(
+            parsed[tuple(expr for _, expr in term["factors"])],
+            [
+                ScopedTerm([ScopedFactor(factors[expr], bool(reduced)) for expr, reduced in parts], float(scale))
+                for scale, parts in term["scoped"]
+            ],
+            [str(name) for name in term["columns"]],
+        )
+        for term in state["terms"]
+    ]
+    model = ModelSpec(
+        right, materializer="pandas", materializer_params={}, na_action=NAAction.IGNORE, output="numpy",
+        structure=structure, transform_state=_made(state["transforms"]),
+        encoder_state={
+            expr: (Factor.Kind(kind), _made(learnt)) for expr, (kind, learnt) in state["encoders"].items()
+        },
+    )  # fmt: skip
+    side = _Side.of_model(model, uses)
+    own = tuple(map(str, state["variables"]))
+    kinds = {name: str(state["kinds"][name]) for name in own}
+    return FormulaSpec(str(state["formula"]), side.names, side.terms, side.has_intercept, own, side, kinds)
+
+
+def _codings() -> dict[str, Any]:
+    """The classes that say how categories are coded: data classes of plain values."""
+    from formulaic.transforms import contrasts
+
+    return {
+        name: getattr(contrasts, name)
+        for name in (
+            "ContrastsState", "TreatmentContrasts", "SASContrasts", "SumContrasts", "HelmertContrasts",
+            "DiffContrasts", "PolyContrasts",
+        )
+    }  # fmt: skip
+
+
+def _plain(value: Any) -> Any:
+    """Say with JSON what a transform or a coding learnt."""
+    import pandas as pd
+    from formulaic.utils.sentinels import UNSET
+
+    if value is UNSET:
+        return {"unset": True}
+    if isinstance(value, (pd.Timestamp, np.datetime64)):
+        return {"time": pd.Timestamp(value).isoformat()}
+    if isinstance(value, np.generic):
+        value = value.item()
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    if isinstance(value, np.ndarray) and value.dtype.kind in "biuf":
+        return {"array": value.tolist()}
+    if isinstance(value, (list, tuple)):
+        return {"list" if isinstance(value, list) else "tuple": [_plain(one) for one in value]}
+    if isinstance(value, Mapping):
+        return {"items": [[_plain(key), _plain(one)] for key, one in value.items()]}
+    name = type(value).__name__
+    if _codings().get(name) is type(value):
+        return {"coding": name, "of": {field.name: _plain(getattr(value, field.name)) for field in fields(value)}}
+    raise DataError(
+        f"the formula learnt a {name} ({value!r}), which a saved model cannot hold: make that column text or numbers"
+    )
+
+
+def _made(data: Any) -> Any:
+    """Invert :func:`_plain`."""
+    import pandas as pd
+    from formulaic.utils.sentinels import UNSET
+
+    if not isinstance(data, dict):
+        return data
+    match data:
+        case {"unset": True}:
+            return UNSET
+        case {"time": str(text)}:
+            return pd.Timestamp(text)
+        case {"array": list(values)}:
+            return np.array(values)
+        case {"list": list(values)}:
+            return [_made(one) for one in values]
+        case {"tuple": list(values)}:
+            return tuple(_made(one) for one in values)
+        case {"items": list(pairs)}:
+            return {_made(key): _made(one) for key, one in pairs}
+        case {"coding": str(name), "of": dict(values)} if name in _codings():
+            return _codings()[name](**{key: _made(one) for key, one in values.items()})
+    raise ModelFileError(f"the formula of the saved model holds {str(data)[:80]}, which no transform learns")

@@ -1,0 +1,311 @@
+"""Saved models: the same numbers after loading, only data in the file, and no damaged file passes for a model."""
+
+import copy
+import errno
+import hashlib
+import io
+import json
+import os
+import pickle
+import zipfile
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import bayesridge
+from bayesridge import BayesRidge, BetaR2, Custom, FixedScales, HalfT, InverseGamma, load, posterior
+from bayesridge.bundle import Bundle, pack, unpack
+from bayesridge.errors import DataError, ModelFileError, RowsAbsentError
+from bayesridge.linalg.absent import AbsentRows
+
+rng = np.random.default_rng(11)
+ROWS = pd.DataFrame(rng.standard_normal((40, 4)) @ rng.standard_normal((4, 4)), columns=["a", "b", "my col", "d"])
+ROWS["g"] = rng.choice(["red", "blue", "green"], 40)
+ROWS["k"] = rng.choice([1, 2, 3], 40)
+ROWS["day"] = pd.to_datetime("2020-01-01") + pd.to_timedelta(rng.integers(0, 3, 40), "D")
+ROWS["y"] = 2.0 * ROWS["a"] - ROWS["d"] + rng.standard_normal(40)
+X, Y = ROWS[["a", "b", "my col", "d"]], ROWS["y"]
+NEW = ROWS.iloc[:5]
+
+CASES = {
+    "plain": ({}, {}),
+    "evidence": ({"method": "evidence"}, {}),
+    "fixed": ({"method": "fixed", "lam": 3.0}, {}),
+    "scales": ({"method": "fixed", "prior": FixedScales(1.0, 2.0)}, {}),
+    "plane": ({"prior": HalfT(3.0, 2.0, on="tau"), "noise_prior": InverseGamma(2.0, 5.0)}, {}),
+    "unpenalized": ({"unpenalized": ["b", "my col"]}, {}),
+    "no scale, no intercept": ({"scale": False, "fit_intercept": False}, {}),
+    "given scales": ({"scale": np.array([1.0, 2.0, 0.5, 3.0])}, {}),
+    "precision weights": ({"weight_kind": "precision"}, {"sample_weight": np.linspace(0.5, 2.0, 40)}),
+    "frequency weights": ({}, {"sample_weight": np.arange(40) % 3}),
+}
+
+
+def numbers(post):
+    interval = post.lambda_.interval(0.9)
+    return [
+        post.coefficients.mean, post.coefficients.sd, post.coefficients.interval(0.9), post.intercept.mean,
+        [interval.lower, interval.upper, post.sigma.median, post.log_marginal_likelihood],
+        post.draw(3, 2, 0).coef,
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("rows", [False, True], ids=["", "with rows"])
+@pytest.mark.parametrize("case", CASES)
+def test_every_bit_comes_back(case, rows, tmp_path):
+    options, data = CASES[case]
+    est = BayesRidge(**options).fit(X, Y, **data)
+    again = load(est.save(tmp_path / "m.bridge", rows=rows))
+    for old, new in zip(numbers(est.posterior_), numbers(again.posterior_), strict=True):
+        np.testing.assert_array_equal(old, new)
+    new_rows = NEW[X.columns]
+    np.testing.assert_array_equal(est.predict(new_rows, return_std=True), again.predict(new_rows, return_std=True))
+    np.testing.assert_array_equal(est.predict_interval(new_rows), again.predict_interval(new_rows))
+    pd.testing.assert_frame_equal(est.summary(), again.summary(), check_exact=True)
+    assert repr(est) == repr(again)
+    if rows:
+        np.testing.assert_array_equal(est.posterior_.loo.pointwise, again.posterior_.loo.pointwise)
+    else:
+        with pytest.raises(RowsAbsentError, match="rows=True"):
+            _ = again.posterior_.loo
+
+
+@pytest.mark.parametrize("shape", [(12, 30), (8, 7), (9, 9)])
+def test_wide_tables_come_back_to_rounding_and_with_rows_exactly(shape, tmp_path):
+    own = np.random.default_rng(3)
+    factors = own.standard_normal((shape[0], 2))
+    wide = factors @ own.standard_normal((2, shape[1])) + 0.3 * own.standard_normal(shape)
+    y = factors[:, 0] + 0.3 * own.standard_normal(shape[0])
+    est = BayesRidge().fit(wide, y)
+    again = load(est.save(tmp_path / "m.bridge")).posterior_
+    sd = est.posterior_.coefficients.sd
+    # V stands in for the rows: matrix products of another order, some 1e-15 each
+    np.testing.assert_allclose((again.coefficients.mean - est.coef_) / sd, 0.0, atol=1e-12)
+    np.testing.assert_allclose(again.coefficients.sd / sd, 1.0, rtol=1e-12)
+    with_rows = load(est.save(tmp_path / "m.bridge", rows=True)).posterior_
+    np.testing.assert_array_equal(with_rows.coefficients.sd, sd)
+    assert with_rows.loo.elpd_loo == est.posterior_.loo.elpd_loo
+
+
+FORMULAS = [
+    "y ~ a * C(g) + `my col` + center(`my col`) + C(k, contr.sum) + b",
+    "y ~ . - day",
+    "y ~ 0 + g + cr(a, df=4) + poly(b, 2)",
+    "y ~ 2:a + np.sin(a) + I(a**2) + C(k, contr.helmert):b + bs(d, df=5)",
+    "y ~ C(day) + scale(a):g",
+]
+
+
+@pytest.mark.parametrize("formula", FORMULAS)
+def test_formulas_come_back_with_what_they_learnt(formula, tmp_path):
+    est = BayesRidge(formula=formula).fit(ROWS)
+    again = load(est.save(tmp_path / "m.bridge"))
+    # three rows: means, knots and categories are those of the fit and not of what is predicted
+    np.testing.assert_array_equal(est.predict(NEW[:3]), again.predict(NEW[:3]))
+    assert again.formula == formula
+    assert list(again.coef_names_) == list(est.coef_names_)
+    twice = load(again.save(tmp_path / "again.bridge"))
+    np.testing.assert_array_equal(est.predict(NEW[:3]), twice.predict(NEW[:3]))
+    if "C(g)" in formula:
+        with pytest.raises(DataError, match="purple"):
+            again.predict(NEW.assign(g="purple"))
+
+
+def test_a_posterior_is_saved_too_and_loaded_as_an_estimator(tmp_path):
+    post = posterior(X, Y, prior=BetaR2(2.0, 3.0))
+    est = load(post.save(tmp_path / "m.bridge"))
+    np.testing.assert_array_equal(est.posterior_.coefficients.mean, post.coefficients.mean)
+    assert est.prior == BetaR2(2.0, 3.0)
+    np.testing.assert_array_equal(est.fit(X, Y).coef_, post.coefficients.mean)
+
+
+def test_the_rows_are_not_in_the_file(tmp_path):
+    path = BayesRidge().fit(X, Y).save(tmp_path / "m.bridge")
+    data = path.read_bytes()
+    for column in (*X.columns, "y"):
+        for value in ROWS[column]:
+            assert np.float64(value).tobytes() not in data
+    assert path.read_bytes() == BayesRidge().fit(X, Y).save(tmp_path / "n.bridge").read_bytes()
+
+
+def test_what_is_code_is_refused_and_says_what_to_do(tmp_path):
+    custom = BayesRidge(prior=Custom(lambda lam: -lam)).fit(X, Y)
+    with pytest.raises(DataError, match=r"function.*BetaR2"):
+        custom.save(tmp_path / "m.bridge")
+    assert not any(tmp_path.iterdir())
+
+
+def test_every_use_of_absent_rows_says_why():
+    gone = AbsentRows((5, 2))
+    assert (len(gone), gone.ndim, copy.deepcopy(gone).shape) == (5, 2, (5, 2))
+    assert pickle.loads(pickle.dumps(gone)).shape == (5, 2)
+    uses = [
+        lambda: gone - 1.0, lambda: np.ones(5) * gone, lambda: gone @ np.ones(2), lambda: gone[0], lambda: gone.T,
+        lambda: np.asarray(gone), lambda: np.sqrt(gone), lambda: gone > 0, lambda: np.concatenate([gone, gone]),
+        lambda: list(gone), lambda: gone.sum(), lambda: np.ones((1, 5)) @ gone,
+    ]  # fmt: skip
+    for use in uses:
+        with pytest.raises(RowsAbsentError, match="rows=True"):
+            use()
+
+
+# -- files that are not what they should be ------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    table = ROWS.iloc[:12]
+    return BayesRidge(formula="y ~ a + C(g)").fit(table).save(tmp_path_factory.mktemp("saved") / "m.bridge")
+
+
+def test_truncated_and_altered_files_are_detected(saved, tmp_path):
+    data = saved.read_bytes()
+    path, expected = tmp_path / "m.bridge", unpack(saved)
+    for length in range(0, len(data), 499):
+        path.write_bytes(data[:length])
+        with pytest.raises(ModelFileError):
+            load(path)
+    found = 0
+    for place in range(0, len(data), 89):
+        path.write_bytes(data[:place] + bytes([data[place] ^ 0x10]) + data[place + 1 :])
+        try:
+            got = unpack(path)
+        except ModelFileError:
+            found += 1
+        else:  # dates and the like of the archive
+            assert got.manifest == expected.manifest
+            assert all(np.array_equal(got.arrays[name], expected.arrays[name]) for name in expected.arrays)
+    assert found > 0.8 * len(range(0, len(data), 89))
+
+
+def entries(path):
+    with zipfile.ZipFile(path) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}, archive.comment
+
+
+def write(path, files, comment, compression=zipfile.ZIP_STORED):
+    with zipfile.ZipFile(path, "w", compression) as archive:
+        archive.comment = comment
+        for name, data in files:
+            archive.writestr(name, data)
+    return path
+
+
+def npy(values):
+    out = io.BytesIO()
+    np.save(out, values, allow_pickle=True)
+    return out.getvalue()
+
+
+class Bomb:
+    def __reduce__(self):
+        return (os.system, ("touch /tmp/bayesridge-was-here",))
+
+
+def test_tricks_with_the_archive_are_refused(saved, tmp_path):
+    files, comment = entries(saved)
+    path = tmp_path / "m.bridge"
+    with pytest.raises(ModelFileError, match="compressed"):
+        load(write(path, files.items(), comment, zipfile.ZIP_DEFLATED))
+    with pytest.raises(ModelFileError, match="not those"):
+        load(write(path, [*files.items(), ("../../evil", b"x")], comment))
+    with pytest.raises(ModelFileError, match="not those"):
+        load(write(path, list(files.items())[:-1], comment))
+    with pytest.raises(ModelFileError, match="checksum"):
+        load(write(path, files.items(), b""))
+    with pytest.warns(UserWarning, match="Duplicate"):
+        write(path, [*files.items(), ("s.npy", files["s.npy"])], comment)
+    with pytest.raises(ModelFileError, match="twice"):
+        load(path)
+    path.write_text("y,x\n1,2\n")
+    with pytest.raises(ModelFileError, match="not a saved model"):
+        load(path)
+    with pytest.raises(FileNotFoundError):
+        load(tmp_path / "nothing.bridge")
+
+
+def forged(saved, path, name, data):
+    """A file whose checksums are right and one of whose arrays is not."""
+    bundle = unpack(saved)
+    path.write_bytes(pack(bundle))
+    files, _ = entries(path)
+    text = files["manifest.json"].decode()
+    old, new = (hashlib.sha256(one).hexdigest() for one in (files[f"{name}.npy"], data))
+    files[f"{name}.npy"], files["manifest.json"] = data, text.replace(old, new).encode()
+    return write(path, files.items(), hashlib.sha256(files["manifest.json"]).hexdigest().encode())
+
+
+def test_arrays_that_lie_are_refused_and_pickles_never_opened(saved, tmp_path):
+    path = tmp_path / "m.bridge"
+    header = b"{'descr': '<f8', 'fortran_order': False, 'shape': (1000000000000,), }"
+    huge = b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header
+    for data in (npy(np.array([Bomb()], dtype=object)), huge, npy(np.ones(3, "<c16")), npy(np.ones(3, ">f8")), b""):
+        with pytest.raises(ModelFileError):
+            load(forged(saved, path, "s", data))
+    assert not os.path.exists("/tmp/bayesridge-was-here")
+    good = unpack(saved).arrays["s"]
+    for values in (good[:-1], -good, good * np.nan, np.ones((2, 2))):
+        with pytest.raises(ModelFileError, match="fit together"):
+            load(forged(saved, path, "s", npy(np.ascontiguousarray(values))))
+    path.write_bytes(saved.read_bytes())
+    assert load(forged(saved, path, "s", npy(good))).posterior_.spectrum.s == pytest.approx(good, rel=0)
+
+
+def leaves(node, way=()):
+    if isinstance(node, dict | list):
+        for key in node if isinstance(node, dict) else range(len(node)):
+            yield from leaves(node[key], (*way, key))
+    else:
+        yield way
+
+
+@pytest.mark.parametrize("junk", ["__import__('os').system('touch /tmp/bayesridge-was-here')", [1]], ids=repr)
+def test_a_manifest_with_junk_anywhere_is_a_model_or_a_named_error(saved, tmp_path, junk):
+    manifest, arrays = unpack(saved)
+    refused = 0
+    for way in leaves(manifest):
+        changed = copy.deepcopy(manifest)
+        node = changed
+        for key in way[:-1]:
+            node = node[key]
+        node[way[-1]] = junk
+        path = tmp_path / "m.bridge"
+        path.write_bytes(pack(Bundle(changed, arrays)))
+        try:
+            load(path)
+        except ModelFileError:
+            refused += 1
+    assert refused > 20
+    assert not os.path.exists("/tmp/bayesridge-was-here")
+
+
+def test_unknown_schemas_and_engines_are_refused(saved, tmp_path):
+    manifest, arrays = unpack(saved)
+    for change, words in (({"schema": 99}, "schema 99"), ({"engine": "kernel"}, "kernel"), ({"format": "x"}, "not a")):
+        path = tmp_path / "m.bridge"
+        path.write_bytes(pack(Bundle({**manifest, **change}, arrays)))
+        with pytest.raises(ModelFileError, match=words):
+            load(path)
+
+
+def test_a_full_disk_leaves_the_old_model(saved, tmp_path, monkeypatch):
+    path = tmp_path / "m.bridge"
+    path.write_bytes(saved.read_bytes())
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        load(saved).save(path)
+    assert path.read_bytes() == saved.read_bytes()
+    assert [one.name for one in tmp_path.iterdir()] == ["m.bridge"]
+
+
+def test_the_manifest_can_be_read_by_anyone(saved):
+    files, _ = entries(saved)
+    manifest = json.loads(files["manifest.json"])
+    assert manifest["schema"] == 1
+    assert manifest["versions"]["bayesridge"] == bayesridge.__version__
+    assert manifest["prior"] == {"class": "BetaR2", "values": {"a": 0.5, "b": 0.5}}
