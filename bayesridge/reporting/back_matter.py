@@ -1,4 +1,4 @@
-"""The closing sections: the data and the model, checks, weight decay, method, how to reproduce."""
+"""The closing sections: the data and the model, checks, method, how to reproduce."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from scipy.stats import beta
 from bayesridge.posteriors.posterior import Posterior
 from bayesridge.posteriors.summary import describe_data, method_name
 from bayesridge.priors import BetaR2, Prior
-from bayesridge.reporting import mathml, svg
+from bayesridge.reporting import svg
 from bayesridge.reporting.checks import Checks
 from bayesridge.reporting.content import averaged
-from bayesridge.reporting.html import definition, number, percent, probability, table, text
+from bayesridge.reporting.html import definition, number, percent, probability, table, template, text
 from bayesridge.reporting.row_pictures import influence, pit_ecdf, spectral_qq
 
 
@@ -163,55 +163,6 @@ def _predictive_table(checks: Checks) -> str:
     return table("Residuals against those of simulated data", head, rows)
 
 
-# -- weight decay --------------------------------------------------------------------------------------------------
-
-
-def weight_decay() -> str:
-    """Return the demonstration of a single weight under gradient descent with an L2 penalty."""
-    fields = [
-        ("rate", "learning rate a", "0.01", 'min="0" step="any"'),
-        ("lambda", "penalty λ", "0.1", 'min="0" step="any"'),
-        ("start", "start weight", "1", 'step="any"'),
-        ("steps", "steps", "1000", 'min="1" max="2000" step="1"'),
-    ]
-    inputs = "".join(
-        [
-            f'<p><label for="decay-{name}">{words}</label>'
-            f'<input type="number" id="decay-{name}" value="{value}" {limits} inputmode="decimal"></p>'
-            for name, words, value, limits in fields
-        ]
-    )
-    words = (
-        "<p>“Weight decay” is ridge seen from gradient descent. With no data pulling, a step on the penalty "
-        f"λw² alone multiplies the weight by the same factor:</p>{mathml.DECAY}"
-        "<p>With data the penalty is one of two forces. On a quadratic loss |y − Xw|² + λ|w|² the weights come to rest "
-        "where both balance, which is the ridge solution. Along direction j the distance to it shrinks by "
-        "1 − 2a(s²<sub>j</sub> + λ) at each step, so that steps must be smaller than 1/(s²<sub>1</sub> + λ).</p>"
-    )
-    picture = (
-        f'<svg class="chart" viewBox="0 0 {svg.WIDTH} {svg.HEIGHT}" role="img" aria-label="the weight over the steps">'
-        f'<line id="decay-zero" class="zero" x1="{svg.LEFT}" x2="{svg.RIGHT}" y1="{svg.BOTTOM}" y2="{svg.BOTTOM}"/>'
-        f'<path class="axis" d="M{svg.LEFT} {svg.BOTTOM}H{svg.RIGHT}"/>'
-        '<path id="decay-path" class="line c2" d=""/><path id="decay-dots" class="points dot small" d=""/>'
-        f'<text id="decay-upper" class="tick" x="{svg.LEFT - 6}" y="{svg.TOP + 4}" text-anchor="end"></text>'
-        f'<text id="decay-lower" class="tick" x="{svg.LEFT - 6}" y="{svg.BOTTOM + 4}" text-anchor="end"></text>'
-        f'<text class="tick" x="{svg.LEFT}" y="{svg.BOTTOM + 16}" text-anchor="middle">0</text>'
-        f'<text id="decay-last" class="tick" x="{svg.RIGHT}" y="{svg.BOTTOM + 16}" text-anchor="end"></text>'
-        f'<text class="name" x="{0.5 * (svg.LEFT + svg.RIGHT):g}" y="{svg.HEIGHT - 8}" text-anchor="middle">step</text>'
-        '<text class="name" x="2" y="11">weight</text></svg>'
-    )
-    outs = (
-        '<dl class="readouts"><div><dt>factor 1 − 2aλ</dt><dd><output id="decay-factor" '
-        'for="decay-rate decay-lambda">–</output></dd></div><div><dt>weight after <span id="decay-after">–</span> steps'
-        '</dt><dd><output id="decay-end" for="decay-rate decay-lambda decay-start decay-steps">–</output></dd></div>'
-        "</dl>"
-        '<p id="decay-reading" class="reading" role="status" aria-live="polite"></p>'
-    )
-    shown = svg.figure(picture, "The weight, step by step.")
-    panel = f'<div class="panel"><div class="entries">{inputs}</div>{outs}</div>'
-    return f'<div class="side">{shown}<div>{words}</div></div>{panel}'
-
-
 # -- method and reproduction ---------------------------------------------------------------------------------------
 
 
@@ -223,27 +174,13 @@ def method(post: Posterior) -> str:
         flat += " Row i has noise variance σ²/w<sub>i</sub> (precision weights)."
     elif design.weights is not None:
         flat += " A row of weight w stands for w observations."
-    return (
-        "<p>A linear model with normal noise and one normal prior for all penalised coefficients, on columns that are "
-        f"centred and scaled.{flat}</p>{mathml.MODEL}"
-        f"<p>At known scales the posterior mode is the ridge solution, the minimum of</p>{mathml.CRITERION}"
-        f"<p>One singular value decomposition gives it for every λ, and so does the slider above:</p>{mathml.SOLUTION}"
-        f"{mathml.FILTER}{_scales(post)}<p>Without row i, whose leverage is h, the residual at fixed λ is</p>"
-        f"{mathml.LEAVE_ONE_OUT}<p>Intervals called ETI are equal-tailed posterior intervals. The evidence is that of "
-        "y given λ with the coefficients and the intercept integrated, maximised over σ (REML). RMSE within the sample "
-        "and leave-one-out count each observation once.</p>"
-    )
+    return template("method.html", flat=flat, scales=_scales(post))
 
 
 def _scales(post: Posterior) -> str:
     if post.lambda_.known:
         return f"<p>Here: {averaged(post)}.</p>"
-    return (
-        f"<p>λ has a prior ({text(post.prior.describe())}) and is integrated. When σ is integrated in closed form "
-        "(noise prior 1/σ², prior on λ or on τ/σ) its posterior is a function of one variable:</p>"
-        f"{mathml.POSTERIOR}<p>so that coefficients, predictions and intervals are averages over it, computed by "
-        "quadrature.</p>"
-    )
+    return template("integrated.html", prior=text(post.prior.describe()))
 
 
 def reproduce(post: Posterior, source: Source, random_state: int) -> str:

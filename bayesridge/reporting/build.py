@@ -5,9 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Sequence
-from importlib.resources import files
 from pathlib import Path
-from string import Template
 
 from bayesridge.atomic import write_atomically
 from bayesridge.errors import DataError
@@ -19,7 +17,7 @@ from bayesridge.reporting.answer_section import answer, predictions
 from bayesridge.reporting.back_matter import Source
 from bayesridge.reporting.checks import run_checks
 from bayesridge.reporting.content import Content
-from bayesridge.reporting.html import data_script, text
+from bayesridge.reporting.html import asset, data_script, template, text
 from bayesridge.reporting.payload import slider_data, to_json
 from bayesridge.reporting.slider_section import slider
 from bayesridge.reporting.table_sections import coefficients, rules
@@ -124,7 +122,6 @@ def _parts(content: Content, cautions: Sequence[str], source: Source, random_sta
         "rules": rules(content),
         "predictions": predictions(content),
         "diagnostics": back_matter.diagnostics(run_checks(post, random_state)),
-        "decay": back_matter.weight_decay(),
         "data_and_model": back_matter.data_and_model(post),
         "method": back_matter.method(post),
         "reproduce": back_matter.reproduce(post, source, random_state),
@@ -133,18 +130,14 @@ def _parts(content: Content, cautions: Sequence[str], source: Source, random_sta
 
 
 def _page(parts: dict[str, str]) -> str:
-    style, *scripts = [_asset(name) for name in ("style.css", "slider.js", "decay.js")]
+    style, *scripts = [asset(name) for name in ("style.css", "slider.js", "decay.js")]
     # only these very texts may style the page or run in it; nothing may be fetched, framed, or sent
     policy = (
         f"default-src 'none'; style-src {_hash(style)}; script-src {' '.join([_hash(one) for one in scripts])}; "
         "img-src data:; base-uri 'none'; form-action 'none'"
     )
     blocks = "".join([f"<script>{one}</script>\n" for one in scripts])
-    return Template(_asset("page.html")).substitute(parts, policy=policy, style=style, scripts=blocks)
-
-
-def _asset(name: str) -> str:
-    return (files("bayesridge.reporting") / "assets" / name).read_text(encoding="utf-8")
+    return template("page.html", **parts, policy=policy, style=style, scripts=blocks)
 
 
 def _hash(content: str) -> str:

@@ -5,11 +5,23 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from html import escape
+from importlib.resources import files
+from string import Template
 from typing import Any
 
 import numpy as np
 
 MINUS = "\N{MINUS SIGN}"
+
+
+def asset(name: str) -> str:
+    """Text of a file that comes with the report."""
+    return (files("bayesridge.reporting") / "assets" / name).read_text(encoding="utf-8")
+
+
+def template(name: str, **parts: str) -> str:
+    """Fill the places ``$name`` of an asset with HTML."""
+    return Template(asset(name)).substitute(parts)
 
 
 def text(value: object) -> str:
