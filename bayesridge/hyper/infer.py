@@ -19,13 +19,13 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesridge.errors import ImproperPosteriorError
-from bayesridge.hyper.likelihood import Likelihood, known_noise_evidence
+from bayesridge.errors import AccuracyWarning, ImproperPosteriorError, warn
+from bayesridge.hyper.likelihood import Likelihood, NoiseFactor
 from bayesridge.hyper.line import SigmaLine, conjugate_line, known_sigma_line
 from bayesridge.hyper.nodes import HyperPosterior
 from bayesridge.hyper.plane import plane_posterior
-from bayesridge.hyper.point import KnownPoint, conjugate_point
-from bayesridge.hyper.quadrature import integrate
+from bayesridge.hyper.point import conjugate_point, known_point
+from bayesridge.hyper.quadrature import ASKED_ACCURACY, integrate
 from bayesridge.linalg.spectrum import Spectrum
 from bayesridge.priors import (
     FixedLambda,
@@ -63,11 +63,29 @@ def infer_hyper(spectrum: Spectrum, prior: Prior, noise: NoisePrior) -> HyperPos
     ------
     ImproperPosteriorError
         If the combination has no posterior, with the reason.
+    PriorError
+        If a prior is misplaced, or too far from the data for float64.
+
+    Warns
+    -----
+    AccuracyWarning
+        If the estimated error of the integral is above :data:`~bayesridge.hyper.quadrature.ASKED_ACCURACY`.
     """
+    hyper = _place(Likelihood(spectrum), prior, noise)
+    if hyper.error > ASKED_ACCURACY:
+        warn(
+            f"the integral over lambda and sigma is right to {hyper.error:.0e} only, not {ASKED_ACCURACY:.0e}: the log "
+            "density is rough, or so large (prior and data far apart) that its rounding counts",
+            AccuracyWarning,
+        )
+    return hyper
+
+
+def _place(data: Likelihood, prior: Prior, noise: NoisePrior) -> HyperPosterior:
+    spectrum = data.spectrum
     check_priors(prior, noise)
-    data = Likelihood(spectrum)
     if isinstance(prior, FixedScales):
-        return KnownPoint(data, 2.0 * np.log(prior.sigma / prior.tau), float(np.log(prior.sigma)))
+        return _known(data, 2.0 * float(np.log(prior.sigma / prior.tau)), float(np.log(prior.sigma)))
     if isinstance(prior, FixedLambda):
         return _fixed_lambda(data, prior, noise)
     _refuse_improper_noise(spectrum, prior, noise)
@@ -99,7 +117,6 @@ def _fixed_lambda(data: Likelihood, prior: FixedLambda, noise: NoisePrior) -> Hy
     s = data.spectrum
     with np.errstate(divide="ignore"):
         log_lam = float(np.log(prior.lam))
-    nu = s.nu
     if prior.lam == 0.0:
         # the flat prior on beta: each direction takes a degree of freedom, as in least squares
         if s.rank < s.n_features or s.nu - s.rank < 1:
@@ -107,36 +124,41 @@ def _fixed_lambda(data: Likelihood, prior: FixedLambda, noise: NoisePrior) -> Hy
                 f"lambda = 0 is a flat prior on {s.n_features} coefficients, but the columns have rank {s.rank} with "
                 f"{s.nu:g} degrees of freedom for coefficients and noise; use lambda > 0"
             )
-        nu = s.nu - s.rank
-        log_det, Q = np.array(-np.log(s.s).sum()), np.array(s.r0)
-        constant = data.constant + 0.5 * s.rank * np.log(2.0 * np.pi)
+        nu, Q = s.nu - s.rank, s.r0
+        # the density of the flat prior is 1 per unit of the standardised coefficients
+        log_norm = data.constant + 0.5 * s.rank * float(np.log(2.0 * np.pi)) - float(np.log(s.s).sum())
     else:
-        log_dets, Qs = data.terms(np.array([log_lam]))
-        log_det, Q = log_dets[0], Qs[0]
-        constant = data.constant
+        log_det, excess = data.terms(np.array([log_lam]))
+        nu, Q, log_norm = s.nu, s.r0 + float(excess[0]), data.constant + float(log_det[0])
     if isinstance(noise, FixedSigma):
-        return KnownPoint(data, log_lam, float(np.log(noise.sigma)))
+        return known_point(log_lam, float(np.log(noise.sigma)), nu, Q, log_norm)
     if isinstance(noise, (Jeffreys, InverseGamma)):
-        return conjugate_point(data, log_lam, nu, float(Q), constant + float(log_det), noise)
+        return conjugate_point(log_lam, nu, Q, log_norm, noise)
+    factor = NoiseFactor(nu, Q)
 
     def log_f(v: Array) -> Array:
-        with np.errstate(over="ignore"):
-            return np.asarray(constant + log_det - nu * v - 0.5 * Q * np.exp(-2.0 * v) + noise.log_density_of_log(v))
+        return factor.log_factor(0.0, v) + noise.log_density_of_log(v)
 
-    centre = 0.5 * np.log(float(Q) / nu)
+    centre = 0.5 * np.log(Q / nu)
     rule = integrate(log_f, centre + np.linspace(-6.0, 6.0 + 40.0 / nu, 60), "log sigma")
-    return SigmaLine(data, rule, log_f, log_lam=log_lam, log_tau=None)
+    return SigmaLine(rule, log_f, log_norm + factor.constant, log_lam=log_lam, log_tau=None)
+
+
+def _known(data: Likelihood, log_lam: float, log_sigma: float) -> HyperPosterior:
+    log_det, excess = data.terms(np.array([log_lam]))
+    return known_point(log_lam, log_sigma, data.nu, data.floor + float(excess[0]), data.constant + float(log_det[0]))
 
 
 def _fixed_tau(data: Likelihood, prior: FixedTau, noise: NoisePrior) -> HyperPosterior:
     log_tau = float(np.log(prior.tau))
     if isinstance(noise, FixedSigma):
         v = float(np.log(noise.sigma))
-        return KnownPoint(data, 2.0 * (v - log_tau), v)
+        return _known(data, 2.0 * (v - log_tau), v)
 
     def log_f(v: Array) -> Array:
-        log_det, Q = data.terms(2.0 * (v - log_tau))
-        return known_noise_evidence(data, log_det, Q, v) + noise.log_density_of_log(v)
+        log_det, excess = data.terms(2.0 * (v - log_tau))
+        return log_det + data.noise.log_factor(excess, v) + noise.log_density_of_log(v)
 
     scan = 0.5 * data.scan() + log_tau
-    return SigmaLine(data, integrate(log_f, scan, "log sigma"), log_f, log_lam=None, log_tau=log_tau)
+    rule = integrate(log_f, scan, "log sigma")
+    return SigmaLine(rule, log_f, data.constant + data.noise.constant, log_lam=None, log_tau=log_tau)

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaln
 
-from bayesridge.hyper.likelihood import Likelihood, known_noise_evidence, log_density_of_log_sigma, log_sigma_range
-from bayesridge.hyper.marginal import Marginal, PointMass, marginal
+from bayesridge.hyper.likelihood import Likelihood, log_density_of_log_sigma, log_growth, log_sigma_range
+from bayesridge.hyper.marginal import Marginal, PointMass, marginal, marginal_of_rule
 from bayesridge.hyper.nodes import ConjugateNoise, HyperPosterior, KnownNoise, Nodes
 from bayesridge.hyper.point import noise_shape
 from bayesridge.hyper.quadrature import LineRule, gauss_points, integrate, refine
+from bayesridge.hyper.rows import integrate_rows
 from bayesridge.priors import Density, FixedSigma, GammaPrecisions, InverseGamma, Jeffreys
 
 Array = NDArray[np.float64]
@@ -24,16 +25,16 @@ Array = NDArray[np.float64]
 class ConjugateLine:
     """Lambda free, sigma^2 inverse-gamma given lambda: Student-t nodes along log lambda."""
 
-    data: Likelihood
     rule: LineRule
     log_f: Density
+    constant: float
     shape: float
     rate_at: Callable[[Array], Array]
 
     @property
     def log_marginal(self) -> float:
         """Log p(y)."""
-        return self.rule.log_total
+        return self.rule.log_total + self.constant
 
     @property
     def error(self) -> float:
@@ -47,7 +48,7 @@ class ConjugateLine:
 
     def finer(self) -> HyperPosterior:
         """Half the step."""
-        return ConjugateLine(self.data, refine(self.rule, self.log_f), self.log_f, self.shape, self.rate_at)
+        return replace(self, rule=refine(self.rule, self.log_f))
 
     def log_density(self, log_lam: Array) -> Array:
         """Normalised log density of log lambda."""
@@ -55,7 +56,7 @@ class ConjugateLine:
 
     @cached_property
     def _lambda(self) -> Marginal:
-        return marginal("lambda", self.log_density, *self.rule.ends)
+        return marginal_of_rule("lambda", self.log_density, self.rule)
 
     def lambda_marginal(self) -> Marginal:
         """Distribution of lambda."""
@@ -76,7 +77,7 @@ class ConjugateLine:
         def log_density(v: Array) -> Array:
             return _log_sum(log_weight + log_density_of_log_sigma(v[:, None], self.shape, rate))
 
-        return marginal("sigma", log_density, *self._log_sigma_range())
+        return marginal("sigma", log_density, *self._log_sigma_range(), rounding=rule.rounding)
 
     def _log_sigma_range(self) -> tuple[float, float]:
         low, high = log_sigma_range(self.shape)
@@ -86,12 +87,19 @@ class ConjugateLine:
     def tau_marginal(self) -> Marginal:
         """Distribution of ``tau = sigma / sqrt(lambda)``, the joint density integrated along lambda."""
         grid = fine_grid(self.rule, self.shape)
+        if grid is None:
+            return tau_along_rows(self._log_joint, self.rule, self._log_sigma_range())
         log_density, rate = self.log_density(grid.x), self.rate_at(grid.x)
 
         def log_joint(v: Array) -> Array:
             return log_density + log_density_of_log_sigma(v, self.shape, rate)
 
-        return tau_from_joint(grid, log_joint, self._log_sigma_range())
+        return tau_from_joint(grid, log_joint, self._log_sigma_range(), self.rule.rounding)
+
+    def _log_joint(self, t: Array, v: Array) -> Array:
+        """Normalised log density of (log lambda, log sigma), t and v of the same shape."""
+        rate = self.rate_at(t.ravel()).reshape(t.shape)
+        return self.log_density(t.ravel()).reshape(t.shape) + log_density_of_log_sigma(v, self.shape, rate)
 
     def draw(self, n: int, rng: np.random.Generator) -> tuple[Array, Array]:
         """Independent draws of (lambda, sigma): inverse cdf, then inverse gamma."""
@@ -113,31 +121,38 @@ class FineGrid:
     log_width: Array
 
 
-def fine_grid(rule: LineRule, shape: float) -> FineGrid:
+def fine_grid(rule: LineRule, shape: float) -> FineGrid | None:
     """Nodes that resolve the posterior of lambda times the density of sigma at fixed tau.
 
     The latter is a bell of width ``1 / sqrt(shape)`` in log lambda; a step of 0.7 widths of the product leaves an error
     of exp(-2 pi^2 / 0.49). Where the density has a jump, Gauss points in cells that end there take the place of steps.
+    None if that takes too many points.
     """
     if rule.edges is not None:
-        parts = int(np.clip(np.ceil(np.sqrt(shape) * np.diff(rule.edges).max() / 8.0), 1, 64))
+        parts = max(1, int(np.ceil(np.sqrt(shape) * np.diff(rule.edges).max() / 8.0)))
+        if 16 * parts * len(rule.edges) > _MOST_POINTS:
+            return None
         edges = np.interp(np.arange((len(rule.edges) - 1) * parts + 1) / parts, np.arange(len(rule.edges)), rule.edges)
         return FineGrid(*gauss_points(edges))
     seen = rule.x[rule.log_weight > -_NEGLIGIBLE]
     low, high = float(seen[0]), float(seen[-1])
     narrowest = 3.0 * float(np.diff(rule.x).min())  # the rule takes some three steps to a standard deviation
     step = 0.7 / np.sqrt(shape + narrowest**-2)
-    x = np.linspace(low, high, int(np.clip((high - low) / step, 60, _MOST_POINTS)))
+    if (high - low) / step > _MOST_POINTS:
+        return None
+    x = np.linspace(low, high, max(60, int((high - low) / step)))
     return FineGrid(x, np.full(len(x), np.log(x[1] - x[0])))
 
 
 _NEGLIGIBLE = 40.0
 _MOST_REFINEMENTS = 6
-_MOST_POINTS = 40_000
+_MOST_POINTS = 8_000
 _BLOCK_VALUES = 1 << 20
 
 
-def tau_from_joint(grid: FineGrid, log_joint: Callable[[Array], Array], sigma_range: tuple[float, float]) -> Marginal:
+def tau_from_joint(
+    grid: FineGrid, log_joint: Callable[[Array], Array], sigma_range: tuple[float, float], rounding: float
+) -> Marginal:
     """Distribution of tau from the joint density of (log lambda, log sigma).
 
     At fixed tau, ``log sigma = log tau + log(lambda) / 2``, with Jacobian 1: for every tau one sum along lambda.
@@ -150,6 +165,8 @@ def tau_from_joint(grid: FineGrid, log_joint: Callable[[Array], Array], sigma_ra
         Joint log density at the nodes and v = log sigma of shape (m, k).
     sigma_range : tuple of float
         Where log sigma has its mass.
+    rounding : float
+        Of the joint log density.
     """
     t = grid.x
     size = max(1, _BLOCK_VALUES // len(t))
@@ -159,7 +176,23 @@ def tau_from_joint(grid: FineGrid, log_joint: Callable[[Array], Array], sigma_ra
         return np.concatenate([_log_sum(part + grid.log_width) for part in parts])
 
     low, high = sigma_range
-    return marginal("tau", log_density, low - 0.5 * float(t[-1]), high - 0.5 * float(t[0]))
+    return marginal("tau", log_density, low - 0.5 * float(t[-1]), high - 0.5 * float(t[0]), rounding=rounding)
+
+
+def tau_along_rows(
+    log_joint: Callable[[Array, Array], Array], rule: LineRule, sigma_range: tuple[float, float]
+) -> Marginal:
+    """:func:`tau_from_joint` where sigma is known so well that no common grid of lambda sees it: one grid a tau."""
+    first, last = rule.x[rule.log_weight > -_NEGLIGIBLE][[0, -1]]
+
+    def log_density(log_tau: Array) -> Array:
+        def along(t: Array) -> Array:
+            return log_joint(t, log_tau[:, None] + 0.5 * t)
+
+        return integrate_rows(along, np.full(len(log_tau), first), np.full(len(log_tau), last)).log_total
+
+    low, high = sigma_range
+    return marginal("tau", log_density, low - 0.5 * float(last), high - 0.5 * float(first), rounding=rule.rounding)
 
 
 def _log_sum(terms: Array) -> Array:
@@ -172,15 +205,15 @@ def _log_sum(terms: Array) -> Array:
 class KnownSigmaLine:
     """Sigma known, lambda free: Gaussian nodes along log lambda."""
 
-    data: Likelihood
     rule: LineRule
     log_f: Density
+    constant: float
     log_sigma: float
 
     @property
     def log_marginal(self) -> float:
         """Log p(y)."""
-        return self.rule.log_total
+        return self.rule.log_total + self.constant
 
     @property
     def error(self) -> float:
@@ -195,11 +228,11 @@ class KnownSigmaLine:
 
     def finer(self) -> HyperPosterior:
         """Half the step."""
-        return KnownSigmaLine(self.data, refine(self.rule, self.log_f), self.log_f, self.log_sigma)
+        return replace(self, rule=refine(self.rule, self.log_f))
 
     def lambda_marginal(self) -> Marginal:
         """Distribution of lambda."""
-        return marginal("lambda", lambda t: self.log_f(t) - self.rule.log_total, *self.rule.ends)
+        return marginal_of_rule("lambda", lambda t: self.log_f(t) - self.rule.log_total, self.rule)
 
     def sigma_marginal(self) -> PointMass:
         """A point."""
@@ -212,7 +245,7 @@ class KnownSigmaLine:
         def log_density(x: Array) -> Array:
             return np.asarray(self.log_f(2.0 * (self.log_sigma - x)) - self.rule.log_total + np.log(2.0))
 
-        return marginal("tau", log_density, low, high)
+        return marginal("tau", log_density, low, high, rounding=self.rule.rounding)
 
     def draw(self, n: int, rng: np.random.Generator) -> tuple[Array, Array]:
         """Independent draws of (lambda, sigma)."""
@@ -223,16 +256,16 @@ class KnownSigmaLine:
 class SigmaLine:
     """Sigma free with tau or lambda known: Gaussian nodes along log sigma."""
 
-    data: Likelihood
     rule: LineRule
     log_f: Density
+    constant: float
     log_lam: float | None
     log_tau: float | None
 
     @property
     def log_marginal(self) -> float:
         """Log p(y)."""
-        return self.rule.log_total
+        return self.rule.log_total + self.constant
 
     @property
     def error(self) -> float:
@@ -255,14 +288,14 @@ class SigmaLine:
 
     def finer(self) -> HyperPosterior:
         """Half the step."""
-        return SigmaLine(self.data, refine(self.rule, self.log_f), self.log_f, self.log_lam, self.log_tau)
+        return replace(self, rule=refine(self.rule, self.log_f))
 
     def _sigma_density(self, v: Array) -> Array:
         return self.log_f(v) - self.rule.log_total
 
     def sigma_marginal(self) -> Marginal:
         """Distribution of sigma."""
-        return marginal("sigma", self._sigma_density, *self.rule.ends)
+        return marginal_of_rule("sigma", self._sigma_density, self.rule)
 
     def lambda_marginal(self) -> Marginal | PointMass:
         """A point, or ``sigma^2 / tau^2``."""
@@ -271,16 +304,22 @@ class SigmaLine:
         assert self.log_tau is not None
         shift = self.log_tau
         low, high = (2.0 * (end - shift) for end in self.rule.ends)
-        return marginal("lambda", lambda t: self._sigma_density(0.5 * t + shift) - np.log(2.0), low, high)
+
+        def log_density(t: Array) -> Array:
+            return np.asarray(self._sigma_density(0.5 * t + shift) - np.log(2.0))
+
+        return marginal("lambda", log_density, low, high, rounding=self.rule.rounding)
 
     def tau_marginal(self) -> Marginal | PointMass:
         """A point, or ``sigma / sqrt(lambda)``."""
         if self.log_tau is not None:
             return PointMass("tau", float(np.exp(self.log_tau)))
         assert self.log_lam is not None
+        if np.isneginf(self.log_lam):
+            return PointMass("tau", np.inf)
         shift = 0.5 * self.log_lam
         low, high = (end - shift for end in self.rule.ends)
-        return marginal("tau", lambda x: self._sigma_density(x + shift), low, high)
+        return marginal("tau", lambda x: self._sigma_density(x + shift), low, high, rounding=self.rule.rounding)
 
     def draw(self, n: int, rng: np.random.Generator) -> tuple[Array, Array]:
         """Independent draws of (lambda, sigma)."""
@@ -300,33 +339,36 @@ def conjugate_line(
     """
     if isinstance(prior, GammaPrecisions):
         a1, b1, c, d = prior.tau_shape, prior.tau_rate, prior.sigma_shape, prior.sigma_rate
-        shape = 0.5 * data.spectrum.nu + a1 + c
+        shape = 0.5 * data.nu + a1 + c
         norm = a1 * np.log(b1) + c * np.log(d) - gammaln(a1) - gammaln(c)
+        floor = data.floor + 2.0 * d
 
-        def rate_at(t: Array) -> Array:
-            return 0.5 * data.penalized_rss(t) + d + b1 * np.exp(t)
+        def more(t: Array) -> Array:
+            with np.errstate(over="ignore"):
+                return np.asarray(2.0 * b1 * np.exp(t))
 
-        def log_f(t: Array) -> Array:
-            log_det, Q = data.terms(t)
-            return np.asarray(constant + log_det + a1 * t - shape * np.log(0.5 * Q + d + b1 * np.exp(t)))
+        log_prior: Density = partial(np.multiply, a1)
     else:
         assert noise is not None
         a0, b0, norm = noise_shape(noise)
-        shape = 0.5 * data.spectrum.nu + a0
+        shape, floor, log_prior = 0.5 * data.nu + a0, data.floor + 2.0 * b0, prior
 
-        latest: list[Array] = []  # the last grid and its Q: the nodes ask for the rate where log_f has just been
+        def more(t: Array) -> Array:  # noqa: ARG001
+            return np.zeros(())
 
-        def rate_at(t: Array) -> Array:
-            Q = latest[1] if latest and latest[0] is t else data.penalized_rss(t)
-            return 0.5 * Q + b0
+    latest: list[Array] = []  # the last grid and its excess: the nodes ask for the rate where log_f has just been
 
-        def log_f(t: Array) -> Array:
-            log_det, Q = data.terms(t)
-            latest[:] = t, Q
-            return np.asarray(constant + log_det + prior(t) - shape * np.log(0.5 * Q + b0))
+    def rate_at(t: Array) -> Array:
+        excess = latest[1] if latest and latest[0] is t else data.excess(t)
+        return np.asarray(0.5 * (floor + excess + more(t)))
 
-    constant = data.constant + norm + float(gammaln(shape))
-    return ConjugateLine(data, integrate(log_f, data.scan(), "log lambda"), log_f, shape, rate_at)
+    def log_f(t: Array) -> Array:
+        log_det, excess = data.terms(t)
+        latest[:] = t, excess
+        return np.asarray(log_det + log_prior(t) - shape * log_growth(floor, excess + more(t)))
+
+    constant = data.constant + norm + float(gammaln(shape)) - shape * float(np.log(0.5 * (floor or 1.0)))
+    return ConjugateLine(integrate(log_f, data.scan(), "log lambda"), log_f, constant, shape, rate_at)
 
 
 def known_sigma_line(
@@ -342,7 +384,9 @@ def known_sigma_line(
         return np.asarray(on_tau(v - 0.5 * t) - np.log(2.0))
 
     def log_f(t: Array) -> Array:
-        log_det, Q = data.terms(t)
-        return known_noise_evidence(data, log_det, Q, np.array(v)) + log_prior(t)
+        log_det, excess = data.terms(t)
+        return np.asarray(log_det - excess * half_precision + log_prior(t))
 
-    return KnownSigmaLine(data, integrate(log_f, data.scan(), "log lambda"), log_f, v)
+    half_precision = 0.5 * np.exp(-2.0 * v)
+    constant = data.constant - data.nu * v - data.floor * half_precision
+    return KnownSigmaLine(integrate(log_f, data.scan(), "log lambda"), log_f, float(constant), v)

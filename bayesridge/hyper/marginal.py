@@ -16,8 +16,8 @@ from numpy.polynomial import legendre
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq, minimize_scalar
 
-from bayesridge.errors import DataError
-from bayesridge.hyper.quadrature import TO_LEGENDRE, LineRule, LogFunction, adaptive_cells
+from bayesridge.errors import AccuracyWarning, DataError, warn
+from bayesridge.hyper.quadrature import ASKED_ACCURACY, TO_LEGENDRE, LineRule, LogFunction, adaptive_cells
 
 Array = NDArray[np.float64]
 
@@ -307,9 +307,24 @@ class Marginal:
         return float((0.5 * (46.0 / rate) * _GAUSS * np.exp(np.minimum(log_integrand(x), 700.0))).sum())
 
 
-def marginal(name: str, log_density: LogFunction, low: float, high: float, link: Link = EXP) -> Marginal:
-    """Build a :class:`Marginal` from the normalised log density of its working variable on [low, high]."""
-    edges, values = adaptive_cells(log_density, np.linspace(low, high, 25))
+def marginal(
+    name: str, log_density: LogFunction, low: float, high: float, link: Link = EXP, *, rounding: float = 0.0
+) -> Marginal:
+    """Build a :class:`Marginal` from the normalised log density of its working variable on [low, high].
+
+    Parameters
+    ----------
+    rounding : float
+        Of the log density, which is not resolved further.
+
+    Warns
+    -----
+    AccuracyWarning
+        If the density is too rough for the cells it may take.
+    """
+    edges, values, unresolved = adaptive_cells(log_density, np.linspace(low, high, 25), 1e-13 + rounding)
+    if unresolved > ASKED_ACCURACY:
+        warn(f"probabilities of {name} are right to {unresolved:.0e} only: its density is rough", AccuracyWarning)
     density = np.exp(values)
     coefficients = density @ TO_LEGENDRE
     mass = np.diff(edges) * coefficients[:, 0]
@@ -318,7 +333,7 @@ def marginal(name: str, log_density: LogFunction, low: float, high: float, link:
 
 def marginal_of_rule(name: str, log_density: LogFunction, rule: LineRule, link: Link = EXP) -> Marginal:
     """:func:`marginal` over the range of a quadrature rule."""
-    return marginal(name, log_density, *rule.ends, link)
+    return marginal(name, log_density, *rule.ends, link, rounding=rule.rounding)
 
 
 def transformed(base: Marginal, name: str, link: Link) -> Marginal:

@@ -14,18 +14,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayesridge.hyper.likelihood import Likelihood
-from bayesridge.hyper.line import fine_grid, tau_from_joint
-from bayesridge.hyper.marginal import Marginal, marginal
-from bayesridge.hyper.nodes import HyperPosterior, KnownNoise, Nodes
-from bayesridge.hyper.quadrature import LineRule, integrate, refine, weights_error
+from bayesridge.hyper.line import fine_grid, tau_along_rows, tau_from_joint
+from bayesridge.hyper.marginal import Marginal, marginal, marginal_of_rule
+from bayesridge.hyper.nodes import KnownNoise, Nodes
+from bayesridge.hyper.quadrature import ASKED_ACCURACY, LineRule, integrate, refine
+from bayesridge.hyper.rows import RowRule, integrate_rows
 from bayesridge.priors import Density
 
 Array = NDArray[np.float64]
 
 _CUT = 44.0
-_ZOOM_POINTS = 33
-_ZOOM_ROUNDS = 5
-_INNER_POINTS = 81
+_MOST_REFINEMENTS = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,69 +38,101 @@ class Plane:
     @property
     def log_marginal(self) -> float:
         """Log p(y)."""
-        return self.rule.log_total
+        return self.rule.log_total + self.data.noise.constant + self.data.constant
+
+    @cached_property
+    def _inner(self) -> RowRule:
+        return integrate_sigma(self.data, self.log_prior, self.rule.x)
 
     @property
     def error(self) -> float:
         """Estimated relative error of the quadrature, outer and inner."""
-        inner = integrate_sigma(self.data, self.log_prior, self.rule.x)
-        return self.rule.error + float(self.rule.weight @ inner.error)
+        return self.rule.error + float(self.rule.weight @ self._inner.error)
 
     def log_f(self, log_lam: Array) -> Array:
         """Unnormalised log density of log lambda: the inner integral."""
         return integrate_sigma(self.data, self.log_prior, log_lam).log_total
 
+    def _log_joint(self, t: Array, v: Array) -> Array:
+        """Normalised log density of (log lambda, log sigma), t and v of the same shape."""
+        log_det, excess = self.data.terms(t)
+        return _log_integrand(self.data, self.log_prior, t, log_det, excess, v) - self.rule.log_total
+
     @cached_property
     def nodes(self) -> Nodes:
         """Nodes of lambda, each with its grid of sigma."""
-        inner = integrate_sigma(self.data, self.log_prior, self.rule.x)
-        return Nodes(self.rule.x, self.rule.weight, KnownNoise(inner.log_sigma, inner.weight))
+        return Nodes(self.rule.x, self.rule.weight, KnownNoise(self._inner.x, self._inner.weight))
 
-    def finer(self) -> HyperPosterior:
+    def finer(self) -> Plane:
         """Half the step in log lambda."""
         return Plane(self.data, refine(self.rule, self.log_f), self.log_prior)
 
     @cached_property
     def _lambda(self) -> Marginal:
-        return marginal("lambda", lambda t: self.log_f(t) - self.rule.log_total, *self.rule.ends)
+        return marginal_of_rule("lambda", lambda t: self.log_f(t) - self.rule.log_total, self.rule)
 
     def lambda_marginal(self) -> Marginal:
         """Distribution of lambda."""
         return self._lambda
 
     def _sigma_range(self) -> tuple[float, float]:
-        seen = self.rule.log_weight > -_CUT
-        grid = self.nodes.noise.squared_scale()[seen]
-        return 0.5 * float(np.log(grid.min())), 0.5 * float(np.log(grid.max()))
+        grid = self._inner.x[self.rule.log_weight > -_CUT]
+        return float(grid.min()), float(grid.max())
 
     def sigma_marginal(self) -> Marginal:
-        """Distribution of sigma: the joint density summed over the nodes of lambda."""
-        t, log_f = self.rule.x, self.rule.log_f
-        log_step = self.rule.log_weight - log_f + self.rule.log_total
-        log_det, Q = self.data.terms(t)
+        """Distribution of sigma: the joint density summed over the nodes of lambda, or over lambda at each sigma."""
+        plane = self
+        for _ in range(_MOST_REFINEMENTS):
+            if plane._ripples() < 0.1 * ASKED_ACCURACY:
+                break
+            plane = plane.finer()
+        density = plane._sigma_over_nodes if plane._ripples() < 0.1 * ASKED_ACCURACY else plane._sigma_anew
+        return marginal("sigma", density, *self._sigma_range(), rounding=self.rule.rounding)
 
-        def log_density(v: Array) -> Array:
-            joint = _log_integrand(self.data, self.log_prior, t, log_det, Q, v[:, None])
-            return np.asarray(np.logaddexp.reduce(joint + log_step, axis=1) - self.rule.log_total)
+    def _sigma_over_nodes(self, v: Array) -> Array:
+        log_det, excess = self._terms
+        joint = _log_integrand(self.data, self.log_prior, self.rule.x, log_det, excess, v[:, None])
+        return np.asarray(np.logaddexp.reduce(joint + self.rule.log_weight - self.rule.log_f, axis=1))
 
-        return marginal("sigma", log_density, *self._sigma_range())
+    def _sigma_anew(self, v: Array) -> Array:
+        low, high = (np.full(len(v), end) for end in self.rule.ends)
+        return integrate_rows(lambda t: self._log_joint(t, v[:, None]), low, high).log_total
+
+    @cached_property
+    def _terms(self) -> tuple[Array, Array]:
+        return self.data.terms(self.rule.x)
+
+    def _ripples(self) -> float:
+        """Error of a sum of bells of sigma, one a node: ``exp(-2 pi^2 / step^2)``, the step in standard deviations."""
+        inner, weight = self._inner, self.rule.weight
+        mean = (inner.weight * inner.x).sum(axis=1)
+        sd = np.sqrt((inner.weight * (inner.x - mean[:, None]) ** 2).sum(axis=1))
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            error = np.exp(-2.0 * np.square(np.pi * np.minimum(sd[1:], sd[:-1]) / np.diff(mean)))
+        return float(np.nanmax(np.minimum(weight[1:], weight[:-1]) * error, initial=0.0))
 
     def tau_marginal(self) -> Marginal:
         """Distribution of tau."""
-        grid = fine_grid(self.rule, 0.5 * self.data.spectrum.nu)
+        inner = self._inner
+        narrowest = (
+            float(np.ptp(inner.x[self.rule.log_weight > -_CUT], axis=1).min()) / 19.0
+        )  # 88 nats, a standard deviation
+        grid = fine_grid(self.rule, max(0.5 * self.data.nu, 0.25 * narrowest**-2))
+        if grid is None:
+            return tau_along_rows(self._log_joint, self.rule, self._sigma_range())
         t = grid.x
-        log_det, Q = self.data.terms(t)
+        log_det, excess = self.data.terms(t)
 
         def log_joint(v: Array) -> Array:
-            return _log_integrand(self.data, self.log_prior, t, log_det, Q, v) - self.rule.log_total
+            return _log_integrand(self.data, self.log_prior, t, log_det, excess, v) - self.rule.log_total
 
-        return tau_from_joint(grid, log_joint, self._sigma_range())
+        return tau_from_joint(grid, log_joint, self._sigma_range(), self.rule.rounding)
 
     def draw(self, n: int, rng: np.random.Generator) -> tuple[Array, Array]:
         """Independent draws: inverse cdf of lambda, then of sigma on its own grid given lambda."""
         lam = self._lambda.quantile(rng.random(n))
         inner = integrate_sigma(self.data, self.log_prior, np.log(lam))
-        steps = np.diff(inner.log_sigma, axis=1)
+        steps = np.diff(inner.x, axis=1)
         density = inner.weight / steps[:, :1]
         # cumulative integral by Hermite (corrected trapezoid) pieces: the grid resolves the density to rounding
         slope = np.gradient(density, axis=1) / steps[:, :1]
@@ -114,7 +145,7 @@ class Plane:
             (target - cumulative[rows, cell]) / np.maximum(cells[rows, cell], 1e-300),
             density[rows, cell], density[rows, cell + 1],
         )  # fmt: skip
-        return lam, np.exp(inner.log_sigma[rows, cell] + share * steps[rows, cell])
+        return lam, np.exp(inner.x[rows, cell] + share * steps[rows, cell])
 
 
 def _solve_in_cell(q: Array, left: Array, right: Array) -> Array:
@@ -126,51 +157,24 @@ def _solve_in_cell(q: Array, left: Array, right: Array) -> Array:
     return np.asarray(np.where(bottom > 0, q * total / np.where(bottom > 0, bottom, 1.0), q))
 
 
-@dataclass(frozen=True, eq=False)
-class InnerRule:
-    """For each lambda, a grid of log sigma, its weights (summing to one), the log of the integral and its error."""
-
-    log_sigma: Array
-    weight: Array
-    log_total: Array
-    error: Array
-
-
 def _log_integrand(
-    data: Likelihood, log_prior: Callable[[Array, Array], Array], t: Array, log_det: Array, Q: Array, v: Array
+    data: Likelihood, log_prior: Callable[[Array, Array], Array], t: Array, log_det: Array, excess: Array, v: Array
 ) -> Array:
-    with np.errstate(over="ignore"):
-        value = data.constant + log_det - data.spectrum.nu * v - 0.5 * Q * np.exp(-2.0 * v) + log_prior(t, v)
+    with np.errstate(invalid="ignore"):
+        value = log_det + data.noise.log_factor(excess, v) + log_prior(t, v)
     return np.where(np.isnan(value), -np.inf, value)
 
 
-def integrate_sigma(data: Likelihood, log_prior: Callable[[Array, Array], Array], log_lam: Array) -> InnerRule:
+def integrate_sigma(data: Likelihood, log_prior: Callable[[Array, Array], Array], log_lam: Array) -> RowRule:
     """Integrate log sigma out at each log lambda."""
     t = log_lam[:, None]
-    log_det, Q = (a[:, None] for a in data.terms(log_lam))
-    nu = data.spectrum.nu
-    centre = 0.5 * np.log(Q / nu)
-    low, high = centre - 8.0, centre + 8.0 + 45.0 / nu
-    fractions = np.linspace(0.0, 1.0, _ZOOM_POINTS)
-    for _ in range(_ZOOM_ROUNDS):
-        v = low + (high - low) * fractions
-        f = _log_integrand(data, log_prior, t, log_det, Q, v)
-        seen = f > f.max(axis=1, keepdims=True) - _CUT
-        first = np.maximum(seen.argmax(axis=1) - 1, 0)
-        last = np.minimum(_ZOOM_POINTS - seen[:, ::-1].argmax(axis=1), _ZOOM_POINTS - 1)
-        rows = np.arange(len(v))
-        if ((last - first) > 0.75 * _ZOOM_POINTS).all():
-            break
-        low, high = v[rows, first][:, None], v[rows, last][:, None]
-    v, step = np.linspace(low[:, 0], high[:, 0], _INNER_POINTS, axis=1, retstep=True)
-    f = _log_integrand(data, log_prior, t, log_det, Q, v)
-    top = f.max(axis=1, keepdims=True)
-    share = np.exp(f - np.where(np.isfinite(top), top, 0.0))
-    total = share.sum(axis=1, keepdims=True)
-    with np.errstate(divide="ignore"):
-        log_total = (top + np.log(total) + np.log(np.asarray(step)[:, None]))[:, 0]
-    weight = share / np.where(total > 0, total, 1.0)
-    return InnerRule(v, weight, log_total, weights_error(weight))
+    log_det, excess = data.terms(log_lam)
+    centre = 0.5 * np.log((data.floor + excess) / data.nu)
+
+    def log_f(v: Array) -> Array:
+        return _log_integrand(data, log_prior, t, log_det[:, None], excess[:, None], v)
+
+    return integrate_rows(log_f, centre - 8.0, centre + 8.0 + 45.0 / data.nu)
 
 
 def plane_posterior(data: Likelihood, on_lambda: Density | None, on_tau: Density | None, noise: Density) -> Plane:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaln
 
-from bayesridge.hyper.likelihood import Likelihood, known_noise_evidence, log_density_of_log_sigma, log_sigma_range
+from bayesridge.hyper.likelihood import Likelihood, log_density_of_log_sigma, log_sigma_range
 from bayesridge.hyper.marginal import Marginal, PointMass, marginal
 from bayesridge.hyper.nodes import ConjugateNoise, HyperPosterior, KnownNoise, Nodes
 from bayesridge.priors import InverseGamma, Jeffreys
@@ -21,7 +21,6 @@ Array = NDArray[np.float64]
 class ConjugatePoint:
     """Lambda known (or plugged in), sigma integrated: one Student-t node."""
 
-    data: Likelihood
     log_lam: float
     shape: float
     rate: float
@@ -69,16 +68,10 @@ class ConjugatePoint:
 class KnownPoint:
     """Lambda and sigma known: one Gaussian node."""
 
-    data: Likelihood
     log_lam: float
     log_sigma: float
+    log_marginal: float
     error: float = 0.0
-
-    @cached_property
-    def log_marginal(self) -> float:
-        """The evidence at this point."""
-        log_det, Q = self.data.terms(np.array([self.log_lam]))
-        return float(known_noise_evidence(self.data, log_det, Q, np.array([self.log_sigma]))[0])
 
     @cached_property
     def nodes(self) -> Nodes:
@@ -106,6 +99,11 @@ class KnownPoint:
         return np.full(n, np.exp(self.log_lam)), np.full(n, np.exp(self.log_sigma))
 
 
+def known_point(log_lam: float, log_sigma: float, nu: float, Q: float, log_norm: float) -> KnownPoint:
+    """The evidence at one lambda and sigma, given the residual degrees of freedom and Q there."""
+    return KnownPoint(log_lam, log_sigma, float(log_norm - nu * log_sigma - 0.5 * Q * np.exp(-2.0 * log_sigma)))
+
+
 def noise_shape(noise: Jeffreys | InverseGamma) -> tuple[float, float, float]:
     """Shape, scale and log normalising constant of the noise prior as an inverse gamma."""
     if isinstance(noise, Jeffreys):
@@ -114,16 +112,16 @@ def noise_shape(noise: Jeffreys | InverseGamma) -> tuple[float, float, float]:
 
 
 def conjugate_point(
-    data: Likelihood, log_lam: float, nu: float, Q: float, log_norm: float, noise: Jeffreys | InverseGamma
+    log_lam: float, nu: float, Q: float, log_norm: float, noise: Jeffreys | InverseGamma
 ) -> ConjugatePoint:
     """Integrate sigma^2 at one lambda, given the residual degrees of freedom and Q there."""
     a0, b0, log_prior_norm = noise_shape(noise)
     shape, rate = 0.5 * nu + a0, 0.5 * Q + b0
     value = log_norm + log_prior_norm + gammaln(shape) - shape * np.log(rate)
-    return ConjugatePoint(data, log_lam, shape, rate, float(value))
+    return ConjugatePoint(log_lam, shape, rate, float(value))
 
 
 def plug_in(data: Likelihood, log_lam: float, noise: Jeffreys | InverseGamma) -> ConjugatePoint:
     """Treat a lambda found from the data as known (empirical Bayes); ``log_lam`` may be infinite: no signal at all."""
-    log_det, Q = data.terms(np.array([log_lam]))
-    return conjugate_point(data, log_lam, data.spectrum.nu, float(Q[0]), data.constant + float(log_det[0]), noise)
+    log_det, excess = data.terms(np.array([log_lam]))
+    return conjugate_point(log_lam, data.nu, data.floor + float(excess[0]), data.constant + float(log_det[0]), noise)

@@ -8,12 +8,15 @@ The error is estimated without further evaluations: every second (every third) n
 as the error of step h behaves like exp(-c/h), theirs are its square root and cube root. All phases of both are looked
 at, because one of them may agree by accident (and powers 1.75 and 2.5 stand for 2 and 3, to err on the safe side).
 Functions that do not converge so (a prior with a jump) are integrated by adaptive Gauss-Legendre cells.
+
+A log density of size 1e10 is rounded to 2e-6, and its exponential is no smoother than that: this rounding is a part of
+the error, no grid is refined to see less than it, and the number of nodes is limited everywhere.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +34,12 @@ _STEP = 0.27  # in standard deviations of the narrowest mode
 _STEP_OF_BULK = 0.08  # ... or in half widths of the bulk, if that is more
 _MAX_STEP = 0.8
 _TOLERANCE = 1e-10
+#: Relative accuracy that integrals and distribution functions are to have; an AccuracyWarning says when they have not.
+ASKED_ACCURACY = 1e-8
+_MOST_ROUNDING = 1e-2  # of the log density: beyond it there is nothing to integrate
+_MOST_NODES = 20_000
+_MOST_CELLS = 2_048
+_EPS = float(np.finfo(np.float64).eps)
 
 _ORDER = 16
 _XI, _WEIGHTS = np.polynomial.legendre.leggauss(_ORDER)
@@ -72,7 +81,9 @@ class LineRule:
     log_total : float
         Log of the integral.
     error : float
-        Estimated relative error of the integral.
+        Estimated relative error of the integral, rounding included.
+    rounding : float
+        Of the log density where it is highest.
     stretch : Stretch or None
         The trapezoidal grid, None for Gauss-Legendre cells.
     edges : ndarray or None
@@ -84,6 +95,7 @@ class LineRule:
     log_weight: Array
     log_total: float
     error: float
+    rounding: float
     stretch: Stretch | None
     edges: Array | None = None
 
@@ -121,10 +133,16 @@ def integrate(log_f: LogFunction, scan: Array, what: str) -> LineRule:
     ImproperPosteriorError
         If the function does not fall off at an end.
     PriorError
-        If it is NaN, or zero everywhere.
+        If it is NaN, or zero everywhere, or so small that its logarithm has no digits after the point.
     """
     x, f = _extend(log_f, scan, what)
     x, f, sd = _zoom(log_f, x, f, what)
+    rounding = _rounding(float(f.max()))
+    if rounding > _MOST_ROUNDING:
+        raise PriorError(
+            f"prior and data are too far apart for float64: the log density of {what} is {float(f.max()):.1e} at its "
+            f"highest, {-np.log10(rounding):.0f} digits after the point are left of it; use a prior nearer to the data"
+        )
     stretch = _layout(x, f, sd)
     for _ in range(8):
         points, log_jacobian = stretch.nodes()
@@ -140,19 +158,26 @@ def integrate(log_f: LogFunction, scan: Array, what: str) -> LineRule:
             stretch.count + extra * sum(grow),
         )  # fmt: skip
     for _ in range(8):
+        if _has_jump(values):
+            break  # the estimate below may be small by accident
         rule = _trapezoid(points, values, log_jacobian, stretch)
-        if rule.error <= _TOLERANCE:
+        error = rule.error - rule.rounding
+        if error <= _TOLERANCE:
             return rule
         # the error falls like exp(-c / step): take the step that should do, but neither too bold nor too timid
-        factor = float(np.clip(np.log(rule.error) / np.log(0.1 * _TOLERANCE), 0.5, 0.85))
+        factor = float(np.clip(np.log(error) / np.log(0.1 * _TOLERANCE), 0.5, 0.85))
         stretch = _resized(stretch, factor)
+        if stretch.count > _MOST_NODES:
+            break
         points, log_jacobian = stretch.nodes()
         values = log_f(points)
     return _cells(log_f, points, values)
 
 
 def refine(rule: LineRule, log_f: LogFunction) -> LineRule:
-    """Return the same rule with twice the nodes."""
+    """Return the same rule with twice the nodes (the rule itself, once it has too many)."""
+    if len(rule.x) > _MOST_NODES:
+        return rule
     if rule.stretch is not None:
         stretch = _resized(rule.stretch, 0.5)
         points, log_jacobian = stretch.nodes()
@@ -170,6 +195,20 @@ def weights_error(weights: Array) -> Array:
     second = np.abs(2.0 * weights[:, ::2].sum(axis=1) - 1.0)
     third = np.max([np.abs(3.0 * weights[:, k::3].sum(axis=1) - 1.0) for k in range(3)], axis=0)
     return np.asarray(np.maximum(second**1.75, third**2.5))
+
+
+def _has_jump(values: Array) -> bool:
+    """Whether the function is zero beside a value that counts."""
+    zero = np.isneginf(values)
+    if not zero.any():
+        return False
+    counts = values > values.max() - _MODE_CUT
+    return bool((zero[1:] & counts[:-1]).any() or (zero[:-1] & counts[1:]).any())
+
+
+def _rounding(top: float) -> float:
+    """Error of a log density whose terms, of one sign, add up to `top`."""
+    return _EPS * (4.0 + abs(top))
 
 
 def _check(values: Array, x: Array, what: str) -> Array:
@@ -235,7 +274,7 @@ def _zoom(log_f: LogFunction, x: Array, f: Array, what: str) -> tuple[Array, Arr
     for _ in range(20):
         peaks = _peaks(x, f)
         coarse = [i for i, sd in peaks if _spacing(x, i) > max(1.6 * min(sd, 4.0), 1e-9 * (1.0 + abs(float(x[i]))))]
-        if not coarse:
+        if not coarse or len(x) > _MOST_NODES:
             break
         fractions = np.arange(1, 9) / 9.0
         pieces = [x[k] + fractions * (x[k + 1] - x[k]) for i in coarse for k in (i - 1, i)]
@@ -286,8 +325,10 @@ def _trapezoid(points: Array, values: Array, log_jacobian: Array, stretch: Stret
     thirds = [float(share[0::3].sum()), float(share[1::3].sum())]
     thirds.append(total - sum(thirds))
     third = max([abs(3.0 * part / total - 1.0) for part in thirds])
-    error = max(second**1.75, third**2.5) + 1e-15
-    return LineRule(points, values, terms - log_sum, float(log_sum + np.log(stretch.step)), error, stretch)
+    rounding = _rounding(float(values.max()))
+    error = max(second**1.75, third**2.5) + rounding
+    log_total = float(log_sum + np.log(stretch.step))
+    return LineRule(points, values, terms - log_sum, log_total, error, rounding, stretch)
 
 
 def _resized(stretch: Stretch, factor: float) -> Stretch:
@@ -299,8 +340,8 @@ def _resized(stretch: Stretch, factor: float) -> Stretch:
 # -- adaptive cells ------------------------------------------------------------------------------------------------
 
 
-def adaptive_cells(log_f: LogFunction, edges: Array, tolerance: float = 1e-13) -> tuple[Array, Array]:
-    """Cut an interval until f is a polynomial of degree 15 on every cell.
+def adaptive_cells(log_f: LogFunction, edges: Array, tolerance: float = 1e-13) -> tuple[Array, Array, float]:
+    """Cut an interval until f is a polynomial of degree 15 on every cell, or there are too many cells.
 
     Parameters
     ----------
@@ -308,17 +349,23 @@ def adaptive_cells(log_f: LogFunction, edges: Array, tolerance: float = 1e-13) -
     edges : ndarray of shape (c + 1,)
         First guess of the cells.
     tolerance : float
-        Of the last Legendre coefficients, relative to the whole integral.
+        Of the last Legendre coefficients, relative to the whole integral; not less than the rounding of log f. What
+        the rounding of x does to a function much narrower than x is added.
 
     Returns
     -------
     edges : ndarray of shape (m + 1,)
     log_values : ndarray of shape (m, 16)
         log f at the Gauss-Legendre points of each cell.
+    error : float
+        Estimated relative error of the integral in cells that could not be cut further.
     """
+    # log f falls by some 2 * 44 from the middle to the ends
+    tolerance += 88.0 * _EPS * float(np.abs(edges[[0, -1]]).max() / (edges[-1] - edges[0]))
+    unresolved = 0.0
     starts, stops = edges[:-1], edges[1:]
     done: list[tuple[Array, Array, Array]] = []
-    peak, mass = -np.inf, 0.0
+    peak, mass, count = -np.inf, 0.0, len(starts)
     shortest = 1e-13 * float(edges[-1] - edges[0])
     for _ in range(60):
         half = 0.5 * (stops - starts)
@@ -336,6 +383,10 @@ def adaptive_cells(log_f: LogFunction, edges: Array, tolerance: float = 1e-13) -
         # a jump between the last Gauss point and the end of the cell shows only at the end
         gap = half * np.abs(np.exp(at_ends - peak) - coefficients @ _AT_ENDS).max(axis=1)
         fine = ((tail <= tolerance * total) & (gap <= 1e3 * tolerance * total)) | (half < shortest)
+        count += 2 * int(np.count_nonzero(~fine))
+        if count > _MOST_CELLS:
+            unresolved = float(np.maximum(tail, gap)[~fine].sum()) / total
+            fine[:] = True
         done.append((starts[fine], stops[fine], values[fine]))
         mass += float(cell_mass[fine].sum())
         if fine.all():
@@ -346,18 +397,19 @@ def adaptive_cells(log_f: LogFunction, edges: Array, tolerance: float = 1e-13) -
     a = np.concatenate([cell[0] for cell in done])
     order = np.argsort(a)
     b = np.concatenate([cell[1] for cell in done])[order]
-    return np.append(a[order], b[-1]), np.concatenate([cell[2] for cell in done])[order]
+    return np.append(a[order], b[-1]), np.concatenate([cell[2] for cell in done])[order], unresolved
 
 
 def _cells(log_f: LogFunction, points: Array, values: Array) -> LineRule:
     keep = np.flatnonzero(values > values.max() - _CUT)
     low = _boundary(log_f, points, values, int(keep[0]), -1)
     high = _boundary(log_f, points, values, int(keep[-1]), 1)
-    edges, _ = adaptive_cells(log_f, np.linspace(low, high, 17), 1e-12)
+    rounding = _rounding(float(values.max()))
+    edges, _, unresolved = adaptive_cells(log_f, np.linspace(low, high, 17), 1e-12 + rounding)
     coarse = _gauss_rule(log_f, edges, 0.0)
     fine = _gauss_rule(log_f, np.sort(np.concatenate([edges, 0.5 * (edges[1:] + edges[:-1])])), 0.0)
-    error = abs(float(np.expm1(fine.log_total - coarse.log_total))) + 1e-15
-    return _gauss_rule(log_f, edges, error)
+    error = abs(float(np.expm1(fine.log_total - coarse.log_total))) + unresolved + rounding
+    return replace(coarse, error=error)
 
 
 def _boundary(log_f: LogFunction, points: Array, values: Array, last: int, side: int) -> float:
@@ -368,7 +420,9 @@ def _boundary(log_f: LogFunction, points: Array, values: Array, last: int, side:
     inside, outside = float(points[last]), float(points[outer])
     if np.isfinite(values[outer]):
         return outside
-    while abs(outside - inside) > 4.0 * np.finfo(np.float64).eps * max(abs(inside), abs(outside)):
+    for _ in range(64):
+        if abs(outside - inside) <= 4.0 * _EPS * max(abs(inside), abs(outside)):
+            break
         middle = 0.5 * (inside + outside)
         if np.isfinite(log_f(np.array([middle]))[0]):
             inside = middle
@@ -391,4 +445,4 @@ def _gauss_rule(log_f: LogFunction, edges: Array, error: float) -> LineRule:
     terms = values + log_width
     top = terms.max()
     log_total = float(top + np.log(np.exp(terms - top).sum()))
-    return LineRule(x, values, terms - log_total, log_total, error, None, edges)
+    return LineRule(x, values, terms - log_total, log_total, error, _rounding(float(values.max())), None, edges)
