@@ -5,12 +5,13 @@ import pytest
 from scipy import stats
 
 from bayesridge.datasets import load_xy
+from bayesridge.fit import posterior
 from bayesridge.hyper.marginal import marginal
 from bayesridge.linalg.design import build_design
 from bayesridge.linalg.spectrum import factorize
 from bayesridge.posteriors.mixture import Mixture
 from bayesridge.posteriors.posterior import infer
-from bayesridge.priors import BetaR2, HalfCauchy, HalfNormal, InverseGamma, Jeffreys
+from bayesridge.priors import BetaR2, GammaPrecisions, HalfCauchy, HalfNormal, InverseGamma, Jeffreys
 
 
 def mixture(x):
@@ -63,3 +64,12 @@ def test_quantiles_of_mixtures_of_very_narrow_and_very_wide_components(df):
         below = (weight * component.cdf((x[:, None] - location) / scale)).sum(axis=1)
         # the last Newton step is below 1e-7 of the mean scale, its square below 1e-9 of the narrowest that matters
         np.testing.assert_allclose(below, q, rtol=0, atol=1e-9)
+
+
+def test_quantiles_where_a_wide_bell_meets_a_spike_at_zero():
+    """Nearly improper gamma priors leave a second mode at lambda = infinity: bells beside a spike at zero."""
+    rng = np.random.default_rng(1)
+    X = rng.standard_normal((20, 15)) @ np.diag(rng.uniform(0.1, 5.0, 15))
+    y = X @ rng.standard_normal(15) + 2.0 * rng.standard_normal(20)
+    found = posterior(X, y, prior=GammaPrecisions()).coefficients
+    np.testing.assert_allclose(found.cdf(found.quantile(0.975)), 0.975, rtol=0, atol=1e-9)
