@@ -73,14 +73,16 @@ def row_parts(design: Design, spectrum: Spectrum) -> RowParts:
     spanned = spectrum.rank >= int(np.count_nonzero(w)) - design.n_flat
     if spanned:
         residual = np.zeros(n)
-    rest = 1.0 - (flat + np.square(U).sum(axis=1)) / unit
+    rest = 1.0 - (flat + np.einsum("ij,ij->i", U, U)) / unit
     # what is left of a spanned row is rounding; below zero it always is
     rest = np.where((unit == 1.0) & spanned, 0.0, np.maximum(rest, 0.0))
     rest = np.where(w > 0, rest, 1.0)  # rows that do not count have no leverage
     if design.weight_kind == "precision" and design.weights is not None:
         precision = np.where(w > 0, w, 1.0)
     root = np.sqrt(unit)
-    return RowParts(U / root[:, None], residual / root, rest, precision, rows, design.y)
+    if (unit != 1.0).any():
+        U, residual = U / root[:, None], residual / root
+    return RowParts(U, residual, rest, precision, rows, design.y)
 
 
 def flat_leverage(design: Design, spectrum: Spectrum) -> Array:

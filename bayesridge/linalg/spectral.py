@@ -67,7 +67,7 @@ class SpectralDeletion:
         e, keep, risen = U @ (s.z[:, None] * shrink), np.square(U) @ shrink, s.z2 @ shrink
         Q = delete(e, keep, e0, m0, risen, s.r0, nothing_left=s.nu - s.rank == 1)
         # what is left of numbers of the size of Q that were taken from one another
-        cancelled = np.finfo(np.float64).eps * s.nu * (s.r0 + risen) / Q
+        cancelled = np.finfo(np.float64).eps * (s.r0 + risen) / Q
         return Deleted(e, keep, Q, cancelled, s.r0 + risen)
 
 

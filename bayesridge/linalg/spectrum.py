@@ -35,6 +35,7 @@ GRAM_CONDITION_LIMIT = 1e3
 FLAT_CONDITION_LIMIT = 30.0
 #: r0 = |yc|^2 - |z|^2 loses log10(1 / share) digits: 4 at this limit.
 GRAM_RESIDUAL_SHARE = 1e-4
+_ROWS = 1 << 14
 _ROUNDING = 16.0 * _EPS  # what a residual can carry, relative to the largest value of y
 
 
@@ -430,11 +431,21 @@ def left_vectors(design: Design, spectrum: Spectrum) -> Array:
     """
     if spectrum.left is not None:
         return spectrum.left
-    X = _weighted_rows(design, design.penalized)
+    turn = spectrum.V / spectrum.s
     Q, R, _ = _flat_basis(design)
     if len(R):
+        X = _weighted_rows(design, design.penalized)
         X -= Q @ (Q.T @ X)
-    U = np.asarray(X @ (spectrum.V / spectrum.s))
+        U = np.asarray(X @ turn)
+    else:
+        U = np.empty((design.n_rows, spectrum.rank))
+        root = design.root_weights()
+        for start in range(0, design.n_rows, _ROWS):  # no second copy of the table
+            part = slice(start, start + _ROWS)
+            rows = design.standardize(design.X[part], design.penalized)
+            if root is not None:
+                rows *= root[part, None]
+            np.matmul(rows, turn, out=U[part])
     y = _weighted_target(design)
     size = np.sqrt(spectrum.total_squares)
     if spectrum.degenerate != "constant" and np.abs(U.T @ y - spectrum.z).max(initial=0.0) > 1e-5 * size:

@@ -28,14 +28,16 @@ from bayesridge.hyper.nodes import ConjugateNoise, HyperPosterior, Nodes
 from bayesridge.hyper.quadrature import weights_error
 from bayesridge.linalg.design import Design
 from bayesridge.linalg.engine import Deletion, Engine
+from bayesridge.linalg.threads import run_blocks
 from bayesridge.posteriors.mixture import Mixture
 from bayesridge.posteriors.prediction import predict
 from bayesridge.posteriors.quantity import check_level
 
 Array = NDArray[np.float64]
 
-_BLOCK_VALUES = 1 << 21
-#: Largest relative rounding error of ``Q_-i`` that is accepted; a row with more is fitted without it.
+_BLOCK_VALUES = 1 << 16  # rows x nodes worked on at a time: what is made of them stays in the cache
+_ROWS = 1 << 12
+#: Largest rounding error of a log density that is accepted; a row with more is fitted without it.
 MOST_LOST = 1e-10
 
 
@@ -53,8 +55,9 @@ class LeaveOneOut:
     log_density : ndarray of shape (n_rows,)
         ``log p(y_i | y)``, the in-sample posterior predictive density. Infinite where X can fit every row and the prior
         lets sigma go to zero no faster than 1/sigma grows (the default prior with at least as many columns as rows).
-    mixture : Mixture
-        The predictive distribution of each row given the others.
+    parts : callable
+        The predictive distributions of a slice of rows given the others, computed anew: those of all rows together
+        take 3 x nodes numbers a row.
     y : ndarray of shape (n_rows,)
     count : ndarray of shape (n_rows,)
         How many observations each row stands for.
@@ -64,7 +67,7 @@ class LeaveOneOut:
 
     pointwise: Array
     log_density: Array
-    mixture: Mixture
+    parts: Callable[[slice], Mixture]
     y: Array
     count: Array
     refitted: NDArray[np.bool_]
@@ -98,10 +101,21 @@ class LeaveOneOut:
         """
         return float((self.count * (self.log_density - self.pointwise))[self._seen].sum())
 
+    def _in_parts(self, function: Callable[[Mixture, slice], Array]) -> Array:
+        """Apply a function of the predictive distributions to all rows, in blocks."""
+        blocks = [slice(k, k + _ROWS) for k in range(0, len(self.y), _ROWS)]
+        work = 300.0 * len(self.y) * self.parts(slice(0, 1)).location.size
+        return np.concatenate(run_blocks(lambda part: function(self.parts(part), part), blocks, work))
+
+    @cached_property
+    def mixture(self) -> Mixture:
+        """The predictive distributions of all rows given the others."""
+        return self.parts(slice(0, len(self.y)))
+
     @cached_property
     def mean(self) -> Array:
         """Leave-one-out predictive means (exist for more than one degree of freedom)."""
-        return np.asarray((self.mixture.weight * self.mixture.location).sum(axis=1))
+        return self._in_parts(lambda mixture, _: (mixture.weight * mixture.location).sum(axis=1))
 
     @cached_property
     def rmse(self) -> float:
@@ -112,13 +126,17 @@ class LeaveOneOut:
     @cached_property
     def pit(self) -> Array:
         """``P(y_new <= y_i | y_-i)``: uniform when the model is calibrated."""
-        return self.mixture.cdf(self.y)
+        return self._in_parts(lambda mixture, part: mixture.cdf(self.y[part]))
 
     def interval(self, level: float = 0.95) -> Array:
         """Equal-tailed predictive intervals of each row given the others, shape (n_rows, 2)."""
         check_level(level)
         tail = 0.5 * (1.0 - level)
-        return np.column_stack([self.mixture.quantile(tail), self.mixture.quantile(1.0 - tail)])
+
+        def ends(mixture: Mixture, _: slice) -> Array:
+            return np.column_stack([mixture.quantile(tail), mixture.quantile(1.0 - tail)])
+
+        return self._in_parts(ends)
 
 
 def leave_one_out(engine: Engine, hyper: HyperPosterior, refit: Callable[[Engine], HyperPosterior]) -> LeaveOneOut:
@@ -154,18 +172,31 @@ def leave_one_out(engine: Engine, hyper: HyperPosterior, refit: Callable[[Engine
             f"row {int(design.input_rows[bad[0]])} alone determines an unpenalised coefficient: without it there is no "
             "posterior, so leave-one-out does not exist; penalise that column or drop the row"
         )
-    size = max(1, _BLOCK_VALUES // nodes.weight.size // nodes.noise.share().shape[1])
-    blocks = [_block(rows, design.y, nodes, slice(k, k + size)) for k in range(0, design.n_rows, size)]
-    pointwise, inside, location, scale, weight, doubtful = (np.concatenate(part) for part in zip(*blocks, strict=True))
     unseen = rows.count == 0
+
+    def densities(part: slice) -> Array:
+        block = _block(rows, design.y, nodes, part)
+        return np.stack([block.pointwise, block.inside, block.doubtful & ~unseen[part]])
+
+    columns = nodes.weight.size * nodes.noise.share().shape[1]
+    size = max(1, _BLOCK_VALUES // columns)
+    blocks = [slice(k, k + size) for k in range(0, design.n_rows, size)]
+    found = run_blocks(densities, blocks, 300.0 * design.n_rows * columns)
+    pointwise, inside, doubt = np.concatenate(found, axis=1)
     pointwise[unseen] = inside[unseen] = np.nan
-    doubtful &= ~unseen
-    mixture = Mixture(location, scale, weight, nodes.noise.df - 1.0)
-    for i in np.flatnonzero(doubtful):
-        one = _refitted(engine, int(i), refit)
+    refits = {int(i): _refitted(engine, int(i), refit) for i in np.flatnonzero(doubt)}
+    for i, one in refits.items():
         pointwise[i] = one.log_pdf(design.y[i : i + 1])[0]
-        mixture = _with_row(mixture, int(i), one)
-    return LeaveOneOut(pointwise, inside, mixture, design.y, rows.count, doubtful)
+
+    def parts(part: slice) -> Mixture:
+        block = _block(rows, design.y, nodes, part)
+        mixture = Mixture(block.location, block.scale, block.share, nodes.noise.df - 1.0)
+        for i in range(*part.indices(design.n_rows)):
+            if i in refits:
+                mixture = _with_row(mixture, i - part.start, refits[i])
+        return mixture
+
+    return LeaveOneOut(pointwise, inside, parts, design.y, rows.count, doubt > 0)
 
 
 def _refitted(engine: Engine, row: int, refit: Callable[[Engine], HyperPosterior]) -> Mixture:
@@ -206,7 +237,19 @@ def _check(design: Design, nodes: Nodes) -> None:
         )
 
 
-def _block(rows: Deletion, y: Array, nodes: Nodes, part: slice) -> tuple[Array, ...]:
+@dataclass(frozen=True, eq=False)
+class _Block:
+    """Some rows, each given the others: log densities, and the mixture over nodes tilted by the row left out."""
+
+    pointwise: Array
+    inside: Array
+    location: Array
+    scale: Array
+    share: Array
+    doubtful: NDArray[np.bool_]
+
+
+def _block(rows: Deletion, y: Array, nodes: Nodes, part: slice) -> _Block:
     deleted = rows.at(nodes.theta, part)
     e, keep, cancelled = deleted.residual, deleted.keep, deleted.cancelled
     precision = rows.precision[part, None]
@@ -238,9 +281,14 @@ def _block(rows: Deletion, y: Array, nodes: Nodes, part: slice) -> tuple[Array, 
     tilted = log_weight - log_out
     log_total = np.logaddexp.reduce(tilted, axis=1)
     share = np.exp(tilted - log_total[:, None])
-    lost = (share * (cancelled if J == 1 else np.repeat(cancelled, J, axis=1))).sum(axis=1)
+    # A relative error d of scale^2 is one of at most d (1 + min(u^2, df)) / 2 in the log density, u = error / scale:
+    # it does not grow with the number of rows.
+    pull = 0.5 * (1.0 + np.minimum(np.square(loo_error / (root * scale)), max(nodes.noise.df - 1.0, 1.0)))
+    if J > 1:
+        cancelled = np.repeat(cancelled, J, axis=1)
+    lost = (share * cancelled * pull).sum(axis=1)
     doubtful = (lost > MOST_LOST) | unresolved(share.reshape(len(share), -1, J))
-    return -log_total, inside, location, scale, share, doubtful
+    return _Block(-log_total, inside, location, scale, share, doubtful)
 
 
 def _in_sample(terms: Array) -> Array:
