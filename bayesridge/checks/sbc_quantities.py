@@ -4,6 +4,9 @@ Parameters one at a time cannot tell a posterior from the prior, or from one tha
 al. 2023, Bayesian Analysis): the joint log likelihood, which depends on the data, can. It has no cdf and is ranked
 among independent draws; a rank out of L is spread over its own cell, ``(draws below + V (ties + 1)) / (L + 1)`` with
 V uniform, which is exactly uniform when the rank is.
+
+Draws and cdfs are computed in different ways, and a wrong spread of one parameter among many hardly moves a joint
+quantity: lambda, sigma, the intercept and some coefficients are therefore ranked among the draws as well.
 """
 
 from __future__ import annotations
@@ -37,6 +40,8 @@ Array = NDArray[np.float64]
 JOINT = ("log likelihood", "log prior", "log joint")
 SCALES = ("lambda", "sigma", "tau", "R2")
 NEW = "new observation"
+#: Coefficients that are ranked among draws besides their exact cdf.
+MOST_DRAWN = 10
 
 
 @dataclass(frozen=True)
@@ -48,19 +53,25 @@ class Quantities:
     exact : tuple of str
         With an exact cdf.
     ranked : tuple of str
-        Ranked among draws.
+        Joint quantities, ranked among draws.
+    drawn : tuple of str
+        Single parameters, ranked among the same draws.
+    drawn_columns : tuple of int
+        The coefficients among them.
     fixed : tuple of str
         Left out because they are known, or plugged in.
     """
 
     exact: tuple[str, ...]
     ranked: tuple[str, ...]
+    drawn: tuple[str, ...]
+    drawn_columns: tuple[int, ...]
     fixed: tuple[str, ...]
 
     @property
     def names(self) -> tuple[str, ...]:
         """All that are tested."""
-        return self.exact + self.ranked
+        return self.exact + self.ranked + self.drawn
 
 
 def quantities_of(
@@ -75,7 +86,12 @@ def quantities_of(
     exact += [design.names[j] for j in columns]
     exact += ["intercept"] if design.fit_intercept else []
     exact += [NEW] if new == 1 else [f"{NEW} {k}" for k in range(new)]
-    return Quantities(tuple(exact), tuple([name for name in joint if _has(name, posterior)]), fixed)
+    spaced = np.linspace(0, len(columns) - 1, min(len(columns), MOST_DRAWN)).round().astype(np.intp)
+    some = tuple(columns[spaced].tolist())
+    drawn = [name for name in ("lambda", "sigma") if name not in fixed] + [design.names[j] for j in some]
+    drawn += ["intercept"] if design.fit_intercept else []
+    ranked = tuple([name for name in joint if _has(name, posterior)])
+    return Quantities(tuple(exact), ranked, tuple([f"{name} (draws)" for name in drawn]), some, fixed)
 
 
 def _has(name: str, posterior: Posterior) -> bool:
@@ -227,6 +243,18 @@ class JointDensity:
 def setup_signal(setup: Setup) -> float:
     """The setup's signal, or one where no column is penalised and it says nothing."""
     return setup.signal if setup.signal > 0 else 1.0
+
+
+def parameter_ranks(quantities: Quantities, truth: Truth, draws: Truth, rng: np.random.Generator) -> list[float]:
+    """Ranks of one true set of parameters among draws, for the quantities called ``drawn``."""
+    values = {
+        "lambda (draws)": (truth.lam, draws.lam), "sigma (draws)": (truth.sigma, draws.sigma),
+        "intercept (draws)": (truth.intercept, draws.intercept),
+    }  # fmt: skip
+    found = [values[name] for name in ("lambda (draws)", "sigma (draws)") if name in quantities.drawn]
+    found += [(truth.coef[:, j], draws.coef[:, j]) for j in quantities.drawn_columns]
+    found += [values["intercept (draws)"]] if len(found) < len(quantities.drawn) else []
+    return [spread_rank(float(one[0]), many, v) for (one, many), v in zip(found, rng.random(len(found)), strict=True)]
 
 
 def spread_rank(value: float, draws: Array, uniform: float) -> float:

@@ -18,6 +18,7 @@ from bayesridge.checks.sbc_quantities import (
     JointDensity,
     Quantities,
     exact_pit,
+    parameter_ranks,
     quantities_of,
     spread_rank,
     tested_columns,
@@ -163,7 +164,7 @@ def run_study(
     u = np.concatenate(parts)
     answered = ~np.isnan(u).any(axis=1)
     how = dict.fromkeys(quantities.exact, "exact cdf")
-    how.update(dict.fromkeys(quantities.ranked, f"rank of {study.draws} draws"))
+    how.update(dict.fromkeys(quantities.ranked + quantities.drawn, f"rank of {study.draws} draws"))
     return CalibrationResult(
         pits={name: u[answered, k] for k, name in enumerate(quantities.names)},
         how=how, fixed=quantities.fixed, kind=kind, what=describe_study(study), simulations=simulations,
@@ -184,6 +185,9 @@ def _quantities(study: Study, rng: np.random.Generator) -> Quantities:
 
 def _block(study: Study, quantities: Quantities, count: int, seed: np.random.SeedSequence) -> Array:
     rng = np.random.default_rng(seed)
+    spreading = np.random.default_rng(
+        seed.generate_state(4)
+    )  # not a number of the simulation depends on what is ranked
     sim = study.simulate(count, rng)
     density = JointDensity(study.setup, study.fit_prior, study.fit_noise_prior)
     u = np.full((count, len(quantities.names)), np.nan)
@@ -195,8 +199,9 @@ def _block(study: Study, quantities: Quantities, count: int, seed: np.random.See
             except ImproperPosteriorError:
                 continue
             exact = exact_pit(posterior, quantities, study.tested, sim.truth, i, sim.y_new[i], study.setup.new)
-            ranks = joint_ranks(quantities.ranked, density, sim, i, truth_of(posterior, study.draws, rng), spread)
-            u[i] = exact + ranks
+            draws = truth_of(posterior, study.draws, rng)
+            ranks = joint_ranks(quantities.ranked, density, sim, i, draws, spread)
+            u[i] = exact + ranks + parameter_ranks(quantities, one_truth(sim.truth, i), draws, spreading)
     return u
 
 

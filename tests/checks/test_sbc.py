@@ -1,6 +1,7 @@
 """Simulation-based calibration: right posteriors pass, wrong ones fail, and the numbers do not depend on processes."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ from bayesridge.linalg.spectrum import factorize
 from bayesridge.linalg.targets import with_target
 from bayesridge.mcmc.sbc import sbc_nuts, sbc_sampler
 from bayesridge.posteriors.draws import Draws
-from bayesridge.posteriors.posterior import infer
+from bayesridge.posteriors.posterior import Posterior, infer
 from bayesridge.posteriors.summary import jsonable
 from bayesridge.priors import BetaR2, Custom, FixedScales, HalfCauchy, HalfNormal, HalfT, InverseGamma, Jeffreys
 from benchmarks.sbc_table import calibrate, cases
@@ -76,7 +77,7 @@ def test_posterior_calibration_on_real_data():
     X, y = load_xy("longley")
     found = posterior_sbc(posterior(X, y), simulations=200, random_state=8)
     assert found.passed, found.verdict
-    assert found.method == "posterior"
+    assert found.kind == "posterior"
     assert set(X.columns) <= set(found.pits)
 
 
@@ -124,6 +125,25 @@ def test_only_the_likelihood_tells_the_posterior_from_the_prior(sampler):
     without = sbc_sampler(X10, sampler, *PROPER, simulations=50, fit_intercept=False, joint=(), random_state=11)
     assert without.passed
     assert "a posterior that ignores the data would pass" in without.verdict
+
+
+def test_draws_that_are_wrong_where_the_cdfs_are_right_fail(monkeypatch):
+    """An intercept drawn with a plugged-in sigma and a coefficient with a tenth of its sd; the right ones pass."""
+    right = Posterior.draw
+
+    def wrong(self, draws, chains, rng):
+        drawn = right(self, draws, chains, rng)
+        coef = 0.9 * self.coefficients.mean + 0.1 * drawn.coef
+        error = self.sigma.median / np.sqrt(self.design.n_rows) * rng.standard_normal(drawn.intercept.shape)
+        intercept = self.design.y_mean - drawn.coef @ self.design.mean + error
+        return replace(drawn, coef=coef, intercept=intercept)
+
+    options = {"simulations": 150, "joint": (), "random_state": 3}
+    fine = sbc((3, 1), **options)
+    assert fine.passed, fine.verdict
+    assert {"lambda (draws)", "sigma (draws)", "x0 (draws)", "intercept (draws)"} < set(fine.pits)
+    monkeypatch.setattr(Posterior, "draw", wrong)
+    assert set(sbc((3, 1), **options).failed) == {"x0 (draws)", "intercept (draws)"}
 
 
 def test_plugged_in_lambda_is_too_narrow():
@@ -294,10 +314,12 @@ def test_nuts_is_calibrated():
 def test_some_coefficients_of_many():
     X = np.random.default_rng(5).standard_normal((12, 40))
     some = sbc(X, simulations=60, columns=[3, 17, 30], joint=[], random_state=4)
-    assert [name for name in some.pits if name.startswith("x")] == ["x3", "x17", "x30"]
+    assert [name for name in some.pits if name.startswith("x")] == [
+        f"x{j}{how}" for how in ("", " (draws)") for j in (3, 17, 30)
+    ]
     assert "3 of 40 coefficients" in some.verdict
     every = sbc(X, simulations=60, joint=[], random_state=4)
-    for name in some.pits:
+    for name in [name for name, how in some.how.items() if how == "exact cdf"]:
         # the same posteriors, by a contrast instead of all coefficients
         np.testing.assert_allclose(some.pits[name], every.pits[name], rtol=1e-9, atol=1e-12)
     with pytest.raises(DataError, match="counts from 0 to 39"):
