@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq
 
+from bayesridge.errors import DataError
 from bayesridge.linalg.design import Design
 from bayesridge.linalg.filters import check_lambda, filter_factors, penalized_rss, shrinkage
 from bayesridge.linalg.spectrum import Spectrum
@@ -26,6 +27,7 @@ Array = NDArray[np.float64]
 
 _SCAN_STEP = 0.1
 _SCAN_MARGIN = 14.0
+_LIMIT = 600.0  # exp(+-600) and its square root times anything ordinary are still floats
 
 
 def log_det_ratio(spectrum: Spectrum, lam: ArrayLike) -> Array:
@@ -245,8 +247,13 @@ def _scan_grid(spectrum: Spectrum) -> Array:
     if spectrum.r0 > 0:
         # below this the residual, not the penalty, is Q: nothing changes any more
         low = min(low, np.log(spectrum.r0) - np.log((spectrum.z2 / spectrum.s2).sum() + 1e-300))
-    low = max(low - _SCAN_MARGIN, -600.0)
+    low = max(low - _SCAN_MARGIN, -_LIMIT)
     high = np.log(spectrum.s2[0]) + _SCAN_MARGIN
+    if not (np.log(spectrum.s2[-1]) > -_LIMIT + _SCAN_MARGIN and high < _LIMIT):
+        raise DataError(
+            f"the squared singular values of the columns run from {spectrum.s2[-1]:.1e} to {spectrum.s2[0]:.1e}: the "
+            "lambda that goes with them is no float64; use scale=True, or other units"
+        )
     return np.linspace(low, high, int((high - low) / _SCAN_STEP) + 2)
 
 

@@ -155,7 +155,8 @@ def _bend(y: Array, factor: float) -> Array:
 
 def log_sigma_range(shape: float) -> tuple[float, float]:
     """Where log sigma, less ``log(rate/shape)/2``, has all its mass but exp(-44)."""
-    # -log density above its minimum: shape (2u + exp(-2u) - 1); solve for 44 on either side
+    # -log density above its minimum is shape (exp(-2u) - 1 + 2u): 44 on either side; for w = -2u > 0 it is at least
+    # shape w^2 / 2, so w <= root, and then exp(w) = 1 + cut + w <= 1 + cut + root
     cut = 44.0 / shape
-    low = -0.5 * np.log(2.0 + cut + np.sqrt(2.0 * cut) + np.log1p(cut))
-    return float(min(low, -0.5 * np.sqrt(2.0 * cut) / (1.0 + cut))), float(0.5 * (cut + np.sqrt(2.0 * cut)) + 1e-6)
+    root = float(np.sqrt(2.0 * cut))
+    return -0.5 * min(float(np.log1p(cut + root)), root), 0.5 * (cut + root)

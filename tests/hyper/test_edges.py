@@ -1,0 +1,171 @@
+"""Large n, priors far from the data, extreme scales: right to what float64 carries, or refused by name."""
+
+import numpy as np
+import pytest
+from numpy.linalg import lstsq, svd
+from scipy import stats
+from scipy.integrate import quad
+from scipy.special import digamma, polygamma
+
+from bayesridge.errors import AccuracyWarning, DataError, PriorError
+from bayesridge.fit import posterior
+from bayesridge.hyper.marginal import marginal
+from bayesridge.hyper.quadrature import integrate
+from bayesridge.priors import BetaR2, FixedLambda, FixedSigma, FixedTau, HalfNormal, LogNormal
+
+P = np.array([0.025, 0.3, 0.5, 0.9, 0.975])
+
+
+def table(n=50, p=3, seed=0):
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((n, p))
+    return X, X @ np.resize([1.0, -2.0, 0.5], p) + rng.standard_normal(n)
+
+
+def least_squares(X, y):
+    """Standardised coefficients, raw ones, and the residual sum of squares."""
+    Z = (X - X.mean(axis=0)) / X.std(axis=0)
+    beta = lstsq(Z, y - y.mean(), rcond=None)[0]
+    rest = y - y.mean() - Z @ beta
+    return beta, beta / X.std(axis=0), rest @ rest
+
+
+@pytest.mark.parametrize("k", range(16))
+def test_frequency_weights_of_any_size(k):
+    X, y = table()
+    post = posterior(X, y, weights=np.full(50, 10.0**k))
+    beta, raw, rss = least_squares(X, y)
+    # ridge differs from least squares by (X'X)^-1 lambda beta: 0.03 over the size of the weights here
+    assert post.coefficients.mean == pytest.approx(raw, abs=0.05 / 10.0**k + 1e-13)
+    assert post.quadrature_error < 1e-10
+    assert len(post.hyper.nodes.weight) < 200
+    assert len(post.lambda_.edges) < 200
+    assert len(post.sigma.edges) < 200
+    if k < 9:
+        return
+    # n -> infinity: beta and sigma are known, tau is learnt from three coefficients
+    sigma = np.sqrt(rss / 50)
+
+    def density(t):
+        W = 3.0 * np.exp(-t)
+        return np.exp(1.5 * t - 0.5 * np.exp(t) * (beta @ beta) / sigma**2) * np.sqrt(W) / (1.0 + W)
+
+    total = quad(density, -40.0, 8.0, epsabs=0, epsrel=1e-11, limit=200)[0]
+    for q in P:
+        below = quad(density, -40.0, np.log(post.lambda_.quantile(q)), epsabs=0, epsrel=1e-11, limit=200)[0]
+        assert below / total == pytest.approx(q, abs=1e-8)
+    # sigma's relative sd is 1 / sqrt(2 n); a float64 near 1 tells it to 2e-16 sqrt(2 n) of itself
+    z = (post.sigma.quantile(P) / sigma - 1.0) * np.sqrt(100.0 * 10.0**k)
+    assert z == pytest.approx(stats.norm.ppf(P), abs=1e-4 + 1e-15 * np.sqrt(100.0 * 10.0**k))
+    assert post.tau.quantile(P) == pytest.approx(sigma / np.sqrt(post.lambda_.quantile(1.0 - P)), rel=1e-6)
+
+
+def test_precision_weights_scale_sigma_and_nothing_else():
+    X, y = table()
+    plain = posterior(X, y)
+    for k in range(-15, 16):
+        post = posterior(X, y, weights=np.full(50, 10.0**k), weight_kind="precision")
+        assert post.predict(X[:5]).mean == pytest.approx(plain.predict(X[:5]).mean, rel=1e-10)
+        assert post.sigma.median == pytest.approx(plain.sigma.median * 10.0 ** (k / 2), rel=1e-9)
+
+
+@pytest.mark.parametrize("sigma", [1e-20, 1e-9, 1e-3])
+def test_sigma_fixed_far_below_the_data(sigma):
+    X, y = table()
+    post = posterior(X, y, noise_prior=FixedSigma(sigma))
+    beta, raw, _ = least_squares(X, y)
+    # lambda -> 0: the prior of R² is like lambda^(1/2), the likelihood like lambda^(3/2) exp(-lambda beta²/(2 sigma²))
+    exact = stats.gamma(2.0, scale=2.0 * sigma**2 / (beta @ beta))
+    assert post.lambda_.quantile(P) == pytest.approx(exact.ppf(P), rel=2e-5)
+    assert post.coefficients.mean == pytest.approx(raw, rel=1e-5)
+    assert post.tau.quantile(P) == pytest.approx(sigma / np.sqrt(exact.ppf(1.0 - P)), rel=2e-5)
+    assert post.quadrature_error < 1e-10
+
+
+@pytest.mark.parametrize("prior", [BetaR2(), FixedTau(1.0), FixedLambda(1e-3), FixedLambda(0.0)])
+def test_sigma_found_between_its_prior_and_the_data(prior):
+    X, y = table()
+    scale = 1e-9
+    with pytest.warns(AccuracyWarning, match="right to"):
+        post = posterior(X, y, prior=prior, noise_prior=HalfNormal(scale, on="sigma"))
+    rss = least_squares(X, y)[2]
+    # -rss / (2 sigma²) - sigma² / (2 scale²) is highest at sigma^4 = rss scale², with curvature 4 sqrt(rss) / scale
+    assert post.sigma.median == pytest.approx((rss * scale**2) ** 0.25, rel=2e-4)
+    assert post.sigma.sd / post.sigma.median == pytest.approx(0.5 / np.sqrt(np.sqrt(rss) / scale), rel=1e-2)
+    assert post.tau.quantile(0.9) > 0
+    # what the prior adds and the data subtract is 1e10: six digits after the point are left
+    assert 1e-8 < post.quadrature_error < 1e-4
+
+
+def test_a_prior_beyond_float64_is_refused():
+    X, y = table()
+    for prior in (BetaR2(), FixedTau(1.0), FixedLambda(1.0), FixedLambda(0.0)):
+        with pytest.raises(PriorError, match="too far apart"):
+            posterior(X, y, prior=prior, noise_prior=HalfNormal(1e-20, on="sigma"))
+
+
+def test_no_penalty_and_a_noise_prior():
+    X, y = table()
+    post = posterior(X, y, prior=FixedLambda(0.0), noise_prior=HalfNormal(1.0, on="sigma"))
+    rss = least_squares(X, y)[2]
+
+    def density(v):
+        return np.exp(-46.0 * v - 0.5 * rss * np.exp(-2.0 * v) + v - 0.5 * np.exp(2.0 * v))
+
+    total = quad(density, -3.0, 3.0, epsabs=0, epsrel=1e-11, points=[0.0])[0]
+    for q in P:
+        below = quad(density, -3.0, np.log(post.sigma.quantile(q)), epsabs=0, epsrel=1e-11)[0]
+        assert below / total == pytest.approx(q, abs=1e-8)
+    assert post.tau.median == np.inf
+    # the flat prior has density 1 per unit of the standardised coefficients: p(y | sigma) is least squares' integral
+    Z = np.column_stack([np.ones(50), (X - X.mean(axis=0)) / X.std(axis=0)])
+    known = posterior(X, y, prior=FixedLambda(0.0), noise_prior=FixedSigma(0.8))
+    expected = -23.0 * np.log(2 * np.pi * 0.64) - 0.5 * rss / 0.64 - np.log(svd(Z)[1]).sum()
+    assert known.log_marginal_likelihood == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.filterwarnings("ignore::bayesridge.errors.NoSignalWarning")
+def test_sigma_of_many_narrow_bells():
+    # y interpolated: small lambda are all equally likely, the prior rules, and sigma² = lambda size / 2 / Gamma
+    rng = np.random.default_rng(3)
+    X, y = rng.standard_normal((120, 300)), rng.standard_normal(120)
+    post = posterior(X, y, prior=LogNormal(1e-9, 2.0))
+    Z = (X - X.mean(axis=0)) / X.std(axis=0)
+    U, s, _ = svd(Z, full_matrices=False)
+    size = np.square((U.T @ (y - y.mean()))[:119] / s[:119]).sum()
+    shape = 119 / 2
+    log_sigma = np.log(post.sigma.quantile(np.linspace(0.001, 0.999, 999)))
+    mean = 0.5 * (np.log(1e-9) + np.log(0.5 * size) - digamma(shape))
+    sd = np.sqrt(1.0 + 0.25 * polygamma(1, shape))
+    # a normal and a little of a log-gamma: the skewness of their sum is 2e-4
+    assert log_sigma == pytest.approx(stats.norm(mean, sd).ppf(np.linspace(0.001, 0.999, 999)), abs=2e-3)
+    # no ripples between the nodes, which are four of these bells apart
+    x = np.linspace(mean - 2 * sd, mean + 2 * sd, 400)
+    density = post.sigma.log_pdf_log(x)
+    assert density == pytest.approx(stats.norm(mean, sd).logpdf(x), abs=2e-3)
+
+
+def test_work_is_bounded_and_the_loss_said():
+    rng = np.random.default_rng(0)
+
+    def rough(x):
+        return -0.5 * x * x + 1e-6 * rng.standard_normal(x.shape)
+
+    assert integrate(rough, np.linspace(-10.0, 10.0, 41), "x").log_total == pytest.approx(
+        0.5 * np.log(2 * np.pi), abs=1e-6
+    )
+    with pytest.warns(AccuracyWarning, match="rough"):
+        m = marginal("x", lambda x: rough(x) - 0.5 * np.log(2 * np.pi), -8.0, 8.0)
+    assert len(m.edges) < 5_000
+    assert m.cdf(1.0) == pytest.approx(0.5, abs=1e-6)
+
+
+def test_columns_too_small_or_large_for_a_penalty_are_refused():
+    X, y = table()
+    for size in (1e-150, 1e-130, 1e130):
+        with pytest.raises(DataError, match="scale"):
+            posterior(X * size, y, scale=False, method="evidence")
+    # with their own scale the size of the columns is nothing
+    assert posterior(X * 1e-150, y, method="evidence").lambda_.median == pytest.approx(
+        posterior(X, y, method="evidence").lambda_.median, rel=1e-9
+    )
