@@ -116,8 +116,8 @@ def speed_table(quick: bool) -> None:
 
 def comparison_table(quick: bool) -> None:
     """Print what the table of all rules for lambda takes, with and without K-fold cross-validation."""
+    from bayesridge.rules.catalogue import standard_rules
     from bayesridge.rules.comparison import compare_lambda
-    from bayesridge.rules.standard import standard_rules
 
     print("\ncompare_lambda          fit     without CV (x fit)     with 5- and 10-fold CV (x fit)")
     for n, p in COMPARED:

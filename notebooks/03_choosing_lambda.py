@@ -27,7 +27,8 @@ from bayesridge.errors import NoSignalWarning
 from bayesridge.hyper.evidence import profile_log_evidence
 from bayesridge.linalg.filters import standardized_coefficients
 from bayesridge.linalg.rows import loo_residuals
-from bayesridge.rules.comparison import compare_lambda, pick_rules
+from bayesridge.rules.catalogue import pick_rules
+from bayesridge.rules.comparison import compare_lambda
 
 warnings.simplefilter("ignore", NoSignalWarning)  # some simulated tables show none
 plt.rcParams.update({"figure.dpi": 80, "savefig.dpi": 80, "axes.spines.top": False, "axes.spines.right": False})

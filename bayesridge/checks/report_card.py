@@ -27,9 +27,9 @@ from bayesridge.fit import posterior
 from bayesridge.linalg.design import WeightKind
 from bayesridge.posteriors.posterior import Posterior
 from bayesridge.priors import NoisePrior, Prior
-from bayesridge.rules.backtest import backtest_problem
+from bayesridge.rules.backtest import backtest
 from bayesridge.rules.duplicates import NearDuplicates, find_near_duplicates
-from bayesridge.rules.rule import LambdaProblem, Rule
+from bayesridge.rules.problem import Rule
 
 Status = Literal["passed", "alarm", "note", "not judged"]
 
@@ -332,8 +332,8 @@ def _backtest(
     # twins on both sides of a split would be predicted by each other: they stay together, whatever `splits` says
     folds = None if twins.count else RepeatedKFold(n_splits=5, n_repeats=splits // 5, random_state=seed)
     try:
-        result = backtest_problem(
-            LambdaProblem(post), rules, splitter=folds, groups=twins.groups if twins.count else None,
+        result = backtest(
+            post, rules=rules, splitter=folds, groups=twins.groups if twins.count else None,
             n_jobs=n_jobs, random_state=seed, progress=progress,
         )  # fmt: skip
     except BayesRidgeError as error:

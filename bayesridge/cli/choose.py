@@ -12,7 +12,7 @@ from bayesridge.cli.options import AsJson, Jobs, Level, Model, Seed, as_text, co
 
 # Only what --help needs is imported here; the rest waits until there is something to do.
 if TYPE_CHECKING:
-    from bayesridge.rules.comparison_result import LambdaComparison
+    from bayesridge.rules.comparison import LambdaComparison
 
 _FILES = ("comparison.csv", "comparison.json", "comparison.png")
 
@@ -37,7 +37,8 @@ def choose(
 ) -> None:
     """Compare every rule for choosing lambda: choice, interval, leave-one-out, disagreement, and what to use here."""
     from bayesridge.atomic import check_folder
-    from bayesridge.rules.comparison import compare_lambda, pick_rules
+    from bayesridge.rules.catalogue import pick_rules
+    from bayesridge.rules.comparison import compare_lambda
 
     out = None if out is None else check_folder(out, {*_FILES})
     warned: list[str] = []

@@ -31,15 +31,14 @@ def report(
     """
     from bayesridge.fit import posterior
     from bayesridge.reporting.build import report as write_page
-    from bayesridge.rules.comparison import compare_rules
-    from bayesridge.rules.rule import LambdaProblem
+    from bayesridge.rules.comparison import compare_lambda
 
     warned: list[str] = []
     with collected_warnings(warned):
         post = posterior(**model.read())
     # what the rules have to say of these data stands in their own table
     with collected_warnings([]):
-        comparison = compare_rules(LambdaProblem(post), level=level, progress=False)
+        comparison = compare_lambda(post, level=level, progress=False)
     own = {
         "title": title, "date": date, "level": None if level == 0.95 else f"{level:g}", "seed": seed or None, "out": out
     }  # fmt: skip

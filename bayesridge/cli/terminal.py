@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
     from bayesridge.checks.report_card import ReportCard
     from bayesridge.mcmc.sampling import NutsResult
-    from bayesridge.rules.comparison_result import LambdaComparison, Row
+    from bayesridge.rules.comparison import LambdaComparison
+    from bayesridge.rules.table import Row
 
 _MOST_ROWS = 60
 

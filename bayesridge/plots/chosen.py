@@ -10,7 +10,7 @@ import numpy as np
 from bayesridge.plots.lambda_axis import number
 from bayesridge.plots.layout import font_points, plain, settle, wrap
 from bayesridge.plots.look import BLUE, VERMILION
-from bayesridge.rules.comparison_result import LambdaComparison
+from bayesridge.rules.comparison import LambdaComparison
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

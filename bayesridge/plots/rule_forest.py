@@ -11,7 +11,8 @@ from bayesridge.plots.expect import expect
 from bayesridge.plots.lambda_axis import LABEL, log_axis
 from bayesridge.plots.layout import AxesArray, describe, font_points, legend_below, panels, plain, settle, shorten
 from bayesridge.plots.look import COLORS, GREY, LINES, MARKERS
-from bayesridge.rules.comparison_result import LambdaComparison, Row, interval_name
+from bayesridge.rules.comparison import LambdaComparison
+from bayesridge.rules.table import Row, interval_name
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -26,7 +26,7 @@ from bayesridge.plots.look import BLUE, GREY, line_look
 from bayesridge.plots.names import Shown, choose_columns, column_sd, target_unit
 from bayesridge.posteriors.posterior import Posterior
 from bayesridge.posteriors.quantity import check_level
-from bayesridge.rules.comparison_result import LambdaComparison
+from bayesridge.rules.comparison import LambdaComparison
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

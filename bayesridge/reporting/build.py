@@ -21,9 +21,7 @@ from bayesridge.reporting.html import asset, data_script, template, text
 from bayesridge.reporting.payload import slider_data, to_json
 from bayesridge.reporting.slider_section import slider
 from bayesridge.reporting.table_sections import coefficients, rules
-from bayesridge.rules.comparison import compare_rules
-from bayesridge.rules.comparison_result import LambdaComparison
-from bayesridge.rules.rule import LambdaProblem
+from bayesridge.rules.comparison import LambdaComparison, compare_lambda
 
 
 def report_html(
@@ -69,7 +67,7 @@ def report_html(
             "fit with a prior for lambda, or fix a positive one"
         )
     if comparison is None:
-        comparison = compare_rules(LambdaProblem(post), level=level, progress=False)
+        comparison = compare_lambda(post, level=level, progress=False)
     elif comparison.problem.design is not post.design:
         raise DataError("the comparison of rules belongs to another fit: make it from the same posterior")
     data = slider_data(post, [row.lam for row in comparison.rows if row.available and row.key != "posterior"])

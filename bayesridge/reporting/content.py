@@ -12,7 +12,7 @@ from bayesridge.errors import BayesRidgeError
 from bayesridge.posteriors.posterior import Posterior
 from bayesridge.reporting.payload import SliderData
 from bayesridge.reporting.pictures import LambdaPictures
-from bayesridge.rules.comparison_result import LambdaComparison
+from bayesridge.rules.comparison import LambdaComparison
 
 Array = NDArray[np.float64]
 

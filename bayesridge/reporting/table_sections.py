@@ -10,7 +10,7 @@ from bayesridge.reporting import svg
 from bayesridge.reporting.content import Content
 from bayesridge.reporting.html import number, probability, table, text
 from bayesridge.reporting.payload import SliderData
-from bayesridge.rules.comparison_result import Row
+from bayesridge.rules.table import Row
 
 Array = NDArray[np.float64]
 

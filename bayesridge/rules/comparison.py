@@ -5,96 +5,116 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from functools import cached_property
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bayesridge.errors import DataError
-from bayesridge.fit import posterior
 from bayesridge.hyper.marginal import Marginal
-from bayesridge.linalg.design import WeightKind
 from bayesridge.linalg.rows import is_small
 from bayesridge.linalg.spectral import SpectralEngine
-from bayesridge.linalg.spectrum import left_vectors
+from bayesridge.linalg.targets import with_left_vectors
 from bayesridge.linalg.threads import threads_for
 from bayesridge.posteriors.quantity import check_level
-from bayesridge.priors import NoisePrior, Prior
-from bayesridge.rules.comparison_result import LambdaComparison, Row
+from bayesridge.rules.bootstrap import BootstrapChoices, Kind, bootstrap_choices, usual_kind
+from bayesridge.rules.catalogue import default_rules, make_rule
 from bayesridge.rules.cross_validation import CrossValidation
-from bayesridge.rules.duplicates import NearDuplicates
 from bayesridge.rules.evaluation import Evaluation, evaluate, spread_of_fits
-from bayesridge.rules.rule import Choice, LambdaInterval, LambdaProblem, Rule
-from bayesridge.rules.standard import standard_rules
-
-if TYPE_CHECKING:
-    from bayesridge.rules.resampling import BootstrapChoices
-
-Array = NDArray[np.float64]
+from bayesridge.rules.problem import Choice, LambdaInterval, LambdaProblem, Rule, check_keys, problem_of
+from bayesridge.rules.table import Row, RuleTable
+from bayesridge.rules.text import describe_disagreement, recommend
 
 FULL = "full posterior (lambda integrated)"
 
 
-def default_rules(level: float = 0.95, duplicates: NearDuplicates | None = None) -> tuple[Rule, ...]:
-    """Return the standard rules with 5- and 10-fold cross-validation.
+@dataclass(frozen=True, eq=False)
+class LambdaComparison(RuleTable):
+    """Every rule for lambda side by side, in numbers and words."""
 
-    Parameters
-    ----------
-    level : float
-        Of the intervals that rules give themselves.
-    duplicates : NearDuplicates, optional
-        Where there are any, 5-fold cross-validation that keeps them together is added (key ``cv5_grouped``).
-    """
-    rules = (*standard_rules(level), CrossValidation(5), CrossValidation(10))
-    if duplicates is None or not duplicates.count:
-        return rules
-    return (*rules, CrossValidation(5, groups=duplicates.groups))
+    @cached_property
+    def disagreement(self) -> str:
+        """Whether the rules differ materially, in words and numbers."""
+        return describe_disagreement(self)
+
+    @cached_property
+    def recommendation(self) -> str:
+        """Which to use here, and why."""
+        return recommend(self)
+
+    def to_record(self) -> dict[str, Any]:
+        """Everything that fits in JSON (infinite numbers and NaN as strings)."""
+        from bayesridge import __version__
+        from bayesridge.posteriors.summary import describe_data, describe_model, jsonable
+
+        record = {
+            "bayesridge_version": __version__,
+            "data": describe_data(self.problem.posterior),
+            "model": describe_model(self.problem.posterior),
+            "rules": [_row_record(row, self.choices.get(row.key)) for row in self.rows],
+            "best_loo_rmse": self.best_loo_rmse,
+            "spread_of_fits": None if self.spread is None else vars(self.spread),
+            "bootstrap": None if self.bootstrap is None else _bootstrap_record(self.bootstrap),
+            "duplicates": self.duplicates,
+            "grouped_rules": self.grouped,
+            "disagreement": self.disagreement,
+            "recommendation": self.recommendation,
+        }
+        return dict(jsonable(record))
+
+    def __repr__(self) -> str:
+        shown = self.table[["lambda", "interval low", "interval high", *_SHOWN]]
+        two = {name: "{:.2f}".format for name in _SHOWN if name.startswith("elpd")}
+        text = shown.to_string(float_format=lambda value: f"{value:.4g}", formatters=two, na_rep="")
+        return f"Which lambda: {len(self.rows) - 1} rules\n{text}\n\n{self.disagreement}\n\n{self.recommendation}"
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        shown = self.table.drop(columns=["key"])
+        table = shown.to_html(float_format=lambda value: f"{value:.4g}", na_rep="")
+        return f"{table}<p>{escape(self.disagreement)}</p><p>{escape(self.recommendation)}</p>"
 
 
-def pick_rules(keys: Sequence[str], level: float = 0.95) -> tuple[Rule, ...]:
-    """Return default rules by key, in the order asked for.
+_SHOWN = ["effective dof", "LOO RMSE", "regret", "elpd_loo", "elpd diff", "elpd diff se"]
 
-    Raises
-    ------
-    DataError
-        If a key is unknown; the text lists all.
-    """
-    known = {rule.key: rule for rule in default_rules(level)}
-    unknown = [key for key in keys if key not in known]
-    if unknown:
-        raise DataError(f"no rule called {', '.join(unknown)}; there are {', '.join(known)}")
-    return tuple([known[key] for key in dict.fromkeys(keys)])
+
+def _bootstrap_record(drawn: BootstrapChoices) -> dict[str, Any]:
+    return {
+        "kind": drawn.kind, "grouped": drawn.grouped, "resamples": len(drawn.draws), "asked": drawn.asked,
+        "notes": drawn.notes,
+    }  # fmt: skip
+
+
+def _row_record(row: Row, choice: Choice | None) -> dict[str, Any]:
+    record = {**vars(row), "interval": None if row.interval is None else row.interval._asdict()}
+    record["lambda"] = record.pop("lam")
+    record["other_optima"] = [] if choice is None else [vars(one) for one in choice.others]
+    return record
 
 
 def compare_lambda(
     X: Any,
     y: Any = None,
     *,
-    prior: Prior | None = None,
-    noise_prior: NoisePrior | None = None,
     rules: Sequence[Rule] | None = None,
     level: float = 0.95,
     bootstrap: int = 0,
-    bootstrap_kind: Literal["rows", "residuals"] | None = None,
+    bootstrap_kind: Kind | None = None,
     n_jobs: int = 1,
     random_state: int = 0,
     progress: bool = True,
-    formula: str | None = None,
-    weights: Any = None,
-    weight_kind: WeightKind = "frequency",
-    fit_intercept: bool = True,
-    scale: bool | Any = True,
-    unpenalized: Sequence[str | int] = (),
-    missing: Literal["error", "drop"] = "error",
+    **options: Any,
 ) -> LambdaComparison:
-    """Compare rules for choosing lambda on a table.
+    """Compare rules for choosing lambda.
 
     Parameters
     ----------
-    X, y, prior, noise_prior, formula, weights, weight_kind, fit_intercept, scale, unpenalized, missing
-        As for :func:`bayesridge.fit`.
+    X, y, **options
+        A posterior, alone; or as for :func:`bayesridge.posterior`.
     rules : sequence of Rule, optional
-        :func:`default_rules` by default, with grouped cross-validation where rows have near-duplicates.
+        :func:`~bayesridge.rules.catalogue.default_rules` by default, with grouped cross-validation where rows have
+        near-duplicates.
     level : float
         Of all intervals.
     bootstrap : int
@@ -116,37 +136,17 @@ def compare_lambda(
     Raises
     ------
     DataError
-        If the data cannot be used. A rule that has no answer on them is a row of the table that says why.
+        If the data cannot be used, or a posterior has more than one lambda. A rule that has no answer on the data is a
+        row of the table that says why.
     """
-    post = posterior(
-        X, y, prior=prior, noise_prior=noise_prior, formula=formula, weights=weights, weight_kind=weight_kind,
-        fit_intercept=fit_intercept, scale=scale, unpenalized=unpenalized, missing=missing,
-    )  # fmt: skip
-    return compare_rules(
-        LambdaProblem(post), rules, level=level, bootstrap=bootstrap, bootstrap_kind=bootstrap_kind,
-        n_jobs=n_jobs, random_state=random_state, progress=progress,
-    )  # fmt: skip
-
-
-def compare_rules(
-    problem: LambdaProblem,
-    rules: Sequence[Rule] | None = None,
-    *,
-    level: float = 0.95,
-    bootstrap: int = 0,
-    bootstrap_kind: Literal["rows", "residuals"] | None = None,
-    n_jobs: int = 1,
-    random_state: int = 0,
-    progress: bool = True,
-) -> LambdaComparison:
-    """Compare rules on a posterior. Parameters as for :func:`compare_lambda`."""
     check_level(level)
     if bootstrap < 0:
         raise DataError(f"bootstrap is a number of resamples (0 for none), got {bootstrap}")
+    problem = problem_of(X, y, **options)
     with threads_for(problem.spectrum.rank):
         problem = _with_rows(problem)
         asked = tuple(default_rules(level, problem.near_duplicates) if rules is None else rules)
-    _check_keys(asked)
+    check_keys(asked, ["posterior"])
     if any(isinstance(rule, CrossValidation) for rule in asked):
         import sklearn.model_selection  # noqa: F401  -- its import is not part of a rule's time
     with threads_for(problem.spectrum.rank):
@@ -174,7 +174,7 @@ def _bootstrap(
     problem: LambdaProblem,
     rules: Sequence[Rule],
     resamples: int,
-    kind: Literal["rows", "residuals"] | None,
+    kind: Kind | None,
     level: float,
     n_jobs: int,
     random_state: int,
@@ -182,8 +182,6 @@ def _bootstrap(
     progress: bool,
 ) -> BootstrapChoices:
     """Repeat choices on resampled data; twins are one piece of information, and drawn together."""
-    from bayesridge.rules.resampling import bootstrap_choices, usual_kind
-
     how = kind or usual_kind(problem.design)
     found = problem.near_duplicates
     return bootstrap_choices(
@@ -215,22 +213,13 @@ class _Outcome:
     seconds: float
 
 
-def _check_keys(rules: Sequence[Rule]) -> None:
-    if not rules:
-        raise DataError("no rule to compare; leave rules out for the default ones")
-    keys = [rule.key for rule in rules]
-    twice = sorted({key for key in keys if keys.count(key) > 1} | ({"posterior"} & set(keys)))
-    if twice:
-        raise DataError(f"each rule needs a key of its own, and these are taken: {', '.join(twice)}; pass key=...")
-
-
 def _with_rows(problem: LambdaProblem) -> LambdaProblem:
     """Put U into the spectrum, so that every leave-one-out (the posterior's too) takes it from there."""
     known = problem.spectrum.left is not None or "loo" in vars(problem.posterior)
     if known or not is_small(problem.design, problem.spectrum):
         return problem
     p = problem.posterior
-    spectrum = replace(p.spectrum, left=left_vectors(p.design, p.spectrum))
+    spectrum = with_left_vectors(p.design, p.spectrum)
     return LambdaProblem(replace(p, engine=SpectralEngine(p.design, spectrum)))
 
 
@@ -244,12 +233,10 @@ def _outcome(rule: Rule, problem: LambdaProblem) -> _Outcome:
 
 
 def _best_loo_lambda(problem: LambdaProblem, choices: dict[str, Choice]) -> float:
-    from bayesridge.rules.prediction_rules import LooSquaredError
-
     if "loo" in choices:
         return choices["loo"].lam
     try:
-        return LooSquaredError().choose(problem).lam
+        return make_rule("loo").choose(problem).lam
     except DataError:
         return np.inf  # there is no leave-one-out: its columns are empty anyway
 

@@ -147,9 +147,3 @@ def _half_log_derivatives(x: Array, x1: Array, x2: Array, x3: Array) -> tuple[Ar
     """First three derivatives of ``log(x) / 2``."""
     u, v, w = x1 / x, x2 / x, x3 / x
     return 0.5 * u, 0.5 * (v - u * u), 0.5 * (w - 3.0 * u * v + 2.0 * u**3)
-
-
-def discrepancy(terms: SpectralTerms, target: float) -> Curve:
-    """``(log R - log target)^2``: zero where the residual sum of squares equals `target`; R rises with lambda."""
-    excess = np.log(terms.rss) - np.log(target)
-    return Curve(excess * excess, excess * terms.rss_slope)

@@ -13,9 +13,8 @@ from bayesridge.hyper.nodes import ConjugateNoise
 from bayesridge.linalg.deletion import in_blocks
 from bayesridge.linalg.filters import constraint_radius, effective_dof, filter_factors, spectral_terms
 from bayesridge.posteriors.loo import MOST_LOST
-from bayesridge.rules.loo_criteria import check_leave_one_out
-from bayesridge.rules.loo_rows import loo_mixture, loo_rows
-from bayesridge.rules.rule import LambdaProblem
+from bayesridge.rules.leave_one_out import check_leave_one_out, loo_mixture, loo_rows
+from bayesridge.rules.problem import LambdaProblem
 
 Array = NDArray[np.float64]
 

@@ -30,7 +30,7 @@ from bayesridge.linalg.design import Design
 from bayesridge.linalg.filters import check_lambda
 from bayesridge.linalg.spectrum import GRAM_CONDITION_LIMIT, GRAM_RESIDUAL_SHARE
 from bayesridge.linalg.threads import run_blocks
-from bayesridge.rules.subsets import Rows
+from bayesridge.rules.folds import Rows
 
 Array = NDArray[np.float64]
 

@@ -7,9 +7,7 @@ import argparse
 import numpy as np
 import pandas as pd
 
-from bayesridge.rules.closed_formulas import HoerlKennardBaldwin
-from bayesridge.rules.likelihood_rules import MaximumEvidence
-from bayesridge.rules.prediction_rules import GCV, LooSquaredError
+from bayesridge.rules.catalogue import make_rule
 from benchmarks.coverage.methods import (
     ByRule,
     Exact,
@@ -40,10 +38,10 @@ SCENARIOS: dict[str, Scenario] = {
 
 METHODS: dict[str, Method] = {
     "exact": Exact(),
-    "REML plug-in": ByRule(MaximumEvidence()),
-    "LOO plug-in": ByRule(LooSquaredError()),
-    "GCV plug-in": ByRule(GCV()),
-    "HKB plug-in": ByRule(HoerlKennardBaldwin()),
+    "REML plug-in": ByRule(make_rule("reml")),
+    "LOO plug-in": ByRule(make_rule("loo")),
+    "GCV plug-in": ByRule(make_rule("gcv")),
+    "HKB plug-in": ByRule(make_rule("hkb")),
     "least squares": LeastSquares(),
     "BayesianRidge": SklearnBayesianRidge(),
     "ARDRegression": SklearnARD(),

@@ -17,7 +17,7 @@ from bayesridge.hyper.point import plug_in
 from bayesridge.linalg.spectral import SpectralEngine
 from bayesridge.posteriors.posterior import Posterior, infer
 from bayesridge.priors import FixedLambda, Jeffreys, NoisePrior, Prior
-from bayesridge.rules.rule import LambdaProblem, Rule
+from bayesridge.rules.problem import LambdaProblem, Rule
 from benchmarks.coverage.worlds import DataSet
 
 Array = NDArray[np.float64]

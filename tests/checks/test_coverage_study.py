@@ -11,7 +11,7 @@ from sklearn.linear_model import ARDRegression, BayesianRidge, Ridge, RidgeCV
 from bayesridge.errors import DataError
 from bayesridge.linalg.optimum import Optimum
 from bayesridge.priors import FixedLambda
-from bayesridge.rules.rule import Choice, LambdaInterval
+from bayesridge.rules.problem import Choice, LambdaInterval
 from benchmarks.coverage.methods import (
     Answer,
     ByRule,
@@ -50,7 +50,7 @@ class Constant:
     label: str = "constant"
 
     def choose(self, problem):  # noqa: ARG002
-        return Choice(self.key, Optimum(self.lam, "interior", np.nan), interval=self.interval)
+        return Choice(Optimum(self.lam, "interior", np.nan), interval=self.interval)
 
 
 # -- against exact coverages ---------------------------------------------------------------------------------------

@@ -18,8 +18,8 @@ from bayesridge.checks.spectral_check import spectral_check
 from bayesridge.errors import DataError
 from bayesridge.plots.layout import spread
 from bayesridge.plots.look import COLORS, GREY, line_look
-from bayesridge.rules.comparison import compare_rules, pick_rules
-from bayesridge.rules.rule import LambdaProblem
+from bayesridge.rules.catalogue import pick_rules
+from bayesridge.rules.comparison import compare_lambda
 from tests.plots.drawn_text import troubles
 from tests.plots.fits import FITS, fitted
 
@@ -95,7 +95,7 @@ def test_every_fit_can_be_drawn(plot: str, name: str, pyplot: Any) -> None:
     ("name", "width"), [("longley", 6.4), ("longley", 3.5), ("300 columns, long names", 3.5), ("no signal", 3.5)]
 )
 def test_rules_are_legible(name: str, width: float, pyplot: Any, monkeypatch: Any) -> None:
-    comparison = compare_rules(LambdaProblem(fitted(name)), progress=False)
+    comparison = compare_lambda(fitted(name), progress=False)
     with plots.style(font_size=8 if width < 5 else 10):
         mpl.rcParams["figure.figsize"] = (width, 3.0)
         assert troubles(_one_figure(plots.rules(comparison), pyplot), monkeypatch) == []
@@ -213,7 +213,7 @@ def test_every_name_is_exported_and_unknown_ones_are_not() -> None:
 
 
 def test_chosen_rules_can_be_few(pyplot: Any, monkeypatch: Any) -> None:
-    comparison = compare_rules(LambdaProblem(fitted("longley")), pick_rules(["gcv"]), progress=False)
+    comparison = compare_lambda(fitted("longley"), rules=pick_rules(["gcv"]), progress=False)
     assert troubles(_one_figure(plots.rules(comparison), pyplot), monkeypatch) == []
 
 

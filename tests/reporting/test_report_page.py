@@ -24,8 +24,8 @@ from bayesridge.reporting.back_matter import Source
 from bayesridge.reporting.build import report as write_page
 from bayesridge.reporting.build import report_html
 from bayesridge.reporting.html import data_script
-from bayesridge.rules.comparison import compare_rules, pick_rules
-from bayesridge.rules.rule import LambdaProblem
+from bayesridge.rules.catalogue import pick_rules
+from bayesridge.rules.comparison import compare_lambda
 from tests.reporting.browser.cases import CASES, HOSTILE
 
 _ROWS = np.random.default_rng(0).standard_normal((12, 3))
@@ -142,7 +142,7 @@ def test_json_in_a_script_cannot_end_it():
 
 def test_same_input_same_bytes_and_the_date_only_where_given():
     post = CASES["longley"].posterior
-    comparison = compare_rules(LambdaProblem(post), pick_rules(["reml", "loo"]), progress=False)
+    comparison = compare_lambda(post, rules=pick_rules(["reml", "loo"]), progress=False)
     pages = [report_html(post, comparison=comparison) for _ in range(2)]
     assert pages[0] == pages[1]
     assert report_html(posterior(*load_xy("longley"))) == report_html(posterior(*load_xy("longley")))
@@ -152,7 +152,7 @@ def test_same_input_same_bytes_and_the_date_only_where_given():
 
 def test_seed_moves_the_simulated_checks_alone():
     post = CASES["longley"].posterior
-    comparison = compare_rules(LambdaProblem(post), pick_rules(["reml"]), progress=False)
+    comparison = compare_lambda(post, rules=pick_rules(["reml"]), progress=False)
     a, b = (report_html(post, comparison=comparison, random_state=seed) for seed in (0, 1))
 
     def sections(page):
@@ -192,7 +192,7 @@ def test_columns_that_are_left_out_are_counted():
     rng = np.random.default_rng(0)
     X = rng.standard_normal((50, 120))
     post = posterior(X, X[:, 0] * 3 + rng.standard_normal(50))
-    page = report_html(post, comparison=compare_rules(LambdaProblem(post), pick_rules(["reml"])))
+    page = report_html(post, comparison=compare_lambda(post, rules=pick_rules(["reml"])))
     assert "40 of 120 columns" in page
 
 
@@ -202,7 +202,7 @@ def test_size_stays_small(shape, limit):
     rng = np.random.default_rng(0)
     X = rng.standard_normal(shape)
     post = posterior(X, X[:, :5].sum(axis=1) + rng.standard_normal(shape[0]))
-    page = report_html(post, comparison=compare_rules(LambdaProblem(post), pick_rules(["reml", "loo"])))
+    page = report_html(post, comparison=compare_lambda(post, rules=pick_rules(["reml", "loo"])))
     assert len(page.encode()) < limit
 
 
@@ -219,7 +219,7 @@ def test_where_leave_one_out_does_not_exist_the_page_says_why():
     X = rng.standard_normal((12, 3))
     X[:, 2] = np.arange(12) == 4
     post = posterior(X, X[:, 0] + rng.standard_normal(12), unpenalized=[2])
-    page = report_html(post, comparison=compare_rules(LambdaProblem(post), pick_rules(["reml"])))
+    page = report_html(post, comparison=compare_lambda(post, rules=pick_rules(["reml"])))
     Tree(page)
     assert "Leave-one-out is not available" in page
     assert 'data-out="looRmse"' not in page
@@ -229,7 +229,7 @@ def test_lambda_without_a_logarithm_and_a_comparison_of_other_data_are_refused()
     X, y = load_xy("longley")
     with pytest.raises(DataError, match="logarithm of lambda"):
         report_html(posterior(X, y, prior=FixedLambda(0.0)))
-    other = compare_rules(LambdaProblem(posterior(X.iloc[:-1], y.iloc[:-1])), pick_rules(["reml"]), progress=False)
+    other = compare_lambda(posterior(X.iloc[:-1], y.iloc[:-1]), rules=pick_rules(["reml"]), progress=False)
     with pytest.raises(DataError, match="another fit"):
         report_html(posterior(X, y), comparison=other)
     with pytest.raises(DataError, match="level"):
@@ -309,7 +309,7 @@ def test_warnings_of_the_fit_stand_at_the_top(tmp_path, monkeypatch):
 )  # fmt: skip
 def test_from_python_the_posterior_itself_gives_the_cautions(name, words):
     post = CASES[name].posterior
-    page = report_html(post, comparison=compare_rules(LambdaProblem(post), pick_rules(["reml"])))
+    page = report_html(post, comparison=compare_lambda(post, rules=pick_rules(["reml"])))
     assert ("Before you read on" in page) == (words is not None)
     if words is not None:
         assert words in page[: page.index('id="answer-title"')]
@@ -329,7 +329,7 @@ def test_degenerate_data_have_a_page_too(X, y, options):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # they all warn: the page has to say so
         post = posterior(X, y, **options)
-        page = report_html(post, comparison=compare_rules(LambdaProblem(post), pick_rules(["reml", "loo"])))
+        page = report_html(post, comparison=compare_lambda(post, rules=pick_rules(["reml", "loo"])))
     Tree(page)
     text = re.sub(r"<script.*?</script>|<style>.*?</style>", "", page, flags=re.DOTALL)
     assert not re.search(r"\bnan\b|\binf\b|None", text)
@@ -339,7 +339,7 @@ def test_degenerate_data_have_a_page_too(X, y, options):
 
 def test_report_returns_the_path(tmp_path):
     post = CASES["longley"].posterior
-    comparison = compare_rules(LambdaProblem(post), pick_rules(["reml"]), progress=False)
+    comparison = compare_lambda(post, rules=pick_rules(["reml"]), progress=False)
     path = write_page(post, tmp_path / "a.html", comparison=comparison)
     assert path.read_text(encoding="utf-8") == report_html(post, comparison=comparison)
 

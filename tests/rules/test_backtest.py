@@ -18,13 +18,10 @@ from bayesridge import FixedLambda, LogNormal, posterior
 from bayesridge.datasets import load_xy
 from bayesridge.errors import BayesRidgeWarning, DataError
 from bayesridge.linalg.optimum import Optimum
-from bayesridge.rules.backtest import backtest, backtest_problem
-from bayesridge.rules.backtest_result import Backtest, corrected_standard_error
+from bayesridge.rules.backtest import Backtest, backtest, corrected_standard_error
+from bayesridge.rules.catalogue import given_lambda, make_rule
 from bayesridge.rules.cross_validation import CrossValidation
-from bayesridge.rules.likelihood_rules import MaximumEvidence
-from bayesridge.rules.prediction_rules import GCV, LooSquaredError
-from bayesridge.rules.rule import Choice, LambdaProblem, NotAvailableError
-from bayesridge.rules.user_rules import GivenLambda
+from bayesridge.rules.problem import Choice, LambdaProblem, NotAvailableError
 
 
 def _data(n=40, p=5, seed=0):
@@ -34,7 +31,7 @@ def _data(n=40, p=5, seed=0):
 
 
 def _run(X, y, rules=None, splitter=None, **options):
-    rules = rules or (MaximumEvidence(),)
+    rules = rules or (make_rule("reml"),)
     return backtest(X, y, rules=rules, splitter=splitter or KFold(4), progress=False, **options)
 
 
@@ -51,7 +48,7 @@ def test_corrected_standard_error_by_hand():
 def test_scores_are_those_of_fits_without_the_test_rows():
     X, y = _data()
     splitter = KFold(4, shuffle=True, random_state=2)
-    rules = (GivenLambda(3.0), GCV(), CrossValidation(3))
+    rules = (given_lambda(3.0), make_rule("gcv"), CrossValidation(3))
     found = _run(X, y, rules, splitter)
     for k, (train, test) in enumerate(splitter.split(X)):
         rows = found.splits[found.splits["split"] == k].set_index("rule")
@@ -93,7 +90,7 @@ def test_least_squares_log_score_is_the_classical_prediction():
 
 def test_summary_is_mean_difference_and_corrected_error():
     X, y = _data(60)
-    found = _run(X, y, (MaximumEvidence(), GivenLambda(200.0)), RepeatedKFold(n_splits=5, n_repeats=4, random_state=0))
+    found = _run(X, y, (make_rule("reml"), given_lambda(200.0)), RepeatedKFold(n_splits=5, n_repeats=4, random_state=0))
     assert found.n_splits == 20
     assert found.test_over_train == pytest.approx(12 / 48)
     summary = found.summary()
@@ -118,7 +115,7 @@ def test_a_rule_is_given_the_training_rows_alone():
 
         def choose(self, problem):
             seen.append(problem.design)
-            return Choice(self.key, Optimum(1.0, "interior", 0.0))
+            return Choice(Optimum(1.0, "interior", 0.0))
 
     X, y = _data()
     _run(X, y, (Spy(),))
@@ -141,7 +138,7 @@ def test_groups_of_inner_folds_follow_the_outer_training_rows():
 def test_default_splits_keep_groups_together():
     X, y = _data(30)
     groups = np.arange(30) // 3
-    found = backtest(X, y, rules=(GivenLambda(1.0),), groups=groups, progress=False)
+    found = backtest(X, y, rules=(given_lambda(1.0),), groups=groups, progress=False)
     assert found.n_splits == 50
     assert (found.splits["n_test"] == 6).all()
     assert "10 times GroupKFold" in found.how
@@ -156,7 +153,7 @@ def test_time_ordered_splits():
 
 def test_numbers_do_not_depend_on_the_number_of_processes():
     X, y = _data()
-    one, two = (_run(X, y, (GCV(), CrossValidation(3)), n_jobs=jobs) for jobs in (1, 2))
+    one, two = (_run(X, y, (make_rule("gcv"), CrossValidation(3)), n_jobs=jobs) for jobs in (1, 2))
     pd.testing.assert_frame_equal(one.splits, two.splits)
 
 
@@ -165,7 +162,8 @@ def test_data_arguments_reach_the_fits():
     w = np.random.default_rng(0).gamma(3.0, 1.0, len(y))
     found = backtest(
         frame.assign(progression=y), formula="progression ~ bmi * bp + C(sex)", weights=w, weight_kind="precision",
-        unpenalized=["C(sex)"], prior=LogNormal(2.0, 1.0), rules=(GivenLambda(5.0),), splitter=KFold(3), progress=False,
+        unpenalized=["C(sex)"], prior=LogNormal(2.0, 1.0), rules=(given_lambda(5.0),), splitter=KFold(3),
+        progress=False,
     )  # fmt: skip
     train, test = next(iter(KFold(3).split(frame)))
     whole = posterior(frame.assign(progression=y), formula="progression ~ bmi * bp + C(sex)", unpenalized=["C(sex)"])
@@ -186,15 +184,15 @@ def test_frequency_weights_are_repeated_rows():
     w = np.random.default_rng(1).integers(1, 4, 30).astype(float)
     rows = np.repeat(np.arange(30), w.astype(int))
     groups = np.arange(30) % 5
-    short = _run(X, y, (GCV(),), LeaveOneGroupOut(), groups=groups, weights=w)
-    long = _run(X[rows], y[rows], (GCV(),), LeaveOneGroupOut(), groups=groups[rows])
+    short = _run(X, y, (make_rule("gcv"),), LeaveOneGroupOut(), groups=groups, weights=w)
+    long = _run(X[rows], y[rows], (make_rule("gcv"),), LeaveOneGroupOut(), groups=groups[rows])
     for column in ("lambda", "rmse", "log_score", "n_test", "n_train"):
         np.testing.assert_allclose(short.splits[column], long.splits[column], rtol=1e-8)
 
 
 def test_more_columns_than_rows():
     X, y = _data(24, 40)
-    found = _run(X, y, (MaximumEvidence(), CrossValidation(4)))
+    found = _run(X, y, (make_rule("reml"), CrossValidation(4)))
     assert np.isfinite(found.splits["rmse"]).all()
     # least squares fits every training row: its log score is that of the limit lambda -> 0, which is finite
     assert np.isfinite(found.splits["log_score"]).all()
@@ -251,12 +249,12 @@ def test_rules_without_an_answer_are_shown_and_never_best():
         def choose(self, problem):
             if problem.design.y_mean > 3.0:
                 raise NotAvailableError("the mean is too high")
-            return Choice(self.key, Optimum(2.0, "interior", 0.0))
+            return Choice(Optimum(2.0, "interior", 0.0))
 
     X, y = _data()
     means = [y[train].mean() for train, _ in KFold(4).split(X)]
     y = y - np.median(means) + 3.0
-    found = _run(X, y, (Shy(), GivenLambda(2.0)))
+    found = _run(X, y, (Shy(), given_lambda(2.0)))
     assert found.summary().loc["shy", "answered"] == 2
     assert found.summary().loc["given", "answered"] == 4
     assert found.best("rmse") != "shy"
@@ -275,7 +273,7 @@ def test_interrupting_keeps_what_is_done():
             calls.append(1)
             if len(calls) > 2:
                 raise KeyboardInterrupt
-            return Choice(self.key, Optimum(2.0, "interior", 0.0))
+            return Choice(Optimum(2.0, "interior", 0.0))
 
     X, y = _data()
     with pytest.warns(BayesRidgeWarning, match="interrupted after 2 of 4"):
@@ -290,7 +288,7 @@ def test_pure_noise_the_mean_is_not_beaten_measurably():
     X, y = rng.standard_normal((60, 8)), rng.standard_normal(60)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        found = backtest(X, y, rules=(MaximumEvidence(), LooSquaredError()), progress=False)
+        found = backtest(X, y, rules=(make_rule("reml"), make_rule("loo")), progress=False)
     summary = found.summary()
     behind = summary.loc["mean_only", "rmse_difference"]
     assert behind <= found.critical_value * summary.loc["mean_only", "rmse_se"]
@@ -307,11 +305,11 @@ def test_the_default_contenders_on_diabetes():
 
 def test_bad_arguments():
     X, y = _data()
-    with pytest.raises(DataError, match="different keys"):
-        _run(X, y, (GCV(), GCV()))
+    with pytest.raises(DataError, match=r"different key.*taken: gcv"):
+        _run(X, y, (make_rule("gcv"), make_rule("gcv")))
     with pytest.raises(DataError, match="cannot split"):
         _run(X, y, splitter=KFold(99))
     X[:, 2] = 0.0
     X[3, 2] = 1.0
     with pytest.raises(DataError, match="training set 1"):
-        backtest_problem(LambdaProblem(posterior(X, y, unpenalized=[2])), (GCV(),), splitter=KFold(4), progress=False)
+        backtest(posterior(X, y, unpenalized=[2]), rules=(make_rule("gcv"),), splitter=KFold(4), progress=False)

@@ -20,13 +20,10 @@ from bayesridge.hyper.evidence import profile_sigma
 from bayesridge.linalg.filters import effective_dof, standardized_coefficients
 from bayesridge.linalg.rows import loo_residuals
 from bayesridge.priors import FixedLambda, HalfCauchy
-from bayesridge.rules.comparison import compare_lambda, compare_rules, default_rules, pick_rules
-from bayesridge.rules.likelihood_rules import MaximumEvidence
-from bayesridge.rules.prediction_rules import GCV, LooSquaredError
-from bayesridge.rules.resampling import bootstrap_choices
-from bayesridge.rules.rule import LambdaProblem
-from bayesridge.rules.standard import standard_rules
-from bayesridge.rules.user_rules import GivenLambda
+from bayesridge.rules.bootstrap import bootstrap_choices
+from bayesridge.rules.catalogue import default_rules, given_lambda, make_rule, pick_rules, standard_rules
+from bayesridge.rules.comparison import compare_lambda
+from bayesridge.rules.problem import LambdaProblem
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +84,7 @@ def test_regret_is_against_the_best_single_lambda(found):
     assert all(row.regret >= -1e-12 for row in found.rows if row.available and row.key != "posterior")
     # without the rule in the table the reference is the same
     X, y = load_xy("diabetes")
-    again = compare_lambda(X, y, rules=[GCV()], progress=False)
+    again = compare_lambda(X, y, rules=[make_rule("gcv")], progress=False)
     assert again.best_loo_rmse == pytest.approx(found.best_loo_rmse, rel=1e-13)
     assert again.row("gcv").regret == pytest.approx(found.row("gcv").regret, rel=1e-6)
 
@@ -154,7 +151,7 @@ def test_ends_have_numbers():
     rng = np.random.default_rng(1)
     X = rng.standard_normal((25, 3))
     y = X[:, 0] + rng.standard_normal(25)
-    found = compare_lambda(X, y, rules=[GivenLambda(0.0, "ols"), GivenLambda(np.inf, "mean")], progress=False)
+    found = compare_lambda(X, y, rules=[given_lambda(0.0, "ols"), given_lambda(np.inf, "mean")], progress=False)
     errors = {"ols": [], "mean": []}
     for i in range(25):
         keep = np.arange(25) != i
@@ -174,7 +171,7 @@ def test_weights_and_unpenalised_columns():
     rng = np.random.default_rng(2)
     X, w = rng.standard_normal((20, 4)), rng.integers(1, 4, 20)
     y = X[:, 0] + rng.standard_normal(20)
-    rules = [MaximumEvidence(), LooSquaredError(), GCV()]
+    rules = [make_rule("reml"), make_rule("loo"), make_rule("gcv")]
     one = compare_lambda(X, y, weights=w, unpenalized=[3], rules=rules, progress=False)
     two = compare_lambda(np.repeat(X, w, axis=0), np.repeat(y, w), unpenalized=[3], rules=rules, progress=False)
     for a, b in zip(one.rows, two.rows, strict=True):
@@ -198,15 +195,15 @@ def test_without_leave_one_out_the_rest_is_there():
 
 def test_bootstrap_gives_the_others_intervals():
     X, y = load_xy("diabetes")
-    rules = [MaximumEvidence(), GCV()]
+    rules = [make_rule("reml"), make_rule("gcv")]
     problem = LambdaProblem(posterior(X, y))
-    one = compare_rules(problem, rules, bootstrap=20, random_state=3, level=0.8, progress=False)
-    two = compare_rules(problem, rules, bootstrap=20, random_state=3, level=0.8, progress=False)
+    one = compare_lambda(problem.posterior, rules=rules, bootstrap=20, random_state=3, level=0.8, progress=False)
+    two = compare_lambda(problem.posterior, rules=rules, bootstrap=20, random_state=3, level=0.8, progress=False)
     assert "row bootstraps" in one.row("gcv").interval.kind
     assert one.row("gcv").interval == two.row("gcv").interval
     assert "Wald" in one.row("reml").interval.kind  # it has its own
     with pytest.raises(DataError, match="number of resamples"):
-        compare_rules(problem, rules, bootstrap=-1)
+        compare_lambda(problem.posterior, rules=rules, bootstrap=-1)
 
 
 def test_what_is_resampled_and_what_it_says():
@@ -214,10 +211,10 @@ def test_what_is_resampled_and_what_it_says():
     rng = np.random.default_rng(11)
     X = rng.standard_normal((30, 40))
     y = X[:, 0] + rng.standard_normal(30)
-    rules = [GCV(), LooSquaredError(), MaximumEvidence()]
+    rules = [make_rule("gcv"), make_rule("loo"), make_rule("reml")]
     tall, wide = LambdaProblem(posterior(X[:, :5], y)), LambdaProblem(posterior(X, y))
     for problem, kind, asked in ((tall, "rows", None), (wide, "residuals", None), (tall, "residuals", "residuals")):
-        found = compare_rules(problem, rules, bootstrap=40, bootstrap_kind=asked, progress=False)
+        found = compare_lambda(problem.posterior, rules=rules, bootstrap=40, bootstrap_kind=asked, progress=False)
         direct = bootstrap_choices(problem, rules[:2], 40, kind=kind, random_state=0, progress=False)
         assert found.bootstrap.kind == kind
         np.testing.assert_array_equal(found.bootstrap.draws, direct.draws)
@@ -231,8 +228,8 @@ def test_what_is_resampled_and_what_it_says():
         if problem is wide:
             assert any("of the resamples" in note for note in direct.notes.values())
             assert "They reach lambda = 0 or infinity for" in found.disagreement
-    assert compare_rules(tall, rules, progress=False).bootstrap is None
-    assert compare_rules(tall, rules, progress=False).to_record()["bootstrap"] is None
+    assert compare_lambda(tall.posterior, rules=rules, progress=False).bootstrap is None
+    assert compare_lambda(tall.posterior, rules=rules, progress=False).to_record()["bootstrap"] is None
 
 
 def test_twins_are_drawn_together():
@@ -240,9 +237,11 @@ def test_twins_are_drawn_together():
     X = np.tile(rng.standard_normal((20, 3)), (2, 1))
     y = np.tile(rng.standard_normal(20), 2) + np.tile(X[:20, 0], 2)
     problem = LambdaProblem(posterior(X, y))
-    found = compare_rules(problem, [GCV()], bootstrap=10, progress=False)
+    found = compare_lambda(problem.posterior, rules=[make_rule("gcv")], bootstrap=10, progress=False)
     groups = np.tile(np.arange(20), 2)
-    direct = bootstrap_choices(problem, [GCV()], 10, kind="rows", groups=groups, random_state=0, progress=False)
+    direct = bootstrap_choices(
+        problem, [make_rule("gcv")], 10, kind="rows", groups=groups, random_state=0, progress=False
+    )
     np.testing.assert_array_equal(found.bootstrap.draws, direct.draws)
     assert "row group bootstraps" in found.row("gcv").interval.kind
     assert "near-duplicates drawn together" in found.disagreement
@@ -252,13 +251,13 @@ def test_refusals():
     X, y = load_xy("diabetes")
     problem = LambdaProblem(posterior(X, y))
     with pytest.raises(DataError, match="gcv"):
-        compare_rules(problem, [GCV(), GCV()])
+        compare_lambda(problem.posterior, rules=[make_rule("gcv"), make_rule("gcv")])
     with pytest.raises(DataError, match="posterior"):
-        compare_rules(problem, [GivenLambda(1.0, key="posterior")])
+        compare_lambda(problem.posterior, rules=[given_lambda(1.0, key="posterior")])
     with pytest.raises(DataError, match="no rule"):
-        compare_rules(problem, [])
+        compare_lambda(problem.posterior, rules=[])
     with pytest.raises(DataError, match="level"):
-        compare_rules(problem, level=95)
+        compare_lambda(problem.posterior, level=95)
     with pytest.raises(DataError, match="there are posterior_median"):
         pick_rules(["bla"])
     assert [rule.key for rule in pick_rules(["gcv", "cv5", "gcv"])] == ["gcv", "cv5"]
@@ -327,7 +326,7 @@ def test_command(app, csv, tmp_path):
     assert list(table["key"]) == ["posterior", "reml", "gcv"]
     record = json.loads((tmp_path / "comparison.json").read_text(encoding="utf-8"))
     X, y = load_xy("diabetes")
-    want = compare_lambda(X, y, rules=[MaximumEvidence(), GCV()], progress=False)
+    want = compare_lambda(X, y, rules=[make_rule("reml"), make_rule("gcv")], progress=False)
     assert record["rules"][1]["lambda"] == pytest.approx(want.row("reml").lam, rel=1e-12)
     assert table.loc["GCV", "lambda"] == pytest.approx(want.row("gcv").lam, rel=1e-12)
     assert (tmp_path / "comparison.png").read_bytes().startswith(b"\x89PNG")

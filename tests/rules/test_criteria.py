@@ -6,12 +6,9 @@ import pytest
 from bayesridge.linalg.filters import spectral_terms
 from bayesridge.priors import FixedSigma, InverseGamma
 from bayesridge.rules import criteria
-from bayesridge.rules.information_rules import AIC, BIC, AICc
-from bayesridge.rules.likelihood_rules import MaximumEvidence, MaximumLikelihood
-from bayesridge.rules.loo_criteria import loo_curves
-from bayesridge.rules.prediction_rules import GCV, LooLogScore, LooSquaredError, MallowsCp, RobustGCV
-from bayesridge.rules.regularization_rules import Discrepancy, LCurve, QuasiOptimality
-from bayesridge.rules.rule import NotAvailableError
+from bayesridge.rules.catalogue import make_rule
+from bayesridge.rules.leave_one_out import loo_curves
+from bayesridge.rules.problem import NotAvailableError
 from tests.truth import rules_dense as brute
 from tests.truth.problems import NAMES
 
@@ -25,24 +22,25 @@ def terms_at(problem, t):
 #: name: (ours at an array of log lambda, definition at lambda, rule or None)
 CRITERIA = {
     "reml": (
-        lambda p, t: criteria.negative_log_evidence(terms_at(p, t), p.spectrum.nu), brute.reml, MaximumEvidence()
+        lambda p, t: criteria.negative_log_evidence(terms_at(p, t), p.spectrum.nu), brute.reml, make_rule("reml")
     ),
     "ml": (
-        lambda p, t: criteria.negative_log_evidence(terms_at(p, t), p.spectrum.n_obs), brute.ml, MaximumLikelihood()
+        lambda p, t: criteria.negative_log_evidence(terms_at(p, t), p.spectrum.n_obs), brute.ml, make_rule("ml")
     ),
-    "gcv": (lambda p, t: criteria.gcv(terms_at(p, t)), brute.gcv, GCV()),
-    "rgcv": (lambda p, t: criteria.robust_gcv(terms_at(p, t), 0.3), brute.robust_gcv, RobustGCV(0.3)),
+    "gcv": (lambda p, t: criteria.gcv(terms_at(p, t)), brute.gcv, make_rule("gcv")),
+    "rgcv": (lambda p, t: criteria.robust_gcv(terms_at(p, t), 0.3), brute.robust_gcv, make_rule("rgcv", gamma=0.3)),
     "cp": (
-        lambda p, t: criteria.sure(terms_at(p, t), SIGMA), lambda d, lam: brute.cp(d, lam, SIGMA), MallowsCp(SIGMA)
+        lambda p, t: criteria.sure(terms_at(p, t), SIGMA), lambda d, lam: brute.cp(d, lam, SIGMA),
+        make_rule("cp", sigma=SIGMA)
     ),
-    "aic": (lambda p, t: criteria.information(terms_at(p, t), 2.0), brute.aic, AIC()),
-    "aicc": (lambda p, t: criteria.corrected_aic(terms_at(p, t)), brute.aicc, AICc()),
-    "bic": (lambda p, t: criteria.information(terms_at(p, t), np.log(p.spectrum.n_obs)), brute.bic, BIC()),
+    "aic": (lambda p, t: criteria.information(terms_at(p, t), 2.0), brute.aic, make_rule("aic")),
+    "aicc": (lambda p, t: criteria.corrected_aic(terms_at(p, t)), brute.aicc, make_rule("aicc")),
+    "bic": (lambda p, t: criteria.information(terms_at(p, t), np.log(p.spectrum.n_obs)), brute.bic, make_rule("bic")),
     "loo": (
-        lambda p, t: loo_curves(p.row_basis, p.spectrum, p.noise, t).squared, brute.press, LooSquaredError()
+        lambda p, t: loo_curves(p.row_basis, p.spectrum, p.noise, t).squared, brute.press, make_rule("loo")
     ),
     "loo_log": (
-        lambda p, t: loo_curves(p.row_basis, p.spectrum, p.noise, t).log_score, brute.log_score, LooLogScore()
+        lambda p, t: loo_curves(p.row_basis, p.spectrum, p.noise, t).log_score, brute.log_score, make_rule("loo_log")
     ),
     "quasi_optimality": (lambda p, t: criteria.quasi_optimality(terms_at(p, t)), brute.quasi, None),
     "l_curve": (lambda p, t: criteria.l_curve(terms_at(p, t)), lambda d, lam: -brute.curvature(d, lam), None),
@@ -151,18 +149,24 @@ def test_discrepancy(name):
     largest = float(problem.spectrum.total_squares)
     for share in (0.3, 0.6, 0.95):
         sigma = np.sqrt((problem.spectrum.r0 + share * (largest - problem.spectrum.r0)) / d.nu)
-        choice = Discrepancy(sigma).choose(problem)
+        choice = make_rule("discrepancy", sigma=sigma).choose(problem)
         assert choice.best.place == "interior"
         assert brute.Fit(d, choice.lam).rss == pytest.approx(sigma**2 * d.nu, rel=1e-9)
-    assert Discrepancy(np.sqrt(1.1 * largest / d.nu)).choose(problem).best.place == "infinity"
+    assert make_rule("discrepancy", sigma=np.sqrt(1.1 * largest / d.nu)).choose(problem).best.place == "infinity"
     if problem.spectrum.r0 > 0:
-        assert Discrepancy(np.sqrt(0.5 * problem.spectrum.r0 / d.nu)).choose(problem).best.place == "zero"
+        assert (
+            make_rule("discrepancy", sigma=np.sqrt(0.5 * problem.spectrum.r0 / d.nu)).choose(problem).best.place
+            == "zero"
+        )
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_quasi_optimality_and_l_curve_are_local_optima_of_their_definitions(name):
     problem, d = brute.problem_of(name), brute.dense_of(name)
-    for rule, definition in ((QuasiOptimality(), brute.quasi), (LCurve(), lambda d, lam: -brute.curvature(d, lam))):
+    for rule, definition in (
+        (make_rule("quasi_optimality"), brute.quasi),
+        (make_rule("l_curve"), lambda d, lam: -brute.curvature(d, lam)),
+    ):
         try:
             choice = rule.choose(problem)
         except NotAvailableError:

@@ -28,11 +28,9 @@ from bayesridge.errors import DataError
 from bayesridge.linalg.design import build_design
 from bayesridge.linalg.rows import loo_residuals
 from bayesridge.linalg.spectrum import factorize
-from bayesridge.rules.cross_validation import CrossValidation
-from bayesridge.rules.fold_losses import CrossValidatedLoss
-from bayesridge.rules.held_out import split_fit
-from bayesridge.rules.rule import LambdaProblem
-from bayesridge.rules.subsets import subset_design
+from bayesridge.rules.cross_validation import CrossValidatedLoss, CrossValidation
+from bayesridge.rules.folds import split_fit, subset_design
+from bayesridge.rules.problem import LambdaProblem
 
 GRID = np.array([1e-3, 0.5, 7.0, 60.0, 4e3])
 

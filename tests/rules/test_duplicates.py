@@ -13,11 +13,11 @@ from bayesridge import posterior
 from bayesridge.datasets import load_xy
 from bayesridge.errors import DataError
 from bayesridge.linalg.design import build_design
+from bayesridge.rules.catalogue import make_rule
 from bayesridge.rules.cross_validation import CrossValidation
 from bayesridge.rules.duplicates import find_near_duplicates
-from bayesridge.rules.prediction_rules import GCV, LooSquaredError
+from bayesridge.rules.problem import LambdaProblem
 from bayesridge.rules.row_matching import close_pairs
-from bayesridge.rules.rule import LambdaProblem
 
 
 def _find(X, y, tolerance=None, **options):
@@ -201,8 +201,8 @@ def test_twins_make_leave_one_out_undersmooth_and_grouped_folds_repair_it():
         found = find_near_duplicates(twice.design)
         assert found.count == 80
         # on the doubled table the same fit has twice the lambda: s^2 doubles
-        honest = [rule.choose(_problem(X, y)).lam for rule in (LooSquaredError(), GCV())]
-        fooled = [rule.choose(twice).lam / 2 for rule in (LooSquaredError(), GCV())]
+        honest = [rule.choose(_problem(X, y)).lam for rule in (make_rule("loo"), make_rule("gcv"))]
+        fooled = [rule.choose(twice).lam / 2 for rule in (make_rule("loo"), make_rule("gcv"))]
         grouped = CrossValidation(10, groups=found.groups).choose(twice).lam / 2
         split = CrossValidation(10).choose(twice).lam / 2
         ratios.append(np.log(np.clip([*honest, *fooled, grouped, split], 1e-3, 1e6) / 25))

@@ -11,10 +11,10 @@ from bayesridge.fit import posterior
 from bayesridge.linalg.design import build_design
 from bayesridge.linalg.filters import standardized_coefficients
 from bayesridge.linalg.spectrum import factorize
+from bayesridge.rules.catalogue import standard_rules
 from bayesridge.rules.comparison import compare_lambda
 from bayesridge.rules.cross_validation import CrossValidation
-from bayesridge.rules.rule import LambdaProblem
-from bayesridge.rules.standard import standard_rules
+from bayesridge.rules.problem import LambdaProblem
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from bayesridge.linalg.design import build_design
 from bayesridge.rules import cross_validation
 from bayesridge.rules.cross_validation import CrossValidation
 from bayesridge.rules.fold_moments import FoldMoments
-from bayesridge.rules.held_out import HeldOut
+from bayesridge.rules.folds import HeldOut
 
 LAM = np.array([0.0, 1e-3, 1.0, 30.0, 2e3, 1e9, np.inf])
 

@@ -12,8 +12,8 @@ from bayesridge.linalg.spectrum import factorize
 from bayesridge.posteriors.posterior import infer
 from bayesridge.priors import BetaR2, Jeffreys
 from bayesridge.rules import criteria
-from bayesridge.rules.loo_criteria import loo_curves
-from bayesridge.rules.rule import LambdaProblem
+from bayesridge.rules.leave_one_out import loo_curves
+from bayesridge.rules.problem import LambdaProblem
 
 WHERE = SearchRange(np.linspace(-10.0, 10.0, 101), -32.0, 32.0)
 

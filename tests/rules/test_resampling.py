@@ -18,12 +18,10 @@ from bayesridge.linalg.optimum import Optimum
 from bayesridge.linalg.rows import leverage
 from bayesridge.linalg.runs import run_many
 from bayesridge.linalg.spectrum import factorize
+from bayesridge.rules.bootstrap import BootstrapChoices, bootstrap_choices, observations, resampling_task
+from bayesridge.rules.catalogue import make_rule
 from bayesridge.rules.cross_validation import CrossValidation
-from bayesridge.rules.likelihood_rules import MaximumEvidence
-from bayesridge.rules.prediction_rules import GCV, LooSquaredError
-from bayesridge.rules.resamples import observations, resampling_task
-from bayesridge.rules.resampling import BootstrapChoices, bootstrap_choices
-from bayesridge.rules.rule import Choice, LambdaProblem, NotAvailableError
+from bayesridge.rules.problem import Choice, LambdaProblem, NotAvailableError
 
 
 def _data(n=50, p=4, seed=0):
@@ -46,7 +44,7 @@ class Recorder:
 
     def choose(self, problem):
         self.seen.append(problem.design)
-        return Choice(self.key, Optimum(1.0, "interior", 0.0))
+        return Choice(Optimum(1.0, "interior", 0.0))
 
 
 @dataclass(frozen=True)
@@ -60,10 +58,10 @@ class Moody:
         k = int(1e6 * abs(problem.design.y_mean)) % 4
         if k == 3:
             raise NotAvailableError("not today")
-        return Choice(self.key, Optimum([0.0, np.inf, 2.0][k], "interior", 0.0))
+        return Choice(Optimum([0.0, np.inf, 2.0][k], "interior", 0.0))
 
 
-RULES = (MaximumEvidence(), GCV(), LooSquaredError(), CrossValidation(4))
+RULES = (make_rule("reml"), make_rule("gcv"), make_rule("loo"), CrossValidation(4))
 
 
 @pytest.mark.parametrize("kind", ["rows", "residuals"])
@@ -171,7 +169,7 @@ def test_frequency_weights_are_observations(kind):
     short = LambdaProblem(posterior(X, y, weights=w, weight_kind="frequency"))
     long = LambdaProblem(posterior(X[rows], y[rows]))
     a, b = (
-        bootstrap_choices(one, [MaximumEvidence(), GCV()], 6, kind=kind, random_state=3, progress=False)
+        bootstrap_choices(one, [make_rule("reml"), make_rule("gcv")], 6, kind=kind, random_state=3, progress=False)
         for one in (short, long)
     )
     np.testing.assert_allclose(a.draws, b.draws, rtol=1e-8)  # optima are right to about 1e-10 in log lambda
@@ -180,7 +178,7 @@ def test_frequency_weights_are_observations(kind):
     np.testing.assert_allclose(factorize(design).s, long.spectrum.s, rtol=1e-12)
     half = LambdaProblem(posterior(X, y, weights=np.full(24, 1.5), weight_kind="frequency"))
     with pytest.raises(DataError, match="whole numbers"):
-        bootstrap_choices(half, [GCV()], 2, kind=kind, progress=False)
+        bootstrap_choices(half, [make_rule("gcv")], 2, kind=kind, progress=False)
 
 
 def test_precision_weights_multiply_the_counts():
@@ -254,7 +252,7 @@ def test_a_resample_that_cannot_be_fitted_is_counted():
     X[:, 1] = 0.0
     X[3, 1] = 1.0  # gone from a third of the resamples, and unpenalised
     problem = LambdaProblem(posterior(X, y, unpenalized=[1]))
-    found = bootstrap_choices(problem, [MaximumEvidence()], 40, random_state=0, progress=False)
+    found = bootstrap_choices(problem, [make_rule("reml")], 40, random_state=0, progress=False)
     assert 4 <= found.without_answer["reml"] <= 26
 
 
@@ -273,7 +271,7 @@ def test_interrupting_keeps_what_is_done():
 
 
 def test_the_progress_bar_is_on_stderr(capsys):
-    bootstrap_choices(_problem(), [GCV()], 3, random_state=0)
+    bootstrap_choices(_problem(), [make_rule("gcv")], 3, random_state=0)
     assert capsys.readouterr().out == ""
 
 
@@ -301,7 +299,7 @@ def test_no_warnings_about_resamples_and_tasks_travel():
 
 def test_posteriors_with_a_fixed_lambda_can_be_resampled():
     found = bootstrap_choices(
-        _problem(prior=FixedLambda(3.0)), [MaximumEvidence()], 3, kind="residuals", random_state=0, progress=False
+        _problem(prior=FixedLambda(3.0)), [make_rule("reml")], 3, kind="residuals", random_state=0, progress=False
     )
     assert np.isfinite(found.draws).all()
 
@@ -309,4 +307,4 @@ def test_posteriors_with_a_fixed_lambda_can_be_resampled():
 def test_impossible_arguments_are_refused():
     for options in ({"kind": "pairs"}, {"resamples": 0}, {"level": 1.0}):
         with pytest.raises(DataError):
-            bootstrap_choices(_problem(), [GCV()], **{"progress": False, **options})
+            bootstrap_choices(_problem(), [make_rule("gcv")], **{"progress": False, **options})

@@ -7,9 +7,8 @@ from bayesridge.errors import DataError, NoSignalWarning
 from bayesridge.fit import posterior
 from bayesridge.linalg import rows as module
 from bayesridge.rules.evaluation import evaluate, spread_of_fits
-from bayesridge.rules.loo_criteria import loo_curves
-from bayesridge.rules.loo_rows import loo_rows
-from bayesridge.rules.rule import LambdaProblem
+from bayesridge.rules.leave_one_out import loo_curves, loo_rows
+from bayesridge.rules.problem import LambdaProblem
 
 
 def table(kind, n=900, p=120):

@@ -8,15 +8,9 @@ from bayesridge.errors import DataError
 from bayesridge.fit import posterior
 from bayesridge.hyper.evidence import log_evidence, profile_derivatives, profile_log_evidence
 from bayesridge.priors import FixedLambda, FixedSigma
-from bayesridge.rules.closed_formulas import HoerlKennardBaldwin, LawlessWang
-from bayesridge.rules.comparison import default_rules
-from bayesridge.rules.fixed_points import ExpectationMaximization, MacKay, em_step, mackay_step
-from bayesridge.rules.likelihood_rules import MaximumEvidence, MaximumLikelihood
-from bayesridge.rules.posterior_rules import PosteriorMean, PosteriorMedian, PosteriorMode
-from bayesridge.rules.prediction_rules import GCV, LooLogScore, LooSquaredError, MallowsCp, RobustGCV
-from bayesridge.rules.regularization_rules import Discrepancy
-from bayesridge.rules.rule import LambdaProblem, NotAvailableError
-from bayesridge.rules.user_rules import GivenLambda, UserCriterion
+from bayesridge.rules.catalogue import default_rules, given_lambda, make_rule, own_criterion
+from bayesridge.rules.fixed_points import em_step, mackay_step
+from bayesridge.rules.problem import LambdaProblem, NotAvailableError
 from tests.truth import rules_dense as brute
 from tests.truth.problems import NAMES
 
@@ -24,7 +18,7 @@ from tests.truth.problems import NAMES
 @pytest.mark.parametrize("name", NAMES)
 def test_mackay_is_a_stationary_point_of_the_evidence(name):
     problem = brute.problem_of(name)
-    choice = MacKay().choose(problem)
+    choice = make_rule("mackay").choose(problem)
     if choice.best.place != "interior" or "not converged" in choice.note:
         # run to an end, or stuck on the way to one: it says so, and the evidence has no maximum where it began
         assert "run out" in choice.note or "not converged" in choice.note
@@ -50,12 +44,12 @@ def test_em_never_lowers_the_evidence(name):
 
 def test_em_and_mackay_say_what_they_did():
     problem = brute.problem_of("tall")
-    reml = MaximumEvidence().choose(problem).lam
-    for rule in (MacKay(), ExpectationMaximization(tol=1e-12)):
+    reml = make_rule("reml").choose(problem).lam
+    for rule in (make_rule("mackay"), make_rule("em", tol=1e-12)):
         choice = rule.choose(problem)
         assert choice.lam == pytest.approx(reml, rel=1e-8)
         assert "iterations" in choice.note
-    stopped = ExpectationMaximization(max_iter=2).choose(problem)
+    stopped = make_rule("em", max_iter=2).choose(problem)
     assert stopped.note.startswith("2 iterations, not converged")
 
 
@@ -69,9 +63,9 @@ def test_posterior_summaries_by_brute_force(name):
     step = t[1] - t[0]
     assert density.sum() * step == pytest.approx(1.0, abs=1e-8)
     mean = (t * density).sum() * step
-    assert np.log(PosteriorMean().choose(problem).lam) == pytest.approx(mean, abs=1e-6)
-    assert np.log(PosteriorMode().choose(problem).lam) == pytest.approx(t[np.argmax(density)], abs=2 * step)
-    choice = PosteriorMedian(level=0.9).choose(problem)
+    assert np.log(make_rule("posterior_mean").choose(problem).lam) == pytest.approx(mean, abs=1e-6)
+    assert np.log(make_rule("posterior_mode").choose(problem).lam) == pytest.approx(t[np.argmax(density)], abs=2 * step)
+    choice = make_rule("posterior_median", level=0.9).choose(problem)
     below = (np.cumsum(density) - 0.5 * density) * step
     for q, lam in ((0.5, choice.lam), (0.05, choice.interval.lower), (0.95, choice.interval.upper)):
         assert np.interp(np.log(lam), t, below) == pytest.approx(q, abs=1e-5)
@@ -79,11 +73,11 @@ def test_posterior_summaries_by_brute_force(name):
     assert choice.interval.level == 0.9
 
 
-@pytest.mark.parametrize(("rule", "degrees"), [(MaximumEvidence(0.8), "nu"), (MaximumLikelihood(0.8), "n_obs")])
-def test_wald_interval(rule, degrees):
+@pytest.mark.parametrize(("key", "degrees"), [("reml", "nu"), ("ml", "n_obs")])
+def test_wald_interval(key, degrees):
     """The curvature by differences of the profile itself."""
     problem = brute.problem_of("tall")
-    choice = rule.choose(problem)
+    choice = make_rule(key, level=0.8).choose(problem)
     spectrum = problem.spectrum
     t, h = np.log(choice.lam), 1e-3
 
@@ -110,7 +104,7 @@ def test_no_wald_interval_at_an_end():
     y -= X @ np.linalg.lstsq(X, y)[0] * 0.99  # nothing left to find
     with pytest.warns(UserWarning, match="no signal"):
         problem = LambdaProblem(posterior(X, y))
-    choice = MaximumEvidence().choose(problem)
+    choice = make_rule("reml").choose(problem)
     assert choice.best.place == "infinity"
     assert choice.interval is None
 
@@ -120,13 +114,13 @@ def test_sigma_given_by_the_model_is_used():
     X = rng.standard_normal((20, 30))
     y = X[:, 0] + rng.standard_normal(20)
     problem = LambdaProblem(posterior(X, y, noise_prior=FixedSigma(1.0)))
-    assert "sigma of the model" in MallowsCp().choose(problem).note
-    assert MallowsCp().choose(problem).lam == MallowsCp(sigma=1.0).choose(problem).lam
+    assert "sigma of the model" in make_rule("cp").choose(problem).note
+    assert make_rule("cp").choose(problem).lam == make_rule("cp", sigma=1.0).choose(problem).lam
     problem = LambdaProblem(posterior(X, y))
-    for rule in (MallowsCp(), Discrepancy()):
+    for rule in (make_rule("cp"), make_rule("discrepancy")):
         with pytest.raises(NotAvailableError, match="needs sigma"):
             rule.choose(problem)
-    for rule in (HoerlKennardBaldwin(), LawlessWang()):
+    for rule in (make_rule("hkb"), make_rule("lw")):
         with pytest.raises(NotAvailableError, match="least-squares"):
             rule.choose(problem)
 
@@ -136,11 +130,11 @@ def test_closed_formulas_want_three_columns():
     X = rng.standard_normal((20, 2))
     problem = LambdaProblem(posterior(X, X.sum(axis=1) + rng.standard_normal(20)))
     with pytest.raises(NotAvailableError, match="subtract=0"):
-        HoerlKennardBaldwin().choose(problem)
+        make_rule("hkb").choose(problem)
     beta, rest = np.linalg.lstsq(np.column_stack([np.ones(20), X]), problem.design.y)[:2]
     scaled = beta[1:] * X.std(axis=0)
     want = 2 * rest[0] / 17 / (scaled @ scaled)
-    assert HoerlKennardBaldwin(subtract=0).choose(problem).lam == pytest.approx(want, rel=1e-10)
+    assert make_rule("hkb", subtract=0).choose(problem).lam == pytest.approx(want, rel=1e-10)
 
 
 def test_a_fixed_lambda_has_no_posterior():
@@ -148,7 +142,7 @@ def test_a_fixed_lambda_has_no_posterior():
     X = rng.standard_normal((20, 3))
     y = X[:, 0] + rng.standard_normal(20)
     problem = LambdaProblem(posterior(X, y, prior=FixedLambda(2.0), noise_prior=FixedSigma(1.0)))
-    for rule in (PosteriorMean(), PosteriorMedian(), PosteriorMode()):
+    for rule in (make_rule("posterior_mean"), make_rule("posterior_median"), make_rule("posterior_mode")):
         with pytest.raises(NotAvailableError, match="fixed by the prior"):
             rule.choose(problem)
 
@@ -158,33 +152,39 @@ def test_leave_one_out_needs_observations_to_leave_out():
     X = rng.standard_normal((10, 2))
     y = X[:, 0] + rng.standard_normal(10)
     problem = LambdaProblem(posterior(X, y, weights=np.full(10, 1.5)))
-    for rule in (LooSquaredError(), LooLogScore()):
+    for rule in (make_rule("loo"), make_rule("loo_log")):
         with pytest.raises(NotAvailableError, match="whole numbers"):
             rule.choose(problem)
     alone = np.column_stack([X, np.arange(10) == 3])
     problem = LambdaProblem(posterior(alone, y, unpenalized=[2]))
     with pytest.raises(NotAvailableError, match="row 3 alone"):
-        LooSquaredError().choose(problem)
+        make_rule("loo").choose(problem)
 
 
 def test_own_rules():
     problem = brute.problem_of("tall")
-    assert GivenLambda(3.0).choose(problem).lam == 3.0
-    assert GivenLambda(0.0).choose(problem).best.place == "zero"
-    assert GivenLambda(np.inf).choose(problem).best.place == "infinity"
+    assert given_lambda(3.0).choose(problem).lam == 3.0
+    assert given_lambda(0.0).choose(problem).best.place == "zero"
+    assert given_lambda(np.inf).choose(problem).best.place == "infinity"
     with pytest.raises(DataError, match="0 or positive"):
-        GivenLambda(-1.0)
+        given_lambda(-1.0)
     with pytest.raises(DataError, match="one value for each"):
-        UserCriterion(lambda _, t: np.zeros(3)).choose(problem)  # noqa: ARG005
+        own_criterion(lambda _, t: np.zeros(3)).choose(problem)  # noqa: ARG005
     with pytest.raises(DataError, match="gamma"):
-        RobustGCV(0.0)
-    assert RobustGCV(1.0).choose(problem).lam == pytest.approx(GCV().choose(problem).lam, rel=1e-12)
+        make_rule("rgcv", gamma=0.0).choose(problem)
+    with pytest.raises(DataError, match="has no setting sigma; it has gamma"):
+        make_rule("rgcv", sigma=1.0)
+    with pytest.raises(DataError, match="no rule called gvc; there are posterior_median"):
+        make_rule("gvc")
+    assert make_rule("rgcv", gamma=1.0).choose(problem).lam == pytest.approx(
+        make_rule("gcv").choose(problem).lam, rel=1e-12
+    )
 
     def gcv(_, log_lam):
         return np.array([brute.gcv(brute.dense_of("tall"), lam) for lam in np.exp(np.clip(log_lam, -30, 30))])
 
     # found from values, to the square root of rounding
-    assert UserCriterion(gcv).choose(problem).lam == pytest.approx(GCV().choose(problem).lam, rel=1e-5)
+    assert own_criterion(gcv).choose(problem).lam == pytest.approx(make_rule("gcv").choose(problem).lam, rel=1e-5)
 
 
 def test_rules_are_immutable_and_have_keys_of_their_own():

@@ -5,7 +5,7 @@ from functools import cache
 import numpy as np
 from scipy import linalg, optimize, stats
 
-from bayesridge.rules.rule import LambdaProblem
+from bayesridge.rules.problem import LambdaProblem
 from tests.truth.problems import problems
 
 

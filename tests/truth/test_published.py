@@ -6,13 +6,9 @@ import pytest
 from bayesridge.datasets import load_xy
 from bayesridge.fit import posterior
 from bayesridge.linalg.filters import effective_dof, residual_squares
-from bayesridge.rules.closed_formulas import HoerlKennardBaldwin, LawlessWang
-from bayesridge.rules.fixed_points import ExpectationMaximization, MacKay
-from bayesridge.rules.likelihood_rules import MaximumEvidence
-from bayesridge.rules.loo_criteria import loo_curves
-from bayesridge.rules.prediction_rules import GCV, LooSquaredError
-from bayesridge.rules.rule import LambdaProblem
-from bayesridge.rules.user_rules import UserCriterion
+from bayesridge.rules.catalogue import make_rule, own_criterion
+from bayesridge.rules.leave_one_out import loo_curves
+from bayesridge.rules.problem import LambdaProblem
 from tests.truth.published import longley as longley_table
 from tests.truth.published import published, text_table
 
@@ -32,21 +28,21 @@ def mass(target):
 def test_mass_hkb_and_lw(target):
     """MASS prints the modified (p - 2) forms, on columns scaled as ours."""
     problem, want = longley(target), mass(target)["computed"]
-    got = [rule.choose(problem).lam for rule in (HoerlKennardBaldwin(), LawlessWang())]
+    got = [rule.choose(problem).lam for rule in (make_rule("hkb"), make_rule("lw"))]
     # condition number 1e2, squared and squared again, times eps
     np.testing.assert_allclose(got, [want["HKB"], want["LW"]], rtol=1e-9)
     if target == "GNP.deflator":
         printed = mass(target)["published"]
         np.testing.assert_allclose(got, [printed["modified_HKB"], printed["modified_LW"]], rtol=0, atol=0.51e-8)
-    original = HoerlKennardBaldwin(subtract=0).choose(problem).lam
+    original = make_rule("hkb", subtract=0).choose(problem).lam
     assert original / got[0] == pytest.approx(6 / 4, rel=1e-12)  # p over p - 2
 
 
 def test_genridge_hkb_and_lw():
     problem, want = longley("Employed"), published("genridge_longley")
     # six printed decimals
-    assert HoerlKennardBaldwin().choose(problem).lam == pytest.approx(want["HKB"], abs=0.51e-6)
-    assert LawlessWang().choose(problem).lam == pytest.approx(want["LW"], abs=0.51e-6)
+    assert make_rule("hkb").choose(problem).lam == pytest.approx(want["HKB"], abs=0.51e-6)
+    assert make_rule("lw").choose(problem).lam == pytest.approx(want["LW"], abs=0.51e-6)
 
 
 @pytest.mark.parametrize("target", ["GNP.deflator", "Employed"])
@@ -60,9 +56,9 @@ def test_mass_gcv(target):
         return residual_squares(spectrum, lam) / (n - effective_dof(spectrum, lam)) ** 2
 
     want = mass(target)["computed"]["GCV"]
-    assert UserCriterion(theirs).choose(problem).lam == pytest.approx(want, abs=0.5e-4)
+    assert own_criterion(theirs).choose(problem).lam == pytest.approx(want, abs=0.5e-4)
     # the intercept is a parameter: counted, as here, one less is left and the minimum moves to more penalty
-    assert GCV().choose(problem).lam > want
+    assert make_rule("gcv").choose(problem).lam > want
 
 
 @pytest.mark.parametrize("model", ["Dyestuff", "sleepstudy_int"])
@@ -79,12 +75,12 @@ def test_lme4_reml(model):
     problem = LambdaProblem(posterior(X, y, scale=False, unpenalized=[] if days is None else [0]))
     facts = published("mixedmodels_ml_reml")["fits"][model]["computed_REML"]
     lam = facts["theta"][0] ** -2  # their optimiser stops at 1e-7 of theta
-    choice = MaximumEvidence().choose(problem)
+    choice = make_rule("reml").choose(problem)
     assert choice.lam == pytest.approx(lam, rel=2e-6)
     assert -2.0 * choice.best.score == pytest.approx(facts["objective"], abs=1e-8)
     # the fixed points of MacKay and EM are the same maximum
-    assert MacKay().choose(problem).lam == pytest.approx(choice.lam, rel=1e-7)
-    assert ExpectationMaximization(tol=1e-11).choose(problem).lam == pytest.approx(choice.lam, rel=1e-7)
+    assert make_rule("mackay").choose(problem).lam == pytest.approx(choice.lam, rel=1e-7)
+    assert make_rule("em", tol=1e-11).choose(problem).lam == pytest.approx(choice.lam, rel=1e-7)
 
 
 def standardized(X):
@@ -108,7 +104,7 @@ def test_scikit_learn_ridge_cv(shape):
     problem = LambdaProblem(posterior(X, y))
     got = loo_curves(problem.row_basis, problem.spectrum, problem.noise, np.log(alphas)).squared.value
     np.testing.assert_allclose(got, want, rtol=1e-9)
-    choice = LooSquaredError().choose(problem)
+    choice = make_rule("loo").choose(problem)
     assert choice.best.score <= want.min()
     assert abs(np.log(choice.lam) - np.log(theirs.alpha_)) <= np.log(alphas[1] / alphas[0])
 

@@ -10,8 +10,8 @@ import pandas as pd
 from bayesridge import BetaR2, FixedLambda, HalfCauchy, HalfT, posterior
 from bayesridge.datasets import load_xy
 from bayesridge.reporting.build import report_html
-from bayesridge.rules.comparison import compare_rules, pick_rules
-from bayesridge.rules.rule import LambdaProblem
+from bayesridge.rules.catalogue import pick_rules
+from bayesridge.rules.comparison import compare_lambda
 
 HOSTILE = (
     "</script><script>window.pwned = 1</script>",
@@ -92,5 +92,5 @@ def _page(name):
     post = _fitted(name)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
-        few = compare_rules(LambdaProblem(post), pick_rules(["reml", "loo", "gcv", "aic"]), progress=False)
+        few = compare_lambda(post, rules=pick_rules(["reml", "loo", "gcv", "aic"]), progress=False)
     return report_html(post, comparison=few, warnings=("beware of <this> & that",))

@@ -10,8 +10,8 @@ import pytest
 
 from bayesridge import posterior
 from bayesridge.reporting.build import report_html
-from bayesridge.rules.comparison import compare_rules, pick_rules
-from bayesridge.rules.rule import LambdaProblem
+from bayesridge.rules.catalogue import pick_rules
+from bayesridge.rules.comparison import compare_lambda
 from tests.reporting.browser.cases import CASES, HOSTILE
 from tests.reporting.browser.exact import assert_same
 
@@ -455,7 +455,7 @@ def test_many_columns_and_rows_stay_quick(visit):
     rng = np.random.default_rng(0)
     X = rng.standard_normal((300, 200))
     post = posterior(X, X[:, :5].sum(axis=1) + rng.standard_normal(300))
-    page = report_html(post, comparison=compare_rules(LambdaProblem(post), pick_rules(["reml"])))
+    page = report_html(post, comparison=compare_lambda(post, rules=pick_rules(["reml"])))
     with visit(page) as tab:
         check_state(tab, post)
         took = tab.evaluate("""() => {

@@ -1,23 +1,21 @@
-"""The comparison of rules for lambda: one immutable object with its table, record and texts."""
+"""The table of a comparison of rules: one line a rule, and what its words are made from."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bayesridge.errors import DataError
-from bayesridge.rules.comparison_text import describe_disagreement, recommend
+from bayesridge.rules.bootstrap import BootstrapChoices
 from bayesridge.rules.cross_validation import CrossValidation
 from bayesridge.rules.evaluation import Spread
-from bayesridge.rules.rule import Choice, LambdaInterval, LambdaProblem, Rule
+from bayesridge.rules.problem import Choice, LambdaInterval, LambdaProblem, Rule
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from bayesridge.rules.resampling import BootstrapChoices
 
 
 @dataclass(frozen=True)
@@ -74,8 +72,8 @@ class Row:
 
 
 @dataclass(frozen=True, eq=False)
-class LambdaComparison:
-    """Every rule for lambda side by side.
+class RuleTable:
+    """Every rule for lambda side by side, in numbers.
 
     Attributes
     ----------
@@ -137,16 +135,6 @@ class LambdaComparison:
         tried = [rule for rule in self.rules if isinstance(rule, CrossValidation) and rule.groups is not None]
         return tuple([rule.key for rule in tried if rule.keeps_together(self.problem.design, found.groups)])
 
-    @cached_property
-    def disagreement(self) -> str:
-        """Whether the rules differ materially, in words and numbers."""
-        return describe_disagreement(self)
-
-    @cached_property
-    def recommendation(self) -> str:
-        """Which to use here, and why."""
-        return recommend(self)
-
     def row(self, key: str) -> Row:
         """Return the line of one rule (``"posterior"`` for the full posterior)."""
         for row in self.rows:
@@ -154,62 +142,14 @@ class LambdaComparison:
                 return row
         raise DataError(f"no rule {key!r} in this comparison; there are {', '.join(row.key for row in self.rows)}")
 
-    def to_record(self) -> dict[str, Any]:
-        """Everything that fits in JSON (infinite numbers and NaN as strings)."""
-        from bayesridge import __version__
-        from bayesridge.posteriors.summary import describe_data, describe_model, jsonable
-
-        record = {
-            "bayesridge_version": __version__,
-            "data": describe_data(self.problem.posterior),
-            "model": describe_model(self.problem.posterior),
-            "rules": [_row_record(row, self.choices.get(row.key)) for row in self.rows],
-            "best_loo_rmse": self.best_loo_rmse,
-            "spread_of_fits": None if self.spread is None else vars(self.spread),
-            "bootstrap": None if self.bootstrap is None else _bootstrap_record(self.bootstrap),
-            "duplicates": self.duplicates,
-            "grouped_rules": self.grouped,
-            "disagreement": self.disagreement,
-            "recommendation": self.recommendation,
-        }
-        return dict(jsonable(record))
-
-    def __repr__(self) -> str:
-        shown = self.table[["lambda", "interval low", "interval high", *_SHOWN]]
-        two = {name: "{:.2f}".format for name in _SHOWN if name.startswith("elpd")}
-        text = shown.to_string(float_format=lambda value: f"{value:.4g}", formatters=two, na_rep="")
-        return f"Which lambda: {len(self.rows) - 1} rules\n{text}\n\n{self.disagreement}\n\n{self.recommendation}"
-
-    def _repr_html_(self) -> str:
-        from html import escape
-
-        shown = self.table.drop(columns=["key"])
-        table = shown.to_html(float_format=lambda value: f"{value:.4g}", na_rep="")
-        return f"{table}<p>{escape(self.disagreement)}</p><p>{escape(self.recommendation)}</p>"
-
 
 _NUMBERS = {
     "effective dof": "effective_dof", "sigma": "sigma", "|beta|": "beta_norm", "LOO RMSE": "loo_rmse",
     "regret": "regret", "elpd_loo": "elpd_loo", "elpd se": "elpd_se", "elpd diff": "elpd_diff",
     "elpd diff se": "elpd_diff_se", "seconds": "seconds",
 }  # fmt: skip
-_SHOWN = ["effective dof", "LOO RMSE", "regret", "elpd_loo", "elpd diff", "elpd diff se"]
 
 
 def interval_name(interval: LambdaInterval | None) -> str:
     """Name an interval, as "95% ETI of the posterior"."""
     return "" if interval is None else f"{100 * interval.level:g}% {interval.kind}"
-
-
-def _bootstrap_record(drawn: BootstrapChoices) -> dict[str, Any]:
-    return {
-        "kind": drawn.kind, "grouped": drawn.grouped, "resamples": len(drawn.draws), "asked": drawn.asked,
-        "notes": drawn.notes,
-    }  # fmt: skip
-
-
-def _row_record(row: Row, choice: Choice | None) -> dict[str, Any]:
-    record = {**vars(row), "interval": None if row.interval is None else row.interval._asdict()}
-    record["lambda"] = record.pop("lam")
-    record["other_optima"] = [] if choice is None else [vars(one) for one in choice.others]
-    return record

@@ -1,4 +1,4 @@
-r"""Leave-one-out criteria at fixed lambda: squared error and log score, with exact derivatives in log lambda.
+r"""Leave-one-out as a function of lambda: squared error and log score, and every row with lambda integrated.
 
     squared error   sum c r^2 / sum c w          (y_i - yhat_-i = r_i / sqrt(w_i): the w-weighted mean of its square)
     log score       -sum c log p(y_i | y_-i, lambda),  sigma integrated.
@@ -30,6 +30,7 @@ from bayesridge.linalg.design import Design
 from bayesridge.linalg.optimum import Curve
 from bayesridge.linalg.rows import RowBasis, flat_leverage
 from bayesridge.linalg.spectrum import Spectrum
+from bayesridge.posteriors.loo import unresolved
 from bayesridge.posteriors.posterior import Posterior
 from bayesridge.priors import FixedScales, FixedSigma, GammaPrecisions, InverseGamma, Jeffreys
 
@@ -130,3 +131,77 @@ def _scored(block: DeletedRows, lambdas: Lambdas, noise: LooNoise, slopes: tuple
     """Negative log score and its derivative, summed over observations, (2, K)."""
     density, slope = log_density(block, lambdas, noise), log_density_slope(block, lambdas, noise, *slopes)
     return np.stack([-(count @ density), -(count @ slope)])
+
+
+class LooRows(NamedTuple):
+    """Leave-one-out of each row of positive weight (see ``RowBasis.index``) at K values of lambda.
+
+    Attributes
+    ----------
+    error : ndarray of shape (m, K)
+        ``y_i - yhat_-i`` in units of y.
+    log_density : ndarray of shape (m, K)
+        ``log p(y_i | y_-i, lambda)``.
+    left : float
+        The smallest ``Q_-i / Q`` of all: near zero when one row is nearly all of the residual, and digits are lost.
+    """
+
+    error: Array
+    log_density: Array
+    left: float
+
+
+def loo_rows(rows: RowBasis, spectrum: Spectrum, noise: LooNoise, log_lam: Array) -> LooRows:
+    """Leave-one-out errors and log densities of all rows. Parameters as for :func:`loo_curves`."""
+    lambdas = Lambdas.at(rows, spectrum, log_lam)
+    error, density = np.empty((2, len(rows.index), len(log_lam)))
+
+    def fill(part: slice) -> float:
+        block = delete_rows(rows, lambdas, part)
+        error[part] = block.error / np.sqrt(rows.precision[part, None])
+        density[part] = log_density(block, lambdas, noise)
+        return float((block.Q_without / lambdas.Q).min())
+
+    return LooRows(error, density, min(in_blocks(fill, rows, len(log_lam)), default=1.0))
+
+
+class LooMixture(NamedTuple):
+    """Leave-one-out of each row of positive weight, lambda integrated over nodes.
+
+    Attributes
+    ----------
+    error, log_density : ndarray of shape (m,)
+        ``y_i - E(y_i | y_-i)`` in units of y, and ``log p(y_i | y_-i)``.
+    left : float
+        As in :class:`LooRows`.
+    resolved : bool
+        Whether the nodes serve for every row (see :func:`bayesridge.posteriors.loo.unresolved`).
+    """
+
+    error: Array
+    log_density: Array
+    left: float
+    resolved: bool
+
+
+def loo_mixture(rows: RowBasis, spectrum: Spectrum, noise: LooNoise, log_lam: Array, weight: Array) -> LooMixture:
+    """``p(y_i | y_-i) = 1 / E[1 / p(y_i | y_-i, lambda)]`` over nodes of these log lambda and weights, shape (K,)."""
+    lambdas = Lambdas.at(rows, spectrum, log_lam)
+    error, density = np.empty((2, len(rows.index)))
+    with np.errstate(divide="ignore"):
+        log_weight = np.log(weight)
+
+    def fill(part: slice) -> tuple[float, bool]:
+        block = delete_rows(rows, lambdas, part)
+        share = log_weight - log_density(block, lambdas, noise)
+        top = share.max(axis=1)
+        share -= top[:, None]
+        np.exp(share, out=share)
+        total = share.sum(axis=1)
+        share /= total[:, None]
+        density[part] = -(top + np.log(total))
+        error[part] = np.einsum("ij,ij->i", share, block.error) / np.sqrt(rows.precision[part])
+        return float((block.Q_without / lambdas.Q).min()), not bool(unresolved(share[:, :, None]).any())
+
+    done = in_blocks(fill, rows, len(log_lam))
+    return LooMixture(error, density, min(one[0] for one in done), all(one[1] for one in done))

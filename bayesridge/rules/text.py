@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bayesridge.hyper.marginal import PointMass
 from bayesridge.posteriors.summary import number
-
-if TYPE_CHECKING:
-    from bayesridge.rules.comparison_result import LambdaComparison, Row
-    from bayesridge.rules.resampling import BootstrapChoices
+from bayesridge.rules.bootstrap import BootstrapChoices, usual_kind
+from bayesridge.rules.table import Row, RuleTable
 
 _SIGNIFICANT = 2.0  # paired standard errors
 #: Nats allowed to a rule over the full posterior: its lambda was chosen on all rows, the one left out included, while
@@ -23,7 +20,7 @@ _SHIFTED = float(np.log(2.0))
 _MANY_TWINS = 0.1
 
 
-def describe_disagreement(comparison: LambdaComparison) -> str:
+def describe_disagreement(comparison: RuleTable) -> str:
     """Say whether the rules' intervals, fits and predictive scores differ by more than chance."""
     chosen = [row for row in comparison.rows if row.available and row.key != "posterior"]
     parts = [
@@ -70,13 +67,11 @@ def _intervals(rows: Sequence[Row]) -> str:
     )
 
 
-def _bootstrap(comparison: LambdaComparison) -> str:
+def _bootstrap(comparison: RuleTable) -> str:
     """Say what was resampled, and which rules went to an end or moved as a whole."""
     drawn = comparison.bootstrap
     if drawn is None:
         return ""
-    from bayesridge.rules.resampling import usual_kind
-
     if drawn.kind != usual_kind(comparison.problem.design):
         why = "as asked"
     elif drawn.kind == "rows":
@@ -88,7 +83,7 @@ def _bootstrap(comparison: LambdaComparison) -> str:
     return start + _moves(comparison, drawn)
 
 
-def _moves(comparison: LambdaComparison, drawn: BootstrapChoices) -> str:
+def _moves(comparison: RuleTable, drawn: BootstrapChoices) -> str:
     """Say which rules the resamples drive to an end, and which they move as a whole."""
     label = {row.key: row.label for row in comparison.rows}
     shares = [("0", drawn.at_zero), ("infinity", drawn.at_infinity)]
@@ -114,7 +109,7 @@ def _span(low: float, high: float) -> str:
     return f"[{number(low)}, {number(high)}]"
 
 
-def _fits(comparison: LambdaComparison, chosen: Sequence[Row]) -> str:
+def _fits(comparison: RuleTable, chosen: Sequence[Row]) -> str:
     spread = comparison.spread
     if spread is None:
         return ""
@@ -132,7 +127,7 @@ def worse_than_best(rows: Sequence[Row]) -> list[Row]:
     return [row for row in rows if row.elpd_diff < -_SIGNIFICANT * row.elpd_diff_se]
 
 
-def _scores(comparison: LambdaComparison) -> str:
+def _scores(comparison: RuleTable) -> str:
     rows = [row for row in comparison.rows if row.available and np.isfinite(row.elpd_diff)]
     if not rows:
         return f"Predictive scores cannot be compared ({comparison.rows[0].note})."
@@ -151,7 +146,7 @@ def _scores(comparison: LambdaComparison) -> str:
     return f"{start}; {below}.{caveat}"
 
 
-def recommend(comparison: LambdaComparison) -> str:
+def recommend(comparison: RuleTable) -> str:
     """Say which lambda to use here; each sentence follows from something computed on these data."""
     posterior = comparison.problem.posterior
     twins = comparison.problem.near_duplicates
@@ -172,7 +167,7 @@ def recommend(comparison: LambdaComparison) -> str:
     return " ".join(part for part in parts if part)
 
 
-def _with_twins(comparison: LambdaComparison) -> str:
+def _with_twins(comparison: RuleTable) -> str:
     """Say which rules near-duplicate rows do not fool, and what becomes of the others."""
     twins = comparison.problem.near_duplicates
     parts = [comparison.duplicates]
@@ -201,7 +196,7 @@ def _with_twins(comparison: LambdaComparison) -> str:
     return " ".join(parts)
 
 
-def _beside(comparison: LambdaComparison, lam: float) -> str:
+def _beside(comparison: RuleTable, lam: float) -> str:
     """Where a lambda lies against the posterior's interval."""
     posterior = comparison.problem.posterior.lambda_
     if isinstance(posterior, PointMass):
@@ -211,7 +206,7 @@ def _beside(comparison: LambdaComparison, lam: float) -> str:
     return f", {where} the posterior's {100 * comparison.level:g}% ETI {_span(low, high)}"
 
 
-def _main(comparison: LambdaComparison) -> str:
+def _main(comparison: RuleTable) -> str:
     posterior, full = comparison.problem.posterior, comparison.rows[0]
     if isinstance(posterior.lambda_, PointMass):
         return (
@@ -240,7 +235,7 @@ def _main(comparison: LambdaComparison) -> str:
     )
 
 
-def _single(comparison: LambdaComparison) -> str:
+def _single(comparison: RuleTable) -> str:
     """Say what to do where one number is wanted."""
     posterior = comparison.problem.posterior
     place = posterior.evidence.best.place

@@ -1,21 +1,29 @@
-"""What a rule for choosing lambda is given, and what it answers."""
+"""What a rule for lambda is given, and what it answers."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from bayesridge.errors import DataError
+from bayesridge.fit import posterior
 from bayesridge.linalg.deletion import LooNoise
 from bayesridge.linalg.design import Design
 from bayesridge.linalg.filters import SearchRange, SpectralTerms, search_range, spectral_terms
-from bayesridge.linalg.optimum import Optimum
+from bayesridge.linalg.optimum import Optima, Optimum, Place
 from bayesridge.linalg.rows import RowBasis, RowParts, row_basis, row_parts
 from bayesridge.linalg.spectrum import Spectrum
 from bayesridge.posteriors.posterior import Posterior
+from bayesridge.priors import FixedScales, FixedSigma
 from bayesridge.rules.duplicates import NearDuplicates, find_near_duplicates
-from bayesridge.rules.loo_criteria import LooCurves, check_leave_one_out, loo_curves, loo_noise
+from bayesridge.rules.leave_one_out import LooCurves, check_leave_one_out, loo_curves, loo_noise
+
+Array = NDArray[np.float64]
 
 
 class NotAvailableError(DataError):
@@ -38,8 +46,6 @@ class Choice:
 
     Attributes
     ----------
-    rule : str
-        Key of the rule, as "gcv".
     best : Optimum
         The global optimum (or the value of a closed formula; its score is then NaN).
     others : tuple of Optimum
@@ -50,7 +56,6 @@ class Choice:
         What a reader has to know about this choice on these data ("" if nothing).
     """
 
-    rule: str
     best: Optimum
     others: tuple[Optimum, ...] = ()
     interval: LambdaInterval | None = None
@@ -135,10 +140,13 @@ class LambdaProblem:
 
         Raises
         ------
-        DataError
+        NotAvailableError
             If leaving out one observation has no meaning here.
         """
-        check_leave_one_out(self.design, self.spectrum)
+        try:
+            check_leave_one_out(self.design, self.spectrum)
+        except DataError as error:
+            raise NotAvailableError(str(error)) from None
         return loo_curves(self.row_basis, self.spectrum, self.noise, self.coarse.grid)
 
 
@@ -155,6 +163,108 @@ class Rule(Protocol):
         """Name for tables and pictures, as "generalised cross-validation"."""
         ...
 
-    def choose(self, problem: LambdaProblem) -> Choice:
+    def choose(self, problem: LambdaProblem, /) -> Choice:
         """Choose lambda."""
         ...
+
+
+def problem_of(data: Any, y: Any = None, **options: Any) -> LambdaProblem:
+    """Open the door of everything that compares rules: a posterior made before, or a table that is made into one.
+
+    Parameters
+    ----------
+    data, y, **options
+        A posterior, alone; or as for :func:`bayesridge.posterior`.
+
+    Raises
+    ------
+    DataError
+        If the data cannot be used; if a posterior comes with options, or has more than one lambda.
+    """
+    if not isinstance(data, Posterior):
+        return LambdaProblem(posterior(data, y, **options))
+    given = [*(["y"] if y is not None else []), *options]
+    if given:
+        raise DataError(f"a posterior has its data and priors in it: leave out {', '.join(given)}")
+    return LambdaProblem(data)
+
+
+class Noise(NamedTuple):
+    """A noise standard deviation, and where it comes from."""
+
+    sigma: float
+    source: str
+
+
+def noise_of(problem: LambdaProblem, sigma: float | None) -> Noise:
+    """Return the sigma a rule uses: the rule's own, else the one the model states, else that of least squares.
+
+    Raises
+    ------
+    NotAvailableError
+        If there is none: at least as many columns as degrees of freedom, and no sigma given.
+    """
+    if sigma is not None:
+        return Noise(sigma, "sigma given")
+    posterior, spectrum = problem.posterior, problem.spectrum
+    if isinstance(posterior.prior, FixedScales):
+        return Noise(posterior.prior.sigma, "sigma of the model")
+    if isinstance(posterior.noise_prior, FixedSigma):
+        return Noise(posterior.noise_prior.sigma, "sigma of the model")
+    left = spectrum.nu - spectrum.rank
+    if left < 1:
+        raise NotAvailableError(
+            f"needs sigma, and the unpenalised fit leaves no degrees of freedom to estimate it ({spectrum.nu:g} for "
+            f"{spectrum.rank} directions)"
+        )
+    return Noise(float(np.sqrt(spectrum.r0 / left)), f"sigma of the unpenalised fit, {left:g} degrees of freedom")
+
+
+def choice_of(found: Optima, sign: float = 1.0) -> Choice:
+    """Turn minima of a criterion into a choice whose scores are `sign` times the criterion."""
+    best, *others = (replace(one, score=sign * one.score) for one in (found.best, *found.others))
+    return Choice(best, tuple(others), note=found.note)
+
+
+def place_of(lam: float) -> Place:
+    """Say whether a lambda is an end."""
+    return "zero" if lam == 0 else "infinity" if np.isinf(lam) else "interior"
+
+
+def joined(*notes: str) -> str:
+    """Join notes, those that say nothing left out."""
+    return "; ".join([note for note in notes if note])
+
+
+def check_keys(rules: Sequence[Rule], taken: Iterable[str]) -> None:
+    """Refuse rules that share a key, or have one of those that are taken."""
+    if not rules:
+        raise DataError("no rule to compare; leave rules out for the default ones")
+    keys = [rule.key for rule in rules]
+    twice = sorted({key for key in keys if keys.count(key) > 1 or key in set(taken)})
+    if twice:
+        raise DataError(
+            f"each rule needs a different key, and these are taken: {', '.join(twice)} (key=..., name=... or "
+            "dataclasses.replace(rule, key=...) gives another)"
+        )
+
+
+def central_range(values: Array, level: float) -> tuple[float, float]:
+    """Ends of the central `level` of some values, both of them values that occurred.
+
+    Nothing is interpolated, so the ends are the same for lambda and log lambda, and may be 0 and infinity; between
+    them lies at least `level` of the values.
+
+    Parameters
+    ----------
+    values : ndarray of shape (m,)
+        Without NaN, m > 0.
+    level : float
+
+    Returns
+    -------
+    low, high : float
+    """
+    ordered = np.sort(values)
+    beyond = int(0.5 * (1.0 - level) * (len(ordered) - 1) + 1e-9)  # 0.05 in binary is a little less
+    return float(ordered[beyond]), float(ordered[len(ordered) - 1 - beyond])

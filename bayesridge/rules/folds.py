@@ -1,4 +1,4 @@
-r"""Rows that a fit has not seen, and what they say about lambda.
+r"""Splits of a table, fits to some of its rows, and what the rows that a fit has not seen say about lambda.
 
 With the fit's spectrum (s, z, V) and L = x'V the held-out row in its coordinates, flat directions projected out,
 
@@ -12,19 +12,25 @@ as such, so that lambda -> 0 is reached without 0/0 when X can fit everything (r
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import gammaln
 
-from bayesridge.linalg.design import Design
+from bayesridge.errors import BayesRidgeWarning, DataError
+from bayesridge.linalg.design import Design, build_design
 from bayesridge.linalg.filters import check_lambda, penalized_rss, spectral_coefficients
 from bayesridge.linalg.maps import LinearMap, prediction_map
-from bayesridge.linalg.spectrum import Spectrum
-from bayesridge.rules.subsets import Rows, factorize_quietly, subset_design
+from bayesridge.linalg.spectrum import Spectrum, factorize
 
 Array = NDArray[np.float64]
+Rows = NDArray[np.intp]
+
+_SCALE = {"unit sd": True, "none": False}
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,3 +175,93 @@ def split_fit(whole: Design, train: Rows, test: Rows) -> HeldOut:
     """Fit the training rows, centres and scales included, and put the test rows into the fit's coordinates."""
     fit = subset_design(whole, train)
     return held_out(fit, factorize_quietly(fit), whole, test)
+
+
+def subset_design(
+    design: Design,
+    rows: Rows | NDArray[np.bool_],
+    *,
+    y: Array | None = None,
+    weights: Array | None = None,
+) -> Design:
+    """Describe the same regression on some of the rows (repeats allowed), centres and scales refitted there.
+
+    Divisors that were given, and ``scale=False``, stay.
+
+    Parameters
+    ----------
+    design : Design
+    rows : ndarray of int or bool
+        Which rows, in this order.
+    y, weights : ndarray of shape (number of rows,), optional
+        Another target, other weights (of the same kind) for these rows.
+
+    Returns
+    -------
+    Design
+        Columns without spread in these rows are left out of it (their coefficients are zero there), without the
+        warning that would be due to the analyst's own table.
+
+    Raises
+    ------
+    DataError
+        If the rows are too few, or an unpenalised column has no spread in them.
+    """
+    own = None if design.weights is None else design.weights[rows]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", BayesRidgeWarning)
+        return build_design(
+            design.X[rows],
+            design.y[rows] if y is None else y,
+            names=design.names,
+            target_name=design.target_name,
+            weights=own if weights is None else weights,
+            weight_kind=design.weight_kind,
+            fit_intercept=design.fit_intercept,
+            scale=_SCALE.get(design.scaling, design.scale),
+            unpenalized=[int(j) for j in design.unpenalized],
+        )
+
+
+def factorize_quietly(design: Design) -> Spectrum:
+    """Factorise a part of the analyst's table, without warnings about that part."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", BayesRidgeWarning)
+        return factorize(design)
+
+
+def split_rows(design: Design, splitters: Sequence[Any], groups: NDArray[Any] | None) -> Iterator[tuple[Rows, Rows]]:
+    """Training and test rows of a design, one splitter after the other; rows of weight zero are on neither side.
+
+    Parameters
+    ----------
+    design : Design
+    splitters : sequence of scikit-learn splitters
+    groups : ndarray of shape (n_rows,), optional
+        One label for each row of the design, or of the table it came from.
+
+    Raises
+    ------
+    DataError
+        If a splitter and the rows do not fit together.
+    """
+    rows = np.arange(design.n_rows) if design.weights is None else np.flatnonzero(design.weights > 0)
+    labels = None if groups is None else groups_of_rows(groups, design)[rows]
+    X, y = (design.X, design.y) if len(rows) == design.n_rows else (design.X[rows], design.y[rows])
+    for splitter in splitters:
+        try:
+            parts = list(splitter.split(X, y, labels))
+        except ValueError as error:
+            raise DataError(f"{type(splitter).__name__} cannot split these {len(rows)} rows: {error}") from error
+        for train, test in parts:
+            yield rows[train], rows[test]
+
+
+def groups_of_rows(groups: NDArray[Any], design: Design) -> NDArray[Any]:
+    """Groups of the design's rows, when those of the caller's table were given (rows may have been dropped)."""
+    labels = np.asarray(groups)
+    if design.kept is not None and len(labels) == len(design.kept):
+        return labels[design.kept]
+    if labels.shape != (design.n_rows,):
+        raise DataError(f"groups must hold one label for each of {design.n_rows} rows, got shape {labels.shape}")
+    return labels
