@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, NamedTuple, Protocol
 
@@ -69,19 +69,25 @@ class Choice:
 
 @dataclass(frozen=True, eq=False)
 class LambdaProblem:
-    """A posterior and what rules share: one spectrum, and the parts of each row, computed once."""
+    """A posterior and what rules share: one spectrum, and the parts of each row, computed once.
+
+    Attributes
+    ----------
+    posterior : Posterior
+    spectrum : Spectrum
+        The factorisation all rules work from. A posterior with more than one lambda has none, and is refused.
+    """
 
     posterior: Posterior
+    spectrum: Spectrum = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "spectrum", self.posterior.spectrum)
 
     @property
     def design(self) -> Design:
         """The data."""
         return self.posterior.design
-
-    @property
-    def spectrum(self) -> Spectrum:
-        """The factorisation all rules work from."""
-        return self.posterior.spectrum
 
     @cached_property
     def rows(self) -> RowParts:

@@ -2,6 +2,8 @@
 
 import io
 import json
+from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -20,6 +22,7 @@ from bayesridge.hyper.evidence import profile_sigma
 from bayesridge.linalg.filters import effective_dof, standardized_coefficients
 from bayesridge.linalg.rows import loo_residuals
 from bayesridge.priors import FixedLambda, HalfCauchy
+from bayesridge.rules.backtest import backtest
 from bayesridge.rules.bootstrap import bootstrap_choices
 from bayesridge.rules.catalogue import default_rules, given_lambda, make_rule, pick_rules, standard_rules
 from bayesridge.rules.comparison import compare_lambda
@@ -365,3 +368,24 @@ def test_command_errors_are_one_line(app, csv, arguments):
     assert done.exit_code == 1
     assert done.stderr.startswith("bayesridge: ")
     assert done.stderr.count("\n") == 1
+
+
+def test_a_posterior_has_its_data_in_it():
+    X, y = load_xy("longley")
+    post = posterior(X, y)
+    one, two = compare_lambda(post, progress=False), compare_lambda(X, y, progress=False)
+    pd.testing.assert_frame_equal(one.table.drop(columns="seconds"), two.table.drop(columns="seconds"))
+    assert one.problem.posterior.design is post.design
+    with pytest.raises(DataError, match="leave out y, prior"):
+        compare_lambda(post, y, prior=HalfCauchy(1.0))
+    with pytest.raises(DataError, match="leave out missing"):
+        backtest(post, missing="drop")
+
+
+def test_rules_refuse_a_posterior_of_another_engine():
+    """They move one lambda along one spectrum."""
+    X, y = load_xy("longley")
+    post = replace(posterior(X, y), engine=SimpleNamespace(theta_names=("log lambda[a]", "log lambda[b]")))
+    for compare in (compare_lambda, backtest):
+        with pytest.raises(DataError, match=r"ridge with one lambda, and the model has log lambda\[a\]"):
+            compare(post, progress=False)
