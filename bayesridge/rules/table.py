@@ -83,7 +83,7 @@ class RuleTable:
     rows : tuple of Row
         The full posterior first, then the rules in the order they were given, those without an answer included.
     choices : dict
-        Rule key to :class:`~bayesridge.rules.rule.Choice`, for the rules that have one.
+        Rule key to :class:`~bayesridge.rules.problem.Choice`, for the rules that have one.
     spread : Spread or None
         How far apart the fitted values of the rules are (None with fewer than two choices).
     best_loo_rmse : float

@@ -119,7 +119,7 @@ def test_copies_as_frequencies_would_undersmooth_and_weights_do_not():
 
 @pytest.mark.slow
 def test_scatter_of_row_bootstraps_is_that_over_data_sets():
-    # the study in the text of bayesridge.rules.resampling, at 60 x 30, half as long
+    # the study in the text of bayesridge.rules.bootstrap, at 60 x 30, half as long
     choices, scatter, shift = [], [], []
     for seed in range(60):
         rng = np.random.default_rng(seed)
