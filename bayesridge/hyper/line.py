@@ -15,7 +15,7 @@ from bayesridge.hyper.marginal import Marginal, PointMass, marginal, marginal_of
 from bayesridge.hyper.nodes import ConjugateNoise, HyperPosterior, KnownNoise, Nodes
 from bayesridge.hyper.point import noise_shape
 from bayesridge.hyper.quadrature import LineRule, gauss_points, integrate, refine
-from bayesridge.hyper.rows import integrate_rows
+from bayesridge.hyper.rows import RowRule, integrate_rows
 from bayesridge.priors import Density, FixedSigma, GammaPrecisions, InverseGamma, Jeffreys
 
 Array = NDArray[np.float64]
@@ -185,14 +185,17 @@ def tau_along_rows(
     """:func:`tau_from_joint` where sigma is known so well that no common grid of lambda sees it: one grid a tau."""
     first, last = rule.x[rule.log_weight > -_NEGLIGIBLE][[0, -1]]
 
-    def log_density(log_tau: Array) -> Array:
+    def rows(log_tau: Array) -> RowRule:
         def along(t: Array) -> Array:
             return log_joint(t, log_tau[:, None] + 0.5 * t)
 
-        return integrate_rows(along, np.full(len(log_tau), first), np.full(len(log_tau), last)).log_total
+        return integrate_rows(along, np.full(len(log_tau), first), np.full(len(log_tau), last))
 
-    low, high = sigma_range
-    return marginal("tau", log_density, low - 0.5 * float(last), high - 0.5 * float(first), rounding=rule.rounding)
+    low, high = sigma_range[0] - 0.5 * float(last), sigma_range[1] - 0.5 * float(first)
+    grid = rows(np.array([0.5 * (low + high)])).x[0]
+    # the grid's own points are rounded, and their distance with them
+    rounding = rule.rounding + 4.0 * float(np.spacing(np.abs(grid).max()) / (grid[1] - grid[0]))
+    return marginal("tau", lambda log_tau: rows(log_tau).log_total, low, high, rounding=rounding)
 
 
 def _log_sum(terms: Array) -> Array:
