@@ -375,12 +375,18 @@ class BayesRidge(RegressorMixin, BaseEstimator):  # type: ignore[misc]
             return drawn_hyper_table(self.nuts_, level)
         return hyper_table(self.posterior_, level)
 
-    def to_datatree(self, draws: int = 1000, chains: int = 4, random_state: Any = None) -> xr.DataTree:
-        """Independent posterior draws as an ArviZ DataTree; under method "nuts" the chains that `fit` drew."""
+    def to_datatree(
+        self, draws: int = 1000, chains: int = 4, random_state: Any = None, *, predictive: bool = False
+    ) -> xr.DataTree:
+        """Independent posterior draws as an ArviZ DataTree; under method "nuts" the chains that `fit` drew.
+
+        ``predictive=True`` adds posterior_predictive, log_likelihood and prior_predictive: a number for each draw and
+        row.
+        """
         check_is_fitted(self)
         if "nuts_" in vars(self):
             return self.nuts_.datatree
-        return self.posterior_.to_datatree(draws, chains, random_state)
+        return self.posterior_.to_datatree(draws, chains, random_state, predictive=predictive)
 
     def __repr__(self, N_CHAR_MAX: int = 700) -> str:
         if not hasattr(self, "posterior_"):

@@ -177,7 +177,9 @@ def test_columns_at_prediction(table):
 
 
 def test_datatree_groups(table):
-    tree = BayesRidge().fit(table[["a", "b"]], table["y"]).to_datatree(draws=50, chains=2, random_state=1)
+    tree = (
+        BayesRidge().fit(table[["a", "b"]], table["y"]).to_datatree(draws=50, chains=2, random_state=1, predictive=True)
+    )
     groups = {"posterior", "posterior_predictive", "log_likelihood", "observed_data", "constant_data"}
     assert groups <= set(tree.children)
     assert dict(tree["posterior"].sizes)["draw"] == 50

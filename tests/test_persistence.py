@@ -69,6 +69,9 @@ def test_every_bit_comes_back(case, rows, tmp_path):
     else:
         with pytest.raises(RowsAbsentError, match="rows=True"):
             _ = again.posterior_.loo
+        assert "observed_data" not in again.to_datatree(2, 1, 0).children
+        with pytest.raises(RowsAbsentError, match="rows=True"):
+            again.to_datatree(2, 1, 0, predictive=True)
 
 
 @pytest.mark.parametrize("shape", [(12, 30), (8, 7), (9, 9)])

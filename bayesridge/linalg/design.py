@@ -99,6 +99,11 @@ class Design:
         return len(self.X)
 
     @property
+    def has_rows(self) -> bool:
+        """Whether the rows are there: a model may have been saved without them."""
+        return isinstance(self.X, np.ndarray)
+
+    @property
     def n_columns(self) -> int:
         """Number p of columns of the table, whatever becomes of them."""
         return int(self.X.shape[1])

@@ -141,7 +141,7 @@ def compare_priors(
     start = time.perf_counter()
     exact = infer(design, factorize(design), on_r2, noise)
     loo = exact.loo  # before the draws: refuses tables too small for it
-    trees: dict[str, xr.DataTree] = {"ridge": exact.to_datatree(draws, chains, random_state)}
+    trees: dict[str, xr.DataTree] = {"ridge": exact.to_datatree(draws, chains, random_state, predictive=True)}
     verdicts, seconds = {"ridge": "exact"}, {"ridge": time.perf_counter() - start}
     assumptions = {"ridge": f"normal; {on_r2.describe()}; noise {noise.describe()}"}
     for name in models:

@@ -36,13 +36,11 @@ _BLOCK_VALUES = 1 << 20  # draws x observations worked on at a time
 
 @dataclass(frozen=True, eq=False)
 class _Observations:
-    """The rows that are observations, standardised: a draw's mean of y is ``centre + X beta + Z gamma``."""
+    """The rows that are observations, as given."""
 
     index: NDArray[np.intp]
-    rows: NDArray[np.intp]
     y: Array
     X: Array
-    Z: Array
     weights: Array | None
     root_precision: Array | None
 
@@ -87,16 +85,17 @@ def to_datatree(
     -------
     xarray.DataTree
         Groups ``posterior``, ``posterior_predictive``, ``log_likelihood``, ``observed_data``, ``constant_data``, and
-        where given ``prior``, ``prior_predictive``, ``sample_stats``.
+        where given ``prior``, ``prior_predictive``, ``sample_stats``. A model saved without its rows has no
+        ``observed_data`` and no ``constant_data``.
     """
     import xarray as xr
 
     rng = np.random.default_rng(random_state)
     _check_shapes(design, draws)
-    seen = _observations(design)
+    seen = _observations(design) if predictive or design.has_rows else None
     labels = _root_attrs(design, attrs or {})
     groups = {"posterior": _parameters(design, draws, spectrum)}
-    if predictive:
+    if predictive and seen is not None:
         y_new, log_density = _predict(design, seen, draws, rng, likelihood=True)
         groups["posterior_predictive"] = _sampled(design, seen, y_new, "posterior predictive draw of one observation")
         assert log_density is not None
@@ -110,14 +109,15 @@ def to_datatree(
     if prior:
         groups["prior"] = _prior(design, prior, draws.shape)
         completed = _completed(design, prior, draws, rng, normal=spectrum is not None) if predictive else None
-        if completed is not None:
+        if completed is not None and seen is not None:
             y_new, _ = _predict(design, seen, completed, rng, likelihood=False)
             groups["prior_predictive"] = _sampled(design, seen, y_new, "prior predictive draw of one observation")
             groups["prior_predictive"].attrs["taken_from_posterior"] = _improper(design, prior, draws)
-    groups["observed_data"] = _dataset(
-        design, {"y": (("obs",), seen.y, _target_attrs(design, "observed target"))}, obs=seen.index
-    )
-    groups["constant_data"] = _constants(design, seen)
+    if seen is not None:
+        groups["observed_data"] = _dataset(
+            design, {"y": (("obs",), seen.y, _target_attrs(design, "observed target"))}, obs=seen.index
+        )
+        groups["constant_data"] = _constants(design, seen)
     for group in groups.values():
         group.attrs |= {"inference_library": "bayesridge", "inference_library_version": labels["bayesridge_version"]}
     tree: xr.DataTree = xr.DataTree.from_dict(groups)
@@ -265,11 +265,7 @@ def _observations(design: Design) -> _Observations:
     part: NDArray[np.intp] | slice = slice(None) if len(rows) == design.n_rows else rows
     weights = None if design.weights is None else design.weights[part]
     root = np.sqrt(weights) if weights is not None and design.weight_kind == "precision" else None
-    X = design.X[part]
-    return _Observations(
-        index, rows, design.y[part], design.standardize(X, design.penalized),
-        design.standardize(X, design.unpenalized), weights, root,
-    )  # fmt: skip
+    return _Observations(index, design.y[part], design.X[part], weights, root)
 
 
 def _predict(
@@ -283,15 +279,16 @@ def _predict(
     coef, sigma = draws.coef.reshape(total, -1), draws.sigma.ravel()
     beta, gamma = (_standardized(design, coef, part) for part in (design.penalized, design.unpenalized))
     df = None if draws.noise_df is None else draws.noise_df.ravel()
+    X, Z = (design.standardize(seen.X, part) for part in (design.penalized, design.unpenalized))
     y_new = np.empty((total, n))
     log_density = np.empty((total, n)) if likelihood else None
     size = max(1, _BLOCK_VALUES // n)
     for start in range(0, total, size):
         k = slice(start, min(start + size, total))
-        mean = beta[k] @ seen.X.T
+        mean = beta[k] @ X.T
         mean += centre[k, None]
         if gamma.shape[1]:
-            mean += gamma[k] @ seen.Z.T
+            mean += gamma[k] @ Z.T
         scale = sigma[k, None] if seen.root_precision is None else sigma[k, None] / seen.root_precision
         block_df = None if df is None else df[k, None]
         y_new[k] = _noise(rng, mean.shape, block_df)
@@ -335,8 +332,9 @@ def _target_attrs(design: Design, name: str) -> dict[str, str]:
 
 
 def _constants(design: Design, seen: _Observations) -> xr.Dataset:
-    X = design.X if len(seen.rows) == design.n_rows else design.X[seen.rows]
-    variables: dict[str, Any] = {"X": (("obs", "feature"), X, _about("predictors as given", "units of the column"))}
+    variables: dict[str, Any] = {
+        "X": (("obs", "feature"), seen.X, _about("predictors as given", "units of the column"))
+    }
     if seen.weights is not None:
         name = f"{design.weight_kind} weights"
         variables["weights"] = (("obs",), seen.weights, _about(name, "1"))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesridge.errors import ImproperPosteriorError
+from bayesridge.errors import DataError, ImproperPosteriorError
 from bayesridge.hyper.marginal import marginal_of_rule
 from bayesridge.hyper.quadrature import integrate
 from bayesridge.linalg.design import Design
@@ -78,15 +78,30 @@ class Inferred(Protocol):
         ...
 
 
+#: Bytes of draws that are laid out without being asked twice.
+_LARGEST = 4e9
+
+
 def exact_datatree(
-    posterior: Inferred, draws: int, chains: int, random_state: int | np.random.Generator | None
+    posterior: Inferred,
+    draws: int,
+    chains: int,
+    random_state: int | np.random.Generator | None,
+    *,
+    predictive: bool = False,
 ) -> xr.DataTree:
     """Draw from an exact posterior and lay the draws out as a DataTree.
 
     The group ``prior`` holds what has a proper prior: the intercept and unpenalised columns never have one, sigma not
     under Jeffreys' prior, and without sigma the coefficients have none either. For ``prior_predictive`` the posterior's
     draws stand in for those (an attribute says for which).
+
+    Raises
+    ------
+    DataError
+        If the draws would take more than 4 GB.
     """
+    _check_size(posterior.design, draws * chains, predictive=predictive)
     rng = np.random.default_rng(random_state)
     plugged_in = posterior.method == "evidence"
     attrs: dict[str, str | int | float] = {
@@ -99,7 +114,24 @@ def exact_datatree(
     }
     drawn = posterior.draw(draws, chains, rng)
     prior = {} if plugged_in else prior_draws(posterior, chains * draws, rng)
-    return to_datatree(posterior.design, drawn, spectrum=posterior.spectrum, prior=prior, attrs=attrs, random_state=rng)
+    return to_datatree(
+        posterior.design, drawn, spectrum=posterior.spectrum, prior=prior, attrs=attrs, random_state=rng,
+        predictive=predictive,
+    )  # fmt: skip
+
+
+def _check_size(design: Design, draws: int, *, predictive: bool) -> None:
+    parameters, groups = 8.0 * draws * 2 * design.n_columns, 3 * 8.0 * draws * design.n_rows if predictive else 0.0
+    if parameters + groups <= _LARGEST:
+        return
+    fewer = int(draws * _LARGEST / (parameters + groups))
+    parts = f"{parameters / 1e9:.3g} GB for {design.n_columns} coefficients"
+    if predictive:
+        parts += f" and {groups / 1e9:.3g} GB for three predictive groups of {design.n_rows} rows"
+    raise DataError(
+        f"{draws} draws would take {parts}, above the {_LARGEST / 1e9:g} GB that a DataTree may be: ask for {fewer} "
+        f"draws in all{', leave predictive=True out' if predictive else ''}, or take draw() in parts"
+    )
 
 
 def prior_draws(posterior: Inferred, n: int, rng: np.random.Generator) -> dict[str, Array]:

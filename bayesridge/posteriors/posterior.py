@@ -260,14 +260,26 @@ class Posterior:
         return draw_posterior(self.engine, self.hyper, draws=draws, chains=chains, random_state=random_state)
 
     def to_datatree(
-        self, draws: int = 1000, chains: int = 4, random_state: int | np.random.Generator | None = None
+        self,
+        draws: int = 1000,
+        chains: int = 4,
+        random_state: int | np.random.Generator | None = None,
+        *,
+        predictive: bool = False,
     ) -> xr.DataTree:
         """Independent draws as an ArviZ ``xarray.DataTree``.
 
-        Groups: posterior, posterior_predictive, log_likelihood, observed_data, constant_data, and the prior: of all
-        parameters where it is proper, of lambda, R^2 and the effective dof where only sigma's prior is improper.
+        Groups: posterior, observed_data, constant_data, and the prior: of all parameters where it is proper, of lambda,
+        R^2 and the effective dof where only sigma's prior is improper. With ``predictive=True`` also those that hold
+        a number for each draw and row: posterior_predictive, log_likelihood, and prior_predictive where the prior is
+        proper.
+
+        Raises
+        ------
+        DataError
+            If the draws would take more than 4 GB; the text says how much, and how many draws would fit.
         """
-        return exact_datatree(self, draws, chains, random_state)
+        return exact_datatree(self, draws, chains, random_state, predictive=predictive)
 
     def save(self, path: str | Path, *, rows: bool = False) -> Path:
         """Write the model to a file, which :func:`bayesridge.load` reads; by custom ``*.bridge``.

@@ -77,7 +77,7 @@ def _share_error(az, below):
 def _joint(az, posterior, tree):
     """The log likelihood of all data at a draw: one number that all parameters enter together."""
     drawn = log_likelihood(tree)
-    exact = log_likelihood(posterior.to_datatree(draws=4000, chains=4, random_state=2**20))
+    exact = log_likelihood(posterior.to_datatree(draws=4000, chains=4, random_state=2**20, predictive=True))
     rows = []
     for statistic in ("mean", "sd"):
         _, _, value, exact_error, _ = _against(az, exact, statistic, 0.0)
@@ -104,7 +104,9 @@ def rank_p_value(posterior, tree):
 
     drawn = log_likelihood(tree)
     keep = max(1, int(np.ceil(drawn.size / float(az.ess(drawn, method="bulk")))))
-    exact = np.sort(log_likelihood(posterior.to_datatree(draws=4000, chains=4, random_state=2**20)).ravel())
+    exact = np.sort(
+        log_likelihood(posterior.to_datatree(draws=4000, chains=4, random_state=2**20, predictive=True)).ravel()
+    )
     ranks = np.searchsorted(exact, drawn[:, ::keep].ravel()) / len(exact)
     return float(stats.kstest(ranks, "uniform").pvalue)
 

@@ -38,7 +38,9 @@ def collapsed(problem, prior=BetaR2(), noise=Jeffreys(), **options):  # noqa: B0
 
 def test_result_has_the_groups_variables_and_dims_of_the_exact_one(problem, tmp_path):
     result = collapsed(problem, noise=InverseGamma(2.0, 1e6), draws=200, tune=300)
-    exact = infer(*problem, BetaR2(), InverseGamma(2.0, 1e6)).to_datatree(draws=50, chains=4, random_state=0)
+    exact = infer(*problem, BetaR2(), InverseGamma(2.0, 1e6)).to_datatree(
+        draws=50, chains=4, random_state=0, predictive=True
+    )
     sampled = result.datatree
     assert set(exact.children) == {
         "posterior", "posterior_predictive", "log_likelihood", "prior", "prior_predictive", "observed_data",
@@ -66,7 +68,7 @@ def test_arviz_treats_exact_and_sampled_draws_alike(tmp_path):
     design = build_design(X := rng.standard_normal((60, 3)), X[:, 0] + rng.standard_normal(60))
     problem, prior, noise = (design, factorize(design)), BetaR2(2.0, 2.0), InverseGamma(2.0, 1.0)
     trees = {
-        "exact": infer(*problem, prior, noise).to_datatree(draws=500, chains=4, random_state=0),
+        "exact": infer(*problem, prior, noise).to_datatree(draws=500, chains=4, random_state=0, predictive=True),
         "nuts": collapsed(problem, prior, noise, draws=500, tune=500).datatree,
     }
     tables = [az.summary(tree, ci_prob=0.95, ci_kind="eti", round_to="none") for tree in trees.values()]
@@ -84,7 +86,7 @@ def test_arviz_treats_exact_and_sampled_draws_alike(tmp_path):
 def test_zarr_round_trip(problem, tmp_path):
     pytest.importorskip("zarr")
     for name, tree in {
-        "exact": infer(*problem, BetaR2(), Jeffreys()).to_datatree(draws=20, chains=2, random_state=0),
+        "exact": infer(*problem, BetaR2(), Jeffreys()).to_datatree(draws=20, chains=2, random_state=0, predictive=True),
         "nuts": collapsed(problem, draws=20, tune=20, chains=2).datatree,
     }.items():
         tree.to_zarr(tmp_path / name, consolidated=False)

@@ -154,7 +154,9 @@ def test_prior_predictive_of_student_t_noise_and_of_other_shapes():
 )
 def test_prior_groups_of_an_exact_posterior(noise, taken):
     design, spectrum = problem(unpenalized=["b"])
-    tree = infer(design, spectrum, BetaR2(2.0, 3.0), noise).to_datatree(draws=1000, chains=2, random_state=0)
+    tree = infer(design, spectrum, BetaR2(2.0, 3.0), noise).to_datatree(
+        draws=1000, chains=2, random_state=0, predictive=True
+    )
     prior = tree["prior"]
     always = {"lambda_", "r2", "effective_dof"}
     assert set(prior.data_vars) == always | ({"sigma", "tau", "coef_std"} if "sigma" not in taken else set())
@@ -168,7 +170,9 @@ def test_prior_groups_of_an_exact_posterior(noise, taken):
 
 def test_a_plugged_in_lambda_has_no_prior():
     design, spectrum = problem()
-    tree = infer(design, spectrum, BetaR2(), Jeffreys(), "evidence").to_datatree(draws=5, chains=1, random_state=0)
+    tree = infer(design, spectrum, BetaR2(), Jeffreys(), "evidence").to_datatree(
+        draws=5, chains=1, random_state=0, predictive=True
+    )
     assert "prior" not in tree
     assert "plugged in" in tree.attrs["prior"]
 
@@ -251,3 +255,16 @@ def test_wrong_shapes_are_refused_with_both_shapes():
         to_datatree(design, bad, spectrum=spectrum)
     with pytest.raises(DataError, match="prior draws of tau must number 2 x 50, got 7"):
         to_datatree(design, good, spectrum=spectrum, prior={"tau": np.ones(7)})
+
+
+def test_what_grows_with_the_rows_is_made_on_request_and_never_without_bound():
+    design, spectrum = problem()
+    post = infer(design, spectrum, BetaR2(), Jeffreys())
+    assert {"posterior_predictive", "log_likelihood"}.isdisjoint(post.to_datatree(2, 1, 0).children)
+    assert {"posterior", "observed_data", "constant_data"} <= set(post.to_datatree(2, 1, 0).children)
+    n, p = design.X.shape
+    for predictive, size in ((False, 16 * p), (True, 16 * p + 24 * n)):
+        most = int(4e9 / size)  # draws
+        with pytest.raises(DataError, match=rf"GB.*ask for {most} draws") as caught:
+            post.to_datatree(10 * most, 1, 0, predictive=predictive)
+        assert ("predictive" in str(caught.value)) == predictive
