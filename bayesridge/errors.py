@@ -74,6 +74,10 @@ class DroppedRowsWarning(BayesRidgeWarning):
     """Rows with missing values were left out, as the caller asked."""
 
 
+class WeightsWarning(BayesRidgeWarning):
+    """Frequency weights do not look like counts of rows, and the number of observations is their sum."""
+
+
 class AccuracyWarning(BayesRidgeWarning):
     """A number is right to fewer digits than usual."""
 

@@ -14,7 +14,6 @@ from sklearn.utils.validation import check_is_fitted
 
 from bayesridge.errors import DataError, PriorError
 from bayesridge.fit import read_problem
-from bayesridge.linalg.design import WeightKind
 from bayesridge.linalg.spectrum import factorize
 from bayesridge.persistence import Table, save_model, source_table
 from bayesridge.posteriors.posterior import Posterior, infer
@@ -30,6 +29,7 @@ from bayesridge.posteriors.summary import (
 from bayesridge.priors import BetaR2, FixedLambda, FixedScales, FixedTau, Jeffreys, NoisePrior, Prior
 from bayesridge.tables.alignment import align_columns
 from bayesridge.tables.missing import require_finite
+from bayesridge.tables.weights import Weighting
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -71,8 +71,9 @@ class BayesRidge(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     formula : str, optional
         Evaluated in the table passed as `X`, at fit and at prediction: ``"bmi * sex + C(site)"``. A left side names the
         target, and then `y` is left out.
-    weight_kind : {"frequency", "precision"}
-        What ``sample_weight`` means: a row counted w times (identical to repeating it), or noise variance sigma^2 / w.
+    weight_kind : {"frequency", "precision", "survey"}
+        What ``sample_weight`` means: a row counted w times (identical to repeating it), noise variance sigma^2 / w,
+        or the units of a population that a row stands for; see :func:`bayesridge.posterior`.
     missing : {"error", "drop"}
         What to do with rows that have missing values; the number dropped is in ``posterior_.design.n_dropped``.
     draws, tune, chains : int
@@ -122,7 +123,7 @@ class BayesRidge(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         scale: bool | Any = True,
         unpenalized: Sequence[str | int] = (),
         formula: str | None = None,
-        weight_kind: WeightKind = "frequency",
+        weight_kind: Weighting = "frequency",
         missing: Literal["error", "drop"] = "error",
         draws: int = 1000,
         tune: int = 1000,

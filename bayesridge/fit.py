@@ -10,14 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayesridge.errors import DataError
-from bayesridge.linalg.design import Design, WeightKind, build_design
+from bayesridge.linalg.design import Design, build_design
 from bayesridge.linalg.spectrum import factorize
 from bayesridge.posteriors.posterior import Method, Posterior, infer
 from bayesridge.priors import BetaR2, Jeffreys, NoisePrior, Prior
 from bayesridge.tables.columns import Columns
 from bayesridge.tables.formula import FormulaSpec
-from bayesridge.tables.frames import read_columns, read_target, read_weights
+from bayesridge.tables.frames import read_columns, read_target
 from bayesridge.tables.missing import complete_rows
+from bayesridge.tables.weights import Weighting, as_counts, read_weights
 
 Array = NDArray[np.float64]
 
@@ -37,7 +38,7 @@ def read_problem(
     *,
     formula: str | None = None,
     weights: Any = None,
-    weight_kind: WeightKind = "frequency",
+    weight_kind: Weighting = "frequency",
     fit_intercept: bool = True,
     scale: bool | Any = True,
     unpenalized: Sequence[str | int] = (),
@@ -62,9 +63,11 @@ def read_problem(
     if missing != "error":  # otherwise the design finds missing values while it adds up
         complete = complete_rows(columns, target, w, missing=missing, target_name=target_name)
         columns, target, w, kept = complete.columns, complete.y, complete.weights, complete.kept
+    w = as_counts(w, weight_kind)
     divisors = bool(scale) if isinstance(scale, (bool, np.bool_)) else np.asarray(scale, dtype=np.float64)
     design = build_design(
-        columns.values, target, names=columns.names, target_name=target_name or "y", weights=w, weight_kind=weight_kind,
+        columns.values, target, names=columns.names, target_name=target_name or "y", weights=w,
+        weight_kind="precision" if weight_kind == "precision" else "frequency", survey=weight_kind == "survey",
         fit_intercept=fit_intercept, scale=divisors, unpenalized=unpenalized, terms=columns.terms, kept=kept,
     )  # fmt: skip
     return Problem(design, columns, spec)
@@ -78,7 +81,7 @@ def posterior(
     noise_prior: NoisePrior | None = None,
     formula: str | None = None,
     weights: Any = None,
-    weight_kind: WeightKind = "frequency",
+    weight_kind: Weighting = "frequency",
     fit_intercept: bool = True,
     scale: bool | Any = True,
     unpenalized: Sequence[str | int] = (),
@@ -105,8 +108,11 @@ def posterior(
     formula : str, optional
         As ``"progression ~ bmi * sex + C(site)"``, evaluated in the table `X`.
     weights : array_like of shape (n,), optional
-    weight_kind : {"frequency", "precision"}
-        A row counted w times (n becomes the sum of w), or noise variance sigma^2 / w (n stays).
+    weight_kind : {"frequency", "precision", "survey"}
+        A row counted w times (n becomes the sum of w); noise variance sigma^2 / w (n stays); or a row that stands for w
+        units of a population: the weights are rescaled to Kish's effective sample size, (sum w)^2 / sum w^2, which
+        becomes n. That is an approximation: other effects of a survey's design (strata, clusters) are ignored, and
+        leave-one-out is refused.
     fit_intercept : bool
     scale : bool or array_like of shape (p,)
         Whether to divide penalised columns by their weighted standard deviation; or the divisors.

@@ -40,7 +40,8 @@ class Model:
     ] = None
     weights: Annotated[str | None, typer.Option(help="Name of a column of weights.")] = None
     weight_kind: Annotated[
-        Literal["frequency", "precision"], typer.Option(help="A row counted w times, or noise variance sigma²/w.")
+        Literal["frequency", "precision", "survey"],
+        typer.Option(help="A row counted w times; noise variance sigma²/w; or w units of a population."),
     ] = "frequency"
     unpenalized: Annotated[list[str] | None, typer.Option(help="Column with a flat prior; may be repeated.")] = None
     drop: Annotated[list[str] | None, typer.Option(help="Column to leave out; may be repeated.")] = None

@@ -153,6 +153,8 @@ def _facts(posterior: Posterior, record: dict[str, Any]) -> list[str]:
             f"leave-one-out  elpd {loo['elpd_loo']:.2f} (se {loo['se']:.2f}), p_loo {_short(loo['p_loo'])}, "
             f"RMSE {number(loo['rmse'])}; exact, lambda integrated"
         )
+    else:
+        lines.append(f"leave-one-out  none: {record['no_loo']}")
     both = record.get("map_vs_ridge")
     if both:
         lines.append(

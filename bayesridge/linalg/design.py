@@ -69,6 +69,8 @@ class Design:
         columns and weights of mean one).
     cross : ndarray of shape (p + 1, p + 1) or None
         Centred cross-product of ``[X, y]`` in the units of the data, when there are more rows than columns.
+    survey : bool
+        Whether the weights came as survey weights, which were rescaled to count observations (for descriptions only).
     kept : ndarray of bool or None
         Which rows of the input were used, when some were dropped for missing values.
     """
@@ -92,6 +94,7 @@ class Design:
     signal: float
     cross: Array | None = field(repr=False)
     kept: NDArray[np.bool_] | None = None
+    survey: bool = False
 
     @property
     def n_rows(self) -> int:
@@ -134,6 +137,11 @@ class Design:
         centred *= 1.0 / self.scale[columns]
         return centred
 
+    @property
+    def weighting(self) -> str | None:
+        """What the weights were given as; None without weights."""
+        return None if self.weights is None else "survey" if self.survey else self.weight_kind
+
     def root_weights(self) -> Array | None:
         """Square roots of the weights, or None when there are none."""
         return None if self.weights is None else np.sqrt(self.weights)
@@ -152,6 +160,7 @@ def build_design(
     unpenalized: Sequence[str | int] = (),
     terms: Mapping[str, Sequence[str]] | None = None,
     kept: NDArray[np.bool_] | None = None,
+    survey: bool = False,
 ) -> Design:
     """Describe a regression problem: centres, scales, flat and penalised columns.
 
@@ -176,6 +185,8 @@ def build_design(
         Term name to column names, from a formula.
     kept : ndarray of bool, optional
         Rows of the caller's table that `X` holds.
+    survey : bool
+        Whether the frequency weights are survey weights, rescaled.
 
     Returns
     -------
@@ -211,7 +222,7 @@ def build_design(
         X=X, y=y, weights=weights, weight_kind=weight_kind, fit_intercept=fit_intercept, names=columns,
         target_name=target_name, penalized=penalized, unpenalized=flat, constant=constant, mean=mean[:p],
         y_mean=float(mean[p]), scale=divisor, scaling=_scaling(scale), n_obs=n_obs, total_weight=total,
-        signal=float(np.add.reduce(spread)) / n_obs, cross=cross, kept=kept,
+        signal=float(np.add.reduce(spread)) / n_obs, cross=cross, kept=kept, survey=survey,
     )  # fmt: skip
 
 
@@ -242,8 +253,6 @@ def _flat_columns(
 
 
 def _count_observations(n: int, weights: Array | None, kind: WeightKind) -> float:
-    if kind not in ("frequency", "precision"):
-        raise DataError(f"weight_kind must be 'frequency' or 'precision', got {kind!r}")
     if weights is None:
         return float(n)
     if kind == "precision":
@@ -252,7 +261,8 @@ def _count_observations(n: int, weights: Array | None, kind: WeightKind) -> floa
     if total < 2.0:
         raise DataError(
             f"frequency weights count observations, and these add up to {total:.3g}, fewer than 2; "
-            "if they are relative precisions (noise variance sigma^2 / w) use weight_kind='precision'"
+            "if they are relative precisions (noise variance sigma^2 / w) use weight_kind='precision', "
+            "if a row stands for w units of a population, 'survey'"
         )
     return total
 

@@ -142,7 +142,7 @@ def drawn_record(design: Design, result: NutsResult, level: float = 0.95) -> dic
         "n_rows": design.n_rows,
         "n_observations": design.n_obs,
         "n_dropped": design.n_dropped,
-        "weight_kind": None if design.weights is None else design.weight_kind,
+        "weight_kind": design.weighting,
         "method": "nuts",
         "prior": attrs["prior"],
         "noise_prior": attrs["noise_prior"],

@@ -336,7 +336,7 @@ def _constants(design: Design, seen: _Observations) -> xr.Dataset:
         "X": (("obs", "feature"), seen.X, _about("predictors as given", "units of the column"))
     }
     if seen.weights is not None:
-        name = f"{design.weight_kind} weights"
+        name = f"{design.weighting} weights"
         variables["weights"] = (("obs",), seen.weights, _about(name, "1"))
     return _dataset(design, variables, obs=seen.index)
 
@@ -344,7 +344,7 @@ def _constants(design: Design, seen: _Observations) -> xr.Dataset:
 def _root_attrs(design: Design, attrs: Mapping[str, str | int | float]) -> dict[str, str | int | float]:
     from bayesridge import __version__
 
-    weight_kind = "none" if design.weights is None else design.weight_kind
+    weight_kind = design.weighting or "none"
     return {
         "bayesridge_version": __version__, "target": design.target_name, "weight_kind": weight_kind,
         "n_observations": design.n_obs, "signal": design.signal, **attrs,

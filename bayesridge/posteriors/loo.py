@@ -164,7 +164,9 @@ def leave_one_out(engine: Engine, hyper: HyperPosterior, refit: Callable[[Engine
         unpenalised coefficient), frequency weights are not whole numbers, or the data changed since the fit.
     """
     nodes, design = hyper.nodes, engine.design
-    _check(design, nodes)
+    reason = why_no_loo(design, nodes.noise.df)
+    if reason:
+        raise DataError(reason)
     rows = engine.deletion()
     bad = rows.alone
     if len(bad):
@@ -223,18 +225,28 @@ def _with_row(mixture: Mixture, row: int, one: Mixture) -> Mixture:
     return Mixture(location, scale, weight, mixture.df)
 
 
-def _check(design: Design, nodes: Nodes) -> None:
-    if nodes.noise.df - 1.0 <= 0 or design.nu < 2:
-        raise DataError(
+def why_no_loo(design: Design, df: float | None = None) -> str:
+    """Say why these rows have no leave-one-out density; nothing where they have one.
+
+    Parameters
+    ----------
+    design : Design
+    df : float, optional
+        Degrees of freedom of the noise given lambda, with those of its prior.
+    """
+    if (df is not None and df - 1.0 <= 0) or design.nu < 2:
+        return (
             f"leave-one-out needs at least 2 residual degrees of freedom, got {design.nu:g}: without a row nothing is "
             "left to estimate the noise"
         )
     w = design.weights
     if w is not None and design.weight_kind == "frequency" and (w != np.round(w)).any():
-        raise DataError(
-            "leave-one-out leaves out one observation, and frequency weights that are not whole numbers do not count "
-            "observations; use weight_kind='precision', or round them"
+        what = "survey weights" if design.survey else "frequency weights that are not whole numbers"
+        return (
+            f"leave-one-out leaves out one observation, and {what} do not count observations; "
+            "use weight_kind='precision', or round them"
         )
+    return ""
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bayesridge.hyper.marginal import Marginal, PointMass
+from bayesridge.posteriors.loo import why_no_loo
 from bayesridge.posteriors.posterior import Posterior
 from bayesridge.posteriors.quantity import check_level
 
@@ -112,7 +113,7 @@ def number(value: float) -> str:
 def describe_data(posterior: Posterior) -> str:
     """One line on the data."""
     design = posterior.design
-    weights = "" if design.weights is None else f", {design.weight_kind} weights"
+    weights = "" if design.weights is None else f", {design.weighting} weights"
     dropped = f", {design.n_dropped} rows with missing values dropped" if design.n_dropped else ""
     flat = f", {len(design.unpenalized)} unpenalised" if len(design.unpenalized) else ""
     constant = f", {len(design.constant)} without spread left out" if len(design.constant) else ""
@@ -177,7 +178,7 @@ def to_record(posterior: Posterior, level: float = 0.95) -> dict[str, Any]:
         "n_rows": design.n_rows,
         "n_observations": design.n_obs,
         "n_dropped": design.n_dropped,
-        "weight_kind": None if design.weights is None else design.weight_kind,
+        "weight_kind": design.weighting,
         "method": posterior.method,
         "prior": posterior.prior.describe(),
         "noise_prior": posterior.noise_prior.describe(),
@@ -204,9 +205,11 @@ def to_record(posterior: Posterior, level: float = 0.95) -> dict[str, Any]:
             "sigma": both.sigma, "tau": both.tau, "lambda": both.lam, "difference": both.difference,
             "optimizer": both.optimizer, "iterations": both.iterations,
         }  # fmt: skip
-    if design.nu >= 2:
+    if not (reason := why_no_loo(design)):
         loo = posterior.loo
         record["loo"] = {"elpd_loo": loo.elpd_loo, "se": loo.se, "p_loo": loo.p_loo, "rmse": loo.rmse}
+    else:
+        record["no_loo"] = reason
     return record
 
 

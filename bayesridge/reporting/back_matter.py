@@ -72,7 +72,7 @@ def data_and_model(post: Posterior) -> str:
     """What went in."""
     design = post.design
     scaled = "divided by their standard deviation" if _is_scaled(post) else "as given (not scaled to unit sd)"
-    weights = "none" if design.weights is None else f"{design.weight_kind} (sum {number(design.total_weight)})"
+    weights = "none" if design.weights is None else f"{design.weighting} (sum {number(design.total_weight)})"
     facts = [
         ("target", text(design.target_name)),
         ("rows", _rows(post)),

@@ -9,9 +9,7 @@ the phrases of scikit-learn where its own tools look for them.  Rows are counted
 from __future__ import annotations
 
 import sys
-from decimal import Decimal
-from numbers import Real
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,11 +19,7 @@ from bayesridge.tables.columns import Columns, Float, own_terms, unnamed
 from bayesridge.tables.missing import listed, quoted
 from bayesridge.tables.numbers import Unusable, array_numbers, is_pandas, joined, series_numbers
 
-if TYPE_CHECKING:
-    pass
-
-
-_FLOAT64 = np.dtype(np.float64)
+FLOAT64 = np.dtype(np.float64)
 
 
 def read_columns(X: Any, *, min_rows: int = 2) -> Columns:
@@ -53,7 +47,7 @@ def read_columns(X: Any, *, min_rows: int = 2) -> Columns:
     DataTypeError
         If only some column labels are strings, or a value is neither a number nor text.
     """
-    if type(X) is np.ndarray and X.dtype == _FLOAT64 and X.ndim == 2:
+    if type(X) is np.ndarray and X.dtype == FLOAT64 and X.ndim == 2:
         check_shape(X.shape, min_rows)
         return _nameless(X)
     frame = as_frame(X)
@@ -196,12 +190,12 @@ def read_target(y: Any, n_rows: int | None = None) -> tuple[Float, str | None]:
         If there is no target, it has several columns or another length than `n_rows`, or it holds
         text, categories, dates or complex numbers.
     """
-    if type(y) is np.ndarray and y.dtype == _FLOAT64 and y.ndim == 1:
+    if type(y) is np.ndarray and y.dtype == FLOAT64 and y.ndim == 1:
         values, name = y, None
     elif y is None:
         raise DataError("bayesridge requires y to be passed, but the target y is None")
     else:
-        values, name, shape = _read_vector(y, "y")
+        values, name, shape = read_vector(y, "y")
         if len(shape) == 2:
             from sklearn.exceptions import DataConversionWarning
 
@@ -215,54 +209,6 @@ def read_target(y: Any, n_rows: int | None = None) -> tuple[Float, str | None]:
             f"Found input variables with inconsistent numbers of samples: X has {n_rows} rows, y has {len(values)}."
         )
     return values, name
-
-
-def read_weights(weights: Any, n_rows: int, *, allow_missing: bool = False) -> Float | None:
-    """Read observation weights (row i counts as ``weights[i]`` rows).
-
-    Parameters
-    ----------
-    weights : array-like of shape (n_rows,), float or None
-        A single number gives every row the same weight; None means no weights.
-    n_rows : int
-        How many rows the predictors have.
-    allow_missing : bool, default False
-        Let NaN through, for `complete_rows` to report or to drop.
-
-    Returns
-    -------
-    ndarray of shape (n_rows,) or None
-        float64, finite (but for NaN, if allowed), none negative and not all zero.
-
-    Raises
-    ------
-    DataError
-        If the shape is wrong, or a weight is negative, missing or infinite, or all are zero.
-    """
-    if weights is None:
-        return None
-    if type(weights) is np.ndarray and weights.dtype == _FLOAT64 and weights.shape == (n_rows,):
-        values = weights
-    elif isinstance(weights, Real | Decimal | np.bool):
-        values = np.full(n_rows, float(weights))
-    else:
-        values, _, shape = _read_vector(weights, "the weights")
-        if shape != (n_rows,):
-            raise DataError(f"Sample weights must be 1D, one a row: {(n_rows,)} expected, {shape} received.")
-    if (values < 0).any():
-        rows = np.flatnonzero(values < 0)
-        raise DataError(
-            f"Weights must not be negative, and {len(rows)} are: the first is {values[rows[0]]:g} in row {rows[0]}."
-        )
-    for what, wrong in (
-        ("infinite", np.isinf(values)),
-        ("missing (NaN)", np.isnan(values) & (not allow_missing)),
-    ):
-        if wrong.any():
-            raise DataError(f"Weights must be finite, and {wrong.sum()} are {what}: the first in row {wrong.argmax()}.")
-    if not (values != 0).any():
-        raise DataError("All sample weights are zero: at least one row must count.")
-    return values
 
 
 def _as_series(values: Any) -> Any:
@@ -279,7 +225,7 @@ def _as_series(values: Any) -> Any:
     return series if isinstance(series, nw.Series) else None
 
 
-def _read_vector(values: Any, what: str) -> tuple[Float, str | None, tuple[int, ...]]:
+def read_vector(values: Any, what: str) -> tuple[Float, str | None, tuple[int, ...]]:
     """Return numbers, name and original shape; a table of one column counts as a column vector."""
     frame = as_frame(values)
     column = _as_series(values) if frame is None else None

@@ -82,17 +82,17 @@ def test_options(csv, options, arguments):
     same(record(csv, "--target", "progression", "--drop", "w", *options), posterior(X, y, **arguments))
 
 
-@pytest.mark.parametrize("kind", ["precision", "frequency"])
+@pytest.mark.parametrize("kind", ["precision", "frequency", "survey"])
+@pytest.mark.filterwarnings("ignore::bayesridge.errors.WeightsWarning")
 def test_weights(csv, kind):
     X, y = load_xy("diabetes")
     w = np.linspace(0.5, 2.0, len(y))
-    if kind == "frequency":  # parts of an observation cannot be left out
-        done = run(csv, "--target", "progression", "--weights", "w", "--weight-kind", kind)
-        assert done.exit_code == 1
-        assert "frequency" in done.stderr
-        return
     found = record(csv, "--target", "progression", "--weights", "w", "--weight-kind", kind)
     same(found, posterior(X, y, weights=w, weight_kind=kind))
+    assert found["weight_kind"] == kind
+    assert ("loo" in found) is (kind == "precision")  # parts of an observation cannot be left out
+    assert ("no_loo" in found) is (kind != "precision")
+    assert any("not whole numbers" in text for text in found["warnings"]) is (kind == "frequency")
 
 
 def test_formula_and_level(csv):

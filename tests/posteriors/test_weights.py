@@ -36,6 +36,7 @@ def test_sum_of_precision_weights_does_not_matter(data, total):
 @pytest.mark.parametrize("shape", [(40, 3), (10, 30)])
 @pytest.mark.filterwarnings("ignore::bayesridge.errors.PerfectFitWarning")  # repeated rows that p > n columns fit
 @pytest.mark.filterwarnings("ignore::bayesridge.errors.NoSignalWarning")
+@pytest.mark.filterwarnings("ignore::bayesridge.errors.WeightsWarning")  # up to a million rows in one
 def test_no_negative_variance(kind, shape):
     rng = np.random.default_rng(8)
     for spread in (1.0, 6.0, 12.0):

@@ -11,7 +11,7 @@ import pytest
 from sklearn.model_selection import LeaveOneGroupOut
 
 from bayesridge import FixedLambda, posterior
-from bayesridge.errors import BayesRidgeWarning, DataError
+from bayesridge.errors import BayesRidgeWarning, DataError, WeightsWarning
 from bayesridge.linalg.design import build_design
 from bayesridge.linalg.filters import ridge_path
 from bayesridge.linalg.optimum import Optimum
@@ -176,7 +176,8 @@ def test_frequency_weights_are_observations(kind):
     design, origin = observations(short.design)
     np.testing.assert_array_equal(origin, rows)
     np.testing.assert_allclose(factorize(design).s, long.spectrum.s, rtol=1e-12)
-    half = LambdaProblem(posterior(X, y, weights=np.full(24, 1.5), weight_kind="frequency"))
+    with pytest.warns(WeightsWarning):
+        half = LambdaProblem(posterior(X, y, weights=np.full(24, 1.5), weight_kind="frequency"))
     with pytest.raises(DataError, match="whole numbers"):
         bootstrap_choices(half, [make_rule("gcv")], 2, kind=kind, progress=False)
 

@@ -33,8 +33,9 @@ from bayesridge import errors
 from bayesridge.errors import DataError, DataTypeError, DroppedRowsWarning, MissingExtraError
 from bayesridge.tables.alignment import align_columns
 from bayesridge.tables.columns import Columns, Terms, own_terms
-from bayesridge.tables.frames import frame_names, read_columns, read_target, read_weights
+from bayesridge.tables.frames import frame_names, read_columns, read_target
 from bayesridge.tables.missing import complete_rows, find_missing, has_only_finite, require_finite
+from bayesridge.tables.weights import read_weights
 
 RNG = np.random.default_rng(20260101)
 X = RNG.normal(size=(6, 3))
