@@ -67,11 +67,12 @@ def _save(comparison: LambdaComparison, record: dict[str, Any], out: Path) -> No
 
     from bayesridge import plots
     from bayesridge.atomic import write_folder
+    from bayesridge.tables.files import csv_text
 
     with write_folder(out, {*_FILES}) as folder, plots.style():
         # a figure of its own and not pyplot's: no window system is asked for
         figure = Figure(figsize=(8.0, 2.5 + 0.22 * len(comparison.rows)), layout="constrained")
         plots.rules(comparison, axes=figure.subplots(1, 2, width_ratios=(3, 2), sharey=True))
         figure.savefig(folder / "comparison.png", dpi=150)
-        comparison.table.to_csv(folder / "comparison.csv", index_label="rule")
+        (folder / "comparison.csv").write_text(csv_text(comparison.table, "rule"), encoding="utf-8")
         (folder / "comparison.json").write_text(as_text(record) + "\n", encoding="utf-8")

@@ -120,13 +120,14 @@ def _save(
     from bayesridge.mcmc.results import drawn_coefficient_table
     from bayesridge.persistence import options_of, save_model
     from bayesridge.posteriors.summary import coefficient_table
+    from bayesridge.tables.files import csv_text
 
     frame = coefficient_table(post, level) if sampled is None else drawn_coefficient_table(sampled, level)
     tree = post.to_datatree(max(1, draws // 4), 4, seed) if sampled is None else sampled.datatree
     # netCDF is made in memory: HDF5 that meets a full disk crashes the interpreter when it ends
     netcdf = bytes(tree.to_netcdf(engine="h5netcdf"))
     with write_folder(out, {*_FILES}) as folder:
-        frame.to_csv(folder / "coefficients.csv", index_label="column")
+        (folder / "coefficients.csv").write_text(csv_text(frame, "column"), encoding="utf-8")
         (folder / "draws.nc").write_bytes(netcdf)
         (folder / "fit.json").write_text(as_text(record) + "\n", encoding="utf-8")
         options = {**options_of(post), "formula": model.formula, "missing": model.missing}

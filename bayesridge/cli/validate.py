@@ -66,11 +66,12 @@ def validate(
 def _save(card: ReportCard, record: dict[str, Any], out: Path) -> None:
     """Write the table of each check that was made, and the record, which names all files."""
     from bayesridge.atomic import write_folder
+    from bayesridge.tables.files import csv_text
 
     made = [entry for entry in card.entries if entry.result is not None and entry.key in _TABLES]
     record["saved"] = [str(out / name) for name in (_RECORD, *[_TABLES[entry.key] for entry in made])]
     with write_folder(out, {_RECORD, *_TABLES.values()}) as folder:
         for entry in made:
             frame = entry.result.summary() if entry.key == "backtest" else entry.result.table
-            frame.to_csv(folder / _TABLES[entry.key])
+            (folder / _TABLES[entry.key]).write_text(csv_text(frame), encoding="utf-8")
         (folder / _RECORD).write_text(as_text(record) + "\n", encoding="utf-8")

@@ -1,8 +1,9 @@
-"""Reading a table from a file, for the command line.
+r"""Reading a table from a file, and writing one, for the command line.
 
 pandas does the parsing.  What it would pass over in silence is looked for here: a column name that occurs
 twice (it renames the second), a row that is too short (it fills up) or one field too long (it moves all
-columns by one).
+columns by one).  What a file says reaches terminals and spreadsheets: control characters are written out as they
+are read (``\x1b``), and text that a spreadsheet would run is quoted as it is written.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bayesridge.errors import DataError, require
 
@@ -27,12 +28,14 @@ if TYPE_CHECKING:
 _TEXT = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
 _PARQUET = (".parquet", ".pq")
 _SEPARATORS = (",", ";", "\t")
-_COMMA_NUMBER = re.compile(r"\s*[-+]?\d+(,\d+)?([eE][-+]?\d+)?\s*")
+_COMMA_NUMBER = re.compile(r"\s*[-+]?[0-9]+(,[0-9]+)?([eE][-+]?[0-9]+)?\s*")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+_RUNS_IN_A_SPREADSHEET = ("=", "+", "-", "@", "\t", "\r")
 _SHOWN = 20  # columns an error lists
 
 
 def read_table(path: str | os.PathLike[str]) -> pd.DataFrame:
-    """Read a CSV or Parquet file.
+    r"""Read a CSV or Parquet file.
 
     Parameters
     ----------
@@ -40,7 +43,8 @@ def read_table(path: str | os.PathLike[str]) -> pd.DataFrame:
         ``.csv`` or ``.tsv`` in UTF-8 (also ``.csv.gz``, ``.tsv.gz``), with one line of names first; the
         separator of a ``.csv`` is whichever of comma, semicolon and tab its first line has most of, and
         with semicolons, a column of numbers such as ``1,5`` is read as numbers.  Blanks around names and
-        after separators are dropped.  Or ``.parquet``.
+        after separators are dropped.  Or ``.parquet``.  Control characters in names and text, line ends too, are
+        written out: ``\n``, ``\x1b``.
 
     Returns
     -------
@@ -69,7 +73,7 @@ def read_table(path: str | os.PathLike[str]) -> pd.DataFrame:
         raise DataError(f"{file}: {_reason(error)}.") from error
     if size == 0:
         raise DataError(f"{file} is empty.")
-    table = _read_parquet(file) if name.endswith(_PARQUET) else _read_text(file, name)
+    table = _written_out(_read_parquet(file) if name.endswith(_PARQUET) else _read_text(file, name))
     if len(table) == 0:
         raise DataError(f"{file} has column names and no rows.")
     return table
@@ -90,7 +94,7 @@ def _read_parquet(file: Path) -> pd.DataFrame:
         table = parquet.ParquetFile(file).read()
     except (OSError, arrow.ArrowException) as error:
         raise DataError(f"{file} cannot be read as Parquet: {_reason(error)}") from error
-    _check_names(file, table.column_names)
+    _check_names(file, [_visible(name) for name in table.column_names])
     frame: pd.DataFrame = table.to_pandas()
     return frame
 
@@ -164,7 +168,7 @@ def _header(file: Path, separators: Sequence[str]) -> tuple[list[str] | None, in
             rows = filter(None, csv.reader(stream, delimiter=separator, skipinitialspace=True))
             header, row = next(rows, None), next(rows, [])
         if header is not None and len(header) > len(best[0] or ()):
-            best = ([name.strip() for name in header], len(row), separator)
+            best = ([_visible(name.strip()) for name in header], len(row), separator)
     return best
 
 
@@ -186,9 +190,33 @@ def _decimal_commas(table: pd.DataFrame) -> pd.DataFrame:
         column = table[name]
         if not pd.api.types.is_string_dtype(column.dtype):
             continue
-        present = column.dropna().astype(str)
-        if len(present) and present.map(lambda text: bool(_COMMA_NUMBER.fullmatch(text))).all():
+        present = column.dropna()
+        if len(present) and all(isinstance(text, str) and _COMMA_NUMBER.fullmatch(text) for text in present):
             table[name] = pd.to_numeric(column.str.replace(",", ".", regex=False))
+    return table
+
+
+def _visible(text: Any) -> Any:
+    """Write out the control characters of a text, and those that change its direction."""
+    return _CONTROL.sub(lambda found: repr(found.group())[1:-1], text) if isinstance(text, str) else text
+
+
+def _written_out(table: pd.DataFrame) -> pd.DataFrame:
+    import pandas as pd
+
+    table.columns = pd.Index([_visible(name) for name in table.columns])
+    if pd.api.types.is_string_dtype(table.index.dtype):
+        table.index = table.index.map(_visible)
+    for name in table.columns:
+        column = table[name]
+        if isinstance(column.dtype, pd.CategoricalDtype):
+            wrong = [value for value in column.cat.categories if _visible(value) != value]
+            if wrong:
+                table[name] = column.astype(object).map(_visible, na_action="ignore").astype("category")
+        elif pd.api.types.is_string_dtype(column.dtype) or column.dtype == object:
+            seen = {value for value in column if isinstance(value, str) and _CONTROL.search(value)}
+            if seen:
+                table[name] = column.replace({value: _visible(value) for value in seen})
     return table
 
 
@@ -204,6 +232,36 @@ def _check_names(file: Path, names: Sequence[str]) -> None:
 def _list(names: Sequence[object]) -> str:
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
     return ", ".join(f"'{name}'" for name in names[:_SHOWN]) + more
+
+
+# ---------------------------------------------------------------- writing
+
+
+def csv_text(table: pd.DataFrame, label: str | None = None) -> str:
+    """Write a table of results as CSV that is safe to open in a spreadsheet.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+    label : str, optional
+        Name of the column with the row labels.
+
+    Returns
+    -------
+    str
+        Names, labels and text that begin with ``=``, ``+``, ``-`` or ``@``, which a spreadsheet would take for a
+        formula and run, have an apostrophe before them. Numbers are as they are.
+    """
+    safe = table.rename(index=_quoted, columns=_quoted)
+    for place in range(safe.shape[1]):
+        if safe.dtypes.iloc[place].kind not in "biufc":
+            safe.isetitem(place, safe.iloc[:, place].map(_quoted))
+    text: str = safe.to_csv(index_label=label)
+    return text
+
+
+def _quoted(value: Any) -> Any:
+    return f"'{value}" if isinstance(value, str) and value.startswith(_RUNS_IN_A_SPREADSHEET) else value
 
 
 # ---------------------------------------------------------------- columns with a role

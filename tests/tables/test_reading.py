@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
+import io
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +18,12 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
+from bayesridge.cli.main import app
 from bayesridge.errors import DataError, MissingExtraError
-from bayesridge.tables.files import read_table, take_column
+from bayesridge.tables.files import _CONTROL, csv_text, read_table, take_column
+from bayesridge.tables.frames import read_columns
 
 FRAME = pd.DataFrame({"y": [1.5, 2.5, 4.0], "x": [1, 2, 3], "group": ["a", "b", "a"]})
 
@@ -83,13 +89,13 @@ def test_what_pandas_writes_comes_back(tmp_path: Path, names: list[str], values:
 
 def test_quoted_names_and_line_breaks(tmp_path: Path) -> None:
     table = read_table(write(tmp_path / "t.csv", '"a, b; c","two\nlines", spaced \n1,"x\ny",3\n4,z,6\n'))
-    assert list(table.columns) == ["a, b; c", "two\nlines", "spaced"]
-    assert table.iloc[0, 1] == "x\ny"
+    assert list(table.columns) == ["a, b; c", "two\\nlines", "spaced"]
+    assert table.iloc[0, 1] == "x\\ny"
 
 
 def test_which_separator(tmp_path: Path) -> None:
     assert list(read_table(write(tmp_path / "t.tsv", "a,b,c\td\n1\t2\n")).columns) == ["a,b,c", "d"]
-    assert list(read_table(write(tmp_path / "t.csv", "a,b,c\td\n1,2,3\n")).columns) == ["a", "b", "c\td"]
+    assert list(read_table(write(tmp_path / "t.csv", "a,b,c\td\n1,2,3\n")).columns) == ["a", "b", r"c\td"]
     assert list(read_table(write(tmp_path / "t.csv", "a,b;c\n1,2\n")).columns) == ["a", "b;c"]
     assert list(read_table(write(tmp_path / "t.csv", "a\n1\n")).columns) == ["a"]
 
@@ -118,6 +124,93 @@ def test_decimal_commas(tmp_path: Path) -> None:
     np.testing.assert_array_equal(table["e"], [np.nan, 1])
     with_comma = read_table(write(tmp_path / "t.csv", 'a,b\n"1,5",2\n"2,5",3\n'))
     assert list(with_comma["a"]) == ["1,5", "2,5"]  # thousands, perhaps
+
+
+def test_digits_of_other_scripts_are_text(tmp_path: Path) -> None:
+    # int() reads them, pandas does not: no raw error, and the fit names the column
+    table = read_table(write(tmp_path / "t.csv", "a;y\n\u0661,\u0665;1\n\u0662,\u0665;2\n"))
+    assert list(table["a"]) == ["\u0661,\u0665", "\u0662,\u0665"]
+    with pytest.raises(DataError, match="'a' \\(text"):
+        read_columns(table)
+
+
+def test_one_value_that_is_no_number_leaves_its_column_text(tmp_path: Path) -> None:
+    for value in ("1,5,0", "True", "1.5", "x", "-", "\u0661", "1,", ",5", "0x10", "1_0", "1,5 kg"):
+        table = read_table(write(tmp_path / "t.csv", f"a;y\n1,5;1\n{value};2\n2,5;3\n"))
+        assert list(table["a"]) == ["1,5", value, "2,5"]
+        with pytest.raises(DataError, match="'a' \\(text"):
+            read_columns(table)
+
+
+CONTROLS = "\x1b[31m\x07\x00\r\n\t\x9b\u202e\u2028"
+
+
+def test_control_characters_are_written_out(tmp_path: Path) -> None:
+    expected = r"a\x1b[31m\x07\x00\r\n\t\x9b\u202e\u2028b"
+    quoted = '"a' + CONTROLS.replace("\x00", "") + 'b"'
+    for name in ("t.csv", "t.csv.gz"):
+        text = f"{quoted},c,y\nr,{quoted},1\ns,d,2\n"
+        table = read_table(write(tmp_path / name, text))
+        assert list(table.columns) == [expected.replace(r"\x00", ""), "c", "y"]
+        assert list(table["c"]) == [expected.replace(r"\x00", ""), "d"]
+    labelled = read_table(write(tmp_path / "t.csv", f",y\n{quoted},1\ns,2\n"))
+    assert list(labelled.index) == [expected.replace(r"\x00", ""), "s"]
+    frame = pd.DataFrame({f"a{CONTROLS}b": ["x", f"a{CONTROLS}b"], "y": [1.0, 2.0]})
+    for column in (frame, frame.astype({f"a{CONTROLS}b": "category"})):
+        column.to_parquet(tmp_path / "t.parquet")
+        table = read_table(tmp_path / "t.parquet")
+        assert list(table.columns) == [expected, "y"]
+        assert list(table.iloc[:, 0].astype(object)) == ["x", expected]
+    with pytest.raises(DataError, match=r"occur more than once: 'a\\x1b'") as caught:
+        read_table(write(tmp_path / "t.csv", "a\x1b,a\\x1b\n1,2\n"))
+    assert "\x1b" not in str(caught.value)
+
+
+def test_no_control_character_reaches_the_terminal(tmp_path: Path) -> None:
+    path = write(
+        tmp_path / "t.csv",
+        "\x1b[2Ja,\x9bg,y\n" + "".join(f"{i},{'u\x1b]0;' if i % 2 else 'v'},{i * i % 7}\n" for i in range(9)),
+    )
+    for arguments in (
+        ["--target", "y"],
+        ["--target", "nope"],
+        ["--target", "y", "--drop", "\\x9bg"],
+        ["--formula", r"y ~ `\x1b[2Ja` + `\x9bg`"],
+        ["--formula", "y ~ \x1b[2Ja"],
+        ["--target", "y\x1b[2J"],
+    ):
+        done = CliRunner().invoke(app, ["fit", str(path), *arguments])
+        assert not set(done.output) & set("\x1b\x9b\x07")
+
+
+@pytest.mark.parametrize("bad", ["=cmd|' /C calc'!A0", "+1+cmd", "-2+3", "@SUM(A1)", "\t=1", "\r=1"])
+def test_text_that_a_spreadsheet_would_run_is_quoted(bad: str) -> None:
+    table = pd.DataFrame({"n": [-1.5, 2.0], bad: [bad, "fine"]}, index=[bad, "b"])
+    back = list(csv.reader(io.StringIO(csv_text(table, "label"))))
+    assert back == [["label", "n", f"'{bad}"], [f"'{bad}", "-1.5", f"'{bad}"], ["b", "2.0", "fine"]]
+    assert list(table.columns) == ["n", bad]
+
+
+def test_results_are_safe_to_open(tmp_path: Path) -> None:
+    path = write(tmp_path / "t.csv", "=cmd(),b,y\n" + "".join(f"{i % 3},{i % 4},{i * i % 5}\n" for i in range(12)))
+    done = CliRunner().invoke(app, ["fit", str(path), "--target", "y", "--out", str(tmp_path / "out")])
+    assert done.exit_code == 0, done.output
+    lines = (tmp_path / "out" / "coefficients.csv").read_text(encoding="utf-8").splitlines()
+    assert [line.split(",")[0] for line in lines[1:]] == ["intercept", "'=cmd()", "b"]
+
+
+@given(
+    content=st.binary(max_size=60), start=st.sampled_from([b"", b"a,b\n", b"a;b\n1,5;2\n", b"a\tb\n1\t", b",a\nr,1\n"])
+)
+@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_bytes_are_a_table_or_an_error_of_ours(tmp_path: Path, content: bytes, start: bytes) -> None:
+    for name in ("t.csv", "t.tsv"):
+        (tmp_path / name).write_bytes(start + content)
+        with suppress(DataError):
+            table = read_table(tmp_path / name)
+            assert len(table) > 0
+            assert not any(_CONTROL.search(column) for column in table.columns)
+            read_columns(table)
 
 
 def test_missing_values(tmp_path: Path) -> None:
