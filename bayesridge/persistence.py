@@ -44,6 +44,7 @@ _PRIORS = (
 )  # fmt: skip
 _DESIGN = (
     "weight_kind", "fit_intercept", "names", "target_name", "y_mean", "scaling", "n_obs", "total_weight", "signal",
+    "survey",
 )  # fmt: skip
 _DESIGN_ARRAYS = ("penalized", "unpenalized", "constant", "mean", "scale")
 _ROW_ARRAYS = ("X", "y", "weights", "cross")
@@ -153,7 +154,7 @@ def options_of(posterior: Posterior) -> dict[str, Any]:
         "method": posterior.method, "prior": None if posterior.method == "evidence" else posterior.prior,
         "noise_prior": posterior.noise_prior, "fit_intercept": design.fit_intercept,
         "scale": {"unit sd": True, "none": False, "given": design.scale}[design.scaling],
-        "unpenalized": [design.names[j] for j in design.unpenalized], "weight_kind": design.weight_kind,
+        "unpenalized": [design.names[j] for j in design.unpenalized], "weight_kind": design.weighting or "frequency",
     }  # fmt: skip
 
 

@@ -255,7 +255,7 @@ def csv_text(table: pd.DataFrame, label: str | None = None) -> str:
     safe = table.rename(index=_quoted, columns=_quoted)
     for place in range(safe.shape[1]):
         if safe.dtypes.iloc[place].kind not in "biufc":
-            safe.isetitem(place, safe.iloc[:, place].map(_quoted))
+            safe.isetitem(place, [_quoted(value) for value in safe.iloc[:, place]])
     text: str = safe.to_csv(index_label=label)
     return text
 

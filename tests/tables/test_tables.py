@@ -20,7 +20,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 import scipy.sparse
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from sklearn.base import BaseEstimator, RegressorMixin
@@ -81,6 +81,7 @@ def test_one_block_of_pandas_is_not_copied() -> None:
 
 
 @given(arrays(np.float64, array_shapes(min_dims=2, max_dims=2, min_side=2, max_side=5), elements=any_number))
+@settings(deadline=None)  # a busy machine is no failure
 def test_every_container_gives_the_same_numbers(values: np.ndarray) -> None:
     for kind, table in tables(values).items():
         columns = read_columns(table)
@@ -298,6 +299,7 @@ def test_float64_target_is_not_copied() -> None:
 
 
 @given(st.lists(any_number, min_size=1, max_size=6))
+@settings(deadline=None)  # a busy machine is no failure
 def test_every_series_gives_the_same_target(numbers: list[float]) -> None:
     named = [pd.Series(numbers, name="t"), pl.Series("t", numbers), pd.Series(numbers, name="t", dtype="Float64")]
     bare = [numbers, np.array(numbers), pa.array(numbers), pa.chunked_array([numbers]), pd.Index(numbers)]

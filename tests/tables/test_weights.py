@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from bayesridge import BayesRidge, posterior
+from bayesridge import BayesRidge, load, posterior
 from bayesridge.cli.main import app
 from bayesridge.errors import DataError, WeightsWarning
 from bayesridge.tables.weights import as_counts
@@ -89,3 +89,11 @@ def test_the_command_line_takes_survey_weights(tmp_path: Path) -> None:
     assert run.exit_code == 0
     assert "survey weights" in run.stdout
     assert "leave-one-out  none: leave-one-out leaves out one observation, and survey weights" in run.stdout
+
+
+def test_a_saved_model_remembers_what_its_weights_were(tmp_path: Path) -> None:
+    fitted = BayesRidge(weight_kind="survey").fit(X, y, sample_weight=UNEQUAL)
+    fitted.save(tmp_path / "m.bridge")
+    again = load(tmp_path / "m.bridge")
+    assert again.posterior_.design.weighting == again.weight_kind == "survey"
+    np.testing.assert_array_equal(again.coef_, fitted.coef_)
