@@ -24,12 +24,12 @@ from bayesridge.checks.sensitivity import PowerScaling, power_scaling
 from bayesridge.checks.spectral_check import spectral_check
 from bayesridge.errors import BayesRidgeError, DataError
 from bayesridge.fit import posterior
-from bayesridge.linalg.design import WeightKind
 from bayesridge.posteriors.posterior import Posterior
 from bayesridge.priors import NoisePrior, Prior
 from bayesridge.rules.backtest import backtest
 from bayesridge.rules.duplicates import NearDuplicates, find_near_duplicates
 from bayesridge.rules.problem import Rule
+from bayesridge.tables.weights import Weighting
 
 Status = Literal["passed", "alarm", "note", "not judged"]
 
@@ -172,7 +172,7 @@ def validate(
     progress: bool = True,
     formula: str | None = None,
     weights: Any = None,
-    weight_kind: WeightKind = "frequency",
+    weight_kind: Weighting = "frequency",
     fit_intercept: bool = True,
     scale: bool | Any = True,
     unpenalized: Sequence[str | int] = (),
