@@ -192,7 +192,8 @@ class Posterior:
         """Log p(y) in nats: lambda, sigma, coefficients and flat directions integrated.
 
         The flat prior of the intercept (density 1 in data units) and Jeffreys' prior (density 1/sigma^2) are improper;
-        they cancel between models that share them, see :meth:`log_bayes_factor`.
+        they cancel between models that share them, see :meth:`log_bayes_factor`. At lambda = 0 the coefficients have
+        a flat prior too, of density 1 per unit of a scaled column's coefficient.
         """
         return self.hyper.log_marginal
 
