@@ -24,7 +24,7 @@ _HOMES = {
     "predicted_observed": "held_out",
     "ridge_trace": "trace",
     "rules": "rule_forest",
-    "sbc_ranks": "ranks",
+    "sbc_ranks": "pit",
     "shrinkage": "filters",
     "spectral_check": "directions",
     "style": "look",
@@ -54,8 +54,7 @@ if TYPE_CHECKING:
     from bayesridge.plots.held_out import predicted_observed
     from bayesridge.plots.look import style
     from bayesridge.plots.penalty import lambda_posterior
-    from bayesridge.plots.pit import loo_pit
-    from bayesridge.plots.ranks import sbc_ranks
+    from bayesridge.plots.pit import loo_pit, sbc_ranks
     from bayesridge.plots.replicates import posterior_predictive
     from bayesridge.plots.risk import bias_variance
     from bayesridge.plots.rule_forest import rules

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from bayesridge.checks.spectral_check import SpectralCheck
-from bayesridge.plots.expect import expect
+from bayesridge.plots.inputs import expect
 from bayesridge.plots.layout import (
     AxesArray,
     describe,
@@ -52,7 +52,7 @@ def spectral_check(check: SpectralCheck, *, axes: Any = None) -> AxesArray:
     """
     import matplotlib.pyplot as plt
 
-    expect(check, SpectralCheck)
+    expect(check, "SpectralCheck")
     wide = axes is not None or plt.rcParams["figure.figsize"][0] >= 5.5
     left, right = panels(axes, (1, 2) if wide else (2, 1), 4.4 if wide else 6.6)
     _draw_qq(left, check)

@@ -10,11 +10,10 @@ from numpy.typing import NDArray
 
 from bayesridge.errors import DataError
 from bayesridge.linalg.filters import standardized_coefficients
-from bayesridge.plots.expect import expect
+from bayesridge.plots.inputs import choose_columns, expect
 from bayesridge.plots.lambda_axis import lambda_grid, number
 from bayesridge.plots.layout import describe, legend_below, one_axes, shorten
 from bayesridge.plots.look import BLUE, GREEN, GREY, LINES, VERMILION
-from bayesridge.plots.names import choose_columns
 from bayesridge.posteriors.posterior import Posterior
 
 if TYPE_CHECKING:
@@ -84,7 +83,7 @@ def two_coefficients(post: Posterior, pair: tuple[str, str] | None = None, lam: 
     DataError
         If a column is unknown or not penalised, or there are not two, or lambda is not positive and finite.
     """
-    expect(post, Posterior)
+    expect(post, "Posterior")
     design, spectrum = post.design, post.spectrum
     names = [design.names[j] for j in design.penalized]
     if len(names) < 2:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from bayesridge.errors import DataError
 from bayesridge.linalg.filters import filter_factors
-from bayesridge.plots.expect import expect
+from bayesridge.plots.inputs import expect
 from bayesridge.plots.lambda_axis import number, percent
 from bayesridge.plots.layout import describe, legend_below, one_axes, whole_numbers
 from bayesridge.plots.look import BLUE, GREY, LINES, VERMILION
@@ -48,7 +48,7 @@ def shrinkage(post: Posterior, *, ax: Axes | None = None, level: float = 0.95) -
     DataError
         If no direction is penalised.
     """
-    expect(post, Posterior)
+    expect(post, "Posterior")
     check_level(level)
     spectrum, lam = post.spectrum, post.lambda_
     if spectrum.rank == 0:

@@ -8,11 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayesridge.linalg.filters import ridge_path
-from bayesridge.plots.expect import expect
+from bayesridge.plots.inputs import choose_columns, column_sd, expect, target_unit
 from bayesridge.plots.lambda_axis import number, percent
 from bayesridge.plots.layout import describe, legend_below, one_axes, plain, settle, shorten
 from bayesridge.plots.look import BLUE, GREEN, LINES, VERMILION
-from bayesridge.plots.names import choose_columns, column_sd, target_unit
 from bayesridge.posteriors.posterior import Posterior, infer
 from bayesridge.posteriors.quantity import Quantity, check_level
 from bayesridge.priors import FixedLambda, Jeffreys
@@ -45,7 +44,7 @@ def coefficients(post: Posterior, *, ax: Axes | None = None, columns: int = 20, 
         lambda of the highest evidence, or at the posterior median where the evidence is highest at 0 or infinity.
         Least squares is left out where it has no interval: dependent columns, or no degree of freedom left.
     """
-    expect(post, Posterior)
+    expect(post, "Posterior")
     check_level(level)
     design, shown = post.design, choose_columns(post, columns)
     j, count = shown.columns, len(shown.columns)

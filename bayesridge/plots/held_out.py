@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bayesridge.plots.expect import expect
+from bayesridge.plots.inputs import expect, target
 from bayesridge.plots.lambda_axis import number, percent
 from bayesridge.plots.layout import describe, legend_below, one_axes
 from bayesridge.plots.look import BLUE, GREY, VERMILION
-from bayesridge.plots.names import target
 from bayesridge.posteriors.posterior import Posterior
 from bayesridge.posteriors.quantity import check_level
 
@@ -36,7 +35,7 @@ def predicted_observed(post: Posterior, *, ax: Axes | None = None, level: float 
     Axes
         The title counts the rows (not their weights) that lie inside; rows of weight zero are not shown.
     """
-    expect(post, Posterior)
+    expect(post, "Posterior")
     check_level(level)
     loo = post.loo
     seen = loo.count > 0

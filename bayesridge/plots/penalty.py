@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayesridge.hyper.evidence import profile_log_evidence
-from bayesridge.plots.expect import expect
+from bayesridge.hyper.prior_of_lambda import prior_density
+from bayesridge.plots.inputs import expect
 from bayesridge.plots.lambda_axis import LABEL, lambda_range, log_axis, number, percent, state_of_lambda
-from bayesridge.plots.lambda_prior import prior_density
 from bayesridge.plots.layout import AxesArray, describe, font_points, legend_below, letters_wide, panels, settle, spread
 from bayesridge.plots.look import BLUE, GREEN, LINES, VERMILION
 from bayesridge.posteriors.posterior import Posterior
@@ -44,7 +44,7 @@ def lambda_posterior(post: Posterior, *, axes: Any = None, level: float = 0.95) 
         Densities are those of log10 lambda (area one on the axis as drawn). The evidence is maximised over sigma,
         in nats below its maximum; its axis ends 12 nats below.
     """
-    expect(post, Posterior)
+    expect(post, "Posterior")
     check_level(level)
     drawn = panels(axes, (2, 1), 5.4, sharex=True, height_ratios=[1.15, 1.0])
     top, bottom = drawn
@@ -79,7 +79,7 @@ def _draw_densities(ax: Axes, post: Posterior, grid: Array, level: float) -> tup
     handles.append(ax.fill_between(grid, density, where=inside.tolist(), color=BLUE, alpha=0.25, lw=0))
     handles.append(ax.axvline(lam.median, color=BLUE, lw=1.2, ls=LINES[2]))
     labels += ["posterior density", f"{percent(level)} ETI", "posterior median"]
-    prior = prior_density(post)
+    prior = prior_density(post.prior, post.noise_prior, post.spectrum.signal, post.sigma.median)
     if prior is not None:
         values = np.exp(prior.log_density(t)) * np.log(10.0)
         values = values if prior.normalized else values * density.max() / values.max()

@@ -1,20 +1,27 @@
-"""LOO-PIT: whether the predictive distributions are calibrated on these data."""
+"""Calibration: ECDFs of PIT values less the diagonal, of rows left out and of simulated truths."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from bayesridge.checks.calibration import CalibrationResult
 from bayesridge.checks.loo_calibration import loo_calibration
-from bayesridge.plots.expect import expect
+from bayesridge.plots.inputs import expect
 from bayesridge.plots.lambda_axis import percent
-from bayesridge.plots.layout import describe, legend_below, one_axes
-from bayesridge.plots.look import BLUE
-from bayesridge.plots.pit_curve import draw_band, draw_difference
+from bayesridge.plots.layout import describe, legend_below, one_axes, shorten
+from bayesridge.plots.look import BLUE, GREY, line_look
 from bayesridge.posteriors.posterior import Posterior
 from bayesridge.posteriors.quantity import check_level
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+Array = NDArray[np.float64]
+
+_MOST_NAMED = 10
 
 
 def loo_pit(
@@ -48,15 +55,78 @@ def loo_pit(
     DataError
         If rows cannot be judged one by one (several observations in a row, no residuals).
     """
-    expect(post, Posterior)
+    expect(post, "Posterior")
     check_level(level)
     found = loo_calibration(post, simulations=simulations, alpha=1.0 - level, random_state=random_state)
     ax = one_axes(ax, 3.8)
-    handles = [draw_difference(ax, found.z, found.ecdf, color=BLUE, lw=1.8)]
-    handles.append(draw_band(ax, found.z, found.lower, found.upper))
+    handles = [_difference(ax, found.z, found.ecdf, color=BLUE, lw=1.8)]
+    handles.append(_band(ax, found.z, found.lower, found.upper))
     outcome = "no departure found" if found.passed else "not uniform"
     describe(ax, title=f"LOO-PIT of {found.coverage[0].rows} rows: {outcome} (p {found.p_value:.2g})",
              x="PIT = P(new y ≤ observed y | other rows)", y="ECDF − diagonal")  # fmt: skip
     ax.set_xlim(0.0, 1.0)
     legend_below(ax, handles, ["LOO-PIT values", f"{percent(level)} simultaneous band (simulated)"])
     return ax
+
+
+def sbc_ranks(result: CalibrationResult, *, ax: Axes | None = None) -> Axes:
+    """Draw the ECDF of each quantity's PIT values (or ranks), less the diagonal, in its simultaneous band.
+
+    What to see: thin grey curves inside the band. A quantity that fails is drawn thick and named; a hump on the left
+    and a dip on the right mean posteriors too narrow, the reverse too wide; above zero too high, below too low.
+
+    Parameters
+    ----------
+    result : CalibrationResult
+        From :func:`bayesridge.sbc` or :func:`bayesridge.posterior_sbc`.
+    ax : Axes, optional
+
+    Returns
+    -------
+    Axes
+        The band is that of one quantity. Among many a curve or two may leave it by chance; which quantities fail is
+        decided by p-values adjusted for their number (Holm).
+    """
+    expect(result, "CalibrationResult")
+    ax = one_axes(ax, 4.2)
+    band = result.band()
+    shade = _band(ax, band.z, band.lower, band.upper)
+    fine = [name for name in result.pits if name not in result.failed]
+    faint = float(np.clip(12.0 / max(len(fine), 1), 0.15, 0.8))
+    handles, labels = [], []
+    for name in fine:
+        handles = [_difference(ax, band.z, result.ecdf(name), color=GREY, lw=0.8, alpha=faint)]
+        labels = [f"{len(fine)} quantities consistent"]
+    worst = sorted(result.failed, key=lambda name: result.p_values[name])
+    for k, name in enumerate(worst):
+        named = k < _MOST_NAMED
+        line = _difference(ax, band.z, result.ecdf(name), lw=1.8 if named else 0.8, **line_look(k))
+        if named:
+            handles.append(line)
+            labels.append(f"{shorten(name, 26)}: fails")
+    if len(worst) > _MOST_NAMED:
+        handles.append(line)
+        labels.append(f"{len(worst) - _MOST_NAMED} more fail (thin)")
+    handles.append(shade)
+    labels.append(f"{percent(band.level)} simultaneous band (one quantity)")
+    verdict = f"{len(result.failed)} of {len(result.pits)} quantities fail" if result.failed else "no departure found"
+    refused = f"; {result.refused} simulations without an answer" if result.refused else ""
+    describe(ax, title=f"Calibration over {result.n} simulations ({result.kind}): {verdict}{refused}",
+             x="PIT of the true value", y="ECDF − diagonal")  # fmt: skip
+    ax.set_xlim(0.0, 1.0)
+    legend_below(ax, handles, labels)
+    return ax
+
+
+def _band(ax: Axes, z: Array, lower: Array, upper: Array) -> Any:
+    """Draw a band of ECDFs at points z around zero and return its handle."""
+    low = np.concatenate([[0.0], lower - z, [0.0]])
+    high = np.concatenate([[0.0], upper - z, [0.0]])
+    z = np.concatenate([[0.0], z, [1.0]])
+    ax.axhline(0.0, color=ax.xaxis.label.get_color(), lw=0.6)
+    return ax.fill_between(z, low, high, color=GREY, alpha=0.25, lw=0)
+
+
+def _difference(ax: Axes, z: Array, values: Array, **look: Any) -> Any:
+    """Draw an ECDF at points z less the diagonal and return the line."""
+    return ax.plot(np.concatenate([[0.0], z, [1.0]]), np.concatenate([[0.0], values - z, [0.0]]), **look)[0]

@@ -9,11 +9,10 @@ from numpy.typing import NDArray
 
 from bayesridge.errors import DataError
 from bayesridge.linalg.design import Design
-from bayesridge.plots.expect import expect
+from bayesridge.plots.inputs import expect, target
 from bayesridge.plots.lambda_axis import percent
 from bayesridge.plots.layout import describe, legend_below, one_axes
 from bayesridge.plots.look import BLUE, GREY, VERMILION
-from bayesridge.plots.names import target
 from bayesridge.posteriors.posterior import Posterior
 from bayesridge.posteriors.quantity import check_level
 
@@ -61,7 +60,7 @@ def posterior_predictive(
     DataError
         If there are fewer draws than lines, or frequency weights are not whole numbers.
     """
-    expect(post, Posterior)
+    expect(post, "Posterior")
     check_level(level)
     if not 1 <= lines <= draws:
         raise DataError(f"lines must lie between 1 and draws, got lines={lines}, draws={draws}")

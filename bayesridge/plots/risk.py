@@ -1,24 +1,46 @@
-"""Bias and variance over lambda."""
+r"""Squared bias and variance of ridge predictions over lambda, in the spectral basis.
+
+Let the truth be (beta, sigma) and y new at the same rows (weights as given). With b = V'beta (standardised columns),
+``U'yc = s b + sigma eps``, so ridge at lambda predicts ``f_j (s_j b_j + sigma eps_j)`` along direction j where
+``s_j b_j`` is true. Averaged over the n observations,
+
+    bias^2    = 1/n sum_j (1 - f_j)^2 s_j^2 b_j^2,
+    variance  = sigma^2 / n (sum_j f_j^2 + q),         q flat directions (intercept, unpenalised columns), never biased,
+    noise     = sigma^2,
+
+and their sum is the expected squared prediction error of new observations at the same rows (weighted by w where w is a
+precision). Parts of beta that X never saw do not enter.
+
+Averaged over the posterior, b_j^2 and sigma^2 are replaced by their expectations, at node k of lambda
+
+    E[b_j^2 | k] = (s_j z_j / (s_j^2 + lambda_k))^2 + E[sigma^2 | k] / (s_j^2 + lambda_k),
+
+mixed with the nodes' weights. That is the risk of the estimator "ridge at lambda" for a truth drawn from the posterior:
+uncertainty about the truth, lambda included, is in it, and no plug-in is made.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
-from bayesridge.plots.expect import expect
+from bayesridge.errors import DataError
+from bayesridge.linalg.filters import check_lambda, filter_factors, shrinkage
+from bayesridge.plots.inputs import expect, target
 from bayesridge.plots.lambda_axis import LABEL, lambda_grid, log_axis, number, shade_interval
 from bayesridge.plots.layout import describe, legend_below, one_axes
 from bayesridge.plots.look import BLUE, GREEN, LINES, VERMILION
-from bayesridge.plots.names import target
-from bayesridge.plots.risk_terms import risk_terms
 from bayesridge.posteriors.posterior import Posterior
 from bayesridge.posteriors.quantity import check_level
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+Array = NDArray[np.float64]
 
 
 def bias_variance(
@@ -51,7 +73,7 @@ def bias_variance(
         Mean squares in squared units of the target. The right axis adds the noise variance to the left one: on it the
         sum is the expected squared prediction error.
     """
-    expect(post, Posterior)
+    expect(post, "Posterior")
     check_level(level)
     grid = lambda_grid(post)
     terms = risk_terms(post, grid, coef=coef, sigma=sigma)
@@ -81,3 +103,88 @@ def bias_variance(
     right.set_ylabel(f"with noise (σ² = {number(noise)}): prediction error")
     legend_below(ax, handles, labels)
     return ax
+
+
+@dataclass(frozen=True, eq=False)
+class RiskTerms:
+    """Parts of the expected squared prediction error at the rows of the fit, in squared units of the target.
+
+    Attributes
+    ----------
+    lam, bias2, variance : ndarray of shape (k,)
+    noise : float
+        sigma^2 (its posterior mean, when averaged over the posterior).
+    truth : str
+        What was taken to be true.
+    """
+
+    lam: Array
+    bias2: Array
+    variance: Array
+    noise: float
+    truth: str
+
+    @property
+    def total(self) -> Array:
+        """Expected squared prediction error of a new observation."""
+        return self.bias2 + self.variance + self.noise
+
+
+def risk_terms(
+    post: Posterior, lam: ArrayLike, *, coef: ArrayLike | None = None, sigma: float | None = None
+) -> RiskTerms:
+    """Compute bias^2, variance and noise over lambda.
+
+    Parameters
+    ----------
+    post : Posterior
+    lam : array_like of shape (k,)
+    coef, sigma : array_like of shape (p,), float, optional
+        The truth, in the units of the data (simulations); by default both are averaged over the posterior.
+
+    Raises
+    ------
+    DataError
+        If only one of the two is given, shapes do not fit, or the posterior mean of sigma^2 is infinite.
+    """
+    grid = np.atleast_1d(check_lambda(lam))
+    if (coef is None) != (sigma is None):
+        raise DataError("the truth is coef and sigma together: give both, or neither to average over the posterior")
+    if coef is None or sigma is None:
+        square, noise = _posterior_squares(post)
+        truth = "averaged over the posterior"
+    else:
+        square, noise = _true_squares(post, coef, sigma)
+        truth = "at the given truth"
+    spectrum, n = post.spectrum, post.design.n_obs
+    bias2 = shrinkage(spectrum, grid) ** 2 @ (spectrum.s2 * square) / n
+    variance = noise / n * ((filter_factors(spectrum, grid) ** 2).sum(axis=-1) + post.design.n_flat)
+    return RiskTerms(grid, bias2, variance, noise, truth)
+
+
+def _posterior_squares(post: Posterior) -> tuple[Array, float]:
+    """Posterior means of b_j^2 and of sigma^2."""
+    spectrum, nodes = post.spectrum, post.hyper.nodes
+    variance = nodes.noise.mean_variance()
+    noise = float(nodes.weight @ variance)
+    if not np.isfinite(noise):
+        raise DataError(
+            f"the posterior mean of sigma² is infinite with {spectrum.nu:g} residual degrees of freedom: give the "
+            "truth (coef and sigma), or a proper noise prior"
+        )
+    square = np.zeros(spectrum.rank)
+    for weight, lam, sigma2 in zip(nodes.weight, nodes.lam, variance, strict=True):
+        share = 1.0 / (spectrum.s2 + lam)
+        square += weight * (np.square(spectrum.s * spectrum.z * share) + sigma2 * share)
+    return square, noise
+
+
+def _true_squares(post: Posterior, coef: ArrayLike, sigma: float) -> tuple[Array, float]:
+    design = post.design
+    values = np.asarray(coef, dtype=np.float64)
+    if values.shape != (len(design.names),) or not np.isfinite(values).all():
+        raise DataError(f"coef must be {len(design.names)} finite numbers (units of the data), got {values.shape}")
+    if not (np.isfinite(sigma) and sigma >= 0):
+        raise DataError(f"sigma must be 0 or positive, got {sigma}")
+    beta = values[design.penalized] * design.scale[design.penalized]
+    return np.square(beta @ post.spectrum.V), float(sigma) ** 2

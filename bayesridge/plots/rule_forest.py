@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesridge.plots.expect import expect
+from bayesridge.plots.inputs import expect
 from bayesridge.plots.lambda_axis import LABEL, log_axis
 from bayesridge.plots.layout import AxesArray, describe, font_points, legend_below, panels, plain, settle, shorten
 from bayesridge.plots.look import COLORS, GREY, LINES, MARKERS
@@ -41,7 +41,7 @@ def rules(comparison: LambdaComparison, *, axes: Any = None) -> AxesArray:
         Rules by increasing lambda, the full posterior first; rules without an answer last, and said so. The kind of
         each interval is named in the legend. Choices of 0 or infinity stand at the edge as arrows.
     """
-    expect(comparison, LambdaComparison)
+    expect(comparison, "LambdaComparison")
     rows = _ordered(comparison)
     left, right = panels(axes, (1, 2), 1.9 + 0.2 * len(rows), sharey=True, width_ratios=[1.7, 1.0])
     y = np.arange(len(rows), dtype=np.float64)

@@ -7,11 +7,10 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from scipy.stats import beta
-
+from bayesridge.hyper.prior_of_lambda import explained_variance
 from bayesridge.posteriors.posterior import Posterior
 from bayesridge.posteriors.summary import describe_data, method_name
-from bayesridge.priors import BetaR2, Prior
+from bayesridge.priors import Prior
 from bayesridge.reporting import svg
 from bayesridge.reporting.checks import Checks
 from bayesridge.reporting.content import averaged
@@ -93,12 +92,12 @@ def data_and_model(post: Posterior) -> str:
 
 def _prior_in_words(prior: Prior) -> str:
     """Describe the prior, and what a prior on R² expects before the data."""
-    if not isinstance(prior, BetaR2):
+    ends = explained_variance(prior, 0.9)
+    if ends is None:
         return prior.describe()
-    low, high = (float(beta.ppf(q, prior.a, prior.b)) for q in (0.05, 0.95))
     return (
-        f"{prior.describe()}: before the data, the columns are expected to explain between {percent(low)} and "
-        f"{percent(high)} of the variance (90% ETI of the prior)"
+        f"{prior.describe()}: before the data, the columns are expected to explain between {percent(ends[0])} and "
+        f"{percent(ends[1])} of the variance (90% ETI of the prior)"
     )
 
 

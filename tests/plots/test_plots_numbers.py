@@ -18,11 +18,11 @@ from bayesridge.checks.sbc import posterior_sbc, sbc
 from bayesridge.checks.spectral_check import spectral_check
 from bayesridge.datasets import load_xy
 from bayesridge.errors import DataError
-from bayesridge.plots.chosen import group_choices
+from bayesridge.hyper.prior_of_lambda import LambdaPrior, prior_density
 from bayesridge.plots.ellipses import two_coefficients
-from bayesridge.plots.lambda_prior import prior_density
-from bayesridge.plots.names import choose_columns, column_sd
-from bayesridge.plots.risk_terms import risk_terms
+from bayesridge.plots.inputs import choose_columns, column_sd
+from bayesridge.plots.risk import risk_terms
+from bayesridge.plots.trace import group_choices
 from bayesridge.posteriors.exact_datatree import prior_draws
 from bayesridge.posteriors.posterior import Posterior
 from bayesridge.priors import (
@@ -188,7 +188,7 @@ def test_several_modes_are_marked_with_their_shares() -> None:
 )
 def test_prior_of_lambda_is_that_of_its_draws(prior: Any, noise: Any) -> None:
     post = posterior(*load_xy("sensor"), prior=prior, noise_prior=noise)
-    density = prior_density(post)
+    density = prior_of(post)
     assert density is not None
     assert density.normalized
     t = np.arange(-60.0, 60.0, 0.01)
@@ -201,13 +201,17 @@ def test_prior_of_lambda_is_that_of_its_draws(prior: Any, noise: Any) -> None:
         assert abs(share - q) < 4.5 * np.sqrt(q * (1 - q) / n)
 
 
+def prior_of(post: Posterior) -> LambdaPrior | None:
+    return prior_density(post.prior, post.noise_prior, post.spectrum.signal, post.sigma.median)
+
+
 def test_prior_is_left_out_where_there_is_none() -> None:
-    assert prior_density(fitted("lambda fixed")) is None
-    assert prior_density(fitted("lambda plugged in")) is None
+    assert prior_of(fitted("lambda fixed")) is None
+    assert len(_legend(plots.lambda_posterior(fitted("lambda plugged in"))[1])) == 3  # its line, evidence, modes
     improper = posterior(*load_xy("sensor"), prior=HalfNormal(2.0, on="tau"))
-    assert prior_density(improper) is None
+    assert prior_of(improper) is None
     custom = posterior(*load_xy("sensor"), prior=Custom(lambda lam: -np.log1p(lam) * 2 + 5.0))
-    density = prior_density(custom)
+    density = prior_of(custom)
     assert density is not None
     assert not density.normalized
     assert any("shape only" in text for text in _legend(plots.lambda_posterior(custom)[1]))

@@ -1,4 +1,4 @@
-"""The density that a prior gives to log lambda, where it gives one."""
+"""What the priors say of lambda before the data: the density of its logarithm, and the share of variance explained."""
 
 from __future__ import annotations
 
@@ -7,10 +7,20 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import betaln
+from scipy.special import betaincinv, betaln
 
-from bayesridge.posteriors.posterior import Posterior
-from bayesridge.priors import Custom, FixedSigma, FixedTau, GammaPrecisions, Jeffreys, lambda_density, tau_density
+from bayesridge.priors import (
+    BetaR2,
+    Custom,
+    FixedSigma,
+    FixedTau,
+    GammaPrecisions,
+    Jeffreys,
+    NoisePrior,
+    Prior,
+    lambda_density,
+    tau_density,
+)
 
 Array = NDArray[np.float64]
 Density = Callable[[Array], Array]
@@ -36,22 +46,26 @@ class LambdaPrior:
     label: str
 
 
-def prior_density(post: Posterior) -> LambdaPrior | None:
-    """Return the prior of log lambda, or None: lambda fixed or plugged in, or sigma's improper prior is part of it.
+def prior_density(prior: Prior, noise: NoisePrior, signal: float, sigma: float) -> LambdaPrior | None:
+    """Return the prior of log lambda, or None: lambda fixed, or sigma's improper prior is part of it.
 
     A prior on tau and one on sigma make one on ``lambda = sigma^2 / tau^2``; with ``log sigma = log tau + t / 2`` it is
 
         p(t) = 1/2 integral p(log tau = v - t/2) p(log sigma = v) dv,
 
     a trapezoidal sum. Gamma(a, b) and Gamma(c, d) on 1/tau^2 and 1/sigma^2 make a beta prime, ``lambda b / d``.
+
+    Parameters
+    ----------
+    prior, noise : Prior, NoisePrior
+    signal : float
+        Variance that the columns explain at lambda = 1, for priors on R^2.
+    sigma : float
+        Where the sum over log sigma is centred.
     """
-    prior, noise = post.prior, post.noise_prior
-    if post.method != "posterior":
-        return None
     name = f"prior: {prior.describe()}"
     if isinstance(prior, GammaPrecisions):
         return LambdaPrior(_ratio_of_gammas(prior), True, name)
-    signal = post.spectrum.signal
     direct = lambda_density(prior, signal if signal > 0 else 1.0)
     if direct is not None:
         known = not isinstance(prior, Custom)
@@ -64,7 +78,15 @@ def prior_density(post: Posterior) -> LambdaPrior | None:
     if isinstance(noise, FixedSigma):
         v = float(np.log(noise.sigma))
         return LambdaPrior(lambda t: on_tau(v - 0.5 * t) - np.log(2.0), known, name)
-    return LambdaPrior(_ratio(on_tau, noise.log_density_of_log, float(np.log(post.sigma.median))), known, name)
+    return LambdaPrior(_ratio(on_tau, noise.log_density_of_log, float(np.log(sigma))), known, name)
+
+
+def explained_variance(prior: Prior, level: float) -> tuple[float, float] | None:
+    """Equal-tailed interval of the prior of R², or None where the prior is not one of R²."""
+    if not isinstance(prior, BetaR2):
+        return None
+    low, high = (float(betaincinv(prior.a, prior.b, 0.5 * (1.0 + side * level))) for side in (-1.0, 1.0))
+    return low, high
 
 
 def _ratio_of_gammas(prior: GammaPrecisions) -> Density:

@@ -1,12 +1,14 @@
-"""Which columns to show, on what scale, and under what name."""
+"""What a plot is given: of the right kind, which of its columns to show, on what scale, under what name."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bayesridge.errors import DataTypeError
 from bayesridge.linalg.design import Design
 from bayesridge.plots.layout import shorten
 from bayesridge.posteriors.posterior import Posterior
@@ -15,6 +17,26 @@ Array = NDArray[np.float64]
 Indices = NDArray[np.intp]
 
 UNIT = "per sd of the column"
+
+#: What a plot takes, a part that nothing else has, and where it comes from.
+_KINDS = {
+    "Posterior": ("coefficients", "bayesridge.posterior(X, y), or the attribute posterior_ of a fitted BayesRidge"),
+    "LambdaComparison": ("choices", "bayesridge.compare_lambda(X, y)"),
+    "SpectralCheck": ("standardized", "bayesridge.checks.spectral_check.spectral_check(post)"),
+    "CalibrationResult": ("pits", "bayesridge.sbc(...) or bayesridge.checks.sbc.posterior_sbc(post)"),
+}
+
+
+def expect(value: Any, kind: str) -> None:
+    """Refuse what has not the parts of its kind, and say where the right one comes from.
+
+    Raises
+    ------
+    DataTypeError
+    """
+    part, where = _KINDS[kind]
+    if not hasattr(value, part):
+        raise DataTypeError(f"this plot takes a {kind} ({where}), got {type(value).__name__}")
 
 
 @dataclass(frozen=True, eq=False)
