@@ -4,9 +4,13 @@ import errno
 import itertools
 import os
 import stat
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
+import bayesridge
 from bayesridge.atomic import check_folder, write_atomically, write_folder
 from bayesridge.errors import DataError
 
@@ -130,3 +134,54 @@ def test_a_system_that_cannot_swap_names_renames_twice(tmp_path, monkeypatch):
     write_both(tmp_path / "results", "new")
     assert set(content(tmp_path / "results").values()) == {b"new"}
     assert [path.name for path in tmp_path.iterdir()] == ["results"]
+
+
+KILLS = """
+import os, sys
+from bayesridge.atomic import write_atomically, write_folder
+
+names = {"a.csv", "b.json"}
+
+def write(text):
+    with write_folder("results", names) as folder:
+        for name in names:
+            (folder / name).write_text(text)
+    write_atomically("page.html", text)
+
+def state():
+    files = [f"results/{name}" for name in sorted(names)] + ["page.html"]
+    return " ".join([open(name).read() for name in files])
+
+write("old")
+for last in range(200):
+    child = os.fork()
+    if child == 0:
+        count = 0
+        def hook(event, args):
+            global count
+            if event in ("open", "os.rename", "os.mkdir", "os.remove", "os.rmdir", "ctypes.dlsym"):
+                count += 1
+                if count > last:
+                    os._exit(9)
+        sys.addaudithook(hook)
+        write("new")
+        os._exit(0)
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    print(code, state())
+    if code == 0:
+        break
+    write("old")
+"""
+
+
+def test_a_kill_at_any_call_leaves_complete_results(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", KILLS], cwd=tmp_path, capture_output=True, text=True, check=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(bayesridge.__file__).parents[1]), *sys.path])},
+    )  # fmt: skip
+    found = [line.split() for line in done.stdout.splitlines()]
+    assert found[-1] == ["0", "new", "new", "new"]
+    assert len(found) > 10
+    # the folder as a whole, and the page by itself
+    assert {tuple(one[1:]) for one in found} <= {("old",) * 3, ("new", "new", "old"), ("new",) * 3}
+    assert {one[0] for one in found[:-1]} == {"9"}
