@@ -20,7 +20,7 @@ _HOMES = {
     "posterior": "fit",
     "report": "reporting.build",
     "sbc": "checks.sbc",
-    "validate": "checks.report_card",
+    "validate": "checks.card",
     "BetaR2": "priors",
     "Custom": "priors",
     "FixedLambda": "priors",
@@ -98,7 +98,7 @@ __all__ = [
 
 if TYPE_CHECKING:
     from bayesridge import datasets, models, plots
-    from bayesridge.checks.report_card import validate
+    from bayesridge.checks.card import validate
     from bayesridge.checks.sbc import sbc
     from bayesridge.errors import (
         AccuracyWarning,

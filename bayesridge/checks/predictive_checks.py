@@ -9,7 +9,7 @@ use the data twice and would be too timid.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,9 @@ from bayesridge.checks.calibration import holm
 from bayesridge.checks.replicates import Residuals, check_rows, observed_residuals, replicated_residuals
 from bayesridge.errors import DataError
 from bayesridge.posteriors.posterior import Posterior
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Array = NDArray[np.float64]
 
@@ -84,6 +87,13 @@ class PredictiveChecks:
         if any(check.name == "outlier" for check in found):
             text += f"; largest residual in row {self.largest[0]}"
         return text
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """One row a statistic: observed, where 95% of simulated data sets have it, p-values, reading."""
+        import pandas as pd
+
+        return pd.DataFrame([vars(check) for check in self.checks]).set_index("name")
 
     def to_record(self) -> dict[str, Any]:
         """Numbers for JSON."""

@@ -26,7 +26,7 @@ from bayesridge.posteriors.summary import (
 if TYPE_CHECKING:
     import pandas as pd
 
-    from bayesridge.checks.report_card import ReportCard
+    from bayesridge.checks.card import ReportCard
     from bayesridge.mcmc.sampling import NutsResult
     from bayesridge.rules.comparison import LambdaComparison
     from bayesridge.rules.table import Row

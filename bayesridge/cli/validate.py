@@ -12,7 +12,7 @@ from bayesridge.cli.options import AsJson, Jobs, Model, Seed, as_text, collected
 
 # Only what --help needs is imported here; the rest waits until there is something to do.
 if TYPE_CHECKING:
-    from bayesridge.checks.report_card import ReportCard
+    from bayesridge.checks.card import ReportCard
 
 #: Entries with a table of their own, and its file.
 _TABLES = {
@@ -42,7 +42,7 @@ def validate(
     Alarms are in the output, not in the exit code.
     """
     from bayesridge.atomic import check_folder
-    from bayesridge.checks.report_card import validate as validate_table
+    from bayesridge.checks.card import validate as validate_table
 
     out = None if out is None else check_folder(out, {_RECORD, *_TABLES.values()})
     warned: list[str] = []
@@ -68,10 +68,9 @@ def _save(card: ReportCard, record: dict[str, Any], out: Path) -> None:
     from bayesridge.atomic import write_folder
     from bayesridge.tables.files import csv_text
 
-    made = [entry for entry in card.entries if entry.result is not None and entry.key in _TABLES]
-    record["saved"] = [str(out / name) for name in (_RECORD, *[_TABLES[entry.key] for entry in made])]
+    made = {entry.key: entry.finding for entry in card.entries if entry.finding is not None and entry.key in _TABLES}
+    record["saved"] = [str(out / name) for name in (_RECORD, *[_TABLES[key] for key in made])]
     with write_folder(out, {_RECORD, *_TABLES.values()}) as folder:
-        for entry in made:
-            frame = entry.result.summary() if entry.key == "backtest" else entry.result.table
-            (folder / _TABLES[entry.key]).write_text(csv_text(frame), encoding="utf-8")
+        for key, finding in made.items():
+            (folder / _TABLES[key]).write_text(csv_text(finding.table), encoding="utf-8")
         (folder / _RECORD).write_text(as_text(record) + "\n", encoding="utf-8")

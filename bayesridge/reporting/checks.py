@@ -8,10 +8,10 @@ from typing import Literal
 
 import numpy as np
 
+from bayesridge.checks.card import QUESTIONS, Status, validate
 from bayesridge.checks.influence import RowInfluence
 from bayesridge.checks.loo_calibration import LooCalibration
 from bayesridge.checks.predictive_checks import PredictiveChecks
-from bayesridge.checks.report_card import QUESTIONS, Status, validate_posterior
 from bayesridge.checks.spectral_check import SpectralCheck
 from bayesridge.linalg.filters import conditioning
 from bayesridge.posteriors.posterior import Posterior
@@ -81,7 +81,7 @@ def run_checks(post: Posterior, random_state: int = 0) -> Checks:
     left_out = [*(["noise"] if size > _LARGE else []), *(["leave-one-out"] if size > _TOO_LARGE else [])]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # those of the fit stand at the top of the page already
-        card = validate_posterior(
+        card = validate(
             post, checks=[key for key in _NAMES if key not in left_out],
             simulations=_FEWER if size > _LARGE else _SIMULATIONS, random_state=random_state, progress=False,
         )  # fmt: skip
@@ -94,7 +94,7 @@ def run_checks(post: Posterior, random_state: int = 0) -> Checks:
         entry = card[key]
         said = f"not checked: {entry.text}" if entry.status == "not judged" else entry.text
         lines.append(Check(name, entry.question, _STATES[entry.status], said))
-    found = {entry.key: entry.result for entry in card.entries}
+    found = {entry.key: entry.finding.details for entry in card.entries if entry.finding is not None}
     return Checks(
         tuple(lines), found.get("prior"), found.get("leave-one-out"), found.get("noise"), found.get("influence")
     )

@@ -16,7 +16,7 @@ import typer
 from typer.testing import CliRunner
 
 from bayesridge import FixedLambda, FixedScales, FixedSigma, posterior
-from bayesridge.checks.report_card import validate_posterior
+from bayesridge.checks.card import validate
 from bayesridge.cli.report import report
 from bayesridge.datasets import load, load_xy
 from bayesridge.errors import DataError
@@ -363,7 +363,7 @@ def test_the_page_says_which_scales_were_integrated(options, said):
 def test_the_page_and_the_report_card_say_the_same():
     post = posterior(*load_xy("sensor"))
     page = report_html(post)
-    card = validate_posterior(post, checks=["prior", "leave-one-out", "noise", "influence"], progress=False)
+    card = validate(post, checks=["prior", "leave-one-out", "noise", "influence"], progress=False)
     for entry in card.entries:
         words = entry.text[:1].upper() + entry.text[1:]
         assert html.escape(words, quote=False) in page or html.escape(words) in page, entry.key

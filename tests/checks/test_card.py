@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from bayesridge import FixedLambda, posterior
-from bayesridge.checks.report_card import TESTS, validate, validate_posterior
+from bayesridge.checks.card import TESTS, validate
 from bayesridge.cli.main import app
 from bayesridge.datasets import load_xy
 from bayesridge.errors import DataError
@@ -25,7 +25,7 @@ def test_every_question_is_answered(longley):
     ]  # fmt: skip
     assert longley.passed
     assert "does not prove" in longley.verdict
-    assert longley["prior"].result.passed
+    assert longley["prior"].finding.passed
     with pytest.raises(DataError, match="no entry 'x'"):
         longley["x"]
 
@@ -87,7 +87,7 @@ def test_false_alarms_are_as_rare_as_stated():
     for seed in range(200):
         X = rng.standard_normal((40, 6))
         y = X @ (0.5 * rng.standard_normal(6)) + rng.standard_normal(40)
-        card = validate_posterior(posterior(X, y), simulations=200, splits=0, random_state=seed, progress=False)
+        card = validate(posterior(X, y), simulations=200, splits=0, random_state=seed, progress=False)
         alarms += not card.passed
     # at most 5%, and three standard errors of a share of 200
     assert alarms / 200 < 0.05 + 3.0 * np.sqrt(0.05 * 0.95 / 200)
@@ -102,7 +102,7 @@ def test_wrong_settings(options, text):
     X = rng.standard_normal((20, 3))
     post = posterior(X, X.sum(axis=1) + rng.standard_normal(20))
     with pytest.raises(DataError, match=text):
-        validate_posterior(post, progress=False, **options)
+        validate(post, progress=False, **options)
 
 
 def run(*args):
@@ -138,9 +138,18 @@ def test_the_command_fails_in_one_line(tmp_path):
 
 def test_some_checks_are_those_of_the_whole_card(longley):
     post = posterior(*load_xy("longley"))
-    some = validate_posterior(post, checks=["noise", "prior"], simulations=200, progress=False)
+    some = validate(post, checks=["noise", "prior"], simulations=200, progress=False)
     assert [entry.key for entry in some.entries] == ["prior", "noise"]
     for key in ("prior", "noise"):
         assert some[key].text == longley[key].text  # the same seeds and the same share of alpha
     with pytest.raises(DataError, match="no check called luck"):
-        validate_posterior(post, checks=["luck"], progress=False)
+        validate(post, checks=["luck"], progress=False)
+    with pytest.raises(DataError, match="drop y, formula"):
+        validate(post, load_xy("longley")[1], formula="a ~ b")
+
+
+def test_every_finding_has_a_table_and_a_record(longley):
+    for entry in longley.entries:
+        assert len(entry.finding.table) > 0
+        assert entry.finding.verdict == entry.text
+        assert entry.finding.record

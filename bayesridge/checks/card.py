@@ -16,20 +16,19 @@ from typing import Any, Literal
 
 import numpy as np
 
+from bayesridge.checks.finding import Finding, finding_of
 from bayesridge.checks.influence import row_influence
 from bayesridge.checks.loo_calibration import loo_calibration
 from bayesridge.checks.predictive_checks import predictive_checks
 from bayesridge.checks.sbc import posterior_sbc
-from bayesridge.checks.sensitivity import PowerScaling, power_scaling
+from bayesridge.checks.sensitivity import power_scaling
 from bayesridge.checks.spectral_check import spectral_check
 from bayesridge.errors import BayesRidgeError, DataError
 from bayesridge.fit import posterior
 from bayesridge.posteriors.posterior import Posterior
-from bayesridge.priors import NoisePrior, Prior
 from bayesridge.rules.backtest import backtest
 from bayesridge.rules.duplicates import NearDuplicates, find_near_duplicates
 from bayesridge.rules.problem import Rule
-from bayesridge.tables.weights import Weighting
 
 Status = Literal["passed", "alarm", "note", "not judged"]
 
@@ -60,15 +59,15 @@ class Entry:
         "alarm": a test rejects. "note": a finding to know of. "not judged": `text` says why.
     text : str
         What was found.
-    result : object or None
-        The check's own result, with numbers and arrays (None when not judged).
+    finding : Finding or None
+        With table, record and the check's own numbers (None when not judged).
     seconds : float
     """
 
     key: str
     status: Status
     text: str
-    result: Any
+    finding: Finding | None
     seconds: float
 
     @property
@@ -149,7 +148,7 @@ class ReportCard:
                     "status": entry.status,
                     "text": entry.text,
                     "seconds": entry.seconds,
-                    "details": _details(entry.result),
+                    "details": None if entry.finding is None else entry.finding.record,
                 }
                 for entry in self.entries
             },
@@ -161,54 +160,6 @@ def validate(
     X: Any,
     y: Any = None,
     *,
-    prior: Prior | None = None,
-    noise_prior: NoisePrior | None = None,
-    simulations: int = 500,
-    splits: int = 20,
-    rules: Sequence[Rule] | None = None,
-    alpha: float = 0.05,
-    n_jobs: int = 1,
-    random_state: int = 0,
-    progress: bool = True,
-    formula: str | None = None,
-    weights: Any = None,
-    weight_kind: Weighting = "frequency",
-    fit_intercept: bool = True,
-    scale: bool | Any = True,
-    unpenalized: Sequence[str | int] = (),
-    missing: Literal["error", "drop"] = "error",
-) -> ReportCard:
-    """Fit a table and check the fit in every way there is.
-
-    Parameters
-    ----------
-    X, y, prior, noise_prior, formula, weights, weight_kind, fit_intercept, scale, unpenalized, missing
-        As for :func:`bayesridge.fit`.
-    simulations, splits, rules, alpha, n_jobs, random_state, progress
-        As for :func:`validate_posterior`.
-
-    Returns
-    -------
-    ReportCard
-
-    Raises
-    ------
-    DataError
-        If the data cannot be used. A check that does not apply to them is "not judged" and says why.
-    """
-    post = posterior(
-        X, y, prior=prior, noise_prior=noise_prior, formula=formula, weights=weights, weight_kind=weight_kind,
-        fit_intercept=fit_intercept, scale=scale, unpenalized=unpenalized, missing=missing,
-    )  # fmt: skip
-    return validate_posterior(
-        post, simulations=simulations, splits=splits, rules=rules, alpha=alpha, n_jobs=n_jobs,
-        random_state=random_state, progress=progress,
-    )  # fmt: skip
-
-
-def validate_posterior(
-    post: Posterior,
-    *,
     checks: Sequence[str] | None = None,
     simulations: int = 500,
     splits: int = 20,
@@ -217,12 +168,14 @@ def validate_posterior(
     n_jobs: int = 1,
     random_state: int = 0,
     progress: bool = True,
+    **options: Any,
 ) -> ReportCard:
-    """Check a fit.
+    """Check a fit in every way there is.
 
     Parameters
     ----------
-    posterior : Posterior
+    X, y
+        A posterior, or a table and its target as for :func:`bayesridge.posterior`.
     checks : sequence of str, optional
         Keys of :data:`QUESTIONS`; all if left out. Each test keeps its share of `alpha` and its seed.
     simulations : int
@@ -239,10 +192,17 @@ def validate_posterior(
     random_state : int
     progress : bool
         Whether to show progress bars.
+    **options
+        With a table: prior, formula, weights and all else that :func:`bayesridge.posterior` takes.
 
     Returns
     -------
     ReportCard
+
+    Raises
+    ------
+    DataError
+        If the data cannot be used. A check that does not apply to them is "not judged" and says why.
     """
     if simulations < 200:
         raise DataError(f"at least 200 simulations are needed to judge the tests of a card, got {simulations}")
@@ -250,44 +210,50 @@ def validate_posterior(
         raise DataError(f"splits is a multiple of 5 (5 folds, repeated), or 0 for no backtest; got {splits}")
     if not 0.0 < alpha < 1.0:
         raise DataError(f"alpha must lie strictly between 0 and 1, got {alpha}")
+    post = _posterior(X, y, options)
     seeds = [int(seed) for seed in np.random.SeedSequence(random_state).generate_state(6)]
     each = alpha / len(TESTS)
-
-    def computation() -> Any:
-        return posterior_sbc(
-            post, simulations=simulations, columns=_some_columns(post, seeds[5]), alpha=each,
-            random_state=seeds[0], n_jobs=n_jobs, progress=progress,
-        )  # fmt: skip
-
-    def spectral() -> Any:
-        return spectral_check(post, simulations=max(2000, simulations), alpha=each, random_state=seeds[1])
-
-    def leave_one_out() -> Any:
-        return loo_calibration(post, simulations=simulations, alpha=each, random_state=seeds[2])
-
-    def noise() -> Any:
-        # eight checks share alpha / 4, two-sided: p-values down to 0.001 are needed
-        return predictive_checks(post, simulations=max(2000, simulations), alpha=each, random_state=seeds[3])
 
     @cache
     def twins() -> NearDuplicates:
         return find_near_duplicates(post.design)
 
-    make: dict[str, Callable[[], Entry]] = {
-        "computation": lambda: _entry("computation", computation, "alarm"),
-        "prior": lambda: _entry("prior", spectral, "alarm"),
-        "leave-one-out": lambda: _entry("leave-one-out", leave_one_out, "alarm"),
-        "noise": lambda: _entry("noise", noise, "alarm"),
-        "sensitivity": lambda: _entry("sensitivity", lambda: _sensitivity(post), "note"),
-        "influence": lambda: _entry("influence", lambda: row_influence(post), "note"),
-        "duplicates": lambda: _duplicates(twins),
+    make: dict[str, Callable[[], Finding]] = {
+        "computation": lambda: finding_of(posterior_sbc(
+            post, simulations=simulations, columns=_some_columns(post, seeds[5]), alpha=each,
+            random_state=seeds[0], n_jobs=n_jobs, progress=progress,
+        )),
+        "prior": lambda: finding_of(
+            spectral_check(post, simulations=max(2000, simulations), alpha=each, random_state=seeds[1])
+        ),
+        "leave-one-out": lambda: finding_of(
+            loo_calibration(post, simulations=simulations, alpha=each, random_state=seeds[2])
+        ),
+        # eight checks share alpha / 4, two-sided: p-values down to 0.001 are needed
+        "noise": lambda: finding_of(
+            predictive_checks(post, simulations=max(2000, simulations), alpha=each, random_state=seeds[3])
+        ),
+        "sensitivity": lambda: finding_of(
+            power_scaling(post, coefficients=post.design.X.shape[1] <= _MOST_SCALED)
+        ),
+        "influence": lambda: finding_of(row_influence(post)),
+        "duplicates": lambda: _duplicates(twins()),
         "backtest": lambda: _backtest(post, splits, twins(), rules, n_jobs, seeds[4], progress=progress),
-    }
+    }  # fmt: skip
     unknown = [key for key in checks or [] if key not in make]
     if unknown:
         raise DataError(f"no check called {', '.join(unknown)}; there are {', '.join(make)}")
     wanted = [key for key in make if (checks is None or key in checks) and (key != "backtest" or splits)]
-    return ReportCard(post, tuple([make[key]() for key in wanted]), alpha, random_state)
+    return ReportCard(post, tuple([_entry(key, make[key]) for key in wanted]), alpha, random_state)
+
+
+def _posterior(X: Any, y: Any, options: dict[str, Any]) -> Posterior:
+    if not isinstance(X, Posterior):
+        return posterior(X, y, **options)
+    if y is not None or options:
+        given = ", ".join([*(["y"] if y is not None else []), *options])
+        raise DataError(f"a posterior holds its data and priors already; drop {given}, or give a table in its place")
+    return X
 
 
 def _some_columns(post: Posterior, seed: int) -> list[int] | None:
@@ -295,25 +261,24 @@ def _some_columns(post: Posterior, seed: int) -> list[int] | None:
     return None if p <= _MOST_COLUMNS else np.random.default_rng(seed).choice(p, _MOST_COLUMNS, replace=False).tolist()
 
 
-def _sensitivity(post: Posterior) -> PowerScaling:
-    return power_scaling(post, coefficients=post.design.X.shape[1] <= _MOST_SCALED)
-
-
-def _entry(key: str, run: Callable[[], Any], otherwise: Status) -> Entry:
+def _entry(key: str, make: Callable[[], Finding]) -> Entry:
     started = time.perf_counter()
     try:
-        result = run()
+        found = make()
     except BayesRidgeError as error:
         return Entry(key, "not judged", str(error), None, time.perf_counter() - started)
-    status: Status = "passed" if result.passed else otherwise
-    return Entry(key, status, result.verdict.removesuffix("."), result, time.perf_counter() - started)
+    status: Status = "passed" if found.passed else "alarm" if key in TESTS else "note"
+    return Entry(key, status, found.verdict, found, time.perf_counter() - started)
 
 
-def _duplicates(find: Callable[[], NearDuplicates]) -> Entry:
-    started = time.perf_counter()
-    found = find()
-    status: Status = "note" if found.count else "passed"
-    return Entry("duplicates", status, found.describe().removesuffix("."), found, time.perf_counter() - started)
+def _duplicates(found: NearDuplicates) -> Finding:
+    import pandas as pd
+
+    record = {"rows": found.count, "pairs": found.n_pairs, "pairs_by_chance": found.by_chance}
+    return Finding(
+        found.count == 0, found.describe().removesuffix("."), record, found,
+        lambda: pd.DataFrame({"group": found.groups}),
+    )  # fmt: skip
 
 
 def _backtest(
@@ -325,20 +290,18 @@ def _backtest(
     seed: int,
     *,
     progress: bool,
-) -> Entry:
+) -> Finding:
     from sklearn.model_selection import RepeatedKFold
 
-    started = time.perf_counter()
     # twins on both sides of a split would be predicted by each other: they stay together, whatever `splits` says
     folds = None if twins.count else RepeatedKFold(n_splits=5, n_repeats=splits // 5, random_state=seed)
-    try:
-        result = backtest(
-            post, rules=rules, splitter=folds, groups=twins.groups if twins.count else None,
-            n_jobs=n_jobs, random_state=seed, progress=progress,
-        )  # fmt: skip
-    except BayesRidgeError as error:
-        return Entry("backtest", "not judged", str(error), None, time.perf_counter() - started)
-    return Entry("backtest", "note", result.verdict.removesuffix("."), result, time.perf_counter() - started)
+    found = backtest(
+        post, rules=rules, splitter=folds, groups=twins.groups if twins.count else None,
+        n_jobs=n_jobs, random_state=seed, progress=progress,
+    )  # fmt: skip
+    summary = found.summary()
+    record = {"verdict": found.verdict, "rules": summary.to_dict(orient="index")}
+    return Finding(False, found.verdict.removesuffix("."), record, found, lambda: summary)
 
 
 _ADVICE = {
@@ -352,13 +315,3 @@ _ADVICE = {
 def _consequence(keys: list[str]) -> str:
     advice = "; ".join(_ADVICE[key] for key in keys)
     return advice[0].upper() + advice[1:] + "."
-
-
-def _details(result: Any) -> Any:
-    if result is None:
-        return None
-    if isinstance(result, NearDuplicates):
-        return {"rows": result.count, "pairs": result.n_pairs, "pairs_by_chance": result.by_chance}
-    if hasattr(result, "to_record"):
-        return result.to_record()
-    return {"verdict": result.verdict, "rules": result.summary().to_dict(orient="index")}
