@@ -106,6 +106,36 @@ def log_posterior(design: Design, sigma: float, tau: float) -> LogPosterior:
     return LogPosterior(rows, y, sigma, precision, spread or sigma)
 
 
+def newton_gap(design: Design, spectrum: Spectrum, sigma: float, tau: float) -> float:
+    """How far the ridge solution is from the MAP estimate: Newton's step from it on the model's log posterior.
+
+    The log posterior is quadratic, so that one step leads to its maximum. The gradient is computed from the rows, as
+    the model states it; with A = X'X + lambda I, flat directions projected out, the step is A^-1 (lambda beta - X'r).
+
+    Returns
+    -------
+    float
+        Largest difference of the standardised coefficients, relative to the largest of them.
+    """
+    lam = (sigma / tau) ** 2
+    target = log_posterior(design, sigma, tau)
+    beta = standardized_coefficients(spectrum, lam)
+    coef, _ = original_scale(design, spectrum, beta)
+    k, u = int(design.fit_intercept), len(design.unpenalized)
+    flat = coef[design.unpenalized] * design.scale[design.unpenalized]
+    theta = np.concatenate([np.zeros(k), flat, beta]) / target.unit  # the intercept at the column means is that of y
+    slope = target.gradient(theta) * (sigma**2 / target.unit)
+    rest = slope[k + u :]
+    if spectrum.flat is not None:
+        rest = rest - slope[k : k + u] @ spectrum.flat.on_predictors
+    along = rest @ spectrum.V
+    step = spectrum.V @ (along / (spectrum.s2 + lam))
+    if spectrum.rank < spectrum.n_features:
+        step += (rest - spectrum.V @ along) / lam
+    largest = float(np.abs(beta).max(initial=0.0))
+    return float(np.abs(step).max(initial=0.0)) / (largest or 1.0)
+
+
 def map_estimate(design: Design, spectrum: Spectrum, sigma: float, tau: float) -> MapComparison:
     """Maximise the log posterior numerically and compare with ridge at ``lambda = sigma^2 / tau^2``.
 

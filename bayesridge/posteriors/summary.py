@@ -169,7 +169,7 @@ def to_record(posterior: Posterior, level: float = 0.95) -> dict[str, Any]:
     """Everything of a fit that fits in JSON (infinite numbers as the strings "Infinity" and "-Infinity")."""
     from bayesridge import __version__
     from bayesridge.linalg.filters import conditioning
-    from bayesridge.linalg.optimizer import map_estimate
+    from bayesridge.linalg.optimizer import newton_gap
 
     design, spectrum = posterior.design, posterior.spectrum
     record: dict[str, Any] = {
@@ -200,11 +200,8 @@ def to_record(posterior: Posterior, level: float = 0.95) -> dict[str, Any]:
     record["conditioning"] = {"lambda": lam, "before": condition.before, "after": condition.after}
     sigma, tau = posterior.sigma.median, posterior.tau.median
     if 0 < tau < np.inf and 0 < sigma < np.inf:
-        both = map_estimate(design, spectrum, sigma, tau)
-        record["map_vs_ridge"] = {
-            "sigma": both.sigma, "tau": both.tau, "lambda": both.lam, "difference": both.difference,
-            "optimizer": both.optimizer, "iterations": both.iterations,
-        }  # fmt: skip
+        gap = newton_gap(design, spectrum, sigma, tau)
+        record["map_vs_ridge"] = {"sigma": sigma, "tau": tau, "lambda": (sigma / tau) ** 2, "difference": gap}
     if not (reason := why_no_loo(design)):
         loo = posterior.loo
         record["loo"] = {"elpd_loo": loo.elpd_loo, "se": loo.se, "p_loo": loo.p_loo, "rmse": loo.rmse}

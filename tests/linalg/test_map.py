@@ -1,9 +1,11 @@
 """The numerical maximum of the log posterior is the ridge solution; both against the dense one."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
-from bayesridge.linalg.optimizer import log_posterior, map_estimate
+from bayesridge.linalg.optimizer import log_posterior, map_estimate, newton_gap
 from tests.truth.problems import ROUTES, problems
 
 
@@ -21,6 +23,16 @@ def test_map_is_ridge(name, route, sigma, tau):
     assert np.abs(found.ridge_coef - mean[1:]).max() < 1e-9 * size
     assert found.map_intercept == pytest.approx(mean[0], rel=1e-9, abs=1e-9)
     assert found.ridge_intercept == pytest.approx(mean[0], rel=1e-9, abs=1e-9)
+
+
+@pytest.mark.parametrize(("name", "route"), ROUTES)
+def test_newtons_step_from_ridge_is_rounding_and_from_elsewhere_the_way_back(name, route):
+    design, spectrum = problems()[name].spectrum(route)
+    assert newton_gap(design, spectrum, 0.8, 0.5) < 1e-11
+    # coefficients 1% too large: the objective is quadratic, so the step is the whole way back
+    wrong = dataclasses.replace(spectrum, z=1.01 * spectrum.z)
+    if spectrum.flat is None:
+        assert newton_gap(design, wrong, 0.8, 0.5) == pytest.approx(0.01 / 1.01, rel=1e-6)
 
 
 @pytest.mark.parametrize("name", ["tall", "wide", "precision weights", "unpenalised columns"])
