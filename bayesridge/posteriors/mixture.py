@@ -202,14 +202,17 @@ def _newton(part: Mixture, q: Array, x: Array, low: Array, high: Array, last: fl
             below = np.where(kept > 0, below, distance >= 0)
         excess = (some.weight * below).sum(axis=1) - q[active]
         density *= kept
-        slope = (some.weight * density).sum(axis=1)
+        density *= some.weight
+        slope = density.sum(axis=1)
+        # the width of what has density here: that of all components may be a tail's, however far away
+        bend = (density * kept).sum(axis=1)
+        size = np.where(slope > 0, slope, 0.0) / np.where(bend > 0, bend, 1.0)
         low[active], high[active] = np.where(excess < 0, now, a), np.where(excess < 0, b, now)
         with np.errstate(over="ignore"):  # between components, where there is no density: bisection
             step = np.where(slope > 0, excess / np.where(slope > 0, slope, 1.0), np.inf)
         moved = now - step
         inside = np.isfinite(step) & (moved >= low[active]) & (moved <= high[active])
         x[active] = np.where(inside, moved, 0.5 * (low[active] + high[active]))
-        size = np.sqrt((some.weight * np.square(some.scale)).sum(axis=1))
         width = tolerance * (np.abs(some.scale).max(axis=1) + np.abs(now))
         done = (inside & (np.abs(step) <= np.maximum(last * size, width))) | (high[active] - low[active] <= width)
         active = active[~done]

@@ -11,7 +11,7 @@ from bayesridge.linalg.design import build_design
 from bayesridge.linalg.spectrum import factorize
 from bayesridge.posteriors.mixture import Mixture
 from bayesridge.posteriors.posterior import infer
-from bayesridge.priors import BetaR2, GammaPrecisions, HalfCauchy, HalfNormal, InverseGamma, Jeffreys
+from bayesridge.priors import BetaR2, GammaPrecisions, HalfCauchy, HalfNormal, HalfT, InverseGamma, Jeffreys
 
 
 def mixture(x):
@@ -73,3 +73,20 @@ def test_quantiles_where_a_wide_bell_meets_a_spike_at_zero():
     y = X @ rng.standard_normal(15) + 2.0 * rng.standard_normal(20)
     found = posterior(X, y, prior=GammaPrecisions()).coefficients
     np.testing.assert_allclose(found.cdf(found.quantile(0.975)), 0.975, rtol=0, atol=1e-9)
+
+
+@pytest.mark.filterwarnings("ignore::bayesridge.errors.NoSignalWarning")
+@pytest.mark.parametrize("n", [3, 4, 6])
+def test_quantiles_inside_tails_without_a_variance(n):
+    """An unpenalised slope is least squares with n - 2 degrees of freedom: Student-t, here as a sum over sigma.
+
+    With one degree of freedom the widths of the components have no mean square: no measure of a step's size.
+    """
+    rng = np.random.default_rng(n)
+    X = rng.standard_normal((n, 1))
+    y = X[:, 0] + rng.standard_normal(n)
+    found = stats.linregress(X[:, 0], y)
+    post = posterior(X, y, unpenalized=[0], prior=HalfT(4.0, 1.0, on="tau"))
+    for q in (0.025, 0.25, 0.5, 0.75, 0.975):
+        standardised = (post.coefficients.quantile(q)[0] - found.slope) / found.stderr
+        assert stats.t(n - 2).cdf(standardised) == pytest.approx(q, abs=1e-7)  # what the sum over sigma leaves out
