@@ -92,7 +92,7 @@ def save_model(
         Customarily ``*.bridge``. An existing file is replaced when the new one is complete.
     table : Table
     options : mapping
-        Arguments of :class:`~bayesridge.estimator.BayesRidge`.
+        Arguments of :class:`~bayesridge.BayesRidge`.
     rows : bool
         Whether to store the data too: then all that a posterior answers is there after loading, leave-one-out and
         checks included, and whoever has the file has the data.
