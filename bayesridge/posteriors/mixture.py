@@ -213,7 +213,7 @@ def _newton(part: Mixture, q: Array, x: Array, low: Array, high: Array, last: fl
         moved = now - step
         inside = np.isfinite(step) & (moved >= low[active]) & (moved <= high[active])
         x[active] = np.where(inside, moved, 0.5 * (low[active] + high[active]))
-        width = tolerance * (np.abs(some.scale).max(axis=1) + np.abs(now))
+        width = tolerance * (size + np.abs(some.location).max(axis=1) + np.abs(now))
         done = (inside & (np.abs(step) <= np.maximum(last * size, width))) | (high[active] - low[active] <= width)
         active = active[~done]
     return x
