@@ -8,9 +8,10 @@ noise variance and ``R^2 = W / (1 + W)``.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,13 +29,68 @@ def _positive(**values: float) -> None:
             raise PriorError(f"{name} must be a positive number, got {value!r}")
 
 
+class StatedPrior:
+    """What a prior leaves to be inferred: the facts by which the integrators choose, as they are for most priors."""
+
+    #: Whether lambda or tau is given rather than learnt.
+    fixed: ClassVar[bool] = False
+    #: Whether it is a prior of sigma as well.
+    states_noise: ClassVar[bool] = False
+
+    @property
+    def known_sigma(self) -> float | None:
+        """Sigma, where it is given."""
+        return None
+
+    def on_lambda(self, signal: float) -> Density | None:  # noqa: ARG002
+        """Log density of log lambda, if there is one that does not depend on sigma."""
+        return None
+
+    def on_tau(self) -> Density | None:
+        """Log density of log tau, if the prior is one on tau itself."""
+        return None
+
+    @property
+    def conjugate(self) -> Conjugate | None:
+        """The prior of sigma^2 as an inverse gamma, if it is one (or its limit 1/sigma^2)."""
+        return None
+
+
+class Conjugate(NamedTuple):
+    """An inverse-gamma prior of sigma^2, and the log of its normalising constant."""
+
+    shape: float
+    scale: float
+    log_norm: float
+
+
 # -- densities of a positive scale x, as densities of log x --------------------------------------------------------
 
 Target = Literal["tau/sigma", "tau", "sigma"]
 
 
+class _HalfDensity(StatedPrior, ABC):
+    """A density of tau/sigma, tau or sigma, as `on` says."""
+
+    on: Target
+
+    @abstractmethod
+    def log_density_of_log(self, log_x: Array) -> Array:
+        """Log density of log x."""
+
+    def on_lambda(self, signal: float) -> Density | None:  # noqa: ARG002
+        """Log density of log lambda for a prior on tau/sigma = r: lambda = r^-2, so log lambda = -2 log r."""
+        if self.on != "tau/sigma":
+            return None
+        return lambda log_lam: self.log_density_of_log(-0.5 * log_lam) - np.log(2.0)
+
+    def on_tau(self) -> Density | None:
+        """Log density of log tau for a prior on tau."""
+        return self.log_density_of_log if self.on == "tau" else None
+
+
 @dataclass(frozen=True)
-class HalfT:
+class HalfT(_HalfDensity):
     """Half Student-t density with `df` degrees of freedom on a standard deviation.
 
     Parameters
@@ -70,7 +126,7 @@ class HalfT:
 
 
 @dataclass(frozen=True)
-class HalfCauchy:
+class HalfCauchy(_HalfDensity):
     """Half-Cauchy density on a standard deviation: :class:`HalfT` with one degree of freedom.
 
     Parameters
@@ -97,7 +153,7 @@ class HalfCauchy:
 
 
 @dataclass(frozen=True)
-class HalfNormal:
+class HalfNormal(_HalfDensity):
     """Half-normal density on a standard deviation.
 
     Parameters
@@ -136,7 +192,7 @@ HalfPrior = HalfT | HalfCauchy | HalfNormal
 
 
 @dataclass(frozen=True)
-class BetaR2:
+class BetaR2(StatedPrior):
     """Beta(a, b) prior on R^2, the share of variance the predictors are expected to explain (the default).
 
     With ``W = R^2 / (1 - R^2)`` it is a BetaPrime(a, b) on W; Beta(1/2, 1/2) on standardised columns is a
@@ -159,13 +215,17 @@ class BetaR2:
         # logaddexp(0, log W) is log(1 + W) without overflow
         return np.asarray(self.a * log_w - (self.a + self.b) * np.logaddexp(0.0, log_w) - betaln(self.a, self.b))
 
+    def on_lambda(self, signal: float) -> Density | None:
+        """Log density of log lambda."""
+        return lambda log_lam: self.log_density(log_lam, signal)
+
     def describe(self) -> str:
         """One line for reports."""
         return f"Beta({self.a:g}, {self.b:g}) on R²"
 
 
 @dataclass(frozen=True)
-class LogNormal:
+class LogNormal(StatedPrior):
     """Log-normal prior on lambda: ``log(lambda) ~ N(log(median), sd^2)``.
 
     Parameters
@@ -186,13 +246,17 @@ class LogNormal:
         u = (log_lam - np.log(self.median)) / self.sd
         return np.asarray(-0.5 * u * u - np.log(self.sd) - 0.5 * np.log(2.0 * np.pi))
 
+    def on_lambda(self, signal: float) -> Density | None:
+        """Log density of log lambda."""
+        return lambda log_lam: self.log_density(log_lam, signal)
+
     def describe(self) -> str:
         """One line for reports."""
         return f"log-normal(median {self.median:g}, sd {self.sd:g}) on lambda"
 
 
 @dataclass(frozen=True)
-class Gamma:
+class Gamma(StatedPrior):
     """Gamma(shape, rate) prior on lambda.
 
     Parameters
@@ -211,13 +275,17 @@ class Gamma:
         constant = self.shape * np.log(self.rate) - gammaln(self.shape)
         return np.asarray(constant + self.shape * log_lam - self.rate * np.exp(np.minimum(log_lam, 700.0)))
 
+    def on_lambda(self, signal: float) -> Density | None:
+        """Log density of log lambda."""
+        return lambda log_lam: self.log_density(log_lam, signal)
+
     def describe(self) -> str:
         """One line for reports."""
         return f"gamma({self.shape:g}, rate {self.rate:g}) on lambda"
 
 
 @dataclass(frozen=True)
-class Custom:
+class Custom(StatedPrior):
     """A prior from any log density.
 
     Parameters
@@ -252,6 +320,14 @@ class Custom:
         log_r2, log_rest = -np.logaddexp(0.0, -log_w), -np.logaddexp(0.0, log_w)
         return np.asarray(np.asarray(self.log_pdf(np.exp(log_r2)), dtype=np.float64) + log_r2 + log_rest)
 
+    def on_lambda(self, signal: float) -> Density | None:
+        """Log density of log lambda, for priors on lambda, tau/sigma or R^2."""
+        return None if self.of in ("tau", "sigma") else lambda log_lam: self.log_density(log_lam, signal)
+
+    def on_tau(self) -> Density | None:
+        """Log density of log tau, for a prior on tau."""
+        return self.log_density_of_log if self.of == "tau" else None
+
     def describe(self) -> str:
         """One line for reports."""
         return f"{self.label} on {self.of}"
@@ -261,7 +337,7 @@ class Custom:
 
 
 @dataclass(frozen=True)
-class FixedLambda:
+class FixedLambda(StatedPrior):
     """Lambda known. ``FixedLambda(0)`` is the flat prior on the coefficients (least squares, p < n only).
 
     Parameters
@@ -271,6 +347,8 @@ class FixedLambda:
     """
 
     lam: float
+
+    fixed: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if not (np.isfinite(self.lam) and self.lam >= 0):
@@ -282,7 +360,7 @@ class FixedLambda:
 
 
 @dataclass(frozen=True)
-class FixedTau:
+class FixedTau(StatedPrior):
     """Prior sd tau of the (standardised) coefficients known, sigma learned.
 
     Parameters
@@ -293,6 +371,8 @@ class FixedTau:
 
     tau: float
 
+    fixed: ClassVar[bool] = True
+
     def __post_init__(self) -> None:
         _positive(tau=self.tau)
 
@@ -302,7 +382,7 @@ class FixedTau:
 
 
 @dataclass(frozen=True)
-class FixedScales:
+class FixedScales(StatedPrior):
     """Both sigma and tau known, hence ``lambda = sigma^2 / tau^2``: the posterior is one Gaussian.
 
     Parameters
@@ -314,8 +394,17 @@ class FixedScales:
     sigma: float
     tau: float
 
+    fixed: ClassVar[bool] = True
+
+    states_noise: ClassVar[bool] = True
+
     def __post_init__(self) -> None:
         _positive(sigma=self.sigma, tau=self.tau)
+
+    @property
+    def known_sigma(self) -> float | None:
+        """Sigma."""
+        return self.sigma
 
     def describe(self) -> str:
         """One line for reports."""
@@ -323,7 +412,7 @@ class FixedScales:
 
 
 @dataclass(frozen=True)
-class GammaPrecisions:
+class GammaPrecisions(StatedPrior):
     """Gamma(shape, rate) priors on both precisions, as in MacKay and scikit-learn's ``BayesianRidge``.
 
     ``1/tau^2 ~ Gamma(tau_shape, tau_rate)``, ``1/sigma^2 ~ Gamma(sigma_shape, sigma_rate)``; it states the noise prior
@@ -338,6 +427,8 @@ class GammaPrecisions:
     tau_rate: float = 1e-6
     sigma_shape: float = 1e-6
     sigma_rate: float = 1e-6
+
+    states_noise: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         _positive(
@@ -357,12 +448,17 @@ class GammaPrecisions:
 
 
 @dataclass(frozen=True)
-class Jeffreys:
+class Jeffreys(StatedPrior):
     """``p(sigma^2) = 1 / sigma^2``, improper: the default. Marginal likelihoods carry its arbitrary constant 1."""
 
     def log_density_of_log(self, log_sigma: Array) -> Array:
         """Log density of log sigma: ``d sigma^2 / sigma^2 = 2 d log sigma``."""
         return np.full_like(log_sigma, np.log(2.0))
+
+    @property
+    def conjugate(self) -> Conjugate:
+        """The limit of inverse-gamma priors, with constant 1."""
+        return Conjugate(0.0, 0.0, 0.0)
 
     def describe(self) -> str:
         """One line for reports."""
@@ -370,7 +466,7 @@ class Jeffreys:
 
 
 @dataclass(frozen=True)
-class InverseGamma:
+class InverseGamma(StatedPrior):
     """Inverse-gamma prior on sigma^2.
 
     Parameters
@@ -392,13 +488,18 @@ class InverseGamma:
             constant - 2.0 * self.shape * log_sigma - self.scale * np.exp(np.minimum(-2.0 * log_sigma, 700.0))
         )
 
+    @property
+    def conjugate(self) -> Conjugate:
+        """Itself."""
+        return Conjugate(self.shape, self.scale, float(self.shape * np.log(self.scale) - gammaln(self.shape)))
+
     def describe(self) -> str:
         """One line for reports."""
         return f"inverse-gamma({self.shape:g}, {self.scale:g}) on sigma²"
 
 
 @dataclass(frozen=True)
-class FixedSigma:
+class FixedSigma(StatedPrior):
     """Noise standard deviation known.
 
     Parameters
@@ -412,6 +513,11 @@ class FixedSigma:
     def __post_init__(self) -> None:
         _positive(sigma=self.sigma)
 
+    @property
+    def known_sigma(self) -> float | None:
+        """Sigma."""
+        return self.sigma
+
     def describe(self) -> str:
         """One line for reports."""
         return f"sigma fixed at {self.sigma:g}"
@@ -419,27 +525,6 @@ class FixedSigma:
 
 Prior = BetaR2 | LogNormal | Gamma | Custom | HalfPrior | FixedLambda | FixedTau | FixedScales | GammaPrecisions
 NoisePrior = Jeffreys | InverseGamma | HalfPrior | Custom | FixedSigma
-
-
-def lambda_density(prior: Prior, signal: float) -> Density | None:
-    """Log density of log lambda, if the prior has one that does not depend on sigma; otherwise None."""
-    if isinstance(prior, (BetaR2, LogNormal, Gamma)):
-        return lambda log_lam: prior.log_density(log_lam, signal)
-    if isinstance(prior, Custom) and prior.of in ("lambda", "tau/sigma", "R2"):
-        return lambda log_lam: prior.log_density(log_lam, signal)
-    if isinstance(prior, (HalfT, HalfCauchy, HalfNormal)) and prior.on == "tau/sigma":
-        # lambda = r^-2, so log lambda = -2 log r
-        return lambda log_lam: prior.log_density_of_log(-0.5 * log_lam) - np.log(2.0)
-    return None
-
-
-def tau_density(prior: Prior) -> Density | None:
-    """Log density of log tau, if the prior is one on tau itself; otherwise None."""
-    if isinstance(prior, (HalfT, HalfCauchy, HalfNormal)) and prior.on == "tau":
-        return prior.log_density_of_log
-    if isinstance(prior, Custom) and prior.of == "tau":
-        return prior.log_density_of_log
-    return None
 
 
 def check_priors(prior: Prior, noise: NoisePrior) -> None:
@@ -456,5 +541,5 @@ def check_priors(prior: Prior, noise: NoisePrior) -> None:
         raise PriorError(f"a noise prior must be on sigma: say on='sigma' (got {noise.describe()})")
     if isinstance(noise, Custom) and noise.of != "sigma":
         raise PriorError(f"a Custom noise prior must say of='sigma', got of={noise.of!r}")
-    if isinstance(prior, (GammaPrecisions, FixedScales)) and not isinstance(noise, Jeffreys):
+    if prior.states_noise and not isinstance(noise, Jeffreys):
         raise PriorError(f"{prior.describe()} states the noise too; leave noise_prior at its default")

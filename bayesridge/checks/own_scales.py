@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from bayesridge.hyper.marginal import PointMass
 from bayesridge.linalg.spectrum import Spectrum
 from bayesridge.posteriors.posterior import Posterior
-from bayesridge.priors import BetaR2, lambda_density
+from bayesridge.priors import BetaR2
 
 Array = NDArray[np.float64]
 
@@ -84,7 +84,7 @@ def _log_lambda(posterior: Posterior, z2: Array, r0: Array) -> Array:
     spectrum = posterior.spectrum
     if spectrum.rank == 0:
         return np.zeros(len(z2))
-    density = lambda_density(posterior.prior, spectrum.signal) or lambda_density(BetaR2(), spectrum.signal)
+    density = posterior.prior.on_lambda(spectrum.signal) or BetaR2().on_lambda(spectrum.signal)
     assert density is not None  # BetaR2 has one
     low, high = np.log(spectrum.s2[-1]) - _MARGIN, np.log(spectrum.s2[0]) + _MARGIN
     for _ in range(_MOST_STEPS):

@@ -31,8 +31,6 @@ from bayesridge.priors import (
     GammaPrecisions,
     NoisePrior,
     Prior,
-    lambda_density,
-    tau_density,
 )
 
 Array = NDArray[np.float64]
@@ -234,7 +232,7 @@ class JointDensity:
         value = np.zeros(len(log_tau))
         if not isinstance(noise, FixedSigma) and not isinstance(prior, FixedScales):
             value = value + noise.log_density_of_log(log_sigma)
-        on_lambda, on_tau = lambda_density(prior, setup_signal(self.setup)), tau_density(prior)
+        on_lambda, on_tau = prior.on_lambda(setup_signal(self.setup)), prior.on_tau()
         if on_lambda is not None:
             return value + on_lambda(np.log(draws.lam))
         return value if on_tau is None else value + on_tau(log_tau)

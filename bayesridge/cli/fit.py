@@ -70,11 +70,11 @@ def _fit(model: Model, method: str) -> tuple[Posterior, Table]:
     from bayesridge.linalg.spectrum import factorize
     from bayesridge.persistence import source_table
     from bayesridge.posteriors.posterior import infer
-    from bayesridge.priors import BetaR2, FixedLambda, FixedScales, FixedTau, Jeffreys
+    from bayesridge.priors import BetaR2, Jeffreys
 
     data = model.read()
     prior, noise = data.pop("prior"), data.pop("noise_prior")
-    fixing = isinstance(prior, (FixedLambda, FixedScales, FixedTau))
+    fixing = prior is not None and prior.fixed
     if method == "fixed" and not fixing:
         raise PriorError("--method fixed needs a fixing prior, such as --prior fixed:10")
     if method == "posterior" and fixing:

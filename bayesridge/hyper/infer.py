@@ -33,13 +33,10 @@ from bayesridge.priors import (
     FixedSigma,
     FixedTau,
     GammaPrecisions,
-    InverseGamma,
     Jeffreys,
     NoisePrior,
     Prior,
     check_priors,
-    lambda_density,
-    tau_density,
 )
 
 Array = NDArray[np.float64]
@@ -94,17 +91,17 @@ def _place(data: Likelihood, prior: Prior, noise: NoisePrior) -> HyperPosterior:
     if isinstance(prior, GammaPrecisions):
         return conjugate_line(data, prior, None)
     # with no penalised direction W = 0 and a prior on R^2 says nothing: any positive signal will do
-    on_lambda = lambda_density(prior, spectrum.signal if spectrum.signal > 0 else 1.0)
-    if on_lambda is not None and isinstance(noise, (Jeffreys, InverseGamma)):
-        return conjugate_line(data, on_lambda, noise)
-    on_tau = tau_density(prior)
+    on_lambda = prior.on_lambda(spectrum.signal if spectrum.signal > 0 else 1.0)
+    if on_lambda is not None and noise.conjugate is not None:
+        return conjugate_line(data, on_lambda, noise.conjugate)
+    on_tau = prior.on_tau()
     if isinstance(noise, FixedSigma):
         return known_sigma_line(data, on_lambda, on_tau, noise)
     return plane_posterior(data, on_lambda, on_tau, noise.log_density_of_log)
 
 
 def _refuse_improper_noise(spectrum: Spectrum, prior: Prior, noise: NoisePrior) -> None:
-    on_tau = isinstance(prior, FixedTau) or tau_density(prior) is not None
+    on_tau = isinstance(prior, FixedTau) or prior.on_tau() is not None
     if on_tau and isinstance(noise, Jeffreys) and spectrum.r0 == 0.0:
         raise ImproperPosteriorError(
             f"p(sigma²) = 1/sigma² with {prior.describe()} has no posterior here: the columns can fit y exactly, the "
@@ -132,8 +129,8 @@ def _fixed_lambda(data: Likelihood, prior: FixedLambda, noise: NoisePrior) -> Hy
         nu, Q, log_norm = s.nu, s.r0 + float(excess[0]), data.constant + float(log_det[0])
     if isinstance(noise, FixedSigma):
         return known_point(log_lam, float(np.log(noise.sigma)), nu, Q, log_norm)
-    if isinstance(noise, (Jeffreys, InverseGamma)):
-        return conjugate_point(log_lam, nu, Q, log_norm, noise)
+    if noise.conjugate is not None:
+        return conjugate_point(log_lam, nu, Q, log_norm, noise.conjugate)
     factor = NoiseFactor(nu, Q)
 
     def log_f(v: Array) -> Array:

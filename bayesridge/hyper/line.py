@@ -13,10 +13,9 @@ from scipy.special import gammaln
 from bayesridge.hyper.likelihood import Likelihood, log_density_of_log_sigma, log_growth, log_sigma_range
 from bayesridge.hyper.marginal import Marginal, PointMass, marginal, marginal_of_rule
 from bayesridge.hyper.nodes import ConjugateNoise, HyperPosterior, KnownNoise, Nodes
-from bayesridge.hyper.point import noise_shape
 from bayesridge.hyper.quadrature import LineRule, gauss_points, integrate, refine
 from bayesridge.hyper.rows import RowRule, integrate_rows
-from bayesridge.priors import Density, FixedSigma, GammaPrecisions, InverseGamma, Jeffreys
+from bayesridge.priors import Conjugate, Density, FixedSigma, GammaPrecisions
 
 Array = NDArray[np.float64]
 
@@ -330,9 +329,7 @@ class SigmaLine:
         return np.exp(self._log_lam(np.log(sigma))), sigma
 
 
-def conjugate_line(
-    data: Likelihood, prior: Density | GammaPrecisions, noise: Jeffreys | InverseGamma | None
-) -> ConjugateLine:
+def conjugate_line(data: Likelihood, prior: Density | GammaPrecisions, noise: Conjugate | None) -> ConjugateLine:
     """Place nodes along log lambda, sigma integrated in closed form.
 
     With an InvGamma(a0, b0) noise prior:  a = nu/2 + a0,  B = Q/2 + b0.
@@ -353,7 +350,7 @@ def conjugate_line(
         log_prior: Density = partial(np.multiply, a1)
     else:
         assert noise is not None
-        a0, b0, norm = noise_shape(noise)
+        a0, b0, norm = noise
         shape, floor, log_prior = 0.5 * data.nu + a0, data.floor + 2.0 * b0, prior
 
         def more(t: Array) -> Array:  # noqa: ARG001

@@ -12,7 +12,7 @@ from scipy.special import gammaln
 from bayesridge.hyper.likelihood import Likelihood, log_density_of_log_sigma, log_sigma_range
 from bayesridge.hyper.marginal import Marginal, PointMass, marginal
 from bayesridge.hyper.nodes import ConjugateNoise, HyperPosterior, KnownNoise, Nodes
-from bayesridge.priors import InverseGamma, Jeffreys
+from bayesridge.priors import Conjugate
 
 Array = NDArray[np.float64]
 
@@ -104,24 +104,15 @@ def known_point(log_lam: float, log_sigma: float, nu: float, Q: float, log_norm:
     return KnownPoint(log_lam, log_sigma, float(log_norm - nu * log_sigma - 0.5 * Q * np.exp(-2.0 * log_sigma)))
 
 
-def noise_shape(noise: Jeffreys | InverseGamma) -> tuple[float, float, float]:
-    """Shape, scale and log normalising constant of the noise prior as an inverse gamma."""
-    if isinstance(noise, Jeffreys):
-        return 0.0, 0.0, 0.0
-    return noise.shape, noise.scale, float(noise.shape * np.log(noise.scale) - gammaln(noise.shape))
-
-
-def conjugate_point(
-    log_lam: float, nu: float, Q: float, log_norm: float, noise: Jeffreys | InverseGamma
-) -> ConjugatePoint:
+def conjugate_point(log_lam: float, nu: float, Q: float, log_norm: float, noise: Conjugate) -> ConjugatePoint:
     """Integrate sigma^2 at one lambda, given the residual degrees of freedom and Q there."""
-    a0, b0, log_prior_norm = noise_shape(noise)
+    a0, b0, log_prior_norm = noise
     shape, rate = 0.5 * nu + a0, 0.5 * Q + b0
     value = log_norm + log_prior_norm + gammaln(shape) - shape * np.log(rate)
     return ConjugatePoint(log_lam, shape, rate, float(value))
 
 
-def plug_in(data: Likelihood, log_lam: float, noise: Jeffreys | InverseGamma) -> ConjugatePoint:
+def plug_in(data: Likelihood, log_lam: float, noise: Conjugate) -> ConjugatePoint:
     """Treat a lambda found from the data as known (empirical Bayes); ``log_lam`` may be infinite: no signal at all."""
     log_det, excess = data.terms(np.array([log_lam]))
     return conjugate_point(log_lam, data.nu, data.floor + float(excess[0]), data.constant + float(log_det[0]), noise)

@@ -18,8 +18,6 @@ from bayesridge.priors import (
     Jeffreys,
     NoisePrior,
     Prior,
-    lambda_density,
-    tau_density,
 )
 
 Array = NDArray[np.float64]
@@ -66,11 +64,11 @@ def prior_density(prior: Prior, noise: NoisePrior, signal: float, sigma: float) 
     name = f"prior: {prior.describe()}"
     if isinstance(prior, GammaPrecisions):
         return LambdaPrior(_ratio_of_gammas(prior), True, name)
-    direct = lambda_density(prior, signal if signal > 0 else 1.0)
+    direct = prior.on_lambda(signal if signal > 0 else 1.0)
     if direct is not None:
         known = not isinstance(prior, Custom)
         return LambdaPrior(direct, known, name if known else f"{name} (shape only)")
-    on_tau = tau_density(prior)
+    on_tau = prior.on_tau()
     if on_tau is None or isinstance(prior, FixedTau) or isinstance(noise, Jeffreys):
         return None
     known = not isinstance(prior, Custom) and not isinstance(noise, Custom)

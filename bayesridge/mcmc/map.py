@@ -28,7 +28,7 @@ from bayesridge.linalg.design import Design
 from bayesridge.linalg.filters import original_scale, penalized_rss, standardized_coefficients
 from bayesridge.linalg.optimizer import map_estimate
 from bayesridge.linalg.spectrum import Spectrum
-from bayesridge.priors import InverseGamma, Jeffreys, Prior, lambda_density
+from bayesridge.priors import InverseGamma, Jeffreys, Prior
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -164,7 +164,7 @@ def joint_profile(
     -------
     JointProfile
     """
-    density = lambda_density(prior, spectrum.signal)
+    density = prior.on_lambda(spectrum.signal)
     if density is None:
         raise PriorError(
             f"the profile is over lambda, and {prior.describe()} depends on sigma; use BetaR2() or the like"
@@ -172,7 +172,7 @@ def joint_profile(
     if lam is None:
         low, high = np.log(spectrum.s2[-1]) - 7.0, np.log(spectrum.s2[0]) + 14.0
         lam = np.exp(np.linspace(low, high, 2000))
-    a0, b0 = (noise_prior.shape, noise_prior.scale) if isinstance(noise_prior, InverseGamma) else (0.0, 0.0)
+    a0, b0 = noise_prior.conjugate[:2]
     Q = penalized_rss(spectrum, lam) + 2.0 * b0
     p = spectrum.n_features
     log_prior = density(np.log(lam))

@@ -25,8 +25,6 @@ from bayesridge.priors import (
     Jeffreys,
     NoisePrior,
     Prior,
-    lambda_density,
-    tau_density,
 )
 
 if TYPE_CHECKING:
@@ -177,7 +175,7 @@ def _draw_penalty(
     elif isinstance(prior, GammaPrecisions):
         tau = _from_precision(prior.tau_shape, prior.tau_rate, n, rng)
     else:
-        on_lambda, on_tau = lambda_density(prior, signal if signal > 0 else 1.0), tau_density(prior)
+        on_lambda, on_tau = prior.on_lambda(signal if signal > 0 else 1.0), prior.on_tau()
         lam = None if on_lambda is None else _draw_scale(on_lambda, n, rng)
         tau = None if on_tau is None else _draw_scale(on_tau, n, rng)
     if sigma is not None:

@@ -30,10 +30,6 @@ from bayesridge.posteriors.prediction import Prediction, predict
 from bayesridge.posteriors.quantity import MixtureQuantity
 from bayesridge.priors import (
     FixedLambda,
-    FixedScales,
-    FixedTau,
-    GammaPrecisions,
-    InverseGamma,
     Jeffreys,
     NoisePrior,
     Prior,
@@ -350,9 +346,7 @@ def _flat_names(design: Design) -> tuple[str, ...]:
 
 
 def _improper_noise(posterior: Posterior) -> bool:
-    return isinstance(posterior.noise_prior, Jeffreys) and not isinstance(
-        posterior.prior, (FixedScales, GammaPrecisions)
-    )
+    return isinstance(posterior.noise_prior, Jeffreys) and not posterior.prior.states_noise
 
 
 def infer(
@@ -373,7 +367,7 @@ def infer(
     if method == "evidence":
         return _plug_in(design, spectrum, prior, noise_prior)
     hyper = infer_hyper(spectrum, prior, noise_prior)
-    fixed = isinstance(prior, (FixedLambda, FixedScales, FixedTau))
+    fixed = prior.fixed
     if not fixed:
         _warn_without_signal(design, spectrum)
     return Posterior(SpectralEngine(design, spectrum), prior, noise_prior, hyper, "fixed" if fixed else "posterior")
@@ -400,7 +394,8 @@ def _plug_in(design: Design, spectrum: Spectrum, prior: Prior, noise_prior: Nois
             "the evidence is highest as lambda -> 0, where the noise would be zero: there is no lambda to plug in; "
             "method='posterior' averages over lambda instead"
         )
-    if not isinstance(noise_prior, (Jeffreys, InverseGamma)):
+    noise = noise_prior.conjugate
+    if noise is None:
         raise DataError("method='evidence' takes Jeffreys() or InverseGamma(...) as noise prior")
-    hyper = plug_in(Likelihood(spectrum), float(np.log(best.lam)) if np.isfinite(best.lam) else np.inf, noise_prior)
+    hyper = plug_in(Likelihood(spectrum), float(np.log(best.lam)) if np.isfinite(best.lam) else np.inf, noise)
     return Posterior(SpectralEngine(design, spectrum), prior, noise_prior, hyper, "evidence")

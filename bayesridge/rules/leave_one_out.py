@@ -32,7 +32,6 @@ from bayesridge.linalg.rows import RowBasis, flat_leverage
 from bayesridge.linalg.spectrum import Spectrum
 from bayesridge.posteriors.loo import unresolved
 from bayesridge.posteriors.posterior import Posterior
-from bayesridge.priors import FixedScales, FixedSigma, GammaPrecisions, InverseGamma, Jeffreys
 
 Array = NDArray[np.float64]
 
@@ -42,14 +41,11 @@ _LOOSE = 1e-12
 def loo_noise(posterior: Posterior) -> LooNoise:
     """Take the noise prior of a posterior, or Jeffreys' where it is not conjugate (the note then says so)."""
     noise, prior = posterior.noise_prior, posterior.prior
-    if isinstance(prior, FixedScales):
-        return LooNoise(sigma=prior.sigma)
-    if isinstance(noise, FixedSigma):
-        return LooNoise(sigma=noise.sigma)
-    if isinstance(noise, InverseGamma):
-        return LooNoise(noise.shape, noise.scale)
-    if isinstance(noise, Jeffreys) and not isinstance(prior, GammaPrecisions):
-        return LooNoise()
+    stated = prior.known_sigma or noise.known_sigma
+    if stated is not None:
+        return LooNoise(sigma=stated)
+    if noise.conjugate is not None and not prior.states_noise:
+        return LooNoise(noise.conjugate.shape, noise.conjugate.scale)
     return LooNoise(note="sigma integrated under p(sigma²) = 1/sigma² at each fixed lambda")
 
 

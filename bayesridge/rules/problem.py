@@ -19,7 +19,6 @@ from bayesridge.linalg.optimum import Optima, Optimum, Place
 from bayesridge.linalg.rows import RowBasis, RowParts, row_basis, row_parts
 from bayesridge.linalg.spectrum import Spectrum
 from bayesridge.posteriors.posterior import Posterior
-from bayesridge.priors import FixedScales, FixedSigma
 from bayesridge.rules.duplicates import NearDuplicates, find_near_duplicates
 from bayesridge.rules.leave_one_out import LooCurves, check_leave_one_out, loo_curves, loo_noise
 
@@ -213,10 +212,9 @@ def noise_of(problem: LambdaProblem, sigma: float | None) -> Noise:
     if sigma is not None:
         return Noise(sigma, "sigma given")
     posterior, spectrum = problem.posterior, problem.spectrum
-    if isinstance(posterior.prior, FixedScales):
-        return Noise(posterior.prior.sigma, "sigma of the model")
-    if isinstance(posterior.noise_prior, FixedSigma):
-        return Noise(posterior.noise_prior.sigma, "sigma of the model")
+    stated = posterior.prior.known_sigma or posterior.noise_prior.known_sigma
+    if stated is not None:
+        return Noise(stated, "sigma of the model")
     left = spectrum.nu - spectrum.rank
     if left < 1:
         raise NotAvailableError(

@@ -9,7 +9,7 @@ from bayesridge import BetaR2, FixedLambda, GammaPrecisions, HalfCauchy, HalfNor
 from bayesridge.checks.sensitivity import cumulative_jensen_shannon, power_scaling, scaled_likelihood, scaled_prior
 from bayesridge.errors import DataError
 from bayesridge.hyper.infer import infer_hyper
-from bayesridge.priors import Gamma, Jeffreys, lambda_density
+from bayesridge.priors import Gamma, Jeffreys
 
 
 def table(n=12, p=4, seed=0):
@@ -45,7 +45,7 @@ def test_likelihood_to_the_power_two_is_every_row_twice(unpenalized):
 )
 def test_prior_to_a_power_in_its_own_variable(prior, jacobian):
     t = np.linspace(-3.0, 5.0, 9)
-    base, scaled = lambda_density(prior, 5.0)(t), lambda_density(scaled_prior(prior, 1.3), 5.0)(t)
+    base, scaled = prior.on_lambda(5.0)(t), scaled_prior(prior, 1.3).on_lambda(5.0)(t)
     expected = 1.3 * (base - jacobian(t)) + jacobian(t)
     difference = scaled - expected  # up to the constant of normalisation
     np.testing.assert_allclose(difference, difference[0], atol=1e-10)

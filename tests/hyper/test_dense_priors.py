@@ -29,8 +29,6 @@ from bayesridge.priors import (
     InverseGamma,
     Jeffreys,
     LogNormal,
-    lambda_density,
-    tau_density,
 )
 from tests.truth import oracle
 from tests.truth.problems import problems
@@ -252,7 +250,7 @@ def test_fixed_scales_leave_one_gaussian():
 @pytest.mark.parametrize("prior", PRIORS)
 def test_priors_are_normalised(prior):
     stated = PRIORS[prior][0]
-    density = lambda_density(stated, 3.7) or tau_density(stated)
+    density = stated.on_lambda(3.7) or stated.on_tau()
     x = np.concatenate([0.5 * (a + b) + 0.5 * (b - a) * _X for a, b in itertools.pairwise(_CELLS)])
     breaks = np.array([np.log(0.5), np.log(6.0), -2 * np.log(0.2), -2 * np.log(3.0)])
     cells = np.unique(np.concatenate([np.arange(-90.0, 90.1, 0.25), breaks]))

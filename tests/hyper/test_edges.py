@@ -30,6 +30,7 @@ def least_squares(X, y):
     return beta, beta / X.std(axis=0), rest @ rest
 
 
+@pytest.mark.filterwarnings("ignore::bayesridge.errors.WeightsWarning")
 @pytest.mark.parametrize("k", range(16))
 def test_frequency_weights_of_any_size(k):
     X, y = table()

@@ -33,8 +33,6 @@ from bayesridge.priors import (
     InverseGamma,
     Jeffreys,
     LogNormal,
-    lambda_density,
-    tau_density,
 )
 
 pytestmark = [pytest.mark.mcmc, pytest.mark.xdist_group("models")]
@@ -183,7 +181,7 @@ def test_collapsed_model_is_the_evidence_with_the_priors_of_the_engine(prior, no
     else:
         if "noise" in free:
             expected += float(noise.log_density_of_log(np.array(np.log(sigma))))
-        on_lambda, on_tau = lambda_density(prior, spectrum.signal), tau_density(prior)
+        on_lambda, on_tau = prior.on_lambda(spectrum.signal), prior.on_tau()
         if on_lambda is not None:
             expected += float(on_lambda(np.array(np.log(lam))))
         elif on_tau is not None:
