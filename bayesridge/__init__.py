@@ -19,6 +19,7 @@ _HOMES = {
     "load": "persistence",
     "posterior": "fit",
     "report": "reporting.build",
+    "sample": "mcmc.sampling",
     "sbc": "checks.sbc",
     "validate": "checks.card",
     "BetaR2": "priors",
@@ -92,6 +93,7 @@ __all__ = [
     "plots",
     "posterior",
     "report",
+    "sample",
     "sbc",
     "validate",
 ]
@@ -118,6 +120,7 @@ if TYPE_CHECKING:
     )
     from bayesridge.estimator import BayesRidge
     from bayesridge.fit import posterior
+    from bayesridge.mcmc.sampling import sample
     from bayesridge.persistence import load
     from bayesridge.posteriors.posterior import Posterior
     from bayesridge.priors import (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.validation import check_is_fitted
 
-from bayesridge.errors import DataError, PriorError
+from bayesridge.errors import PriorError
 from bayesridge.fit import read_problem
 from bayesridge.linalg.spectrum import factorize
 from bayesridge.persistence import Table, save_model, source_table
+from bayesridge.posteriors.contract import AnyPosterior
 from bayesridge.posteriors.posterior import Posterior, infer
 from bayesridge.posteriors.prediction import Prediction
 from bayesridge.posteriors.summary import (
@@ -35,8 +36,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
-    from bayesridge.mcmc.prediction import DrawnPrediction
-    from bayesridge.mcmc.sampling import NutsResult
+    from bayesridge.mcmc.chains import Sampler
 
 Array = NDArray[np.float64]
 
@@ -76,22 +76,20 @@ class BayesRidge(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         or the units of a population that a row stands for; see :func:`bayesridge.posterior`.
     missing : {"error", "drop"}
         What to do with rows that have missing values; the number dropped is in ``posterior_.design.n_dropped``.
-    draws, tune, chains : int
-        Of method "nuts": kept draws and warm-up steps of each chain. More control: :mod:`bayesridge.mcmc.sampling`.
+    sampler : Sampler, dict or str, optional
+        Of method "nuts": which sampler draws ("pymc", "nutpie", "numpyro", "blackjax") and how much, as in
+        ``{"name": "numpyro", "draws": 2000, "tune": 1000, "chains": 4, "target_accept": 0.95}``; see
+        :class:`bayesridge.mcmc.chains.Sampler`.
     random_state : int, Generator or None
         Seed of method "nuts".
     n_jobs : int, optional
         Chains that run at the same time under method "nuts"; all cores by default.
-    progressbar : bool
-        Whether method "nuts" shows one.
 
     Attributes
     ----------
-    posterior_ : Posterior
-        Everything: distributions, predictions, leave-one-out, evidence, draws. Under method "nuts" it is the exact
-        posterior of the same model, to hold the chains against; all that this object reports comes from the chains.
-    nuts_ : NutsResult
-        Only under method "nuts": the draws as a DataTree, the diagnostics with their verdict, and the seconds.
+    posterior_ : Posterior or SampledPosterior
+        Everything: distributions, predictions, leave-one-out, draws. Under method "nuts" it is the sampled posterior,
+        whose ``check`` says what to think of the chains.
     coef_ : ndarray of shape (p,)
         Posterior means, in the units of the data (one for each column the formula makes).
     intercept_ : float
@@ -125,12 +123,9 @@ class BayesRidge(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         formula: str | None = None,
         weight_kind: Weighting = "frequency",
         missing: Literal["error", "drop"] = "error",
-        draws: int = 1000,
-        tune: int = 1000,
-        chains: int = 4,
+        sampler: Sampler | Mapping[str, Any] | str | None = None,
         random_state: Any = None,
         n_jobs: int | None = None,
-        progressbar: bool = True,
     ) -> None:
         self.method = method
         self.prior = prior
@@ -142,12 +137,9 @@ class BayesRidge(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         self.formula = formula
         self.weight_kind = weight_kind
         self.missing = missing
-        self.draws = draws
-        self.tune = tune
-        self.chains = chains
+        self.sampler = sampler
         self.random_state = random_state
         self.n_jobs = n_jobs
-        self.progressbar = progressbar
 
     # -- fitting -------------------------------------------------------------------------------------------------
 
@@ -182,17 +174,12 @@ class BayesRidge(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         design = problem.design
         kind: Literal["evidence"] | None = "evidence" if self.method == "evidence" else None
         posterior = infer(design, factorize(design), prior, self.noise_prior or Jeffreys(), kind)
-        sampled = self._sample(posterior) if self.method == "nuts" else None
-        return self._keep(source_table(X, problem), posterior, sampled)
+        return self._keep(source_table(X, problem), self._sample(posterior) if self.method == "nuts" else posterior)
 
-    def _sample(self, posterior: Posterior) -> NutsResult:
-        from bayesridge.mcmc.sampling import nuts_posterior
+    def _sample(self, posterior: Posterior) -> AnyPosterior:
+        from bayesridge.mcmc.sampling import sample
 
-        return nuts_posterior(
-            posterior.design, posterior.spectrum, posterior.prior, posterior.noise_prior, draws=self.draws,
-            tune=self.tune, chains=self.chains, n_jobs=self.n_jobs, random_state=self.random_state,
-            progressbar=self.progressbar,
-        )  # fmt: skip
+        return sample(posterior, sampler=self.sampler, n_jobs=self.n_jobs, random_state=self.random_state)
 
     def _prior(self) -> Prior:
         if self.method not in ("posterior", "evidence", "fixed", "nuts"):
@@ -215,7 +202,7 @@ class BayesRidge(RegressorMixin, BaseEstimator):  # type: ignore[misc]
             raise PriorError("method='evidence' uses no prior of lambda: leave prior out, or use method='posterior'")
         return self.prior or BetaR2()
 
-    def _keep(self, table: Table, posterior: Posterior, sampled: NutsResult | None) -> Self:
+    def _keep(self, table: Table, posterior: AnyPosterior) -> Self:
         # nothing is set before everything succeeded: no half-fitted estimator
         design = posterior.design
         self.n_features_in_ = table.n_columns
@@ -224,15 +211,8 @@ class BayesRidge(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         elif hasattr(self, "feature_names_in_"):
             del self.feature_names_in_
         self.posterior_ = posterior
-        self.__dict__.pop("nuts_", None)
-        if sampled is None:
-            self.coef_ = posterior.coefficients.mean
-            self.intercept_ = float(posterior.intercept.mean[0]) if design.fit_intercept else 0.0
-        else:
-            self.nuts_ = sampled
-            drawn = sampled.datatree["posterior"].to_dataset()
-            self.coef_ = drawn["coef"].values.mean(axis=(0, 1))
-            self.intercept_ = float(drawn["intercept"].values.mean()) if design.fit_intercept else 0.0
+        self.coef_ = posterior.coefficients.mean
+        self.intercept_ = float(posterior.intercept.mean[0]) if design.fit_intercept else 0.0
         self.coef_names_ = np.array(design.names, dtype=object)
         self._table = table
         return self
@@ -252,12 +232,8 @@ class BayesRidge(RegressorMixin, BaseEstimator):  # type: ignore[misc]
             Of the file.
         """
         check_is_fitted(self)
-        if "nuts_" in vars(self):
-            raise DataError(
-                "method='nuts' drew from the exact posterior, which is what can be saved: posterior_.save(path); for "
-                "the draws themselves, to_datatree().to_netcdf(path)"
-            )
-        return save_model(self.posterior_, path, table=self._table, options=self.get_params(deep=False), rows=rows)
+        options = self.get_params(deep=False) | {"sampler": None}  # what is saved was not sampled
+        return save_model(self.posterior_.exact, path, table=self._table, options=options, rows=rows)
 
     # medians take a root search each, which a fit inside a cross-validation does not want to pay for
 
@@ -279,8 +255,6 @@ class BayesRidge(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     def _median(self, name: str, quantity: str) -> float:
         if "posterior_" not in vars(self):
             raise AttributeError(f"{name} is there once fit has been called")
-        if "nuts_" in vars(self):
-            return float(np.median(self.nuts_.datatree["posterior"].to_dataset()[quantity].values))
         return float(getattr(self.posterior_, quantity).median)
 
     # -- prediction ----------------------------------------------------------------------------------------------
@@ -294,7 +268,7 @@ class BayesRidge(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         require_finite(columns.values, columns.names)
         return columns.values
 
-    def predictive(self, X: Any, weights: Any = None) -> Prediction | DrawnPrediction:
+    def predictive(self, X: Any, weights: Any = None) -> Prediction:
         """Posterior predictive distribution at new rows: mean, sd, quantiles, density, and its split.
 
         Parameters
@@ -306,16 +280,8 @@ class BayesRidge(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         Returns
         -------
         Prediction
-            Under method "nuts" a DrawnPrediction (mean, sd and its split, quantiles, intervals).
         """
-        return self._predict(self._rows(X), weights)
-
-    def _predict(self, rows: Array, weights: Any = None) -> Prediction | DrawnPrediction:
-        if "nuts_" not in vars(self):
-            return self.posterior_.predict(rows, weights)
-        from bayesridge.mcmc.prediction import predict_from_draws
-
-        return predict_from_draws(self.posterior_.design, self.nuts_, rows, weights)
+        return self.posterior_.predict(self._rows(X), weights)
 
     def predict(self, X: Any, return_std: bool = False) -> Any:
         """Predict the target.
@@ -334,14 +300,10 @@ class BayesRidge(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         """
         rows = self._rows(X)
         if return_std:
-            found = self._predict(rows)
+            found = self.posterior_.predict(rows)
             return found.mean, found.sd
-        if "nuts_" in vars(self):
-            return self._predict(rows).mean
-        design = self.posterior_.design
         # centred, so that columns with large offsets lose no digits
-        base = design.y_mean if design.fit_intercept else 0.0
-        return base + (rows - design.mean) @ self.coef_
+        return self.posterior_.centre + (rows - self.posterior_.design.mean) @ self.coef_
 
     def predict_interval(self, X: Any, level: float = 0.95) -> Array:
         """Equal-tailed predictive intervals for new observations.
@@ -361,41 +323,32 @@ class BayesRidge(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         ``ess_tail``.
         """
         check_is_fitted(self)
-        if "nuts_" in vars(self):
-            from bayesridge.mcmc.results import drawn_coefficient_table
-
-            return drawn_coefficient_table(self.nuts_, level)
         return coefficient_table(self.posterior_, level)
 
     def hyper_summary(self, level: float = 0.95) -> pd.DataFrame:
         """Posterior of lambda, sigma, tau, R² and the effective degrees of freedom."""
         check_is_fitted(self)
-        if "nuts_" in vars(self):
-            from bayesridge.mcmc.results import drawn_hyper_table
-
-            return drawn_hyper_table(self.nuts_, level)
         return hyper_table(self.posterior_, level)
 
     def to_datatree(
-        self, draws: int = 1000, chains: int = 4, random_state: Any = None, *, predictive: bool = False
+        self,
+        draws: int | None = None,
+        chains: int | None = None,
+        random_state: Any = None,
+        *,
+        predictive: bool = False,
     ) -> xr.DataTree:
-        """Independent posterior draws as an ArviZ DataTree; under method "nuts" the chains that `fit` drew.
+        """Posterior draws as an ArviZ DataTree: four chains of 1000 by default, or the chains that NUTS drew.
 
         ``predictive=True`` adds posterior_predictive, log_likelihood and prior_predictive: a number for each draw and
-        row.
+        row (a sampled posterior has them anyway).
         """
         check_is_fitted(self)
-        if "nuts_" in vars(self):
-            return self.nuts_.datatree
         return self.posterior_.to_datatree(draws, chains, random_state, predictive=predictive)
 
     def __repr__(self, N_CHAR_MAX: int = 700) -> str:
         if not hasattr(self, "posterior_"):
             return str(super().__repr__(N_CHAR_MAX))
-        if "nuts_" in vars(self):
-            from bayesridge.mcmc.results import drawn_at_a_glance
-
-            return drawn_at_a_glance(self.posterior_.design, self.nuts_)
         return at_a_glance(self.posterior_)
 
     @property
@@ -409,21 +362,15 @@ class BayesRidge(RegressorMixin, BaseEstimator):  # type: ignore[misc]
             return dict(super()._repr_mimebundle_(**kwargs))
         return {"text/plain": repr(self), "text/html": self._result_html()}
 
-    def _how(self) -> str:
-        if "nuts_" not in vars(self):
-            return method_name(self.posterior_)
-        from bayesridge.mcmc.results import how_sampled
-
-        return "; ".join(how_sampled(self.nuts_))
-
     def _result_html(self) -> str:
         posterior = self.posterior_
 
         def table(frame: Any) -> str:
             return str(frame.to_html(float_format=lambda value: f"{value:.4g}", border=0))
 
+        said = "; ".join([method_name(posterior), *posterior.check])
         return (
-            f"<div><strong>Bayesian ridge regression</strong> ({html.escape(self._how())})<br>"
+            f"<div><strong>Bayesian ridge regression</strong> ({html.escape(said)})<br>"
             f"{html.escape(describe_data(posterior))}<br>prior: {html.escape(describe_model(posterior))}"
             f"{table(self.hyper_summary())}{table(self.summary())}</div>"
         )

@@ -192,7 +192,7 @@ def load(path: str | Path) -> BayesRidge:
             state = manifest["table"]
             formula = None if state["formula"] is None else formula_from_state(state["formula"])
             columns = None if state["columns"] is None else tuple(map(str, state["columns"]))
-            return BayesRidge(**options)._keep(Table(columns, int(state["n_columns"]), formula), posterior, None)
+            return BayesRidge(**options)._keep(Table(columns, int(state["n_columns"]), formula), posterior)
     except (BayesRidgeError, KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
         raise ModelFileError(f"{path} does not describe a model ({type(error).__name__}: {error})") from error
 

@@ -29,7 +29,9 @@ from bayesridge.datasets import load_xy
 from bayesridge.linalg.design import Design, build_design
 from bayesridge.linalg.spectral import SpectralEngine
 from bayesridge.linalg.spectrum import factorize
-from bayesridge.mcmc.sampling import NutsResult, nuts_posterior
+from bayesridge.mcmc.chains import Sampler
+from bayesridge.mcmc.posterior import SampledPosterior
+from bayesridge.mcmc.sampling import nuts_posterior
 from bayesridge.posteriors.draws import Draws, draws_given
 from bayesridge.posteriors.posterior import infer
 from bayesridge.priors import BetaR2, Jeffreys
@@ -121,19 +123,15 @@ def full(table: str, design: Design, draws: int) -> Line:
     return _line(table, _sample(design, draws, collapsed=False), 0.0)
 
 
-def _sample(design: Design, draws: int, *, collapsed: bool) -> NutsResult:
+def _sample(design: Design, draws: int, *, collapsed: bool) -> SampledPosterior:
     return nuts_posterior(
-        design, factorize(design), *PRIORS, sampler="pymc", collapsed=collapsed, draws=draws, tune=draws, n_jobs=1,
-        random_state=1, progressbar=False,
+        design, factorize(design), *PRIORS, Sampler("pymc", draws, draws, progressbar=False), collapsed=collapsed,
+        n_jobs=1, random_state=1,
     )  # fmt: skip
 
 
-def _line(table: str, result: NutsResult, outside: float) -> Line:
-    posterior = result.datatree["posterior"]
-    found = Draws(
-        posterior["coef_std"].values, None, posterior["intercept"].values, posterior["coef"].values,
-        posterior["sigma"].values, posterior["tau"].values, posterior["lambda_"].values,
-    )  # fmt: skip
+def _line(table: str, result: SampledPosterior, outside: float) -> Line:
+    found = result.drawn
     steps = float(result.datatree["sample_stats"]["n_steps"].mean())
     every = 2.0 * found.sigma.size * steps  # warm-up is as long as the draws; its steps are about as many
     return Line(

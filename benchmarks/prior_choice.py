@@ -46,7 +46,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="500 draws of 2 chains instead of 1000 of 4")
     size = {"draws": 500, "tune": 500, "chains": 2} if parser.parse_args().quick else {}
     for name, make in TRUTHS.items():
-        found = compare_priors(make(), n_jobs=1, random_state=1, progressbar=False, **size)
+        found = compare_priors(make(), sampler={"progressbar": False, **size}, n_jobs=1, random_state=1)
         columns = ["elpd", "elpd_diff", "dse", "p", "weight", "bad_rows", "exact_elpd", "log_marginal", "seconds"]
         print(f"## {name}\n")
         print(found.table[columns].round(2).to_string(na_rep=""))

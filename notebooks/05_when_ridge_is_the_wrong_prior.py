@@ -74,8 +74,8 @@ def compare(truth, seed):
     X = rng.normal(size=(ROWS, COLUMNS))
     design = build_design(X, X @ truth + rng.normal(size=ROWS))
     return compare_priors(
-        design, models=("ridge", "lasso", "horseshoe"), draws=500, tune=700, chains=4, expected_nonzero=3,
-        random_state=seed, progressbar=False,
+        design, models=("ridge", "lasso", "horseshoe"), expected_nonzero=3,
+        sampler={"draws": 500, "tune": 700, "progressbar": False}, random_state=seed,
     )  # fmt: skip
 
 

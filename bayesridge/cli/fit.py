@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -12,7 +14,11 @@ from bayesridge.cli.options import AsJson, Level, Model, Seed, as_text, collecte
 
 # Only what --help needs is imported here; the rest waits until there is something to do.
 if TYPE_CHECKING:
-    from bayesridge.mcmc.sampling import NutsResult
+    import pandas as pd
+    import xarray as xr
+
+    from bayesridge.mcmc.chains import SamplerName
+    from bayesridge.mcmc.posterior import SampledPosterior
     from bayesridge.persistence import Table
     from bayesridge.posteriors.posterior import Posterior
 
@@ -37,29 +43,38 @@ def fit(
         int, typer.Option(help="Draws saved with --out, and made by --method nuts (4 chains of a quarter each).")
     ] = 4000,
     tune: Annotated[int, typer.Option(help="Warm-up steps of each chain of --method nuts.")] = 1000,
+    sampler: Annotated[
+        Literal["pymc", "nutpie", "numpyro", "blackjax"] | None,
+        typer.Option(help="Who samples under --method nuts: by default nutpie where installed, otherwise PyMC."),
+    ] = None,
     seed: Seed = 0,
     as_json: AsJson = False,
 ) -> None:
     """Fit a table and print coefficients, lambda with its uncertainty, noise, leave-one-out and diagnostics."""
     from bayesridge.atomic import check_folder
+    from bayesridge.persistence import options_of, save_model
+    from bayesridge.posteriors.summary import coefficient_table, jsonable, to_record
 
     out = None if out is None else check_folder(out, {*_FILES})
     warned: list[str] = []
     with collected_warnings(warned):
         post, table = _fit(model, method)
-        sampled = _sample(post, draws, tune, seed, show=not as_json) if method == "nuts" else None
-        record = _record(post, sampled, level)
+        sampled = _sample(post, sampler, draws, tune, seed, show=not as_json) if method == "nuts" else None
+        record = dict(jsonable(to_record(sampled or post, level)))
     record["warnings"] = warned
     if out is not None:
         record["saved"] = [str(out / name) for name in _FILES]
-        _save(post, table, model, sampled, record, out, level, draws, seed)
+        tree = sampled.to_datatree() if sampled is not None else post.to_datatree(max(1, draws // 4), 4, seed)
+        options = {**options_of(post), "formula": model.formula, "missing": model.missing}
+        coefficients = coefficient_table(sampled or post, level)
+        _save(coefficients, tree, record, partial(save_model, post, table=table, options=options), out)
     if as_json:
         typer.echo(as_text(record))
         return
     from bayesridge.cli.terminal import print_drawn, print_fit
 
     if sampled is not None:
-        print_drawn(post, sampled, record, level)
+        print_drawn(sampled, record, level)
     else:
         print_fit(post, record, level)
 
@@ -87,48 +102,27 @@ def _fit(model: Model, method: str) -> tuple[Posterior, Table]:
     return post, source_table(data["X"], problem)
 
 
-def _sample(post: Posterior, draws: int, tune: int, seed: int, *, show: bool) -> NutsResult:
-    from bayesridge.mcmc.sampling import nuts_posterior
+def _sample(
+    post: Posterior, name: SamplerName | None, draws: int, tune: int, seed: int, *, show: bool
+) -> SampledPosterior:
+    from bayesridge.mcmc.chains import Sampler
+    from bayesridge.mcmc.sampling import sample
 
-    return nuts_posterior(
-        post.design, post.spectrum, post.prior, post.noise_prior, draws=max(1, draws // 4),
-        tune=tune, chains=4, random_state=seed, progressbar=show and sys.stdout.isatty(),
-    )  # fmt: skip
-
-
-def _record(post: Posterior, sampled: NutsResult | None, level: float) -> dict[str, Any]:
-    from bayesridge.mcmc.results import drawn_record
-    from bayesridge.posteriors.summary import jsonable, to_record
-
-    made = to_record(post, level) if sampled is None else drawn_record(post.design, sampled, level)
-    return dict(jsonable(made))
+    show = show and sys.stdout.isatty()
+    return sample(post, sampler=Sampler(name, max(1, draws // 4), tune, progressbar=show), random_state=seed)
 
 
 def _save(
-    post: Posterior,
-    table: Table,
-    model: Model,
-    sampled: NutsResult | None,
-    record: dict[str, Any],
-    out: Path,
-    level: float,
-    draws: int,
-    seed: int,
+    coefficients: pd.DataFrame, tree: xr.DataTree, record: dict[str, Any], save: Callable[[Path], Any], out: Path
 ) -> None:
     """Write the coefficients, the draws, the record, and the model (under NUTS, the exact posterior of the same)."""
     from bayesridge.atomic import write_folder
-    from bayesridge.mcmc.results import drawn_coefficient_table
-    from bayesridge.persistence import options_of, save_model
-    from bayesridge.posteriors.summary import coefficient_table
     from bayesridge.tables.files import csv_text
 
-    frame = coefficient_table(post, level) if sampled is None else drawn_coefficient_table(sampled, level)
-    tree = post.to_datatree(max(1, draws // 4), 4, seed) if sampled is None else sampled.datatree
     # netCDF is made in memory: HDF5 that meets a full disk crashes the interpreter when it ends
     netcdf = bytes(tree.to_netcdf(engine="h5netcdf"))
     with write_folder(out, {*_FILES}) as folder:
-        (folder / "coefficients.csv").write_text(csv_text(frame, "column"), encoding="utf-8")
+        (folder / "coefficients.csv").write_text(csv_text(coefficients, "column"), encoding="utf-8")
         (folder / "draws.nc").write_bytes(netcdf)
         (folder / "fit.json").write_text(as_text(record) + "\n", encoding="utf-8")
-        options = {**options_of(post), "formula": model.formula, "missing": model.missing}
-        save_model(post, folder / "model.bridge", table=table, options=options)
+        save(folder / "model.bridge")

@@ -27,14 +27,15 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from bayesridge.checks.card import ReportCard
-    from bayesridge.mcmc.sampling import NutsResult
+    from bayesridge.mcmc.posterior import SampledPosterior
+    from bayesridge.posteriors.contract import AnyPosterior
     from bayesridge.rules.comparison import LambdaComparison
     from bayesridge.rules.table import Row
 
 _MOST_ROWS = 60
 
 
-def _open(console: Console, title: str, posterior: Posterior) -> None:
+def _open(console: Console, title: str, posterior: AnyPosterior) -> None:
     console.print(title)
     console.print(escape(f"  {describe_data(posterior)}"))
     console.print(escape(f"  prior: {describe_model(posterior)}"))
@@ -71,28 +72,22 @@ def print_fit(posterior: Posterior, record: dict[str, Any], level: float) -> Non
     _close(console, record.get("warnings", []), record.get("saved", []))
 
 
-def print_drawn(posterior: Posterior, result: NutsResult, record: dict[str, Any], level: float) -> None:
+def print_drawn(posterior: SampledPosterior, record: dict[str, Any], level: float) -> None:
     """Print a sampled posterior: the same tables from the draws, and what to think of the chains.
 
     Parameters
     ----------
-    posterior : Posterior
-        The exact one, for the description of data and priors.
-    result : NutsResult
-    record : dict
-        As from :func:`bayesridge.mcmc.results.drawn_record`, with ``warnings`` and perhaps ``saved``.
-    level : float
-        Probability of the equal-tailed intervals.
+    posterior : SampledPosterior
+    record, level
+        As for :func:`print_fit`.
     """
-    from bayesridge.mcmc.results import drawn_coefficient_table, drawn_hyper_table, how_sampled
-
     console = Console(highlight=False, soft_wrap=True)
-    _open(console, "[bold]Bayesian ridge regression[/bold]: posterior sampled by NUTS", posterior)
+    _open(console, f"[bold]Bayesian ridge regression[/bold]: {method_name(posterior)}", posterior)
     console.print()
-    console.print(_coefficients(drawn_coefficient_table(result, level), level))
-    console.print(_hyperparameters(drawn_hyper_table(result, level), level))
+    console.print(_coefficients(coefficient_table(posterior, level), level))
+    console.print(_hyperparameters(hyper_table(posterior, level), level))
     console.print("ESS: the smaller of bulk and tail. No mean of lambda and tau: it may be infinite.")
-    for line in how_sampled(result):
+    for line in posterior.check:
         console.print(escape(line))
     loo = record.get("loo")
     if loo:

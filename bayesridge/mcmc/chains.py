@@ -6,9 +6,9 @@ import logging
 import os
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from importlib.metadata import version
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -20,13 +20,66 @@ from bayesridge.errors import DataError, MissingExtraError, require
 if TYPE_CHECKING:
     import xarray as xr
 
-Sampler = Literal["pymc", "nutpie", "numpyro", "blackjax"]
+SamplerName = Literal["pymc", "nutpie", "numpyro", "blackjax"]
 Backend = Literal["c", "numba", "jax"]
 
 #: ArviZ wants four draws for R-hat.
 MIN_DRAWS = 4
 #: X values above which the faster linear algebra of numba repays its longer compilation.
 NUMBA_ABOVE = 200_000
+
+
+@dataclass(frozen=True)
+class Sampler:
+    """Which sampler draws, and how much.
+
+    Attributes
+    ----------
+    name : {"pymc", "nutpie", "numpyro", "blackjax"}, optional
+        nutpie by default where it is installed, otherwise PyMC's own.
+    draws, tune, chains : int
+        Kept draws and warm-up steps of each chain.
+    target_accept : float
+        Acceptance rate the step size is tuned to; higher means smaller steps.
+    backend : {"c", "numba", "jax"}, optional
+        What compiles the model. By default what the sampler wants; for PyMC's own, C where there is a compiler and the
+        table is not large, otherwise numba.
+    progressbar : bool
+        Whether to show one.
+    """
+
+    name: SamplerName | None = None
+    draws: int = 1000
+    tune: int = 1000
+    chains: int = 4
+    target_accept: float = 0.9
+    backend: Backend | None = None
+    progressbar: bool = True
+
+    def __post_init__(self) -> None:
+        if self.name is not None and self.name not in get_args(SamplerName):
+            raise DataError(f"sampler must be 'pymc', 'nutpie', 'numpyro' or 'blackjax', got {self.name!r}")
+        if self.draws < MIN_DRAWS or self.tune < 0 or self.chains < 1:
+            raise DataError(
+                f"draws must be at least {MIN_DRAWS}, tune 0, chains 1; got draws={self.draws}, tune={self.tune}, "
+                f"chains={self.chains}"
+            )
+        if not 0.0 < self.target_accept < 1.0:
+            raise DataError(f"target_accept must lie strictly between 0 and 1, got {self.target_accept}")
+
+
+DEFAULT_SAMPLER = Sampler()
+
+
+def read_sampler(given: Sampler | Mapping[str, Any] | str | None, **defaults: Any) -> Sampler:
+    """Return the sampler that a name, a dictionary of some of :class:`Sampler`'s fields, or nothing stands for."""
+    if isinstance(given, Sampler):
+        return given
+    asked = {"name": given} if isinstance(given, str) or given is None else given
+    known = [field.name for field in fields(Sampler)]
+    if not isinstance(asked, Mapping) or not set(asked) <= set(known):
+        raise DataError(f"sampler must be a name or a dictionary of some of {', '.join(known)}; got {given!r}")
+    return Sampler(**{**defaults, **asked})
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,39 +112,23 @@ class Chains:
     interrupted: bool
 
 
-def sample(
+def sample_chains(
     model: Any,
+    sampler: Sampler = DEFAULT_SAMPLER,
     *,
-    draws: int = 1000,
-    tune: int = 1000,
-    chains: int = 4,
-    target_accept: float = 0.9,
-    sampler: Sampler | None = None,
-    backend: Backend | None = None,
     n_jobs: int | None = None,
     random_state: int | np.random.Generator | None = None,
-    progressbar: bool = True,
 ) -> Chains:
     """Draw from the posterior of a PyMC model with NUTS.
 
     Parameters
     ----------
     model : pymc.Model
-    draws, tune, chains : int
-        Kept draws and warm-up steps of each chain.
-    target_accept : float
-        Acceptance rate the step size is tuned to; higher means smaller steps.
-    sampler : {"pymc", "nutpie", "numpyro", "blackjax"}, optional
-        nutpie by default where it is installed, otherwise PyMC's own.
-    backend : {"c", "numba", "jax"}, optional
-        What compiles the model. By default what the sampler wants; for PyMC's own, C where there is a compiler and the
-        table is not large, otherwise numba.
+    sampler : Sampler
     n_jobs : int, optional
         Chains that run at the same time; all cores by default. With 1, numpyro and blackjax run all in step.
     random_state : int, Generator or None
         Seed.
-    progressbar : bool
-        Whether to show one.
 
     Returns
     -------
@@ -108,20 +145,17 @@ def sample(
     """
     import pymc as pm
 
-    if draws < MIN_DRAWS or tune < 0 or chains < 1:
-        raise DataError(
-            f"draws must be at least {MIN_DRAWS}, tune 0, chains 1; got draws={draws}, tune={tune}, chains={chains}"
-        )
-    name: Sampler = sampler or ("nutpie" if find_spec("nutpie") else "pymc")
+    name: SamplerName = sampler.name or ("nutpie" if find_spec("nutpie") else "pymc")
     _check_installed(name)
-    compiler = backend or _default_backend(model, name)
+    draws, tune, chains = sampler.draws, sampler.tune, sampler.chains
+    compiler = sampler.backend or _default_backend(model, name)
     cores = n_jobs or min(chains, os.cpu_count() or 1)
-    options = _options(name, draws + tune, chains, cores, target_accept)
+    options = _options(name, draws + tune, chains, cores, sampler.target_accept)
     seed = int(np.random.default_rng(random_state).integers(2**31 - 1))
     start = time.perf_counter()
     with quiet(), model, _explained(name):
         tree = pm.sample(
-            draws, tune=tune, chains=chains, cores=cores, random_seed=seed, progressbar=progressbar,
+            draws, tune=tune, chains=chains, cores=cores, random_seed=seed, progressbar=sampler.progressbar,
             nuts_sampler=name, backend=compiler, compute_convergence_checks=False, **options,
         )  # fmt: skip
     elapsed = time.perf_counter() - start
@@ -146,9 +180,7 @@ def _drawn(posterior: xr.Dataset, stats: xr.Dataset) -> tuple[xr.Dataset, xr.Dat
     return posterior.isel(part), stats.isel(part)
 
 
-def _check_installed(sampler: Sampler) -> None:
-    if sampler not in get_args(Sampler):
-        raise DataError(f"sampler must be 'pymc', 'nutpie', 'numpyro' or 'blackjax', got {sampler!r}")
+def _check_installed(sampler: SamplerName) -> None:
     if sampler in ("numpyro", "blackjax") and find_spec(sampler) is not None:
         # asks JAX for a device for each chain, which only works before anything else (blackjax does) starts JAX
         require("pymc.sampling.jax", sampler)
@@ -156,7 +188,7 @@ def _check_installed(sampler: Sampler) -> None:
         require(sampler, sampler)  # each is an extra of its own name
 
 
-def _options(sampler: Sampler, length: int, chains: int, cores: int, target_accept: float) -> dict[str, Any]:
+def _options(sampler: SamplerName, length: int, chains: int, cores: int, target_accept: float) -> dict[str, Any]:
     """What samplers are told in ways of their own."""
     nuts: dict[str, Any] = {"target_accept": target_accept}
     if sampler in ("numpyro", "blackjax"):  # chains on devices of their own, or all in step on one
@@ -168,7 +200,7 @@ def _options(sampler: Sampler, length: int, chains: int, cores: int, target_acce
 
 
 @contextmanager
-def _explained(sampler: Sampler) -> Iterator[None]:
+def _explained(sampler: SamplerName) -> Iterator[None]:
     """Say what PyMC's errors mean where it does not."""
     try:
         yield
@@ -187,7 +219,7 @@ def _explained(sampler: Sampler) -> Iterator[None]:
         ) from error
 
 
-def _default_backend(model: Any, sampler: Sampler) -> Backend:
+def _default_backend(model: Any, sampler: SamplerName) -> Backend:
     from pytensor.configdefaults import config
 
     if sampler in ("numpyro", "blackjax"):

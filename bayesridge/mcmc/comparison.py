@@ -12,7 +12,7 @@ ones are not to be told from noise (Sivula, Magnusson, Matamoros & Vehtari 2020)
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -21,6 +21,8 @@ import numpy as np
 from bayesridge.errors import DataError
 from bayesridge.linalg.design import Design
 from bayesridge.linalg.spectrum import factorize
+from bayesridge.mcmc.chains import Sampler, read_sampler
+from bayesridge.mcmc.posterior import PARETO_LIMIT
 from bayesridge.mcmc.sampling import sample_model
 from bayesridge.posteriors.posterior import infer
 from bayesridge.priors import BetaR2, Jeffreys, NoisePrior
@@ -34,8 +36,6 @@ PRIOR_NAMES: tuple[PriorName, ...] = get_args(PriorName)
 
 #: What a difference of elpd must exceed: standard errors of the difference, and nats.
 CLEAR_ERRORS, CLEAR_NATS = 2.0, 4.0
-#: Pareto shape above which the importance sampling of a row is not to be trusted.
-PARETO_LIMIT = 0.7
 #: What importance sampling may miss of ridge's exact elpd before the reader is told: a quarter of what counts.
 OFF_NATS = 1.0
 
@@ -83,13 +83,9 @@ def compare_priors(
     concentration: float = 0.5,
     mix_a: float = 1.0,
     mix_b: float = 1.0,
-    draws: int = 1000,
-    tune: int = 1000,
-    chains: int = 4,
-    target_accept: float = 0.95,
+    sampler: Sampler | Mapping[str, Any] | str | None = None,
     n_jobs: int | None = None,
     random_state: int | None = None,
-    progressbar: bool = True,
 ) -> PriorComparison:
     """Fit a table under several priors of the coefficients and compare their predictions.
 
@@ -113,8 +109,12 @@ def compare_priors(
         Of R2D2; 0.5 lets few columns take most of the variance.
     mix_a, mix_b : float
         Of the elastic net: Beta prior of the share of the lasso; uniform by default.
-    draws, tune, chains, target_accept, n_jobs, random_state, progressbar
-        As for :func:`bayesridge.mcmc.chains.sample`. Sparse priors have sharp corners: the step size is kept small.
+    sampler : Sampler, dict or str, optional
+        Sparse priors have sharp corners: ``target_accept`` is 0.95 unless given, which keeps the steps small.
+    n_jobs : int, optional
+        Chains that run at the same time; all cores by default.
+    random_state : int, optional
+        Seed.
 
     Returns
     -------
@@ -126,6 +126,7 @@ def compare_priors(
         If ridge or all others are left out, a name is unknown, or the design has frequency weights.
     """
     _check(design, models)
+    nuts = read_sampler(sampler, target_accept=0.95)
     noise = noise_prior or Jeffreys()
     on_r2 = prior or BetaR2()
     columns = len(design.penalized)
@@ -141,7 +142,7 @@ def compare_priors(
     start = time.perf_counter()
     exact = infer(design, factorize(design), on_r2, noise)
     loo = exact.loo  # before the draws: refuses tables too small for it
-    trees: dict[str, xr.DataTree] = {"ridge": exact.to_datatree(draws, chains, random_state, predictive=True)}
+    trees: dict[str, xr.DataTree] = {"ridge": exact.to_datatree(nuts.draws, nuts.chains, random_state, predictive=True)}
     verdicts, seconds = {"ridge": "exact"}, {"ridge": time.perf_counter() - start}
     assumptions = {"ridge": f"normal; {on_r2.describe()}; noise {noise.describe()}"}
     for name in models:
@@ -149,10 +150,7 @@ def compare_priors(
             continue
         start = time.perf_counter()
         assumptions[name], make = makers[name]
-        result = sample_model(
-            design, make(), name, draws=draws, tune=tune, chains=chains, target_accept=target_accept,
-            n_jobs=n_jobs, random_state=random_state, progressbar=progressbar,
-        )  # fmt: skip
+        result = sample_model(design, make(), name, nuts, n_jobs=n_jobs, random_state=random_state)
         trees[name], verdicts[name] = result.datatree, result.verdict
         seconds[name] = time.perf_counter() - start
     table = _table(trees)

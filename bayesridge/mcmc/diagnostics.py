@@ -21,7 +21,7 @@ ESS_PER_CHAIN, ESS_PER_CHAIN_BAD = 100.0, 25.0
 BFMI_LIMIT, BFMI_BAD = 0.3, 0.1
 DIVERGENT_SHARE_BAD = 0.01
 
-_LONGER = "draw more (draws=, tune=)"
+_LONGER = "draw more (the sampler's draws and tune)"
 _COLLAPSE = "for a Gaussian ridge take method='posterior' or collapsed=True"
 
 

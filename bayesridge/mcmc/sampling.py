@@ -1,4 +1,4 @@
-"""Posteriors by Markov chain Monte Carlo, in the same result type as the exact ones.
+"""Posteriors by Markov chain Monte Carlo, with the interface of the exact ones.
 
 The model that says what a pair of prior objects means is chosen from :mod:`bayesridge.models`, sampled, brought back to
 the units of the data, and judged.
@@ -6,19 +6,21 @@ the units of the data, and judged.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesridge.errors import ImproperPosteriorError
+from bayesridge.errors import ImproperPosteriorError, PriorError
+from bayesridge.fit import posterior
 from bayesridge.linalg.design import Design
 from bayesridge.linalg.filters import effective_dof
 from bayesridge.linalg.spectral import SpectralEngine
 from bayesridge.linalg.spectrum import Spectrum
-from bayesridge.mcmc.chains import Backend, Chains, Sampler, sample
+from bayesridge.mcmc.chains import DEFAULT_SAMPLER, Chains, Sampler, read_sampler, sample_chains
 from bayesridge.mcmc.diagnostics import diagnose
+from bayesridge.mcmc.posterior import EXTRA, SampledPosterior
 from bayesridge.posteriors.datatree import to_datatree
 from bayesridge.posteriors.draws import Draws, draws_given
 from bayesridge.posteriors.exact_datatree import prior_draws
@@ -37,41 +39,59 @@ from bayesridge.priors import (
 )
 
 if TYPE_CHECKING:
-    import pandas as pd
     import xarray as xr
 
 Array = NDArray[np.float64]
 Seed = int | np.random.Generator | None
 
 
-@dataclass(frozen=True, eq=False)
-class NutsResult:
-    """A sampled posterior.
+def sample(
+    X: Any,
+    y: Any = None,
+    *,
+    sampler: Sampler | Mapping[str, Any] | str | None = None,
+    collapsed: bool = False,
+    centred: bool | None = None,
+    n_jobs: int | None = None,
+    random_state: Seed = None,
+    **model: Any,
+) -> SampledPosterior:
+    """Sample the posterior of a Bayesian ridge regression with NUTS: the same model, drawn instead of integrated.
 
-    Attributes
+    Parameters
     ----------
-    datatree : xarray.DataTree
-        Groups, names and dimensions as from the exact engine, and ``sample_stats`` and ``diagnostics``.
-    diagnostics : pandas.DataFrame
-        Checks with value, limit, verdict and remedy; see :func:`bayesridge.mcmc.diagnostics.diagnose`.
-    verdict : {"ok", "doubtful", "bad"}
-        The worst of the checks.
-    compile_seconds, sampling_seconds : float
-    model_name : str
-        Module of :mod:`bayesridge.models`, with the parametrisation.
-    sampler : str
-    interrupted : bool
-        Whether the sampler was stopped before all draws were made.
-    """
+    X : Posterior, or array_like or data frame of shape (n, p)
+        An exact posterior, whose data and priors are taken; or a table.
+    y : array_like of shape (n,), optional
+        With a table.
+    sampler : Sampler, dict or str, optional
+        Which sampler draws and how much; a dictionary of the fields of :class:`~bayesridge.mcmc.chains.Sampler` or a
+        name will do.
+    collapsed, centred
+        As for :func:`nuts_posterior`.
+    n_jobs : int, optional
+        Chains that run at the same time; all cores by default.
+    random_state : int, Generator or None
+        Seed.
+    **model
+        With a table, as for :func:`bayesridge.posterior`.
 
-    datatree: xr.DataTree
-    diagnostics: pd.DataFrame
-    verdict: str
-    compile_seconds: float
-    sampling_seconds: float
-    model_name: str
-    sampler: str
-    interrupted: bool
+    Returns
+    -------
+    SampledPosterior
+
+    Raises
+    ------
+    PriorError
+        If lambda was plugged in: that is no prior to sample under.
+    """
+    given = X if isinstance(X, Posterior) else posterior(X, y, **model)
+    if given.method == "evidence":
+        raise PriorError("method='evidence' plugs lambda in: sample a posterior with a prior, or FixedLambda(lambda)")
+    return nuts_posterior(
+        given.design, given.spectrum, given.prior, given.noise_prior, read_sampler(sampler), collapsed=collapsed,
+        centred=centred, n_jobs=n_jobs, random_state=random_state,
+    )  # fmt: skip
 
 
 def nuts_posterior(
@@ -79,19 +99,13 @@ def nuts_posterior(
     spectrum: Spectrum,
     prior: Prior,
     noise_prior: NoisePrior,
+    sampler: Sampler = DEFAULT_SAMPLER,
     *,
-    sampler: Sampler | None = None,
     collapsed: bool = False,
     centred: bool | None = None,
-    draws: int = 1000,
-    tune: int = 1000,
-    chains: int = 4,
-    target_accept: float = 0.9,
-    backend: Backend | None = None,
     n_jobs: int | None = None,
     random_state: Seed = None,
-    progressbar: bool = True,
-) -> NutsResult:
+) -> SampledPosterior:
     """Sample the ridge posterior with NUTS.
 
     Parameters
@@ -99,17 +113,20 @@ def nuts_posterior(
     design, spectrum : Design, Spectrum
     prior, noise_prior : Prior, NoisePrior
         Any that the exact engine takes; densities of :class:`~bayesridge.priors.Custom` must accept PyMC variables.
+    sampler : Sampler
     collapsed : bool
         Whether to sample (lambda, sigma) alone and draw the coefficients exactly given them.
     centred : bool, optional
         How to sample the coefficients; by default as themselves where the data determine them (fewer columns than
         rows, more than half a degree of freedom each), otherwise as multiples of tau.
-    sampler, draws, tune, chains, target_accept, backend, n_jobs, random_state, progressbar
-        As for :func:`bayesridge.mcmc.chains.sample`.
+    n_jobs : int, optional
+        Chains that run at the same time; all cores by default.
+    random_state : int, Generator or None
+        Seed.
 
     Returns
     -------
-    NutsResult
+    SampledPosterior
 
     Raises
     ------
@@ -123,28 +140,25 @@ def nuts_posterior(
         centred = _data_determine(exact)
     name, model = choose_model(design, spectrum, prior, noise_prior, collapsed=collapsed, centred=centred)
     rng = np.random.default_rng(random_state)
-    drawn = sample(
-        model, draws=draws, tune=tune, chains=chains, target_accept=target_accept, sampler=sampler, backend=backend,
-        n_jobs=n_jobs, random_state=rng, progressbar=progressbar,
-    )  # fmt: skip
+    drawn = sample_chains(model, sampler, n_jobs=n_jobs, random_state=rng)
     if collapsed:
         found = _collapsed_draws(design, spectrum, drawn.posterior, rng)
     else:
         found = draws_of(design, drawn.posterior)
-    attrs = {"prior": prior.describe(), "noise_prior": noise_prior.describe()}
-    prior_values = prior_draws(exact, found.sigma.size, rng)
-    return _result(design, spectrum, found, drawn, name, attrs, prior_values, rng)
+    proper = prior_draws(exact, found.sigma.size, rng)
+    return _result(design, spectrum, exact.prior_texts, found, drawn, name, proper, rng)
 
 
 def sample_model(
     design: Design,
     model: Any,
     name: str,
+    sampler: Sampler = DEFAULT_SAMPLER,
     *,
     spectrum: Spectrum | None = None,
+    n_jobs: int | None = None,
     random_state: Seed = None,
-    **options: Any,
-) -> NutsResult:
+) -> SampledPosterior:
     """Sample any model of :mod:`bayesridge.models` that has coefficients ``beta``, ``sigma``, ``tau`` and ``lambda_``.
 
     Parameters
@@ -154,22 +168,22 @@ def sample_model(
     model : pymc.Model
     name : str
         For reports.
+    sampler : Sampler
     spectrum : Spectrum, optional
         For the effective degrees of freedom, where a single lambda penalises all columns.
-    random_state : int, Generator or None
-        Seed.
-    **options
-        For :func:`bayesridge.mcmc.chains.sample`.
+    n_jobs, random_state
+        As for :func:`nuts_posterior`.
 
     Returns
     -------
-    NutsResult
+    SampledPosterior
     """
     rng = np.random.default_rng(random_state)
-    drawn = sample(model, random_state=rng, **options)
+    drawn = sample_chains(model, sampler, n_jobs=n_jobs, random_state=rng)
     found = draws_of(design, drawn.posterior)
-    prior = proper_prior_draws(design, model, found.sigma.size, rng)
-    return _result(design, spectrum, found, drawn, name, {}, prior, rng)
+    proper = proper_prior_draws(design, model, found.sigma.size, rng)
+    texts = (f"as in the model {name}",) * 2
+    return _result(design, spectrum, texts, found, drawn, name, proper, rng)
 
 
 # -- which model ---------------------------------------------------------------------------------------------------
@@ -271,7 +285,7 @@ def draws_of(design: Design, posterior: xr.Dataset) -> Draws:
     if design.fit_intercept:
         intercept = posterior["centre"].values - coef @ design.mean
     df = posterior["nu"].values if "nu" in posterior else None
-    extra = {name: posterior[name].values for name in ("mix", "phi", "local") if name in posterior}
+    extra = {name: posterior[name].values for name in EXTRA if name in posterior}
     tau, lam = posterior["tau"].values, posterior["lambda_"].values
     return Draws(intercept, coef, sigma, tau, lam, noise_df=df, extra=extra)
 
@@ -286,13 +300,13 @@ def _collapsed_draws(design: Design, spectrum: Spectrum, posterior: xr.Dataset, 
 def _result(
     design: Design,
     spectrum: Spectrum | None,
+    prior_texts: tuple[str, str],
     found: Draws,
     drawn: Chains,
     name: str,
-    attrs: dict[str, str],
-    prior: dict[str, Array] | None,
+    proper: dict[str, Array],
     rng: np.random.Generator,
-) -> NutsResult:
+) -> SampledPosterior:
     import xarray as xr
 
     stats = {
@@ -301,17 +315,18 @@ def _result(
         if values.dims == ("chain", "draw") and values.dtype.kind in "bif"
     }
     told: dict[str, str | int | float] = {
-        "method": "nuts", **attrs, "model": name, "sampler": drawn.sampler, "backend": drawn.backend,
+        "method": "nuts", "prior": prior_texts[0], "noise_prior": prior_texts[1], "model": name,
+        "sampler": drawn.sampler, "backend": drawn.backend,
         "compile_seconds": drawn.compile_seconds, "sampling_seconds": drawn.sampling_seconds, "tune": drawn.tune,
         "interrupted": int(drawn.interrupted),
     }  # fmt: skip
-    tree = to_datatree(design, found, spectrum=spectrum, prior=prior, sample_stats=stats, attrs=told, random_state=rng)
+    tree = to_datatree(design, found, spectrum=spectrum, prior=proper, sample_stats=stats, attrs=told, random_state=rng)
     posterior = tree["posterior"].to_dataset().drop_vars("coef_std")  # coef in other units
     missing = f"{drawn.chains} x {drawn.draws}" if drawn.interrupted else ""
     table = diagnose(posterior, tree["sample_stats"].to_dataset(), missing=missing)
-    verdict = str(table.attrs["verdict"])
     tree["diagnostics"] = xr.DataTree(table.to_xarray())
-    tree.attrs["verdict"] = verdict
-    return NutsResult(
-        tree, table, verdict, drawn.compile_seconds, drawn.sampling_seconds, name, drawn.sampler, drawn.interrupted
-    )
+    tree.attrs["verdict"] = str(table.attrs["verdict"])
+    return SampledPosterior(
+        design, prior_texts, tree, table, name, drawn.sampler, drawn.compile_seconds, drawn.sampling_seconds,
+        drawn.interrupted,
+    )  # fmt: skip

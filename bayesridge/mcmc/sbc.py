@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,8 @@ from bayesridge.errors import DataError
 from bayesridge.linalg.design import Design, build_design
 from bayesridge.linalg.runs import run_jobs
 from bayesridge.linalg.spectrum import Spectrum, factorize
+from bayesridge.mcmc.chains import MIN_DRAWS, Sampler, read_sampler, sample_chains
+from bayesridge.mcmc.sampling import draws_of, nuts_posterior
 from bayesridge.posteriors.draws import Draws
 from bayesridge.priors import BetaR2, Jeffreys, NoisePrior, Prior, check_priors
 
@@ -115,13 +117,9 @@ def sbc_nuts(
     simulations: int = 100,
     draws: int = 100,
     thin: int = 5,
-    tune: int = 500,
-    chains: int = 2,
-    target_accept: float | None = None,
+    sampler: Sampler | Mapping[str, Any] | str | None = None,
     collapsed: bool = False,
     centred: bool | None = None,
-    sampler: Any = None,
-    backend: Any = None,
     **options: Any,
 ) -> CalibrationResult:
     """Simulation-based calibration of NUTS on a PyMC model: slow, each simulated table is compiled and sampled.
@@ -134,10 +132,11 @@ def sbc_nuts(
         ``model(design)`` returns a ``pm.Model`` with the variables of :mod:`bayesridge.models`, meant to state the
         same priors; by default the model that :func:`bayesridge.mcmc.sampling.choose_model` picks for them.
     simulations : int
-    draws, thin, chains : int
+    draws, thin : int
         Ranks are among `draws` kept draws in all: every `thin`-th of each chain.
-    tune, target_accept, sampler, backend
-        As for :func:`bayesridge.mcmc.chains.sample`; chains run one after the other, simulations in `n_jobs` processes.
+    sampler : Sampler, dict or str, optional
+        Two chains after 500 steps of warm-up by default; its own ``draws`` follow from `draws` and `thin`. Chains run
+        one after the other, simulations in `n_jobs` processes.
     collapsed, centred
         As for :func:`bayesridge.mcmc.sampling.nuts_posterior`.
     **options
@@ -148,16 +147,12 @@ def sbc_nuts(
     CalibrationResult
     """
     given, noise = prior or BetaR2(), noise_prior or Jeffreys()
-    settings = {
-        "draws": thin * -(-draws // chains), "tune": tune, "chains": chains, "sampler": sampler, "backend": backend,
-        "n_jobs": 1, "progressbar": False,
-    }  # fmt: skip
-    if target_accept is not None:
-        settings["target_accept"] = target_accept
+    asked = read_sampler(sampler, tune=500, chains=2)
+    nuts = replace(asked, draws=max(thin * -(-draws // asked.chains), MIN_DRAWS), progressbar=False)
     if model is not None:
-        draw: DrawsFrom = _ModelSampler(model, settings, thin, draws)
+        draw: DrawsFrom = _ModelSampler(model, nuts, thin, draws)
     else:
-        draw = _NutsSampler(given, noise, {**settings, "collapsed": collapsed, "centred": centred}, thin, draws)
+        draw = _NutsSampler(given, noise, nuts, collapsed, centred, thin, draws)
     options.setdefault("label", "NUTS")
     return sbc_sampler(X, draw, given, noise, simulations=simulations, **options)
 
@@ -165,15 +160,12 @@ def sbc_nuts(
 @dataclass(frozen=True, eq=False)
 class _ModelSampler:
     model: Callable[[Design], Any]
-    settings: dict[str, Any]
+    sampler: Sampler
     thin: int
     keep: int
 
     def __call__(self, design: Design, spectrum: Spectrum, rng: np.random.Generator) -> Draws:  # noqa: ARG002
-        from bayesridge.mcmc.chains import sample
-        from bayesridge.mcmc.sampling import draws_of
-
-        drawn = sample(self.model(design), random_state=rng, **self.settings)
+        drawn = sample_chains(self.model(design), self.sampler, n_jobs=1, random_state=rng)
         return _thinned(draws_of(design, drawn.posterior), self.thin, self.keep)
 
 
@@ -181,19 +173,18 @@ class _ModelSampler:
 class _NutsSampler:
     prior: Prior
     noise_prior: NoisePrior
-    settings: dict[str, Any]
+    sampler: Sampler
+    collapsed: bool
+    centred: bool | None
     thin: int
     keep: int
 
     def __call__(self, design: Design, spectrum: Spectrum, rng: np.random.Generator) -> Draws:
-        from bayesridge.mcmc.sampling import nuts_posterior
-
-        found = nuts_posterior(design, spectrum, self.prior, self.noise_prior, random_state=rng, **self.settings)
-        values = found.datatree["posterior"].to_dataset()
-        coef = values["coef"].values
-        sigma, tau, lam = (np.asarray(values[name].values) for name in ("sigma", "tau", "lambda_"))
-        intercept = values["intercept"].values if "intercept" in values else np.zeros(coef.shape[:2])
-        return _thinned(Draws(intercept, coef, sigma, tau, lam), self.thin, self.keep)
+        found = nuts_posterior(
+            design, spectrum, self.prior, self.noise_prior, self.sampler, collapsed=self.collapsed,
+            centred=self.centred, n_jobs=1, random_state=rng,
+        )  # fmt: skip
+        return _thinned(found.drawn, self.thin, self.keep)
 
 
 def _thinned(draws: Draws, thin: int, keep: int) -> Draws:

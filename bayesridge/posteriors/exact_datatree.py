@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,11 +10,8 @@ from numpy.typing import NDArray
 from bayesridge.errors import DataError, ImproperPosteriorError
 from bayesridge.hyper.marginal import marginal_of_rule
 from bayesridge.hyper.quadrature import integrate
-from bayesridge.linalg.design import Design
 from bayesridge.linalg.filters import effective_dof
-from bayesridge.linalg.spectrum import Spectrum
 from bayesridge.posteriors.datatree import to_datatree
-from bayesridge.posteriors.draws import Draws
 from bayesridge.priors import (
     Density,
     FixedLambda,
@@ -30,50 +27,10 @@ from bayesridge.priors import (
 if TYPE_CHECKING:
     import xarray as xr
 
+    from bayesridge.linalg.design import Design
+    from bayesridge.posteriors.posterior import Posterior
+
 Array = NDArray[np.float64]
-
-
-class Inferred(Protocol):
-    """What is asked of a posterior here."""
-
-    @property
-    def design(self) -> Design:
-        """The problem."""
-        ...
-
-    @property
-    def spectrum(self) -> Spectrum:
-        """Its factorisation."""
-        ...
-
-    @property
-    def prior(self) -> Prior:
-        """The prior of lambda or tau."""
-        ...
-
-    @property
-    def noise_prior(self) -> NoisePrior:
-        """The prior of sigma."""
-        ...
-
-    @property
-    def method(self) -> str:
-        """How lambda was treated."""
-        ...
-
-    @property
-    def log_marginal_likelihood(self) -> float:
-        """Log p(y)."""
-        ...
-
-    @property
-    def quadrature_error(self) -> float:
-        """Estimated relative error of the integral over lambda."""
-        ...
-
-    def draw(self, draws: int, chains: int, random_state: int | np.random.Generator | None) -> Draws:
-        """Draw all parameters."""
-        ...
 
 
 #: Bytes of draws that are laid out without being asked twice.
@@ -81,7 +38,7 @@ _LARGEST = 4e9
 
 
 def exact_datatree(
-    posterior: Inferred,
+    posterior: Posterior,
     draws: int,
     chains: int,
     random_state: int | np.random.Generator | None,
@@ -132,7 +89,7 @@ def _check_size(design: Design, draws: int, *, predictive: bool) -> None:
     )
 
 
-def prior_draws(posterior: Inferred, n: int, rng: np.random.Generator) -> dict[str, Array]:
+def prior_draws(posterior: Posterior, n: int, rng: np.random.Generator) -> dict[str, Array]:
     """Draw what the prior makes proper: some of lambda_, r2, effective_dof, sigma, tau, coef_std."""
     signal = posterior.spectrum.signal
     sigma = _draw_sigma(posterior.prior, posterior.noise_prior, n, rng)

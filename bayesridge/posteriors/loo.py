@@ -30,8 +30,8 @@ from bayesridge.linalg.design import Design
 from bayesridge.linalg.engine import Deletion, Engine
 from bayesridge.linalg.threads import run_blocks
 from bayesridge.posteriors.mixture import Mixture
-from bayesridge.posteriors.prediction import predict
-from bayesridge.posteriors.quantity import check_level
+from bayesridge.posteriors.prediction import noise_variance
+from bayesridge.posteriors.quantity import MixtureQuantity, check_level
 
 Array = NDArray[np.float64]
 
@@ -206,7 +206,8 @@ def _refitted(engine: Engine, row: int, refit: Callable[[Engine], HyperPosterior
     design, rest = engine.design, engine.without(row)
     precise = design.weights is not None and design.weight_kind == "precision"
     precision = float(design.weights[row]) if precise and design.weights is not None else 1.0
-    return predict(rest, refit(rest), design.X[row : row + 1], precision).target.mixture
+    linear = rest.rows(design.X[row : row + 1])
+    return MixtureQuantity(("row",), rest, linear, refit(rest), noise_variance(precision, 1)).mixture
 
 
 def _with_row(mixture: Mixture, row: int, one: Mixture) -> Mixture:

@@ -105,6 +105,22 @@ class Posterior:
         """What kind of numbers these are."""
         return "exact mixture over the scales"
 
+    @property
+    def check(self) -> tuple[str, ...]:
+        """What to think of these numbers, a sentence each: nothing, where no chains are to be judged."""
+        return ()
+
+    @property
+    def prior_texts(self) -> tuple[str, str]:
+        """The prior and the noise prior in words."""
+        return self.prior.describe(), self.noise_prior.describe()
+
+    def facts(self) -> dict[str, Any]:
+        """What a record of this posterior holds beside its tables."""
+        from bayesridge.posteriors.summary import exact_facts
+
+        return exact_facts(self)
+
     # -- hyperparameters -----------------------------------------------------------------------------------------
 
     @cached_property
@@ -170,6 +186,14 @@ class Posterior:
         link = monotone_link(value, log_slope, low, high, (float(spectrum.rank), 0.0))
         return transformed(self.lambda_, "effective dof", link)
 
+    @property
+    def scales(self) -> dict[str, Marginal | PointMass]:
+        """The scales by the names that tables give them."""
+        return {
+            "lambda": self.lambda_, "sigma": self.sigma, "tau": self.tau, "R2": self.r2,
+            "effective dof": self.effective_dof,
+        }  # fmt: skip
+
     @cached_property
     def evidence(self) -> EvidenceMaximum:
         """All maxima of the evidence (no prior on lambda) and the global one."""
@@ -209,6 +233,11 @@ class Posterior:
     def intercept(self) -> MixtureQuantity:
         """Posterior of the intercept (the expected target where every column is zero), length 1."""
         return MixtureQuantity(("intercept",), self.engine, self.engine.intercept(), self.hyper)
+
+    @property
+    def centre(self) -> float:
+        """Posterior mean of the expected target at the column means: no lambda moves it."""
+        return self.design.y_mean if self.design.fit_intercept else 0.0
 
     def contrast(self, A: ArrayLike, labels: tuple[str, ...] | None = None) -> MixtureQuantity:
         """Posterior of linear combinations ``A @ coef``, A of shape (m, p)."""
@@ -258,13 +287,13 @@ class Posterior:
 
     def to_datatree(
         self,
-        draws: int = 1000,
-        chains: int = 4,
+        draws: int | None = None,
+        chains: int | None = None,
         random_state: int | np.random.Generator | None = None,
         *,
         predictive: bool = False,
     ) -> xr.DataTree:
-        """Independent draws as an ArviZ ``xarray.DataTree``.
+        """Independent draws as an ArviZ ``xarray.DataTree``, by default four chains of 1000.
 
         Groups: posterior, observed_data, constant_data, and the prior: of all parameters where it is proper, of lambda,
         R^2 and the effective dof where only sigma's prior is improper. With ``predictive=True`` also those that hold
@@ -276,7 +305,13 @@ class Posterior:
         DataError
             If the draws would take more than 4 GB; the text says how much, and how many draws would fit.
         """
-        return exact_datatree(self, draws, chains, random_state, predictive=predictive)
+        count = 1000 if draws is None else draws
+        return exact_datatree(self, count, 4 if chains is None else chains, random_state, predictive=predictive)
+
+    @property
+    def exact(self) -> Posterior:
+        """The exact posterior: this one."""
+        return self
 
     def save(self, path: str | Path, *, rows: bool = False) -> Path:
         """Write the model to a file, which :func:`bayesridge.load` reads; by custom ``*.bridge``.

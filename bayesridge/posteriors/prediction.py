@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from bayesridge.errors import DataError
 from bayesridge.hyper.nodes import HyperPosterior
 from bayesridge.linalg.engine import Engine
-from bayesridge.posteriors.quantity import MixtureQuantity
+from bayesridge.posteriors.quantity import MixtureQuantity, Quantity
 
 Array = NDArray[np.float64]
 
@@ -29,8 +29,8 @@ class Prediction:
         The noise's share: ``sqrt(E[sigma^2] / w)``, so that ``sd^2 = mean_sd^2 + noise_sd^2``.
     """
 
-    expected: MixtureQuantity
-    target: MixtureQuantity
+    expected: Quantity
+    target: Quantity
     noise_sd: Array
 
     @property

@@ -76,6 +76,15 @@ class Quantity(ABC):
         """Standard error of the mean that comes from finite sampling, shape (m,): zero where nothing is sampled."""
         return np.zeros(len(self))
 
+    @property
+    def sampling_errors(self) -> dict[str, Array]:
+        """Columns of a table on the accuracy of sampled numbers: none where nothing is sampled."""
+        return {}
+
+    def log_pdf(self, value: ArrayLike) -> Array:  # noqa: ARG002
+        """Log density at `value`, shape (m,)."""
+        raise DataError("draws have no density: use cdf, or quantile")
+
     @cached_property
     def median(self) -> Array:
         """Medians, shape (m,)."""
@@ -343,6 +352,11 @@ class DrawnQuantity(Quantity):
     def ess_tail(self) -> Array:
         """Effective number of draws for the 5% and 95% quantiles, shape (m,)."""
         return self._each("ess", float(len(self._flat)), method="tail", prob=(0.05, 0.95))
+
+    @property
+    def sampling_errors(self) -> dict[str, Array]:
+        """Monte Carlo standard error of the mean, and effective draws."""
+        return {"mcse": self.mcse, "ess_bulk": self.ess_bulk, "ess_tail": self.ess_tail}
 
     def _each(self, function: str, constant: float, **options: Any) -> Array:
         import arviz as az

@@ -6,13 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bayesridge.hyper.marginal import Marginal, PointMass
+from bayesridge.hyper.marginal import PointMass
+from bayesridge.posteriors.contract import AnyPosterior, Scalar
 from bayesridge.posteriors.loo import why_no_loo
-from bayesridge.posteriors.posterior import Posterior
 from bayesridge.posteriors.quantity import check_level
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from bayesridge.posteriors.posterior import Posterior
 
 
 def interval_names(level: float, kind: str = "ETI") -> tuple[str, str]:
@@ -21,19 +23,20 @@ def interval_names(level: float, kind: str = "ETI") -> tuple[str, str]:
     return f"{100 * level:g}% {kind} low", f"{100 * level:g}% {kind} high"
 
 
-def coefficient_table(posterior: Posterior, level: float = 0.95) -> pd.DataFrame:
+def coefficient_table(posterior: AnyPosterior, level: float = 0.95) -> pd.DataFrame:
     """Posterior of the intercept and the coefficients, in the units of the data.
 
     Parameters
     ----------
-    posterior : Posterior
+    posterior : AnyPosterior
     level : float
         Probability of the equal-tailed intervals.
 
     Returns
     -------
     pandas.DataFrame
-        One row each; columns mean, sd, interval ends and ``P(>0)``.
+        One row each; columns mean, sd, interval ends and ``P(>0)``, and of draws ``mcse`` (standard error of the mean
+        from the finite chain), ``ess_bulk`` and ``ess_tail`` (effective draws for means, for 5% and 95% quantiles).
     """
     import pandas as pd
 
@@ -45,47 +48,39 @@ def coefficient_table(posterior: Posterior, level: float = 0.95) -> pd.DataFrame
     for part in parts:
         ends = part.interval(level)
         columns = {"mean": part.mean, "sd": part.sd, low: ends[:, 0], high: ends[:, 1], "P(>0)": part.prob_positive}
-        tables.append(pd.DataFrame(columns, index=list(part.labels)))
+        tables.append(pd.DataFrame(columns | part.sampling_errors, index=list(part.labels)))
     return pd.concat(tables)
 
 
-def hyper_table(posterior: Posterior, level: float = 0.95) -> pd.DataFrame:
+def hyper_table(posterior: AnyPosterior, level: float = 0.95) -> pd.DataFrame:
     """Posterior of lambda, sigma, tau, R² and the effective degrees of freedom.
 
     Returns
     -------
     pandas.DataFrame
         Columns mean, sd, median, and the ends of the equal-tailed interval. A mean or sd that does not exist is
-        infinite (lambda under heavy-tailed priors); values that are fixed or plugged in have sd 0.
+        infinite (lambda under heavy-tailed priors), and NaN where draws cannot tell; values that are fixed or plugged
+        in have sd 0.
     """
     import pandas as pd
 
     low, high = interval_names(level)
-    rows = {
-        name: _scalar_row(marginal, level)
-        for name, marginal in {
-            "lambda": posterior.lambda_,
-            "sigma": posterior.sigma,
-            "tau": posterior.tau,
-            "R2": posterior.r2,
-            "effective dof": posterior.effective_dof,
-        }.items()
-    }
+    rows = {name: _scalar_row(scale, level) for name, scale in posterior.scales.items()}
     return pd.DataFrame.from_dict(rows, orient="index", columns=["mean", "sd", "median", low, high])
 
 
-def _scalar_row(marginal: Marginal | PointMass, level: float) -> list[float]:
+def _scalar_row(marginal: Scalar, level: float) -> list[float]:
     ends = marginal.interval(level)
     return [marginal.mean, marginal.sd, marginal.median, ends.lower, ends.upper]
 
 
-def lambda_sentence(posterior: Posterior, level: float = 0.95) -> str:
+def lambda_sentence(posterior: AnyPosterior, level: float = 0.95) -> str:
     """Say what lambda is, and whose word that is."""
-    lam = posterior.lambda_
+    lam = posterior.scales["lambda"]
     if posterior.method == "evidence":
         return f"lambda = {number(lam.median)}, plugged in at the maximum of the evidence (its uncertainty is ignored)"
-    if isinstance(lam, PointMass):
-        return f"lambda = {number(lam.value)}, fixed by the user"
+    if lam.known:
+        return f"lambda = {number(lam.median)}, fixed by the user"
     low, high = lam.interval(level)
     return f"lambda = {number(lam.median)} (posterior median; {100 * level:g}% ETI {number(low)} to {number(high)})"
 
@@ -110,7 +105,7 @@ def number(value: float) -> str:
     return f"{value:.4g}"
 
 
-def describe_data(posterior: Posterior) -> str:
+def describe_data(posterior: AnyPosterior) -> str:
     """One line on the data."""
     design = posterior.design
     weights = "" if design.weights is None else f", {design.weighting} weights"
@@ -121,19 +116,20 @@ def describe_data(posterior: Posterior) -> str:
     return f"{design.target_name}: {rows}, {len(design.penalized)} penalised columns{flat}{constant}{weights}{dropped}"
 
 
-def describe_model(posterior: Posterior) -> str:
+def describe_model(posterior: AnyPosterior) -> str:
     """One line on the priors."""
-    return f"{posterior.prior.describe()}; noise {posterior.noise_prior.describe()}"
+    return "; noise ".join(posterior.prior_texts)
 
 
-def at_a_glance(posterior: Posterior, most: int = 12) -> str:
+def at_a_glance(posterior: AnyPosterior, most: int = 12) -> str:
     """Return the result on one screen: data, lambda, noise, and the largest coefficients."""
     table = coefficient_table(posterior)
-    sigma, dof = posterior.sigma, posterior.effective_dof
+    sigma, dof = posterior.scales["sigma"], posterior.scales["effective dof"]
     lines = [
         f"Bayesian ridge regression ({method_name(posterior)})",
         f"  {describe_data(posterior)}",
         f"  prior: {describe_model(posterior)}",
+        *(f"  {line}" for line in posterior.check),
         f"  {lambda_sentence(posterior)}",
         f"  sigma = {number(sigma.median)}, effective dof = {number(dof.median)} (medians; dof without intercept)",
     ]
@@ -145,16 +141,17 @@ def at_a_glance(posterior: Posterior, most: int = 12) -> str:
     return "\n".join(lines)
 
 
-def method_name(posterior: Posterior) -> str:
+def method_name(posterior: AnyPosterior) -> str:
     """Name the method in words."""
     return {
         "posterior": "exact posterior, lambda integrated",
         "evidence": "empirical Bayes: lambda plugged in at the evidence maximum",
         "fixed": "lambda fixed, exact posterior given it",
+        "nuts": "posterior sampled by NUTS",
     }[posterior.method]
 
 
-def _largest(posterior: Posterior, most: int) -> list[int]:
+def _largest(posterior: AnyPosterior, most: int) -> list[int]:
     k = int(posterior.design.fit_intercept)
     p = len(posterior.coefficients)
     if p + k <= most:
@@ -165,14 +162,13 @@ def _largest(posterior: Posterior, most: int) -> list[int]:
     return [*range(k), *(int(i) for i in chosen)]
 
 
-def to_record(posterior: Posterior, level: float = 0.95) -> dict[str, Any]:
+def to_record(posterior: AnyPosterior, level: float = 0.95) -> dict[str, Any]:
     """Everything of a fit that fits in JSON (infinite numbers as the strings "Infinity" and "-Infinity")."""
     from bayesridge import __version__
-    from bayesridge.linalg.filters import conditioning
-    from bayesridge.linalg.optimizer import newton_gap
 
-    design, spectrum = posterior.design, posterior.spectrum
-    record: dict[str, Any] = {
+    design = posterior.design
+    prior, noise_prior = posterior.prior_texts
+    return {
         "bayesridge_version": __version__,
         "target": design.target_name,
         "n_rows": design.n_rows,
@@ -180,11 +176,22 @@ def to_record(posterior: Posterior, level: float = 0.95) -> dict[str, Any]:
         "n_dropped": design.n_dropped,
         "weight_kind": design.weighting,
         "method": posterior.method,
-        "prior": posterior.prior.describe(),
-        "noise_prior": posterior.noise_prior.describe(),
+        "prior": prior,
+        "noise_prior": noise_prior,
         "interval": f"{100 * level:g}% ETI",
         "coefficients": coefficient_table(posterior, level).to_dict(orient="index"),
         "hyperparameters": hyper_table(posterior, level).to_dict(orient="index"),
+        **posterior.facts(),
+    }
+
+
+def exact_facts(posterior: Posterior) -> dict[str, Any]:
+    """What an exact posterior adds to a record: evidence, spectrum, conditioning, the MAP both ways, leave-one-out."""
+    from bayesridge.linalg.filters import conditioning
+    from bayesridge.linalg.optimizer import newton_gap
+
+    design, spectrum = posterior.design, posterior.spectrum
+    record: dict[str, Any] = {
         "evidence_modes": [
             {"lambda": m.mode.lam, "sigma": m.mode.sigma, "tau": m.mode.tau, "place": m.mode.place,
              "log_evidence": m.mode.log_evidence, "posterior_share": m.share}

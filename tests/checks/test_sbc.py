@@ -296,7 +296,7 @@ def test_perfect_fits_among_simulations_are_factorised_anew():
 def test_nuts_gives_the_same_kind_of_result():
     """Three data sets with everything but the coefficients fixed; the mechanics, not a study."""
     found = sbc_nuts(
-        X10, FixedScales(1.0, 0.5), simulations=3, draws=20, thin=2, tune=100, chains=2, random_state=25,
+        X10, FixedScales(1.0, 0.5), simulations=3, draws=20, thin=2, sampler={"tune": 100}, random_state=25,
     )  # fmt: skip
     assert found.fixed == ("lambda", "sigma", "tau", "R2")
     assert found.how["x0"] == "rank of 20 draws"
@@ -307,7 +307,7 @@ def test_nuts_gives_the_same_kind_of_result():
 @pytest.mark.mcmc
 @pytest.mark.slow
 def test_nuts_is_calibrated():
-    found = sbc_nuts(X10, *PROPER, simulations=100, draws=60, thin=5, tune=400, random_state=26, n_jobs=2)
+    found = sbc_nuts(X10, *PROPER, simulations=100, draws=60, thin=5, sampler={"tune": 400}, random_state=26, n_jobs=2)
     assert found.passed, found.verdict
 
 

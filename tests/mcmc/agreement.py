@@ -5,10 +5,14 @@ import pandas as pd
 from scipy import stats
 
 from bayesridge.hyper.marginal import PointMass
+from bayesridge.mcmc.chains import Sampler
 
 #: Largest difference in standard errors; some 100 numbers are compared, seeds are fixed, P(|z| > 4) = 6e-5 each.
 LIMIT = 4.0
 PROBS = (0.05, 0.5, 0.95)
+
+#: PyMC's own sampler, whatever else is installed.
+PYMC = Sampler(name="pymc", progressbar=False)
 
 
 def compare(posterior, tree):

@@ -1,5 +1,7 @@
 """Exact engine, NUTS on the full model and NUTS on the collapsed model give one posterior."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -23,7 +25,7 @@ from bayesridge.priors import (
     Jeffreys,
     LogNormal,
 )
-from tests.mcmc.agreement import assert_agree, disagreements, rank_p_value
+from tests.mcmc.agreement import PYMC, assert_agree, disagreements, rank_p_value
 
 pytestmark = [pytest.mark.mcmc, pytest.mark.xdist_group("mcmc")]
 
@@ -66,9 +68,8 @@ def check(design, spectrum, prior, noise, **options):
     Chains follow the last digits of the processor's arithmetic: the same seed takes other paths elsewhere. What holds
     everywhere is that chains which the diagnostics find in order agree.
     """
-    result = nuts_posterior(
-        design, spectrum, prior, noise, n_jobs=1, progressbar=False, **({"random_state": 5} | options)
-    )
+    how = {name: options.pop(name) for name in ("draws", "target_accept") if name in options}
+    result = nuts_posterior(design, spectrum, prior, noise, replace(PYMC, **how), n_jobs=1, random_state=5, **options)
     assert_agree(infer(design, spectrum, prior, noise), result.datatree)
     return result
 
@@ -103,7 +104,7 @@ def test_hard_posteriors_are_flagged_not_passed_over():
     prior, noise = priors("default", design)
     check(design, spectrum, prior, noise, collapsed=True, draws=2000)
     result = nuts_posterior(
-        design, spectrum, prior, noise, draws=250, tune=250, n_jobs=1, progressbar=False, random_state=1
+        design, spectrum, prior, noise, replace(PYMC, draws=250, tune=250), n_jobs=1, random_state=1
     )
     assert result.verdict != "ok"
     failed = result.diagnostics[result.diagnostics["verdict"] != "ok"]
@@ -154,9 +155,7 @@ def test_a_wrong_model_is_seen():
     design, spectrum = problem("longley")
     noise = InverseGamma(2.0, float(design.y.var()))
     posterior = infer(design, spectrum, LogNormal(5.0, 0.5), noise)
-    wrong = nuts_posterior(
-        design, spectrum, LogNormal(0.2, 0.5), noise, collapsed=True, n_jobs=1, progressbar=False, random_state=1
-    )
+    wrong = nuts_posterior(design, spectrum, LogNormal(0.2, 0.5), noise, PYMC, collapsed=True, n_jobs=1, random_state=1)
     assert wrong.verdict == "ok"
     assert len(disagreements(posterior, wrong.datatree)) > 10
 

@@ -45,7 +45,7 @@ def test_chains_that_disagree(shift, verdict):
     table = diagnose(chains(shift=(0, 0, 0, shift)), None)
     assert table.loc["R-hat", "where"] == "coef[c]"
     assert table.loc["R-hat", "verdict"] == verdict
-    assert "exact" in table.loc["R-hat", "remedy"]
+    assert "method='posterior'" in table.loc["R-hat", "remedy"]
     assert table.attrs["verdict"] == verdict
 
 

@@ -15,7 +15,8 @@ from benchmarks.prior_choice import dense_truth, diabetes, sparse_truth
 
 pytestmark = [pytest.mark.mcmc, pytest.mark.xdist_group("mcmc")]
 
-FEW = {"draws": 500, "tune": 500, "chains": 2, "n_jobs": 1, "random_state": 1, "progressbar": False}
+SAMPLER = {"name": "pymc", "draws": 500, "tune": 500, "chains": 2, "progressbar": False}
+FEW = {"sampler": SAMPLER, "n_jobs": 1, "random_state": 1}
 
 
 def test_sparse_truth_the_horseshoe_beats_ridge():
@@ -108,7 +109,7 @@ def test_what_cannot_be_compared_is_refused():
     ("make", "expected"), [(sparse_truth, ("worse",)), (dense_truth, ("best", "as good")), (diabetes, ("as good",))]
 )
 def test_all_priors(make, expected):
-    found = compare_priors(make(), **(FEW | {"draws": 1000, "tune": 1000}))
+    found = compare_priors(make(), **(FEW | {"sampler": SAMPLER | {"draws": 1000, "tune": 1000}}))
     assert set(found.table.index) == set(PRIOR_NAMES)
     assert found.ridge in expected, found.table.to_string()
     assert (found.table["verdict"] != "bad").all(), found.table.to_string()

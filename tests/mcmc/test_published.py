@@ -5,14 +5,14 @@ import pytest
 
 from bayesridge.linalg.design import build_design
 from bayesridge.linalg.spectrum import factorize
-from bayesridge.mcmc.chains import sample
+from bayesridge.mcmc.chains import sample_chains
 from bayesridge.mcmc.sampling import nuts_posterior
 from bayesridge.priors import FixedTau, HalfCauchy, HalfNormal
+from tests.mcmc.agreement import PYMC
 from tests.truth.published import matrix, published, table
 
 pytestmark = [pytest.mark.mcmc, pytest.mark.xdist_group("mcmc")]
 
-QUIET = {"n_jobs": 1, "progressbar": False}
 LIMIT = 4.0  # Monte Carlo standard errors
 
 
@@ -32,7 +32,7 @@ def test_posteriordb_normal_prior():
     X, y, _ = matrix("posteriordb/sblri-blr.csv")
     design = build_design(X, y, fit_intercept=False, scale=False)
     noise = HalfNormal(10.0, on="sigma")
-    result = nuts_posterior(design, factorize(design), FixedTau(10.0), noise, random_state=2, **QUIET)
+    result = nuts_posterior(design, factorize(design), FixedTau(10.0), noise, PYMC, n_jobs=1, random_state=2)
     assert result.verdict == "ok"
     figures = published("posteriordb")["sblri-blr"]["params"]
     for j in range(5):
@@ -50,8 +50,9 @@ def test_posteriordb_flat_prior(name, collapsed):
     design = build_design(X, y, unpenalized=range(X.shape[1]))
     noise = HalfCauchy(2.5, on="sigma")
     result = nuts_posterior(
-        design, factorize(design), HalfNormal(1.0, on="tau"), noise, collapsed=collapsed, random_state=2, **QUIET
+        design, factorize(design), HalfNormal(1.0, on="tau"), noise, PYMC, collapsed=collapsed, n_jobs=1, random_state=2
     )
+    assert result.verdict == "ok"
     figures = published("posteriordb")[name]["params"]
     posterior = result.datatree["posterior"]
     assert_figures(posterior["intercept"].values, figures["beta[1]"])
@@ -74,7 +75,7 @@ def test_rstanarm_wells(fit):
     # rstanarm divides by the sample standard deviation (n - 1)
     design = build_design(X, wells["switch"], names=figures["cols"], scale=X.std(axis=0, ddof=1))
     np.testing.assert_allclose(2.5 / design.scale, figures["prior_sd"], rtol=1e-9)
-    drawn = sample(logistic(design, tau=2.5, intercept_sd=2.5), random_state=1, sampler="pymc", **QUIET).posterior
+    drawn = sample_chains(logistic(design, tau=2.5, intercept_sd=2.5), PYMC, n_jobs=1, random_state=1).posterior
     coef = drawn["beta"].values / design.scale
     intercept = drawn["centre"].values - coef @ design.mean
     for values, median, (printed, _) in zip(

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import textwrap
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -18,11 +19,9 @@ from bayesridge.mcmc.chains import quiet
 from bayesridge.mcmc.sampling import nuts_posterior, sample_model
 from bayesridge.posteriors.posterior import infer
 from bayesridge.priors import BetaR2, Custom, FixedLambda, HalfCauchy, HalfNormal, InverseGamma, Jeffreys
-from tests.mcmc.agreement import assert_agree
+from tests.mcmc.agreement import PYMC, assert_agree
 
 pytestmark = [pytest.mark.mcmc, pytest.mark.xdist_group("mcmc")]
-
-QUIET = {"n_jobs": 1, "progressbar": False, "sampler": "pymc"}
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +32,9 @@ def problem():
 
 
 def collapsed(problem, prior=BetaR2(), noise=Jeffreys(), **options):  # noqa: B008 -- frozen objects
-    return nuts_posterior(*problem, prior, noise, collapsed=True, **(QUIET | {"random_state": 3} | options))
+    seed = options.pop("random_state", 3)
+    sampler = replace(PYMC, **options)
+    return nuts_posterior(*problem, prior, noise, sampler, collapsed=True, n_jobs=1, random_state=seed)
 
 
 def test_result_has_the_groups_variables_and_dims_of_the_exact_one(problem, tmp_path):
@@ -148,10 +149,12 @@ CHILD = """
     threading.Thread(target=control_c, daemon=True).start()
     X, y = datasets.load_xy("longley")
     fit = BayesRidge(
-        method="nuts", draws=1_000_000, tune=50, chains=2, n_jobs=2, random_state=0, progressbar=False
+        method="nuts", n_jobs=2, random_state=0,
+        sampler=dict(name="pymc", draws=1_000_000, tune=50, chains=2, progressbar=False),
     ).fit(X.iloc[:, :2], y)
-    sizes = fit.nuts_.datatree["posterior"].sizes
-    print(sizes["chain"], sizes["draw"], fit.nuts_.interrupted, fit.nuts_.verdict, "stopped early" in repr(fit))
+    drawn = fit.posterior_
+    sizes = drawn.datatree["posterior"].sizes
+    print(sizes["chain"], sizes["draw"], drawn.interrupted, drawn.verdict, "stopped early" in repr(fit))
 """
 
 
@@ -189,7 +192,7 @@ def test_refusals_come_before_sampling(problem):
     with pytest.raises(DataError, match="draws must be at least 4"):
         collapsed(problem, draws=1)
     with pytest.raises(DataError, match="sampler must be"):
-        collapsed(problem, sampler="gibbs")
+        collapsed(problem, name="gibbs")
     with pytest.raises(ImproperPosteriorError, match="lambda = 0"):
         collapsed(problem, prior=FixedLambda(0.0))
     stubborn = Custom(lambda lam: float(lam[0]), of="lambda")
@@ -204,7 +207,7 @@ def test_refusals_come_before_sampling(problem):
 def test_a_missing_package_is_named_with_its_extra(problem, monkeypatch, package):
     monkeypatch.setitem(sys.modules, package, None)  # what Python does for a package that cannot be imported
     with pytest.raises(MissingExtraError, match=rf"{package} .*pip install 'bayesridge\[{package}\]'"):
-        collapsed(problem, sampler=package)
+        collapsed(problem, name=package)
 
 
 def test_a_blackjax_that_does_not_work_with_pymc_is_explained(problem, monkeypatch):
@@ -219,9 +222,9 @@ def test_a_blackjax_that_does_not_work_with_pymc_is_explained(problem, monkeypat
         bayesridge.mcmc.chains, "version", lambda package: {"blackjax": "1.7.1", "pymc": "6.4.0"}[package]
     )
     with pytest.raises(MissingExtraError, match=r"blackjax 1\.7\.1 does not work with PyMC 6\.4\.0 .*sampler='pymc'"):
-        collapsed(problem, sampler="blackjax")
+        collapsed(problem, name="blackjax")
     with pytest.raises(TypeError, match="progress_bar"):  # our own mistakes are not blamed on blackjax
-        collapsed(problem, sampler="pymc")
+        collapsed(problem, name="pymc")
 
 
 def sample_model_with(problem, prior):
@@ -235,7 +238,7 @@ def sample_model_with(problem, prior):
 def test_other_samplers(problem, package):
     pytest.importorskip(package)
     try:
-        result = collapsed(problem, noise=InverseGamma(2.0, 1e6), sampler=package, draws=2000)
+        result = collapsed(problem, noise=InverseGamma(2.0, 1e6), name=package, draws=2000)
     except MissingExtraError as error:
         pytest.skip(str(error))  # a version that does not work with PyMC's, which the error says
     assert result.sampler == package
@@ -248,7 +251,7 @@ def test_no_penalised_columns(problem):
     flat = build_design(design.X[:, :2], design.y, unpenalized=[0, 1])
     spectrum = factorize(flat)
     prior, noise = HalfNormal(1.0, on="tau"), InverseGamma(3.0, 1e6)
-    result = nuts_posterior(flat, spectrum, prior, noise, random_state=1, **QUIET)
+    result = nuts_posterior(flat, spectrum, prior, noise, PYMC, n_jobs=1, random_state=1)
     assert_agree(infer(flat, spectrum, prior, noise), result.datatree)
 
 
@@ -256,7 +259,7 @@ def test_lambda_zero_is_least_squares(problem):
     design, _ = problem
     two = build_design(design.X[:, [2, 3]], design.y)
     spectrum = factorize(two)
-    result = nuts_posterior(two, spectrum, FixedLambda(0.0), Jeffreys(), random_state=1, **QUIET)
+    result = nuts_posterior(two, spectrum, FixedLambda(0.0), Jeffreys(), PYMC, n_jobs=1, random_state=1)
     assert_agree(infer(two, spectrum, FixedLambda(0.0), Jeffreys()), result.datatree)
 
 
@@ -269,7 +272,14 @@ def test_units_of_y_do_not_matter():
     for unit in (1.0, 1e-7):
         design = build_design(X, y * unit)
         result = nuts_posterior(
-            design, factorize(design), BetaR2(), Jeffreys(), draws=100, tune=300, random_state=1, centred=True, **QUIET
+            design,
+            factorize(design),
+            BetaR2(),
+            Jeffreys(),
+            replace(PYMC, draws=100, tune=300),
+            centred=True,
+            n_jobs=1,
+            random_state=1,
         )
         drawn.append(result.datatree["posterior"]["coef"].values / unit)
     # chains amplify rounding: after 400 trajectories only the distribution is the same
@@ -330,7 +340,7 @@ def test_a_model_runs_on_its_own():
     y[:4] += 60.0  # outliers
     design = build_design(X, y)
     model = robust(design, prior=BetaR2(), noise_prior=Jeffreys(), nu_shape=2.0, nu_rate=0.1, centred=True)
-    result = sample_model(design, model, "robust", random_state=1, draws=500, tune=500, **QUIET)
+    result = sample_model(design, model, "robust", replace(PYMC, draws=500, tune=500), n_jobs=1, random_state=1)
     posterior = result.datatree["posterior"]
     # the outliers pull least squares by units; Student-t noise leaves them out
     np.testing.assert_allclose(posterior["coef"].mean(("chain", "draw")).values, [2.0, -1.0], atol=0.5)

@@ -1,0 +1,431 @@
+"""A posterior known by the draws of Markov chains: what the exact one offers, with Monte Carlo errors beside it."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from bayesridge.errors import DataError
+from bayesridge.hyper.marginal import Interval
+from bayesridge.linalg.design import Design
+from bayesridge.linalg.spectrum import Spectrum
+from bayesridge.mcmc.rows import RowDraws
+from bayesridge.posteriors.draws import Draws
+from bayesridge.posteriors.posterior import Posterior
+from bayesridge.posteriors.prediction import Prediction, noise_variance
+from bayesridge.posteriors.quantity import DrawnQuantity
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+
+Array = NDArray[np.float64]
+Seed = int | np.random.Generator | None
+
+#: Pareto shape above which the importance sampling of a row is not to be trusted.
+PARETO_LIMIT = 0.7
+
+#: Further parameters of some models.
+EXTRA = ("mix", "phi", "local")
+
+_SCALES = {"lambda": "lambda_", "sigma": "sigma", "tau": "tau", "R2": "r2", "effective dof": "effective_dof"}
+
+
+@dataclass(frozen=True, eq=False)
+class SampledPosterior:
+    """Everything known after seeing the data, from Markov chains.
+
+    Attributes
+    ----------
+    design : Design
+        The problem.
+    prior_texts : tuple of str
+        The prior and the noise prior in words.
+    datatree : xarray.DataTree
+        The draws: groups, names and dimensions as from the exact engine, and ``sample_stats`` and ``diagnostics``.
+    diagnostics : pandas.DataFrame
+        Checks with value, limit, verdict and remedy; see :func:`bayesridge.mcmc.diagnostics.diagnose`.
+    model_name : str
+        Module of :mod:`bayesridge.models`, with the parametrisation.
+    sampler : str
+    compile_seconds, sampling_seconds : float
+    interrupted : bool
+        Whether the sampler was stopped before all draws were made.
+    """
+
+    design: Design
+    prior_texts: tuple[str, str]
+    datatree: xr.DataTree
+    diagnostics: pd.DataFrame
+    model_name: str
+    sampler: str
+    compile_seconds: float
+    sampling_seconds: float
+    interrupted: bool
+
+    method: Literal["nuts"] = "nuts"
+
+    # -- what to think of it ---------------------------------------------------------------------------------------
+
+    @property
+    def verdict(self) -> str:
+        """The worst of the checks: "ok", "doubtful" or "bad"."""
+        return str(self.diagnostics.attrs["verdict"])
+
+    @property
+    def how(self) -> str:
+        """What kind of numbers these are."""
+        return f"draws of Markov chains, NUTS ({self.sampler})"
+
+    @property
+    def check(self) -> tuple[str, ...]:
+        """What was sampled, how long it took, effective draws, the verdict, and what is wrong with its remedy."""
+        chains, draws = self.datatree["posterior"].sizes["chain"], self.datatree["posterior"].sizes["draw"]
+        number = f"{chains} chains of {draws} draws" if chains > 1 else f"{draws} draws"
+        seconds = f"compiled in {self.compile_seconds:.1f} s, sampled in {self.sampling_seconds:.1f} s"
+        ess, where = self._worst_ess
+        each_second = ess / self.sampling_seconds
+        lines = [
+            f"NUTS ({self.sampler}) on the model {self.model_name}: {number}; {seconds}",
+            f"effective draws: {ess:.0f} of the slowest parameter ({where}), {each_second:.0f} a second",
+            f"chains: {self.verdict}",
+        ]
+        for check, row in self.diagnostics[self.diagnostics["verdict"] != "ok"].iterrows():
+            at = f" ({row['where']})" if row["where"] else ""
+            value = float(row["value"])
+            shown = f"{value:.0f}" if value.is_integer() else f"{value:.4g}"
+            lines.append(f"{check} {shown}{at}, should be {row['limit']}: {row['remedy']}")
+        return tuple(lines)
+
+    @property
+    def _worst_ess(self) -> tuple[float, str]:
+        checks = self.diagnostics.loc[["ESS bulk", "ESS tail"]]
+        values = checks["value"].to_numpy(dtype=np.float64)
+        return float(values.min()), str(checks["where"].iloc[int(values.argmin())])
+
+    # -- parameters ------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def _drawn(self) -> xr.Dataset:
+        return self.datatree["posterior"].to_dataset()
+
+    @cached_property
+    def coefficients(self) -> DrawnQuantity:
+        """Posterior of all p coefficients, in the units of the data."""
+        return DrawnQuantity(self.design.names, self._drawn["coef"].values)
+
+    @cached_property
+    def intercept(self) -> DrawnQuantity:
+        """Posterior of the intercept (the expected target where every column is zero), length 1."""
+        return DrawnQuantity(("intercept",), self._intercepts[..., None])
+
+    @cached_property
+    def _intercepts(self) -> Array:
+        drawn = self._drawn
+        values = drawn["intercept"] if "intercept" in drawn else drawn["sigma"] * 0.0
+        return np.asarray(values.values)
+
+    @property
+    def centre(self) -> float:
+        """Posterior mean of the expected target at the column means."""
+        return float(self._centres.mean())
+
+    @property
+    def _centres(self) -> Array:
+        return np.asarray(self._intercepts + self.coefficients.values @ self.design.mean)
+
+    def contrast(self, A: ArrayLike, labels: tuple[str, ...] | None = None) -> DrawnQuantity:
+        """Posterior of linear combinations ``A @ coef``, A of shape (m, p)."""
+        rows = np.atleast_2d(np.asarray(A, dtype=np.float64))
+        p = len(self.design.names)
+        if rows.ndim != 2 or rows.shape[1] != p:
+            raise DataError(f"A must have {p} columns, one for each coefficient, got shape {np.shape(A)}")
+        names = labels or tuple([f"contrast {i}" for i in range(len(rows))])
+        return DrawnQuantity(names, self.coefficients.values @ rows.T)
+
+    def covariance(self) -> Array:
+        """Posterior covariance matrix of the p coefficients (p x p), in the units of the data."""
+        return np.atleast_2d(np.cov(self.coefficients.values.reshape(-1, len(self.design.names)), rowvar=False))
+
+    @cached_property
+    def scales(self) -> dict[str, DrawnScalar]:
+        """Posteriors of lambda, sigma, tau, R2 and the effective dof: those that the model has."""
+        found = {label: self._drawn[name].values for label, name in _SCALES.items() if name in self._drawn}
+        return {label: DrawnScalar(label, values) for label, values in found.items()}
+
+    @property
+    def lambda_(self) -> DrawnScalar:
+        """Posterior of lambda = sigma^2 / tau^2."""
+        return self.scales["lambda"]
+
+    @property
+    def sigma(self) -> DrawnScalar:
+        """Posterior of the noise standard deviation, in units of y."""
+        return self.scales["sigma"]
+
+    @property
+    def tau(self) -> DrawnScalar:
+        """Posterior of the prior standard deviation of the standardised coefficients, in units of y."""
+        return self.scales["tau"]
+
+    @property
+    def r2(self) -> DrawnScalar:
+        """Posterior of ``R^2 = W / (1 + W)``, ``W = signal / lambda``."""
+        return self.scales["R2"]
+
+    @property
+    def effective_dof(self) -> DrawnScalar:
+        """Posterior of the effective degrees of freedom of the penalised columns (intercept not counted)."""
+        return self.scales["effective dof"]
+
+    @property
+    def exact(self) -> Posterior:
+        """Refused: draws are no file's model."""
+        raise DataError(
+            "a sampled posterior is kept by to_datatree().to_netcdf(path); a model file holds the exact posterior of "
+            "the same model, method='posterior'"
+        )
+
+    @property
+    def spectrum(self) -> Spectrum:
+        """Refused: draws have none."""
+        raise DataError(
+            "this posterior was sampled: what needs a spectrum (rules for lambda, the evidence, the spectral check) "
+            "takes the exact posterior of the same model, method='posterior'"
+        )
+
+    @property
+    def log_marginal_likelihood(self) -> float:
+        """Refused: draws of the posterior do not give it."""
+        raise DataError("a sampled posterior has no marginal likelihood: the exact one has, method='posterior'")
+
+    # -- predictions -----------------------------------------------------------------------------------------------
+
+    def predict(self, X: ArrayLike, weights: ArrayLike | None = None) -> Prediction:
+        """Posterior predictive distribution at new rows, the noise integrated exactly given each draw.
+
+        Parameters
+        ----------
+        X : array_like of shape (m, p)
+            Numeric, in the units of the data (encode tables with the estimator).
+        weights : array_like of shape (m,), optional
+            Precision weights of the new observations (noise variance sigma^2 / w); 1 by default.
+
+        Raises
+        ------
+        DataError
+            If X has other columns, a weight is not positive, or the model's noise is not normal.
+        """
+        rows, p = np.asarray(X, dtype=np.float64), len(self.design.names)
+        if rows.ndim != 2 or rows.shape[1] != p:
+            raise DataError(f"X must have shape (rows, {p}), got {rows.shape}")
+        if "nu" in self._drawn:
+            raise DataError(f"predictions are for normal noise, and the model {self.model_name} has Student-t noise")
+        noise = noise_variance(weights, len(rows))
+        coef, sigma = self.coefficients.values, self.sigma.values
+        expected = RowDraws(
+            tuple([str(i) for i in range(len(rows))]), self._centres, coef, sigma, rows - self.design.mean
+        )  # fmt: skip
+        return Prediction(expected, replace(expected, noise=noise), np.sqrt(np.mean(np.square(sigma)) * noise))
+
+    @cached_property
+    def loo(self) -> SampledLeaveOneOut:
+        """Leave-one-out by Pareto-smoothed importance sampling.
+
+        Raises
+        ------
+        DataError
+            With frequency weights, whose rows importance sampling cannot leave out singly.
+        """
+        if self.design.weights is not None and self.design.weight_kind == "frequency":
+            raise DataError("importance sampling leaves out whole rows, not one of counted ones: repeat the rows")
+        import arviz as az
+
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Estimated shape parameter of Pareto", UserWarning)  # counted
+            found = az.loo(self.datatree, pointwise=True)
+        return SampledLeaveOneOut(
+            float(found.elpd), float(found.se), float(found.p), np.asarray(found.elpd_i), np.asarray(found.pareto_k)
+        )
+
+    # -- draws -----------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def drawn(self) -> Draws:
+        """All draws of the chains, arrays of shape (chain, draw, ...)."""
+        found = {str(name): values.values for name, values in self._drawn.data_vars.items()}
+        extra: dict[str, Array] = {name: found[name] for name in EXTRA if name in found}
+        return Draws(
+            self._intercepts, found["coef"], found["sigma"], found["tau"], found["lambda_"],
+            noise_df=found.get("nu"), extra=extra,
+        )  # fmt: skip
+
+    def draw(self, draws: int = 1000, chains: int = 4, random_state: Seed = None) -> Draws:
+        """Draws picked at random, with replacement, from those of the chains: arrays of shape (chains, draws, ...)."""
+        every, picked = self.drawn, self._pick(draws, chains, random_state)
+
+        def pick(values: Array) -> Array:
+            return np.asarray(values.reshape(-1, *values.shape[2:])[picked])
+
+        return Draws(
+            pick(every.intercept), pick(every.coef), pick(every.sigma), pick(every.tau), pick(every.lam),
+            noise_df=None if every.noise_df is None else pick(every.noise_df),
+            extra={name: pick(values) for name, values in every.extra.items()},
+        )  # fmt: skip
+
+    def to_datatree(
+        self,
+        draws: int | None = None,
+        chains: int | None = None,
+        random_state: Seed = None,
+        *,
+        predictive: bool = False,  # noqa: ARG002
+    ) -> xr.DataTree:
+        """The chains as they were drawn, an ArviZ ``xarray.DataTree``; with `draws` or `chains`, that many picked.
+
+        The predictive groups are there whatever `predictive` says. Picked draws come without the sampler's record,
+        which is of the chains.
+        """
+        if draws is None and chains is None:
+            return self.datatree
+        import xarray as xr
+
+        sizes = self._drawn.sizes
+        picked = self._pick(
+            sizes["draw"] if draws is None else draws, sizes["chain"] if chains is None else chains, random_state
+        )
+        dims = ("chain", "draw")
+        index = {"chain": xr.DataArray(picked // sizes["draw"], dims=dims)}
+        index["draw"] = xr.DataArray(picked % sizes["draw"], dims=dims)
+        groups = {}
+        for name, node in self.datatree.children.items():
+            group = node.to_dataset()
+            if "chain" in group.dims:
+                group = group.drop_vars(dims).isel(index)
+                group = group.assign_coords(chain=np.arange(picked.shape[0]), draw=np.arange(picked.shape[1]))
+            groups[name] = group
+        groups.pop("sample_stats", None)
+        tree: xr.DataTree = xr.DataTree.from_dict(groups)
+        tree.attrs = dict(self.datatree.attrs)
+        return tree
+
+    def _pick(self, draws: int, chains: int, random_state: Seed) -> NDArray[np.int64]:
+        if draws < 1 or chains < 1:
+            raise DataError(f"draws and chains must be at least 1, got draws={draws}, chains={chains}")
+        sizes = self._drawn.sizes
+        return np.random.default_rng(random_state).integers(sizes["chain"] * sizes["draw"], size=(chains, draws))
+
+    def summary(self, level: float = 0.95) -> pd.DataFrame:
+        """Posterior of intercept and coefficients: mean, sd, equal-tailed interval, P(> 0), mcse, effective draws."""
+        from bayesridge.posteriors.summary import coefficient_table
+
+        return coefficient_table(self, level)
+
+    def facts(self) -> dict[str, Any]:
+        """What a record of this posterior holds beside its tables: the sampler, the checks, leave-one-out."""
+        sizes = self.datatree["posterior"].sizes
+        record: dict[str, Any] = {
+            "sampling": {
+                "sampler": self.sampler, "model": self.model_name, "chains": sizes["chain"], "draws": sizes["draw"],
+                "compile_seconds": self.compile_seconds, "sampling_seconds": self.sampling_seconds,
+                "interrupted": self.interrupted,
+            },
+            "verdict": self.verdict,
+            "diagnostics": self.diagnostics.to_dict(orient="index"),
+        }  # fmt: skip
+        if self.design.weights is None or self.design.weight_kind == "precision":
+            loo = self.loo
+            record["loo"] = {"elpd_loo": loo.elpd_loo, "se": loo.se, "p_loo": loo.p_loo, "bad_rows": loo.bad_rows}
+        return record
+
+
+@dataclass(frozen=True, eq=False)
+class DrawnScalar:
+    """A scale, by its draws.
+
+    Attributes
+    ----------
+    name : str
+    values : ndarray of shape (chain, draw)
+    """
+
+    name: str
+    values: Array
+
+    @cached_property
+    def known(self) -> bool:
+        """Whether all draws are one value."""
+        return bool((self.values == self.values.flat[0]).all())
+
+    @property
+    def _moments(self) -> bool:
+        """Whether draws may be averaged: means of lambda and tau are often infinite, and an average hides that."""
+        return self.known or self.name not in ("lambda", "tau")
+
+    @property
+    def mean(self) -> float:
+        """Mean of the draws; NaN for lambda and tau, whose mean may be infinite."""
+        return float(self.values.mean()) if self._moments else np.nan
+
+    @property
+    def sd(self) -> float:
+        """Standard deviation of the draws; NaN for lambda and tau."""
+        if self.known:
+            return 0.0
+        return float(self.values.std(ddof=1)) if self._moments else np.nan
+
+    @property
+    def median(self) -> float:
+        """Posterior median."""
+        return float(np.median(self.values))
+
+    def quantile(self, q: ArrayLike) -> Array:
+        """Sample quantiles."""
+        return np.asarray(np.quantile(self.values, np.asarray(q, dtype=np.float64)))
+
+    def cdf(self, value: ArrayLike) -> Array:
+        """Share of the draws up to `value`."""
+        at = np.asarray(value, dtype=np.float64)
+        ordered = np.sort(self.values, axis=None)
+        return np.asarray(np.searchsorted(ordered, at, side="right") / ordered.size)
+
+    def interval(self, level: float = 0.95) -> Interval:
+        """Equal-tailed interval."""
+        low, high = self.quantile([0.5 * (1.0 - level), 0.5 * (1.0 + level)])
+        return Interval(float(low), float(high))
+
+    def hdi(self, level: float = 0.94) -> Interval:
+        """Shortest interval with this share of the draws."""
+        ends = DrawnQuantity((self.name,), self.values[..., None]).hdi(level)[0]
+        return Interval(float(ends[0]), float(ends[1]))
+
+
+@dataclass(frozen=True, eq=False)
+class SampledLeaveOneOut:
+    """Leave-one-out estimated by Pareto-smoothed importance sampling.
+
+    Attributes
+    ----------
+    elpd_loo, se, p_loo : float
+        Expected log predictive density, its standard error over rows, and the effective number of parameters.
+    pointwise : ndarray of shape (n,)
+        ``log p(y_i | y_-i)`` of each observation.
+    pareto_k : ndarray of shape (n,)
+        Shape of the tail of each row's importance weights: above 0.7 the row's value is not to be trusted.
+    """
+
+    elpd_loo: float
+    se: float
+    p_loo: float
+    pointwise: Array
+    pareto_k: Array
+
+    @property
+    def bad_rows(self) -> int:
+        """Number of rows whose value is not to be trusted."""
+        return int((self.pareto_k > PARETO_LIMIT).sum())

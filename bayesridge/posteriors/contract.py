@@ -1,0 +1,137 @@
+"""What every posterior offers, exact or sampled: all that tables, texts, the estimator and the commands know of one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from bayesridge.hyper.marginal import Interval
+from bayesridge.linalg.design import Design
+from bayesridge.posteriors.prediction import Prediction
+from bayesridge.posteriors.quantity import Quantity
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from bayesridge.posteriors.posterior import Posterior
+
+Array = NDArray[np.float64]
+
+
+class Scalar(Protocol):
+    """A scale: one random number."""
+
+    @property
+    def known(self) -> bool:
+        """Whether it is a single value."""
+        ...
+
+    @property
+    def mean(self) -> float:
+        """Mean; infinite where it diverges, NaN where that cannot be told."""
+        ...
+
+    @property
+    def sd(self) -> float:
+        """Standard deviation, likewise."""
+        ...
+
+    @property
+    def median(self) -> float:
+        """Median."""
+        ...
+
+    def interval(self, level: float = 0.95) -> Interval:
+        """Equal-tailed interval."""
+        ...
+
+
+class AnyPosterior(Protocol):
+    """A posterior, however it came to be known."""
+
+    @property
+    def design(self) -> Design:
+        """The description of the data."""
+        ...
+
+    @property
+    def prior_texts(self) -> tuple[str, str]:
+        """The prior and the noise prior in words."""
+        ...
+
+    @property
+    def method(self) -> str:
+        """One of "posterior", "evidence", "fixed" and "nuts"."""
+        ...
+
+    @property
+    def how(self) -> str:
+        """What kind of numbers these are."""
+        ...
+
+    @property
+    def check(self) -> tuple[str, ...]:
+        """What to think of them, a sentence each; empty where nothing is to be said."""
+        ...
+
+    @property
+    def coefficients(self) -> Quantity:
+        """All p coefficients, in the units of the data."""
+        ...
+
+    @property
+    def intercept(self) -> Quantity:
+        """The intercept, length 1."""
+        ...
+
+    @property
+    def centre(self) -> float:
+        """Mean of the expected target at the column means."""
+        ...
+
+    @property
+    def lambda_(self) -> Scalar:
+        """Lambda = sigma^2 / tau^2."""
+        ...
+
+    @property
+    def sigma(self) -> Scalar:
+        """The noise standard deviation."""
+        ...
+
+    @property
+    def tau(self) -> Scalar:
+        """The prior standard deviation of the standardised coefficients."""
+        ...
+
+    @property
+    def scales(self) -> Mapping[str, Scalar]:
+        """Some of "lambda", "sigma", "tau", "R2" and "effective dof"."""
+        ...
+
+    def predict(self, X: ArrayLike, weights: ArrayLike | None = None) -> Prediction:
+        """Posterior predictive distribution at new rows."""
+        ...
+
+    @property
+    def exact(self) -> Posterior:
+        """The exact posterior that this one is, or an error that says why it is none."""
+        ...
+
+    def to_datatree(
+        self,
+        draws: int | None = None,
+        chains: int | None = None,
+        random_state: Any = None,
+        *,
+        predictive: bool = False,
+    ) -> xr.DataTree:
+        """Draws as an ArviZ ``xarray.DataTree``."""
+        ...
+
+    def facts(self) -> dict[str, Any]:
+        """What a record holds beside the tables."""
+        ...
