@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from bayesridge.errors import DataError, warn
-from bayesridge.tables.columns import Float
+from bayesridge.tables.columns import SHOWN, Float
 from bayesridge.tables.frames import frame_names, read_columns
-from bayesridge.tables.missing import SHOWN, require_finite
+from bayesridge.tables.missing import require_finite
 
 _FITTED = "BayesRidge was fitted"
 

@@ -1,15 +1,28 @@
-"""Columns of numbers with their names and terms."""
+"""Columns of numbers with their names and terms; one column of a user's table to float64, or why it cannot be."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import datetime as dt
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import lru_cache
+from numbers import Complex, Real
+from types import NoneType
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bayesridge.errors import DataError, DataTypeError
+
+if TYPE_CHECKING:
+    import narwhals.stable.v2 as nw
+    import pandas as pd
+
 Float = NDArray[np.float64]
+SHOWN = 5  # how many columns or rows an error lists before it only counts
 
 
 class Terms(Mapping[str, tuple[str, ...]]):
@@ -70,3 +83,135 @@ def unnamed(p: int) -> tuple[tuple[str, ...], Terms]:
 def own_terms(names: Sequence[str]) -> Terms:
     """Return the terms of a plain table: each column is its own."""
     return Terms({name: (name,) for name in names})
+
+
+# ---------------------------------------------------------------- lists in messages
+
+
+def quoted(names: Sequence[str]) -> list[str]:
+    """Put names into quotes."""
+    return [f"'{name}'" for name in names]
+
+
+def listed(items: Sequence[str], *, shown: int = SHOWN) -> str:
+    """List items, the first few of them."""
+    return ", ".join(items[:shown]) + (f" and {len(items) - shown} more" if len(items) > shown else "")
+
+
+def quoted_list(names: Iterable[object], *, shown: int = 20) -> str:
+    """List names in quotes, the first few of them."""
+    return listed(quoted([str(name) for name in names]), shown=shown)
+
+
+# ---------------------------------------------------------------- one column to numbers
+
+
+def is_pandas(obj: object, kind: str) -> bool:
+    """Say whether an object is of a pandas class, without importing pandas."""
+    # A library that has not been imported cannot have made obj.
+    pandas = sys.modules.get("pandas")
+    return pandas is not None and isinstance(obj, getattr(pandas, kind))
+
+
+class Unusable(NamedTuple):
+    """A column that cannot be numbers: what it holds, an example, and its row."""
+
+    what: str
+    value: object
+    row: int
+    error: type[DataError] = DataError
+
+    def __str__(self) -> str:
+        """Describe the column for an error message."""
+        return f"{self.what}, e.g. {self.value!r} in row {self.row}"
+
+
+def joined(names: Sequence[str], columns: Sequence[Float | Unusable]) -> Float:
+    """Put columns side by side, or raise naming every one that is not numbers."""
+    bad = [(name, column) for name, column in zip(names, columns, strict=True) if isinstance(column, Unusable)]
+    if bad:
+        error = next((column.error for _, column in bad if column.error is not DataError), DataError)
+        raise error(
+            f"Every column must hold numbers, and {len(bad)} of {len(names)} do not: "
+            + listed([f"'{name}' ({column})" for name, column in bad])
+            + '. Use a formula (formula="y ~ x + C(group)" encodes categories), or convert to numbers first.'
+        )
+    return np.array([column for column in columns if not isinstance(column, Unusable)], dtype=np.float64).T
+
+
+def series_numbers(column: Any) -> Float | Unusable:
+    """Turn one pandas or narwhals series into numbers."""
+    return _pandas_numbers(column) if is_pandas(column, "Series") else _narwhals_numbers(column)
+
+
+def array_numbers(column: NDArray[Any]) -> Float | Unusable:
+    """Turn one numpy column into numbers."""
+    kind = column.dtype.kind
+    if kind in "biuf" or column.size == 0:
+        return column.astype(np.float64, copy=False)
+    if kind == "O":
+        return object_numbers(column)
+    what = {"M": "dates", "m": "durations"}.get(kind, str(column.dtype))
+    return Unusable(what, column[0], 0)
+
+
+def object_numbers(column: NDArray[np.object_]) -> Float | Unusable:
+    """Convert objects, only if each is a number or missing; text that looks like a number is text."""
+    pandas = sys.modules.get("pandas")
+    missing = {NoneType} if pandas is None else {NoneType, type(pandas.NA), type(pandas.NaT)}
+    kinds = set(map(type, column))
+    bad = {kind for kind in kinds - missing if not issubclass(kind, Real | Decimal | np.bool)}
+    if not bad:
+        if kinds & missing:
+            column = np.array([np.nan if type(value) in missing else value for value in column], dtype=object)
+        try:
+            return column.astype(np.float64)
+        except (OverflowError, ValueError, TypeError) as error:
+            raise DataError(f"A number does not fit into float64: {error}") from error
+    row = next(i for i, value in enumerate(column) if type(value) in bad)
+    value = column[row]
+    if isinstance(value, str | bytes):
+        return Unusable("text", value, row)
+    if isinstance(value, dt.date | dt.time | dt.timedelta):
+        return Unusable("dates", value, row)
+    if isinstance(value, Complex):
+        raise DataError(f"Complex data not supported ({value!r} in row {row}): take the real part.")
+    what = f"an argument must be a string or a real number, not '{type(value).__name__}'"
+    return Unusable(what, value, row, DataTypeError)
+
+
+def _pandas_numbers(column: pd.Series[Any]) -> Float | Unusable:
+    import pandas as pd
+
+    dtype = column.dtype
+    if isinstance(dtype, np.dtype) and dtype.kind in "biufO":
+        return array_numbers(column.to_numpy())
+    if isinstance(dtype, np.dtype) and dtype.kind == "c":
+        raise DataError(f"Complex data not supported (column {column.name!r}): take the real part.")
+    category = isinstance(dtype, pd.CategoricalDtype)  # (categories true and false count as boolean)
+    if not category and (pd.api.types.is_bool_dtype(dtype) or pd.api.types.is_numeric_dtype(dtype)):
+        return column.to_numpy(dtype=np.float64, na_value=np.nan)
+    present = column.notna().to_numpy()
+    if not present.any():
+        return np.full(len(column), np.nan)  # nothing in it: `complete_rows` names it
+    row = int(present.argmax())
+    text = pd.api.types.is_string_dtype(dtype)
+    times = {"M": "dates", "m": "durations"}.get(dtype.kind, str(dtype))
+    what = "categories" if category else "text" if text else times
+    return Unusable(what, column.iloc[row], row)
+
+
+def _narwhals_numbers(column: nw.Series[Any]) -> Float | Unusable:
+    import narwhals.stable.v2 as nw
+
+    dtype = column.dtype
+    if dtype.is_numeric() or dtype == nw.Boolean:
+        return column.cast(nw.Float64()).to_numpy()
+    if column.null_count() == len(column):
+        return np.full(len(column), np.nan)
+    if dtype in (nw.Object, nw.Unknown):
+        return object_numbers(np.array(column.to_list(), dtype=object))
+    row = int((~column.is_null()).to_numpy().argmax())
+    category = dtype in (nw.Categorical, nw.Enum)
+    what = "categories" if category else "text" if dtype == nw.String else f"values of type {dtype}"
+    return Unusable(what, column[row], row)

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bayesridge.errors import DataError, require
+from bayesridge.tables.columns import quoted_list
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,7 +32,6 @@ _SEPARATORS = (",", ";", "\t")
 _COMMA_NUMBER = re.compile(r"\s*[-+]?[0-9]+(,[0-9]+)?([eE][-+]?[0-9]+)?\s*")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 _RUNS_IN_A_SPREADSHEET = ("=", "+", "-", "@", "\t", "\r")
-_SHOWN = 20  # columns an error lists
 
 
 def read_table(path: str | os.PathLike[str]) -> pd.DataFrame:
@@ -226,12 +226,7 @@ def _check_names(file: Path, names: Sequence[str]) -> None:
         raise DataError(f"{file}: {unnamed} of {len(names)} columns have no name.")
     twice = [name for name in dict.fromkeys(names) if list(names).count(name) > 1]
     if twice:
-        raise DataError(f"{file}: column names must differ, and these occur more than once: {_list(twice)}.")
-
-
-def _list(names: Sequence[object]) -> str:
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(f"'{name}'" for name in names[:_SHOWN]) + more
+        raise DataError(f"{file}: column names must differ, and these occur more than once: {quoted_list(twice)}.")
 
 
 # ---------------------------------------------------------------- writing
@@ -297,7 +292,7 @@ def take_column(table: pd.DataFrame, name: str, what: str) -> tuple[pd.DataFrame
             column for column in columns if column.lower() == name.lower()
         ]
         hint = f" Did you mean '{near[0]}'?" if near else ""
-        raise DataError(f"There is no column '{name}' for the {what}.{hint} The columns are: {_list(columns)}.")
+        raise DataError(f"There is no column '{name}' for the {what}.{hint} The columns are: {quoted_list(columns)}.")
     if len(columns) == 1:
         raise DataError(f"No column is left beside the {what} '{name}'; the table has no other.")
     return table.drop(columns=[name]), table[name]

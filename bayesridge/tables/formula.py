@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from bayesridge.errors import ConstantColumnWarning, DataError, FormulaError, warn
-from bayesridge.tables.columns import Columns, Float, Terms
+from bayesridge.tables.columns import Columns, Float, Terms, listed, quoted_list
 from bayesridge.tables.formula_columns import (
     Flags,
     conform,
@@ -30,7 +30,6 @@ from bayesridge.tables.formula_columns import (
     take_columns,
     tidy,
 )
-from bayesridge.tables.grammar import quoted_list
 from bayesridge.tables.terms import is_intercept, parse_formula, plain_message
 
 
@@ -343,7 +342,7 @@ def _check_categories(expr: str, factor: Any, known: tuple[Any, ...], checked: F
     if wrong.any():
         unseen = [f"{value!r} (row {row})" for row, value in values[wrong].drop_duplicates().items()]
         raise DataError(
-            f"'{expr}' has categories that the model does not know: {quoted_list(unseen, quote=False)}. Known are: "
-            f"{quoted_list(map(repr, known), quote=False)}. Leave out these rows, or fit with every category."
+            f"'{expr}' has categories that the model does not know: {listed(unseen, shown=20)}. Known are: "
+            f"{listed([*map(repr, known)], shown=20)}. Leave out these rows, or fit with every category."
         )
     return null

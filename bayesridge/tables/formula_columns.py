@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayesridge.errors import DataError, FormulaError
+from bayesridge.tables.columns import Unusable, is_pandas, object_numbers
 from bayesridge.tables.frames import as_frame, frame_names
 from bayesridge.tables.grammar import (
     BINARY,
@@ -25,7 +26,6 @@ from bayesridge.tables.grammar import (
     refused,
 )
 from bayesridge.tables.missing import refuse_infinite
-from bayesridge.tables.numbers import Unusable, is_pandas, object_numbers
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -15,9 +15,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayesridge.errors import DataError, DataTypeError, warn
-from bayesridge.tables.columns import Columns, Float, own_terms, unnamed
-from bayesridge.tables.missing import listed, quoted
-from bayesridge.tables.numbers import Unusable, array_numbers, is_pandas, joined, series_numbers
+from bayesridge.tables.columns import (
+    Columns,
+    Float,
+    Unusable,
+    array_numbers,
+    is_pandas,
+    joined,
+    listed,
+    own_terms,
+    quoted,
+    series_numbers,
+    unnamed,
+)
 
 FLOAT64 = np.dtype(np.float64)
 

@@ -20,12 +20,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from bayesridge.errors import FormulaError
+from bayesridge.tables.columns import quoted_list
 
 _LONGEST = 2_000  # characters of an expression
 _DEEPEST = 40  # nodes inside one another
 _LARGEST = 2**62  # of a number: what numpy computes stays within 64 bits
 _MOST_COLUMNS = 1_000  # of one spline or polynomial
-_SHOWN = 20  # names an error lists
 
 
 @dataclass(frozen=True)
@@ -189,7 +189,7 @@ class Checker:
         """Refuse names that are not among the columns, and functions that do not exist."""
         unknown = sorted(self.names - set(self.columns))
         if unknown:
-            near = [m for name in unknown[:_SHOWN] for m in difflib.get_close_matches(name, self.columns, n=1)]
+            near = [m for name in unknown[:20] for m in difflib.get_close_matches(name, self.columns, n=1)]
             raise FormulaError(
                 f"{who} names what the table does not have: {quoted_list(unknown)}. "
                 + (f"Did you mean {quoted_list(near)}? " if near else "")
@@ -335,9 +335,3 @@ def _bounded(node: ast.expr, value: Any) -> float:
 def refused(node: ast.AST, why: str) -> FormulaError:
     """Return the error that refuses a formula for what a node says."""
     return FormulaError(f"The formula cannot be used: it has {ast.unparse(node)[:200]!r}, and {why}.")
-
-
-def quoted_list(names: Iterable[str], *, quote: bool = True, shown: int = _SHOWN) -> str:
-    """List names, the first few of them."""
-    items = [f"'{name}'" if quote else name for name in names]
-    return ", ".join(items[:shown]) + (f" and {len(items) - shown} more" if len(items) > shown else "")

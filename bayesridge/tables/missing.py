@@ -9,10 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayesridge.errors import DataError, DroppedRowsWarning, warn
-from bayesridge.tables.columns import Columns, Float
+from bayesridge.tables.columns import SHOWN, Columns, Float, listed, quoted
 
 _BLOCK = 65536  # numbers looked at together: their flags (one byte each) stay in the cache
-SHOWN = 5  # how many columns or rows an error lists before it only counts
 
 
 class CompleteRows(NamedTuple):
@@ -191,13 +190,3 @@ def _counted(flags: Mapping[str, NDArray[np.bool]]) -> str:
             which = ", ".join(map(str, rows[:SHOWN])) + (", ..." if len(rows) > SHOWN else "")
             found.append(f"{label} ({len(rows)}: row{'s' if len(rows) > 1 else ''} {which})")
     return listed(found)
-
-
-def quoted(names: Sequence[str]) -> list[str]:
-    """Put names into quotes."""
-    return [f"'{name}'" for name in names]
-
-
-def listed(items: Sequence[str], *, shown: int = SHOWN) -> str:
-    """List items, the first few of them."""
-    return ", ".join(items[:shown]) + (f" and {len(items) - shown} more" if len(items) > shown else "")

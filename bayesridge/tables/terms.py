@@ -9,7 +9,8 @@ from collections.abc import Iterable
 from typing import Any, NoReturn
 
 from bayesridge.errors import FormulaError
-from bayesridge.tables.grammar import SPECIALS, Checker, parse_expression, quoted_list, read_expression
+from bayesridge.tables.columns import quoted_list
+from bayesridge.tables.grammar import SPECIALS, Checker, parse_expression, read_expression
 
 _LONGEST = 50_000  # characters of a formula
 _HIGHEST = 20  # power of terms, (a + b) ** 2
@@ -107,7 +108,7 @@ def _check(formula: str, columns: tuple[str, ...]) -> str:
         raise FormulaError(f"The formula {shown} has {len(formula)} characters, more than {_LONGEST}.")
     strange = sorted({repr(c) for c in formula if unicodedata.category(c) in ("Cc", "Cs") and not c.isspace()})
     if strange:
-        raise FormulaError(f"The formula {shown} contains control characters: {quoted_list(strange, quote=False)}.")
+        raise FormulaError(f"The formula {shown} contains control characters: {', '.join(strange[:20])}.")
     if re.search(r"`[\d.]+`", formula):
         raise FormulaError(f"The formula {shown} names a number in backticks, which means 1: rename that column.")
     checker = Checker(columns)
