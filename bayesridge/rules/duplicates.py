@@ -21,6 +21,13 @@ x and that chance (the target's own distribution) would not explain, half have t
 pairs within the tolerance and those beyond chance are nearly all exact, only exact ones count. Agreements that are no
 more than chance are called coincidence, and every row keeps a label of its own.
 
+What is found has to exceed what the same search finds after values are permuted, twice over and by five roots of it: a
+target of few values that looks finely written (zero for most rows, and some odd numbers) agrees by chance, and no
+density shows it. Where *all* columns are coarse, rows agree in x as a matter of course, and a copy is a target that no
+row with other predictors has; and no advice to drop rows is given. Over 1,800 simulated tables without copies (normal,
+rounded, Poisson, zero-inflated and two-valued targets; continuous, discrete and mixed columns; 100 to 800 rows) there
+was a false alarm in 10 (0.6%), 9 of them in discrete columns.
+
 Cost: coarse columns are hashed, fine ones are projected onto a few random directions; a k-d tree over these and the
 target gives the candidates, n log n in all, and every candidate is verified on all columns. Where there are more than
 twenty million of them (a huge table of few columns) rows are near one another everywhere, and none are called twins.
@@ -54,6 +61,7 @@ Labels = NDArray[np.intp]
 _COARSE = 0.02  # standard deviations: larger steps are categories rather than rounding
 _CATEGORIES = 0.5  # and larger ones leave no smooth density
 _UNROUNDED = 1e-3
+_PERMUTATIONS = 9
 _ONE_STEP = 1.0 + 1e-6  # a difference of exactly one step is one step and some rounding
 
 
@@ -73,6 +81,8 @@ class NearDuplicates:
     by_chance : float
         How many such pairs coincidence explains.
     n_rows : int
+    discrete : bool
+        Whether all columns are written in coarse steps: different observations then share their predictors.
     """
 
     groups: Labels
@@ -80,6 +90,7 @@ class NearDuplicates:
     n_pairs: int
     by_chance: float
     n_rows: int
+    discrete: bool = False
 
     @property
     def share(self) -> float:
@@ -106,7 +117,8 @@ class NearDuplicates:
         return (
             f"{self.count} of {self.n_rows} rows ({100 * self.share:.3g}%) have a near-duplicate{chance}: "
             "leave-one-out, GCV and cross-validation that splits them see the answer, and choose lambda too small. "
-            "Use grouped cross-validation with these groups (GroupKFold), or keep one row of each."
+            "Use grouped cross-validation with these groups (GroupKFold)"
+            + ("." if self.discrete else ", or keep one row of each.")
         )
 
 
@@ -137,7 +149,7 @@ def find_near_duplicates(design: Design, tolerance: float | None = None) -> Near
         return NearDuplicates(np.arange(design.n_rows), 0, 0, 0.0, design.n_rows)
     view = _view(np.column_stack([X, y]), tolerance)
     try:
-        verdict = _judge(view)
+        verdict = _judge(view, tolerance)
     except TooManyPairsError:
         if tolerance is not None:
             raise
@@ -148,8 +160,9 @@ def find_near_duplicates(design: Design, tolerance: float | None = None) -> Near
     first, number = np.unique(groups, return_index=True, return_inverse=True)[1:]
     count = int((np.bincount(verdict.labels)[verdict.labels] > 1).sum())
     return NearDuplicates(
-        np.argsort(np.argsort(first))[number], count, verdict.n_pairs, verdict.by_chance, design.n_rows
-    )
+        np.argsort(np.argsort(first))[number], count, verdict.n_pairs, verdict.by_chance, design.n_rows,
+        bool(view.coarse[:-1].all()),
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -200,7 +213,44 @@ class _Verdict(NamedTuple):
     by_chance: float
 
 
-def _judge(view: _View) -> _Verdict:
+def _judge(view: _View, tolerance: float | None) -> _Verdict:
+    """Decide which agreements are copies, and believe them where they exceed what permuted values give.
+
+    Permuted is the finely written column with most values, or the target where all columns are coarse: half of the
+    twins in x would still agree in a permuted target that is zero for most rows.
+    """
+    found, alone = _agreements(view), np.arange(len(view.values))
+    if len(np.unique(found.labels)) == len(alone):
+        return found
+    agreements, found = found.n_pairs, _copies(view)
+    few, fine = view.target.step > _CATEGORIES * view.target.sd, np.flatnonzero(~view.coarse[:-1])
+    if few and not len(fine):
+        return _Verdict(alone, found.n_pairs, float(found.n_pairs))
+    column = max(fine, key=lambda k: len(np.unique(view.values[:, k]))) if len(fine) else -1
+    rng, total = np.random.default_rng(20240229), 1.0  # one more than was seen: none of nine is not never
+    for k in range(1, _PERMUTATIONS + 1):
+        values = view.values.copy()
+        values[:, column] = rng.permutation(values[:, column])
+        total += _copies(_view(values, tolerance)).n_pairs
+        enough = 2.0 * total / k + 5.0 * np.sqrt(total / k)
+        if found.n_pairs > (10.0 if k < _PERMUTATIONS else 1.0) * enough:
+            return found
+    return _Verdict(alone, agreements, float(agreements))
+
+
+def _copies(view: _View) -> _Verdict:
+    """Agreements; among coarse columns alone, exact ones in a target that no row with other predictors has."""
+    if not view.coarse[:-1].all() or view.target.step > _CATEGORIES * view.target.sd:
+        return _agreements(view)
+    n = len(view.values)
+    pairs = np.unique(np.column_stack([view.target.codes, view.same_x]), axis=0)
+    own = np.bincount(pairs[:, 0])[view.target.codes] == 1
+    labels = np.unique(np.where(own, view.same, n + np.arange(n)), return_inverse=True)[1]
+    size = np.bincount(labels)
+    return _Verdict(labels, int((size * (size - 1) // 2).sum()), 0.0)
+
+
+def _agreements(view: _View) -> _Verdict:
     """Decide which agreements are copies: those within the tolerance, the exact ones, or none."""
     ring = _ring(view.target, view.limits[-1])
     searched, coarse = view.limits.copy(), view.coarse.copy()

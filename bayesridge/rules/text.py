@@ -191,7 +191,7 @@ def _with_twins(comparison: RuleTable) -> str:
     left = int(twins.groups.max()) + 1
     parts.append(
         "The evidence, and with it the posterior, counts such rows as independent too: its noise comes out too small "
-        f"and its intervals too narrow. One row of each, {left} rows, would mend that."
+        "and its intervals too narrow." + ("" if twins.discrete else f" One row of each, {left} rows, would mend that.")
     )
     return " ".join(parts)
 
