@@ -24,9 +24,9 @@ more than chance are called coincidence, and every row keeps a label of its own.
 What is found has to exceed what the same search finds after values are permuted, twice over and by five roots of it: a
 target of few values that looks finely written (zero for most rows, and some odd numbers) agrees by chance, and no
 density shows it. Where *all* columns are coarse, rows agree in x as a matter of course, and a copy is a target that no
-row with other predictors has; and no advice to drop rows is given. Over 1,800 simulated tables without copies (normal,
+row with other predictors has; and no advice to drop rows is given. Over 1,080 simulated tables without copies (normal,
 rounded, Poisson, zero-inflated and two-valued targets; continuous, discrete and mixed columns; 100 to 800 rows) there
-was a false alarm in 10 (0.6%), 9 of them in discrete columns.
+was a false alarm in 7 (0.6%), 6 of them in discrete columns.
 
 Cost: coarse columns are hashed, fine ones are projected onto a few random directions; a k-d tree over these and the
 target gives the candidates, n log n in all, and every candidate is verified on all columns. Where there are more than

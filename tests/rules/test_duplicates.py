@@ -246,7 +246,7 @@ def test_no_advice_to_drop_rows_of_a_discrete_design():
 
 
 def test_false_alarms_are_rare():
-    """Of 1,800 simulated tables 0.6% raised one (see the module); 60 of the same kinds, of which 3 may."""
+    """Of 1,080 simulated tables 0.6% raised one (see the module); 60 of the same kinds, of which 3 may."""
     alarms = 0
     for seed in range(12):
         rng = np.random.default_rng(1000 + seed)
