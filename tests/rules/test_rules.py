@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.special import ndtri
 
-from bayesridge.errors import DataError
+from bayesridge.errors import DataError, WeightsWarning
 from bayesridge.fit import posterior
 from bayesridge.hyper.evidence import log_evidence, profile_derivatives, profile_log_evidence
 from bayesridge.priors import FixedLambda, FixedSigma
@@ -151,7 +151,8 @@ def test_leave_one_out_needs_observations_to_leave_out():
     rng = np.random.default_rng(9)
     X = rng.standard_normal((10, 2))
     y = X[:, 0] + rng.standard_normal(10)
-    problem = LambdaProblem(posterior(X, y, weights=np.full(10, 1.5)))
+    with pytest.warns(WeightsWarning, match="not whole"):
+        problem = LambdaProblem(posterior(X, y, weights=np.full(10, 1.5)))
     for rule in (make_rule("loo"), make_rule("loo_log")):
         with pytest.raises(NotAvailableError, match="whole numbers"):
             rule.choose(problem)
