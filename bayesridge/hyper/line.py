@@ -12,7 +12,7 @@ from scipy.special import gammaln
 
 from bayesridge.hyper.likelihood import Likelihood, log_density_of_log_sigma, log_growth, log_sigma_range
 from bayesridge.hyper.marginal import Marginal, PointMass, marginal, marginal_of_rule
-from bayesridge.hyper.nodes import ConjugateNoise, HyperPosterior, KnownNoise, Nodes
+from bayesridge.hyper.nodes import ConjugateNoise, HyperPosterior, KnownNoise, Nodes, OneLambda
 from bayesridge.hyper.quadrature import LineRule, gauss_points, integrate, refine
 from bayesridge.hyper.rows import RowRule, integrate_rows
 from bayesridge.priors import Conjugate, Density, FixedSigma, GammaPrecisions
@@ -21,7 +21,7 @@ Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
-class ConjugateLine:
+class ConjugateLine(OneLambda):
     """Lambda free, sigma^2 inverse-gamma given lambda: Student-t nodes along log lambda."""
 
     rule: LineRule
@@ -43,7 +43,7 @@ class ConjugateLine:
     @cached_property
     def nodes(self) -> Nodes:
         """Nodes along log lambda."""
-        return Nodes(self.rule.x, self.rule.weight, ConjugateNoise(self.shape, self.rate_at(self.rule.x)))
+        return Nodes(self.rule.x[:, None], self.rule.weight, ConjugateNoise(self.shape, self.rate_at(self.rule.x)))
 
     def finer(self) -> HyperPosterior:
         """Half the step."""
@@ -204,7 +204,7 @@ def _log_sum(terms: Array) -> Array:
 
 
 @dataclass(frozen=True, eq=False)
-class KnownSigmaLine:
+class KnownSigmaLine(OneLambda):
     """Sigma known, lambda free: Gaussian nodes along log lambda."""
 
     rule: LineRule
@@ -226,7 +226,7 @@ class KnownSigmaLine:
     def nodes(self) -> Nodes:
         """Nodes along log lambda."""
         column = np.full((len(self.rule.x), 1), self.log_sigma)
-        return Nodes(self.rule.x, self.rule.weight, KnownNoise(column, np.ones_like(column)))
+        return Nodes(self.rule.x[:, None], self.rule.weight, KnownNoise(column, np.ones_like(column)))
 
     def finer(self) -> HyperPosterior:
         """Half the step."""
@@ -255,7 +255,7 @@ class KnownSigmaLine:
 
 
 @dataclass(frozen=True, eq=False)
-class SigmaLine:
+class SigmaLine(OneLambda):
     """Sigma free with tau or lambda known: Gaussian nodes along log sigma."""
 
     rule: LineRule
@@ -285,8 +285,8 @@ class SigmaLine:
         """Nodes along log sigma; one node of lambda with many sigmas when lambda is known."""
         v, weight = self.rule.x, self.rule.weight
         if self.log_lam is not None:
-            return Nodes(np.array([self.log_lam]), np.ones(1), KnownNoise(v[None, :], weight[None, :]))
-        return Nodes(self._log_lam(v), weight, KnownNoise(v[:, None], np.ones((len(v), 1))))
+            return Nodes(np.array([[self.log_lam]]), np.ones(1), KnownNoise(v[None, :], weight[None, :]))
+        return Nodes(self._log_lam(v)[:, None], weight, KnownNoise(v[:, None], np.ones((len(v), 1))))
 
     def finer(self) -> HyperPosterior:
         """Half the step."""

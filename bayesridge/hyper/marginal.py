@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import ClassVar, Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple, Protocol
 
 import numpy as np
 from numpy.polynomial import legendre
@@ -31,6 +31,29 @@ class Interval(NamedTuple):
 
     lower: float
     upper: float
+
+
+class Scalar(Protocol):
+    """A scale: one random number."""
+
+    @property
+    def known(self) -> bool:
+        """Whether it is a single value."""
+
+    @property
+    def mean(self) -> float:
+        """Mean; infinite where it diverges, NaN where that cannot be told."""
+
+    @property
+    def sd(self) -> float:
+        """Standard deviation, likewise."""
+
+    @property
+    def median(self) -> float:
+        """Median."""
+
+    def interval(self, level: float = 0.95) -> Interval:
+        """Equal-tailed interval."""
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol
@@ -9,7 +11,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesridge.hyper.marginal import Marginal, PointMass
+from bayesridge.hyper.marginal import Marginal, PointMass, Scalar
 
 Array = NDArray[np.float64]
 
@@ -68,30 +70,50 @@ class KnownNoise:
 
 @dataclass(frozen=True, eq=False)
 class Nodes:
-    """A finite mixture over lambda.
+    """A finite mixture over the hyperparameters.
 
     Attributes
     ----------
-    log_lam : ndarray of shape (K,)
-        Increasing.
+    theta : ndarray of shape (K, h)
+        Hyperparameters: log lambda (increasing, where there is one), or one for each penalty.
     weight : ndarray of shape (K,)
         Posterior probability of each node, summing to one.
     noise : ConjugateNoise or KnownNoise
     """
 
-    log_lam: Array
+    theta: Array
     weight: Array
     noise: ConjugateNoise | KnownNoise
 
     @property
-    def theta(self) -> Array:
-        """Hyperparameters at the nodes, shape (K, 1)."""
-        return self.log_lam[:, None]
+    def log_lam(self) -> Array:
+        """The first hyperparameter at the nodes, (K,): log lambda where there is one penalty."""
+        return self.theta[:, 0]
 
     @cached_property
     def lam(self) -> Array:
         """Lambda at the nodes."""
         return np.exp(self.log_lam)
+
+
+class OneLambda(ABC):
+    """The scales of a posterior with one lambda, by name."""
+
+    @abstractmethod
+    def lambda_marginal(self) -> Marginal | PointMass:
+        """Distribution of lambda."""
+
+    @abstractmethod
+    def sigma_marginal(self) -> Marginal | PointMass:
+        """Distribution of the noise standard deviation."""
+
+    @abstractmethod
+    def tau_marginal(self) -> Marginal | PointMass:
+        """Distribution of the prior standard deviation of the standardised coefficients."""
+
+    def scales(self) -> Mapping[str, Scalar]:
+        """Lambda, sigma and tau."""
+        return {"lambda": self.lambda_marginal(), "sigma": self.sigma_marginal(), "tau": self.tau_marginal()}
 
 
 class HyperPosterior(Protocol):
@@ -126,6 +148,10 @@ class HyperPosterior(Protocol):
 
     def tau_marginal(self) -> Marginal | PointMass:
         """Distribution of the prior standard deviation of the standardised coefficients."""
+        ...
+
+    def scales(self) -> Mapping[str, Scalar]:
+        """Distributions of all scales by the names that tables give them."""
         ...
 
     def draw(self, n: int, rng: np.random.Generator) -> tuple[Array, Array]:

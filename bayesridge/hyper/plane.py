@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from bayesridge.hyper.likelihood import Likelihood
 from bayesridge.hyper.line import fine_grid, tau_along_rows, tau_from_joint
 from bayesridge.hyper.marginal import Marginal, marginal, marginal_of_rule
-from bayesridge.hyper.nodes import KnownNoise, Nodes
+from bayesridge.hyper.nodes import KnownNoise, Nodes, OneLambda
 from bayesridge.hyper.quadrature import ASKED_ACCURACY, LineRule, integrate, refine
 from bayesridge.hyper.rows import RowRule, integrate_rows
 from bayesridge.priors import Density
@@ -28,7 +28,7 @@ _MOST_REFINEMENTS = 4
 
 
 @dataclass(frozen=True, eq=False)
-class Plane:
+class Plane(OneLambda):
     """Lambda and sigma both free: Gaussian nodes on a plane, organised by lambda."""
 
     data: Likelihood
@@ -61,7 +61,7 @@ class Plane:
     @cached_property
     def nodes(self) -> Nodes:
         """Nodes of lambda, each with its grid of sigma."""
-        return Nodes(self.rule.x, self.rule.weight, KnownNoise(self._inner.x, self._inner.weight))
+        return Nodes(self.rule.x[:, None], self.rule.weight, KnownNoise(self._inner.x, self._inner.weight))
 
     def finer(self) -> Plane:
         """Half the step in log lambda."""

@@ -11,14 +11,14 @@ from scipy.special import gammaln
 
 from bayesridge.hyper.likelihood import Likelihood, log_density_of_log_sigma, log_sigma_range
 from bayesridge.hyper.marginal import Marginal, PointMass, marginal
-from bayesridge.hyper.nodes import ConjugateNoise, HyperPosterior, KnownNoise, Nodes
+from bayesridge.hyper.nodes import ConjugateNoise, HyperPosterior, KnownNoise, Nodes, OneLambda
 from bayesridge.priors import Conjugate
 
 Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
-class ConjugatePoint:
+class ConjugatePoint(OneLambda):
     """Lambda known (or plugged in), sigma integrated: one Student-t node."""
 
     log_lam: float
@@ -30,7 +30,7 @@ class ConjugatePoint:
     @cached_property
     def nodes(self) -> Nodes:
         """One node."""
-        return Nodes(np.array([self.log_lam]), np.ones(1), ConjugateNoise(self.shape, np.array([self.rate])))
+        return Nodes(np.array([[self.log_lam]]), np.ones(1), ConjugateNoise(self.shape, np.array([self.rate])))
 
     def finer(self) -> HyperPosterior:
         """Itself."""
@@ -65,7 +65,7 @@ class ConjugatePoint:
 
 
 @dataclass(frozen=True, eq=False)
-class KnownPoint:
+class KnownPoint(OneLambda):
     """Lambda and sigma known: one Gaussian node."""
 
     log_lam: float
@@ -76,7 +76,7 @@ class KnownPoint:
     @cached_property
     def nodes(self) -> Nodes:
         """One node."""
-        return Nodes(np.array([self.log_lam]), np.ones(1), KnownNoise(np.array([[self.log_sigma]]), np.ones((1, 1))))
+        return Nodes(np.array([[self.log_lam]]), np.ones(1), KnownNoise(np.array([[self.log_sigma]]), np.ones((1, 1))))
 
     def finer(self) -> HyperPosterior:
         """Itself."""

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayesridge.linalg.design import Design
+from bayesridge.linalg.spectrum import Spectrum
 
 Array = NDArray[np.float64]
 Rows = NDArray[np.intp] | NDArray[np.bool_] | slice
@@ -140,6 +141,11 @@ class Engine(Protocol):
     @property
     def design(self) -> Design:
         """The description of the data."""
+        ...
+
+    @property
+    def spectrum(self) -> Spectrum | None:
+        """The one decomposition of a model with one lambda; None where there is none."""
         ...
 
     @property

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -149,10 +148,9 @@ def spectrum_of(engine: Engine) -> Spectrum:
     DataError
         If it has not.
     """
-    found = getattr(engine, "spectrum", None)
-    if found is None:
+    if engine.spectrum is None:
         raise DataError(
             f"this is for ridge with one lambda, and the model has {', '.join(engine.theta_names) or 'no scales'}: "
             "coefficients, predictions, intervals, draws and leave-one-out work for it, rules for lambda do not"
         )
-    return cast("Spectrum", found)
+    return engine.spectrum

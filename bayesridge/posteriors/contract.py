@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from bayesridge.hyper.marginal import Interval
+from bayesridge.hyper.marginal import Scalar
 from bayesridge.linalg.design import Design
 from bayesridge.posteriors.prediction import Prediction
 from bayesridge.posteriors.quantity import Quantity
@@ -19,34 +19,6 @@ if TYPE_CHECKING:
     from bayesridge.posteriors.posterior import Posterior
 
 Array = NDArray[np.float64]
-
-
-class Scalar(Protocol):
-    """A scale: one random number."""
-
-    @property
-    def known(self) -> bool:
-        """Whether it is a single value."""
-        ...
-
-    @property
-    def mean(self) -> float:
-        """Mean; infinite where it diverges, NaN where that cannot be told."""
-        ...
-
-    @property
-    def sd(self) -> float:
-        """Standard deviation, likewise."""
-        ...
-
-    @property
-    def median(self) -> float:
-        """Median."""
-        ...
-
-    def interval(self, level: float = 0.95) -> Interval:
-        """Equal-tailed interval."""
-        ...
 
 
 class AnyPosterior(Protocol):

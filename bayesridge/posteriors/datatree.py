@@ -143,13 +143,13 @@ _SCALAR = ("chain", "draw")
 
 
 def _parameters(design: Design, draws: Draws, spectrum: Spectrum | None) -> xr.Dataset:
-    # W / (1 + W) with W = signal / lambda, which may be infinite
-    r2 = 1.0 / (1.0 + draws.lam / design.signal) if design.signal > 0 else np.zeros(draws.shape)
     coef_std = _standardized(design, draws.coef, design.penalized)
     values = {"coef": draws.coef, "coef_std": coef_std, "sigma": draws.sigma, "tau": draws.tau}
     if design.fit_intercept:
         values = {"intercept": draws.intercept, **values}
-    values |= {"lambda_": draws.lam, "r2": r2}
+    values["lambda_"] = draws.lam
+    if draws.lam.ndim == 2:  # W / (1 + W) with W = signal / lambda, which may be infinite
+        values["r2"] = 1.0 / (1.0 + draws.lam / design.signal) if design.signal > 0 else np.zeros(draws.shape)
     if spectrum is not None:
         values["effective_dof"] = _effective_dof(spectrum, draws.lam)
     if draws.noise_df is not None:
@@ -176,6 +176,8 @@ def _labelled(design: Design, values: Mapping[str, Array], student: bool) -> dic
     for name, value in values.items():
         long_name, units = about.get(name, (name.replace("_", " "), ""))
         own = dims.get(name, _SCALAR if value.ndim == 2 else (*_SCALAR, "penalized"))
+        if name in ("lambda_", "tau") and value.ndim == 3:
+            own = (*_SCALAR, "scale")
         labelled[name] = (own, value, {"long_name": long_name, "units": units})
     return labelled
 

@@ -68,9 +68,9 @@ def exact_datatree(
         "quadrature_error": posterior.quadrature_error,
     }
     drawn = posterior.draw(draws, chains, rng)
-    prior = {} if plugged_in else prior_draws(posterior, chains * draws, rng)
+    prior = {} if plugged_in or posterior.engine.spectrum is None else prior_draws(posterior, chains * draws, rng)
     return to_datatree(
-        posterior.design, drawn, spectrum=posterior.spectrum, prior=prior, attrs=attrs, random_state=rng,
+        posterior.design, drawn, spectrum=posterior.engine.spectrum, prior=prior, attrs=attrs, random_state=rng,
         predictive=predictive,
     )  # fmt: skip
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,7 +16,7 @@ from bayesridge.errors import DataError, ImproperPosteriorError, NoSignalWarning
 from bayesridge.hyper.evidence import EvidenceMaximum, EvidenceMode, maximize_evidence
 from bayesridge.hyper.infer import infer_hyper
 from bayesridge.hyper.likelihood import Likelihood
-from bayesridge.hyper.marginal import Link, Marginal, PointMass, monotone_link, transformed
+from bayesridge.hyper.marginal import Link, Marginal, PointMass, Scalar, monotone_link, transformed
 from bayesridge.hyper.nodes import HyperPosterior
 from bayesridge.hyper.point import plug_in
 from bayesridge.linalg.design import Design
@@ -187,8 +188,10 @@ class Posterior:
         return transformed(self.lambda_, "effective dof", link)
 
     @property
-    def scales(self) -> dict[str, Marginal | PointMass]:
+    def scales(self) -> Mapping[str, Scalar]:
         """The scales by the names that tables give them."""
+        if self.engine.spectrum is None:
+            return self.hyper.scales()
         return {
             "lambda": self.lambda_, "sigma": self.sigma, "tau": self.tau, "R2": self.r2,
             "effective dof": self.effective_dof,

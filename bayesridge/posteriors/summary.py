@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bayesridge.hyper.marginal import PointMass
-from bayesridge.posteriors.contract import AnyPosterior, Scalar
-from bayesridge.posteriors.loo import why_no_loo
+from bayesridge.errors import DataError
+from bayesridge.hyper.marginal import PointMass, Scalar
+from bayesridge.posteriors.contract import AnyPosterior
 from bayesridge.posteriors.quantity import check_level
 
 if TYPE_CHECKING:
@@ -74,15 +74,15 @@ def _scalar_row(marginal: Scalar, level: float) -> list[float]:
     return [marginal.mean, marginal.sd, marginal.median, ends.lower, ends.upper]
 
 
-def lambda_sentence(posterior: AnyPosterior, level: float = 0.95) -> str:
+def lambda_sentence(posterior: AnyPosterior, level: float = 0.95, name: str = "lambda") -> str:
     """Say what lambda is, and whose word that is."""
-    lam = posterior.scales["lambda"]
+    lam = posterior.scales[name]
     if posterior.method == "evidence":
-        return f"lambda = {number(lam.median)}, plugged in at the maximum of the evidence (its uncertainty is ignored)"
+        return f"{name} = {number(lam.median)}, plugged in at the maximum of the evidence (its uncertainty is ignored)"
     if lam.known:
-        return f"lambda = {number(lam.median)}, fixed by the user"
+        return f"{name} = {number(lam.median)}, fixed by the user"
     low, high = lam.interval(level)
-    return f"lambda = {number(lam.median)} (posterior median; {100 * level:g}% ETI {number(low)} to {number(high)})"
+    return f"{name} = {number(lam.median)} (posterior median; {100 * level:g}% ETI {number(low)} to {number(high)})"
 
 
 def evidence_sentences(posterior: Posterior) -> list[str]:
@@ -124,14 +124,12 @@ def describe_model(posterior: AnyPosterior) -> str:
 def at_a_glance(posterior: AnyPosterior, most: int = 12) -> str:
     """Return the result on one screen: data, lambda, noise, and the largest coefficients."""
     table = coefficient_table(posterior)
-    sigma, dof = posterior.scales["sigma"], posterior.scales["effective dof"]
     lines = [
         f"Bayesian ridge regression ({method_name(posterior)})",
         f"  {describe_data(posterior)}",
         f"  prior: {describe_model(posterior)}",
         *(f"  {line}" for line in posterior.check),
-        f"  {lambda_sentence(posterior)}",
-        f"  sigma = {number(sigma.median)}, effective dof = {number(dof.median)} (medians; dof without intercept)",
+        *(f"  {line}" for line in _scale_sentences(posterior)),
     ]
     shown = _largest(posterior, most)
     text = table.iloc[shown].to_string(float_format=lambda value: f"{value:.4g}")
@@ -139,6 +137,18 @@ def at_a_glance(posterior: AnyPosterior, most: int = 12) -> str:
     if len(shown) < len(table):
         lines.append(f"... the {len(shown)} rows with the largest |mean / sd| of {len(table)}; all in summary()")
     return "\n".join(lines)
+
+
+def _scale_sentences(posterior: AnyPosterior) -> list[str]:
+    """Each lambda with its interval, and the medians of sigma and of the effective degrees of freedom."""
+    lambdas = [name for name in posterior.scales if name.startswith("lambda")]
+    medians = {
+        name: number(posterior.scales[name].median) for name in ("sigma", "effective dof") if name in posterior.scales
+    }
+    says = ", ".join(f"{name} = {value}" for name, value in medians.items())
+    counted = "; dof without intercept" if "effective dof" in medians else ""
+    last = [f"{says} (medians{counted})"] if medians else []
+    return [lambda_sentence(posterior, name=name) for name in lambdas] + last
 
 
 def method_name(posterior: AnyPosterior) -> str:
@@ -186,7 +196,23 @@ def to_record(posterior: AnyPosterior, level: float = 0.95) -> dict[str, Any]:
 
 
 def exact_facts(posterior: Posterior) -> dict[str, Any]:
-    """What an exact posterior adds to a record: evidence, spectrum, conditioning, the MAP both ways, leave-one-out."""
+    """What an exact posterior adds to a record."""
+    record: dict[str, Any] = {
+        "log_marginal_likelihood": posterior.log_marginal_likelihood,
+        "quadrature_error": posterior.quadrature_error,
+    }
+    if posterior.engine.spectrum is not None:
+        record |= _one_lambda_facts(posterior)
+    try:
+        loo = posterior.loo
+        record["loo"] = {"elpd_loo": loo.elpd_loo, "se": loo.se, "p_loo": loo.p_loo, "rmse": loo.rmse}
+    except DataError as why:
+        record["no_loo"] = str(why)
+    return record
+
+
+def _one_lambda_facts(posterior: Posterior) -> dict[str, Any]:
+    """The evidence over lambda, the decomposition, what lambda does to its condition number, the MAP both ways."""
     from bayesridge.linalg.filters import conditioning
     from bayesridge.linalg.optimizer import newton_gap
 
@@ -197,8 +223,6 @@ def exact_facts(posterior: Posterior) -> dict[str, Any]:
              "log_evidence": m.mode.log_evidence, "posterior_share": m.share}
             for m in posterior.evidence_modes
         ],
-        "log_marginal_likelihood": posterior.log_marginal_likelihood,
-        "quadrature_error": posterior.quadrature_error,
         "spectrum": {"route": spectrum.route, "reason": spectrum.reason, "rank": spectrum.rank,
                      "null_directions": spectrum.dropped},
     }  # fmt: skip
@@ -209,11 +233,6 @@ def exact_facts(posterior: Posterior) -> dict[str, Any]:
     if 0 < tau < np.inf and 0 < sigma < np.inf:
         gap = newton_gap(design, spectrum, sigma, tau)
         record["map_vs_ridge"] = {"sigma": sigma, "tau": tau, "lambda": (sigma / tau) ** 2, "difference": gap}
-    if not (reason := why_no_loo(design)):
-        loo = posterior.loo
-        record["loo"] = {"elpd_loo": loo.elpd_loo, "se": loo.se, "p_loo": loo.p_loo, "rmse": loo.rmse}
-    else:
-        record["no_loo"] = reason
     return record
 
 
