@@ -39,6 +39,13 @@ _BLOCK_VALUES = 1 << 16  # rows x nodes worked on at a time: what is made of the
 _ROWS = 1 << 12
 #: Largest rounding error of a log density that is accepted; a row with more is fitted without it.
 MOST_LOST = 1e-10
+#: Rows that are fitted without at most; where more would have to be, leave-one-out is refused.
+MOST_REFITS = 200
+
+
+_SMALLEST_GRID = 6  # fewer nodes are a known value, not a grid
+_TOLERANCE = 1e-9
+_EDGE = 1e-8
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,8 +167,9 @@ def leave_one_out(engine: Engine, hyper: HyperPosterior, refit: Callable[[Engine
     Raises
     ------
     DataError
-        If a fit without one of the rows has no posterior (too few degrees of freedom, a row that alone determines an
-        unpenalised coefficient), frequency weights are not whole numbers, or the data changed since the fit.
+        If more than 200 rows would have to be fitted without, a fit without one of the rows has no posterior (too few
+        degrees of freedom, a row that alone determines an unpenalised coefficient), frequency weights are not whole
+        numbers, or the data changed since the fit.
     """
     nodes, design = hyper.nodes, engine.design
     reason = why_no_loo(design, nodes.noise.df)
@@ -175,9 +183,12 @@ def leave_one_out(engine: Engine, hyper: HyperPosterior, refit: Callable[[Engine
             "posterior, so leave-one-out does not exist; penalise that column or drop the row"
         )
     unseen = rows.count == 0
+    tolerance = max(
+        _TOLERANCE, hyper.error
+    )  # a row need not be better than the posterior, which has said how good it is
 
     def densities(part: slice) -> Array:
-        block = _block(rows, design.y, nodes, part)
+        block = _block(rows, design.y, nodes, part, tolerance)
         return np.stack([block.pointwise, block.inside, block.doubtful & ~unseen[part]])
 
     columns = nodes.weight.size * nodes.noise.share().shape[1]
@@ -186,12 +197,18 @@ def leave_one_out(engine: Engine, hyper: HyperPosterior, refit: Callable[[Engine
     found = run_blocks(densities, blocks, 300.0 * design.n_rows * columns)
     pointwise, inside, doubt = np.concatenate(found, axis=1)
     pointwise[unseen] = inside[unseen] = np.nan
+    if np.count_nonzero(doubt) > MOST_REFITS:
+        raise DataError(
+            f"leave-one-out would need an actual fit without each of {np.count_nonzero(doubt)} rows (more than "
+            f"{MOST_REFITS}): most rows contradict the others under this prior, as they do where it puts sigma or "
+            "lambda far from the data; use a prior that allows what the data show, such as Jeffreys() and BetaR2()"
+        )
     refits = {int(i): _refitted(engine, int(i), refit) for i in np.flatnonzero(doubt)}
     for i, one in refits.items():
         pointwise[i] = one.log_pdf(design.y[i : i + 1])[0]
 
     def parts(part: slice) -> Mixture:
-        block = _block(rows, design.y, nodes, part)
+        block = _block(rows, design.y, nodes, part, tolerance)
         mixture = Mixture(block.location, block.scale, block.share, nodes.noise.df - 1.0)
         for i in range(*part.indices(design.n_rows)):
             if i in refits:
@@ -262,7 +279,7 @@ class _Block:
     doubtful: NDArray[np.bool_]
 
 
-def _block(rows: Deletion, y: Array, nodes: Nodes, part: slice) -> _Block:
+def _block(rows: Deletion, y: Array, nodes: Nodes, part: slice, tolerance: float) -> _Block:
     deleted = rows.at(nodes.theta, part)
     e, keep, cancelled = deleted.residual, deleted.keep, deleted.cancelled
     precision = rows.precision[part, None]
@@ -300,7 +317,7 @@ def _block(rows: Deletion, y: Array, nodes: Nodes, part: slice) -> _Block:
     if J > 1:
         cancelled = np.repeat(cancelled, J, axis=1)
     lost = (share * cancelled * pull).sum(axis=1)
-    doubtful = (lost > MOST_LOST) | unresolved(share.reshape(len(share), -1, J))
+    doubtful = (lost > MOST_LOST) | unresolved(share.reshape(len(share), -1, J), tolerance)
     return _Block(-log_total, inside, location, scale, share, doubtful)
 
 
@@ -320,19 +337,14 @@ def _in_sample(terms: Array) -> Array:
     return np.where(np.any(endless, axis=0), np.inf, value) if endless else np.asarray(value)
 
 
-_SMALLEST_GRID = 6  # fewer nodes are a known value, not a grid
-_TOLERANCE = 1e-9
-_EDGE = 1e-8
-
-
-def unresolved(share: Array) -> NDArray[np.bool_]:
+def unresolved(share: Array, tolerance: float = _TOLERANCE) -> NDArray[np.bool_]:
     """Say for which rows the tilted weights (rows x K x J) are not resolved by the nodes, or run off their ends."""
     doubtful = np.zeros(len(share), dtype=bool)
     for axis, count in ((1, share.shape[1]), (2, share.shape[2])):
         if count < _SMALLEST_GRID:
             continue
         line = share.sum(axis=3 - axis)
-        doubtful |= weights_error(line) > _TOLERANCE
+        doubtful |= weights_error(line) > tolerance
         doubtful |= (line[:, 0] > _EDGE) | (line[:, -1] > _EDGE)
     return doubtful
 

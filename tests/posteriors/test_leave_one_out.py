@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from bayesridge import BetaR2, Custom, FixedLambda, HalfNormal, HalfT, InverseGamma, LogNormal
-from bayesridge.errors import DataError, NoSignalWarning
+from bayesridge.datasets import load_xy
+from bayesridge.errors import AccuracyWarning, DataError, NoSignalWarning
 from bayesridge.fit import posterior
 from bayesridge.linalg.design import build_design
 from bayesridge.linalg.filters import ridge_path
@@ -168,3 +169,13 @@ def test_the_row_that_is_needed_is_named_as_it_stood_in_the_table():
         post = posterior(X, 3.0 * X[:, 1] + rng.standard_normal(12), unpenalized=[2], missing="drop")
     with pytest.raises(DataError, match="row 7 alone determines"):
         _ = post.loo
+
+
+def test_refits_are_bounded():
+    """A noise prior twelve decades below the data makes every row contradict the others: refused, not refitted."""
+    X, y = load_xy("diabetes")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", AccuracyWarning)
+        found = posterior(X, y, noise_prior=HalfNormal(1e-9, on="sigma"))
+        with pytest.raises(DataError, match=r"an actual fit without each of \d+ rows .* prior that allows"):
+            _ = found.loo
