@@ -122,7 +122,8 @@ def wrong_draws(kind, design, spectrum, posterior):
     elif kind == "variance for precision":  # tau^2 where 1/tau^2 belongs
         changed = sigma**2 * (sigma**2 / lam), sigma
     elif kind == "plug-in sigma":
-        changed = lam, np.full_like(sigma, posterior.sigma.mean)
+        # all but constant: the spread of a constant is rounding, and ArviZ may divide by it
+        changed = lam, posterior.sigma.mean * np.exp(1e-3 * rng.standard_normal(len(sigma)))
     else:  # "lambda and sigma shuffled": every marginal of them is right, only the joint is wrong
         changed = lam, rng.permutation(sigma)
     found = draws_given(SpectralEngine(design, spectrum), *changed, (4, 1000), rng)
