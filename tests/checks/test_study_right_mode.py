@@ -30,11 +30,11 @@ def gap_to_grid(X, y):
     return float(profile_log_evidence(spectrum, grid).max()) - maximize_evidence(spectrum).best.log_evidence
 
 
-def study(d, replications, kind=None):
+def study(d, replications, method=None):
     r2, worst = [], -np.inf
     for seed in range(replications):
         X, y, X_new, y_new = data_set(d, seed)
-        post = posterior(X, y, kind=kind)
+        post = posterior(X, y, method=method)
         error = y_new - post.predict(X_new).mean
         r2.append(1.0 - float(error @ error) / float(np.square(y_new - y_new.mean()).sum()))
         worst = max(worst, gap_to_grid(X, y))
@@ -51,9 +51,9 @@ def test_right_mode(d):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", [None, "evidence"])
+@pytest.mark.parametrize("method", [None, "evidence"])
 @pytest.mark.parametrize("d", SIZES)
-def test_right_mode_in_full(d, kind):
-    median, worst = study(d, 200, kind)
+def test_right_mode_in_full(d, method):
+    median, worst = study(d, 200, method)
     assert median >= 0.90
     assert worst <= 1e-6
