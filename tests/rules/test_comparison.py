@@ -386,7 +386,9 @@ def test_a_posterior_has_its_data_in_it():
 def test_rules_refuse_a_posterior_of_another_engine():
     """They move one lambda along one spectrum."""
     X, y = load_xy("longley")
-    post = replace(posterior(X, y), engine=SimpleNamespace(theta_names=("log lambda[a]", "log lambda[b]")))
+    post = replace(
+        posterior(X, y), engine=SimpleNamespace(spectrum=None, theta_names=("log lambda[a]", "log lambda[b]"))
+    )
     for compare in (compare_lambda, backtest):
         with pytest.raises(DataError, match=r"ridge with one lambda, and the model has log lambda\[a\]"):
             compare(post, progress=False)
