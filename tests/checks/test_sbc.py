@@ -266,6 +266,7 @@ def test_table_record_and_verdict():
         found.ecdf("bad")
 
 
+@pytest.mark.filterwarnings("ignore::bayesridge.errors.WeightsWarning")  # refused for another reason
 def test_impossible_arguments():
     with pytest.raises(PriorError, match="proper noise prior"):
         sbc((8, 2), HalfCauchy(1.0, on="tau"))
