@@ -9,7 +9,7 @@ import pytest
 
 from bayesridge import BetaR2, Custom, FixedLambda, HalfNormal, HalfT, InverseGamma, LogNormal
 from bayesridge.datasets import load_xy
-from bayesridge.errors import AccuracyWarning, DataError, NoSignalWarning
+from bayesridge.errors import AccuracyWarning, DataError, NoSignalWarning, WeightsWarning
 from bayesridge.fit import posterior
 from bayesridge.linalg.design import build_design
 from bayesridge.linalg.filters import ridge_path
@@ -145,8 +145,10 @@ def test_what_has_no_leave_one_out() -> None:
     y = 5.0 * X[:, 0] + y
     with pytest.raises(DataError, match="at least 2 residual degrees"):
         _ = posterior(X[:2], y[:2]).loo
+    with pytest.warns(WeightsWarning, match="not whole numbers"):
+        fractional = posterior(X, y, weights=np.full(6, 1.5))
     with pytest.raises(DataError, match="not whole numbers"):
-        _ = posterior(X, y, weights=np.full(6, 1.5)).loo
+        _ = fractional.loo
     dummy = np.column_stack([X, np.arange(6) == 3])
     with pytest.raises(DataError, match="row 3 alone determines"):
         _ = posterior(dummy, y, unpenalized=[2]).loo
