@@ -67,6 +67,11 @@ class WeightedScalar:
         return float(np.sqrt(self.weight @ (self.values - self.mean) ** 2))
 
     @property
+    def log_sd(self):
+        log = np.log(self.values)
+        return float(np.sqrt(self.weight @ (log - self.weight @ log) ** 2))
+
+    @property
     def median(self):
         return self._quantile(0.5)
 

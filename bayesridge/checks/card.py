@@ -135,9 +135,12 @@ class ReportCard:
 
     def to_record(self) -> dict[str, Any]:
         """Everything for JSON."""
-        from bayesridge.posteriors.summary import jsonable
+        from bayesridge import __version__
+        from bayesridge.posteriors.summary import SCHEMA, jsonable
 
         record = {
+            "schema": SCHEMA,
+            "bayesridge_version": __version__,
             "passed": self.passed,
             "verdict": self.verdict,
             "alpha": self.alpha,

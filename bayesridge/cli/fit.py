@@ -71,12 +71,9 @@ def fit(
     if as_json:
         typer.echo(as_text(record))
         return
-    from bayesridge.cli.terminal import print_drawn, print_fit
+    from bayesridge.cli.terminal import print_fit
 
-    if sampled is not None:
-        print_drawn(sampled, record, level)
-    else:
-        print_fit(post, record, level)
+    print_fit(sampled or post, record, level)
 
 
 def _fit(model: Model, method: str) -> tuple[Posterior, Table]:

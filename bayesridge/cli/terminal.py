@@ -1,17 +1,20 @@
-"""Results on the terminal: tables by rich, every number with its meaning."""
+"""Results on the terminal, every number with its meaning.
+
+Off a terminal there is no width to keep to; a terminal that cannot show σ² gets sigma^2.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from rich import box
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
+from rich.text import Text
 
-from bayesridge.posteriors.posterior import Posterior
+from bayesridge.cli.grid import grid
 from bayesridge.posteriors.summary import (
     coefficient_table,
     describe_data,
@@ -21,98 +24,124 @@ from bayesridge.posteriors.summary import (
     interval_names,
     method_name,
     number,
+    probability,
 )
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from bayesridge.checks.card import ReportCard
-    from bayesridge.mcmc.posterior import SampledPosterior
     from bayesridge.posteriors.contract import AnyPosterior
     from bayesridge.rules.comparison import LambdaComparison
     from bayesridge.rules.table import Row
 
 _MOST_ROWS = 60
+_NO_LIMIT = 10_000  # characters in a line, where nothing limits them
+_PLAIN = str.maketrans(
+    {
+        "²": "^2", "σ": "sigma", "τ": "tau", "λ": "lambda", "β": "beta", "±": "+/-", "…": "...", "–": "-", "—": "-",
+        "−": "-", "─": "-", "→": "->", "≥": ">=", "≤": "<=",
+    }
+)  # fmt: skip
 
 
-def _open(console: Console, title: str, posterior: AnyPosterior) -> None:
-    console.print(title)
-    console.print(escape(f"  {describe_data(posterior)}"))
-    console.print(escape(f"  prior: {describe_model(posterior)}"))
+def shown(text: object, encoding: str) -> str:
+    """Write a text with the characters that an encoding has."""
+    plain = str(text)
+    try:
+        plain.encode(encoding)
+    except UnicodeEncodeError:
+        return plain.translate(_PLAIN).encode(encoding, "backslashreplace").decode(encoding)
+    return plain
 
 
-def _close(console: Console, warnings: Iterable[str], saved: Iterable[str]) -> None:
-    for message in warnings:
-        console.print(f"[yellow]warning:[/yellow] {escape(message)}")
-    for path in saved:
-        console.print(f"wrote {escape(path)}", soft_wrap=True)
+@dataclass(frozen=True)
+class Screen:
+    """Where results are printed.
+
+    Attributes
+    ----------
+    console : rich.console.Console
+    width : int
+        Characters in a line.
+    """
+
+    console: Console
+    width: int
+
+    @classmethod
+    def standard(cls) -> Screen:
+        """The terminal; no width where there is none, as in a pipe or a file."""
+        console = Console(highlight=False)
+        if console.is_terminal or "COLUMNS" in os.environ:
+            return cls(console, console.width)
+        return cls(Console(highlight=False, width=_NO_LIMIT), _NO_LIMIT)
+
+    def fit(self, text: object) -> str:
+        """Write a text with the characters that the screen has."""
+        return shown(text, self.console.encoding)
+
+    def say(self, text: object = "", *, lead: str = "", style: str = "") -> None:
+        """Print a line, wrapped between words; `lead` stands before it in bold (or `style`)."""
+        self.console.print(Text.assemble((self.fit(lead), style or "bold"), (self.fit(text), "" if lead else style)))
+
+    def table(self, heading: str, names: Sequence[object], columns: Mapping[str, Sequence[str]]) -> None:
+        """Print a table."""
+        cells = {self.fit(title): [self.fit(cell) for cell in column] for title, column in columns.items()}
+        for line in grid(self.fit(heading), [self.fit(name) for name in names], cells, self.width):
+            self.console.print(Text(self.fit(line)), soft_wrap=True)
+        self.say()
+
+    def open(self, lead: str, text: str, posterior: AnyPosterior) -> None:
+        """Print what the result is of."""
+        self.say(text, lead=lead)
+        self.say(f"  {describe_data(posterior)}")
+        self.say(f"  prior: {describe_model(posterior)}")
+        self.say()
+
+    def close(self, warnings: Iterable[str], saved: Iterable[str]) -> None:
+        """Repeat warnings, and name the files that were written."""
+        for message in warnings:
+            self.say(message, lead="warning: ", style="yellow")
+        for path in saved:
+            self.console.print(Text(self.fit(f"wrote {path}")), soft_wrap=True)
 
 
 # -- fit -----------------------------------------------------------------------------------------------------------
 
 
-def print_fit(posterior: Posterior, record: dict[str, Any], level: float) -> None:
+def print_fit(posterior: AnyPosterior, record: Mapping[str, Any], level: float, screen: Screen | None = None) -> None:
     """Print what an analyst needs from a fit.
 
     Parameters
     ----------
-    posterior : Posterior
-    record : dict
-        As from :func:`bayesridge.posteriors.summary.to_record`, with ``warnings`` and perhaps ``saved``.
+    posterior : AnyPosterior
+    record : mapping
+        As from :func:`bayesridge.posteriors.summary.to_record`, with ``warnings`` and perhaps ``saved``: what it holds
+        is printed.
     level : float
         Probability of the equal-tailed intervals.
+    screen : Screen, optional
     """
-    console = Console(highlight=False, soft_wrap=True)
-    _open(console, f"[bold]Bayesian ridge regression[/bold]: {method_name(posterior)}", posterior)
-    console.print()
-    console.print(_coefficients(coefficient_table(posterior, level), level))
-    console.print(_hyperparameters(hyper_table(posterior, level), level))
-    for line in _facts(posterior, record):
-        console.print(escape(line))
-    _close(console, record.get("warnings", []), record.get("saved", []))
+    screen = screen or Screen.standard()
+    screen.open("Bayesian ridge regression", f": {method_name(posterior)}", posterior)
+    _coefficients(screen, coefficient_table(posterior, level), level)
+    _hyperparameters(screen, hyper_table(posterior, level), level)
+    for line in [*posterior.check, *_facts(record)]:
+        screen.say(line)
+    screen.close(record.get("warnings", []), record.get("saved", []))
 
 
-def print_drawn(posterior: SampledPosterior, record: dict[str, Any], level: float) -> None:
-    """Print a sampled posterior: the same tables from the draws, and what to think of the chains.
-
-    Parameters
-    ----------
-    posterior : SampledPosterior
-    record, level
-        As for :func:`print_fit`.
-    """
-    console = Console(highlight=False, soft_wrap=True)
-    _open(console, f"[bold]Bayesian ridge regression[/bold]: {method_name(posterior)}", posterior)
-    console.print()
-    console.print(_coefficients(coefficient_table(posterior, level), level))
-    console.print(_hyperparameters(hyper_table(posterior, level), level))
-    console.print("ESS: the smaller of bulk and tail. No mean of lambda and tau: it may be infinite.")
-    for line in posterior.check:
-        console.print(escape(line))
-    loo = record.get("loo")
-    if loo:
-        console.print(
-            f"leave-one-out  elpd {loo['elpd_loo']:.2f} (se {loo['se']:.2f}), p_loo {_short(loo['p_loo'])}; importance "
-            f"sampling, {loo['bad_rows']} rows not to be trusted"
-        )
-    _close(console, record.get("warnings", []), record.get("saved", []))
-
-
-def _coefficients(frame: pd.DataFrame, level: float) -> Table:
-    low, high = interval_names(level)
-    table = Table(
-        title="Coefficients, units of the data (posterior)", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False
-    )
-    sampled = "ess_bulk" in frame
-    for name in ("column", "mean", "sd", low, high, "P(>0)", *(["ESS"] if sampled else [])):
-        table.add_column(name, justify="left" if name == "column" else "right", no_wrap=True)
-    for label, row in list(frame.iterrows())[:_MOST_ROWS]:
-        cells = [number(row[name]) for name in ("mean", "sd", low, high)]
-        ess = [f"{min(row['ess_bulk'], row['ess_tail']):.0f}"] if sampled else []
-        table.add_row(escape(str(label)), *cells, _probability(row["P(>0)"]), *ess)
+def _coefficients(screen: Screen, frame: pd.DataFrame, level: float) -> None:
+    rows = frame.iloc[:_MOST_ROWS]
+    columns = {name: list(map(number, rows[name])) for name in ("mean", "sd", *interval_names(level))}
+    columns["P(>0)"] = list(map(probability, rows["P(>0)"]))
+    if "ess_bulk" in rows:
+        columns["ESS"] = [f"{value:.0f}" for value in rows[["ess_bulk", "ess_tail"]].min(axis=1)]
+    screen.say(lead="Coefficients, units of the data (posterior)")
+    screen.table("column", list(rows.index), columns)
     if len(frame) > _MOST_ROWS:
-        table.caption = f"the first {_MOST_ROWS} of {len(frame)}; --out or --json give all"
-    return table
+        screen.say(f"the first {_MOST_ROWS} of {len(frame)}; --out or --json give all")
 
 
 _LABELS = {
@@ -124,63 +153,61 @@ _LABELS = {
 }
 
 
-def _hyperparameters(frame: pd.DataFrame, level: float) -> Table:
-    low, high = interval_names(level)
-    table = Table(title="Penalty and noise (posterior)", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in ("", "median", "mean", "sd", low, high):
-        table.add_column(name, justify="right" if name else "left", no_wrap=True)
-    for label, row in frame.iterrows():
-        # draws do not tell whether a mean exists: the table of a sampled posterior leaves it out
-        cells = ["" if np.isnan(row[name]) else number(row[name]) for name in ("median", "mean", "sd", low, high)]
-        table.add_row(_LABELS[str(label)], *cells)
-    return table
+def _hyperparameters(screen: Screen, frame: pd.DataFrame, level: float) -> None:
+    columns = {
+        # no mean where it may be infinite
+        name: ["" if np.isnan(value) else number(value) for value in frame[name]]
+        for name in ("median", *interval_names(level), "mean", "sd", "sd of log")
+    }
+    screen.say(lead="Penalty and noise (posterior)")
+    screen.table("", [_LABELS.get(str(name), name) for name in frame.index], columns)
 
 
-def _facts(posterior: Posterior, record: dict[str, Any]) -> list[str]:
-    lines = [f"evidence       {line}" for line in evidence_sentences(posterior)]
-    lines.append(
-        f"log p(y)       {record['log_marginal_likelihood']:.3f} nats "
-        f"(quadrature error {record['quadrature_error']:.0e})"
-    )
-    loo = record.get("loo")
-    if loo:
-        lines.append(
-            f"leave-one-out  elpd {loo['elpd_loo']:.2f} (se {loo['se']:.2f}), p_loo {_short(loo['p_loo'])}, "
-            f"RMSE {number(loo['rmse'])}; exact, lambda integrated"
-        )
-    else:
+def _facts(record: Mapping[str, Any]) -> list[str]:
+    """Return a line for each thing that the record holds."""
+    lines = [f"evidence       {line}" for line in evidence_sentences(record.get("evidence_modes", []))]
+    if "log_marginal_likelihood" in record:
+        error = record.get("quadrature_error")
+        known = "" if error is None else f" (quadrature error {error:.0e})"
+        lines.append(f"log p(y)       {record['log_marginal_likelihood']:.3f} nats{known}")
+    if "loo" in record:
+        lines.append(f"leave-one-out  {_leave_one_out(record['loo'])}")
+    elif "no_loo" in record:
         lines.append(f"leave-one-out  none: {record['no_loo']}")
-    both = record.get("map_vs_ridge")
-    if both:
+    if "map_vs_ridge" in record:
+        both = record["map_vs_ridge"]
         lines.append(
             f"MAP vs ridge   differ by {both['difference']:.0e} (relative) at sigma {number(both['sigma'])}, "
             f"tau {number(both['tau'])}, lambda = sigma²/tau² = {number(both['lambda'])}"
         )
-    condition, spectrum = record["conditioning"], record["spectrum"]
-    lines.append(
-        f"conditioning   X'X {_short(condition['before'])}, with lambda {_short(condition['lambda'])} "
-        f"{_short(condition['after'])}; rank {spectrum['rank']} ({spectrum['route']}: {spectrum['reason']})"
-    )
+    if "conditioning" in record:
+        condition, spectrum = record["conditioning"], record["spectrum"]
+        lines.append(
+            f"conditioning   X'X {_short(condition['before'])}, with lambda {_short(condition['lambda'])} "
+            f"{_short(condition['after'])}; rank {spectrum['rank']} ({spectrum['route']}: {spectrum['reason']})"
+        )
     return lines
 
 
-def _probability(value: float) -> str:
-    if value < 0.0005:
-        return "<0.001"
-    return ">0.999" if value > 0.9995 else f"{value:.3f}"
+def _leave_one_out(loo: Mapping[str, Any]) -> str:
+    rmse = f", RMSE {number(loo['rmse'])}" if "rmse" in loo else ""
+    how = "exact, lambda integrated"
+    if "bad_rows" in loo:
+        how = f"importance sampling, {loo['bad_rows']} rows not to be trusted"
+    return f"elpd {loo['elpd_loo']:.2f} (se {loo['se']:.2f}), p_loo {_short(loo['p_loo'])}{rmse}; {how}"
 
 
-def _short(value: Any) -> str:
-    """Write a number of the record, where infinity is a word."""
-    return "infinity" if value == "Infinity" else f"{float(value):.3g}"
+def _short(value: float | None) -> str:
+    """Write a number of a record, where what is infinite is null."""
+    return "infinite" if value is None or np.isinf(value) else f"{value:.3g}"
 
 
 # -- choose ----------------------------------------------------------------------------------------------------------
 
 #: Columns by the width from which on they are shown.
 _COLUMNS = (
-    ("rule", 0), ("lambda", 0), ("interval", 0), ("dof", 86), ("sigma", 114), ("|beta|", 122), ("LOO RMSE", 100),
-    ("regret", 91), ("elpd", 132), ("elpd - best", 0), ("ms", 107),
+    ("lambda", 0), ("interval", 0), ("dof", 86), ("sigma", 114), ("|beta|", 122), ("LOO RMSE", 100), ("regret", 91),
+    ("elpd", 132), ("elpd - best", 0), ("ms", 107),
 )  # fmt: skip
 
 
@@ -189,7 +216,7 @@ def print_comparison(
     *,
     warnings: Sequence[str] = (),
     saved: Sequence[str] = (),
-    console: Console | None = None,
+    screen: Screen | None = None,
 ) -> None:
     """Print a comparison: the table, rules without an answer, how far the rules disagree, and what to use.
 
@@ -198,36 +225,28 @@ def print_comparison(
     comparison : LambdaComparison
     warnings, saved : sequence of str
         Warnings to repeat, and files that were written.
-    console : rich.console.Console, optional
+    screen : Screen, optional
     """
-    console = console or Console(highlight=False)
-    title = f"[bold]Which lambda[/bold]: {len(comparison.rows) - 1} rules on one spectrum"
-    _open(console, title, comparison.problem.posterior)
-    console.print(_rules_table(comparison, console.width))
-    for line in _legend(comparison, console.width):
-        console.print(escape(line), style="dim")
-    missing = [row for row in comparison.rows if not row.available]
-    for row in missing:
-        console.print(escape(f"no answer: {row.label}: {row.note}"))
-    console.print()
-    console.print(escape(f"Disagreement  {comparison.disagreement}"))
-    console.print()
-    console.print(f"[bold]Use here[/bold]      {escape(comparison.recommendation)}")
-    _close(console, warnings, saved)
-
-
-def _rules_table(comparison: LambdaComparison, width: int) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    columns = [name for name, least in _COLUMNS if width >= least]
-    percent = f"{100 * comparison.level:g}%"
-    for name in columns:
-        title = f"{percent} interval" if name == "interval" else name
-        table.add_column(title, justify="left" if name == "rule" else "right", no_wrap=name != "rule")
+    screen = screen or Screen.standard()
+    title = f": {len(comparison.rows) - 1} rules on one spectrum"
+    screen.open("Which lambda", title, comparison.problem.posterior)
+    answers = [row for row in comparison.rows if row.available]
+    cells = [_cells(row) for row in answers]
+    titles = {"interval": f"{100 * comparison.level:g}% interval"}
+    columns = {
+        titles.get(name, name): [row[name] for row in cells] for name, least in _COLUMNS if screen.width >= least
+    }
+    screen.table("rule", [row.label.removesuffix(" (lambda integrated)") for row in answers], columns)
+    for line in _legend(comparison, screen.width):
+        screen.say(line, style="dim")
     for row in comparison.rows:
-        if row.available:
-            cells = _cells(row)
-            table.add_row(*[escape(cells[name]) for name in columns], style="bold" if row.key == "posterior" else None)
-    return table
+        if not row.available:
+            screen.say(f"no answer: {row.label}: {row.note}")
+    screen.say()
+    screen.say(f"Disagreement  {comparison.disagreement}")
+    screen.say()
+    screen.say(comparison.recommendation, lead="Use here      ")
+    screen.close(warnings, saved)
 
 
 def _cells(row: Row) -> dict[str, str]:
@@ -236,7 +255,6 @@ def _cells(row: Row) -> dict[str, str]:
     ends = "" if interval is None else f"{number(interval.lower)} to {number(interval.upper)} {_mark(interval.kind)}"
     scored = np.isfinite(row.elpd_diff)
     return {
-        "rule": row.label.removesuffix(" (lambda integrated)"),
         "lambda": lam,
         "interval": ends,
         "dof": f"{row.effective_dof:.2f}",
@@ -273,7 +291,7 @@ _STYLE = {"passed": "green", "alarm": "bold red", "note": "yellow", "not judged"
 
 
 def print_card(
-    card: ReportCard, *, warnings: Sequence[str] = (), saved: Sequence[str] = (), console: Console | None = None
+    card: ReportCard, *, warnings: Sequence[str] = (), saved: Sequence[str] = (), screen: Screen | None = None
 ) -> None:
     """Print a report card: question, status and finding of each check, and the verdict.
 
@@ -282,17 +300,13 @@ def print_card(
     card : ReportCard
     warnings, saved : sequence of str
         Warnings to repeat, and files that were written.
-    console : rich.console.Console, optional
+    screen : Screen, optional
     """
-    console = console or Console(highlight=False)
-    _open(console, "[bold]Can this fit be trusted?[/bold]", card.posterior)
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 1, 0), show_header=False)
-    table.add_column("check", no_wrap=True)
-    table.add_column("status", no_wrap=True)
-    table.add_column("finding", overflow="fold")
+    screen = screen or Screen.standard()
+    screen.open("Can this fit be trusted?", "", card.posterior)
     for entry in card.entries:
-        status = f"[{_STYLE[entry.status]}]{entry.status}[/]"
-        table.add_row(escape(entry.key), status, f"[bold]{escape(entry.question)}[/bold]\n{escape(entry.text)}")
-    console.print(table)
-    console.print(f"[bold]Verdict[/bold]  {escape(card.verdict)}")
-    _close(console, warnings, saved)
+        screen.say(f"  {entry.key}: {entry.question}", lead=f"{entry.status:<11}", style=_STYLE[entry.status])
+        screen.say(entry.text)
+        screen.say()
+    screen.say(card.verdict, lead="Verdict  ")
+    screen.close(warnings, saved)

@@ -49,6 +49,10 @@ class Scalar(Protocol):
         """Standard deviation, likewise."""
 
     @property
+    def log_sd(self) -> float:
+        """Standard deviation of the logarithm, which exists where that of the scale may not."""
+
+    @property
     def median(self) -> float:
         """Median."""
 
@@ -297,6 +301,14 @@ class Marginal:
         tails = sum(self._tail(2, side) for side in (0, -1))
         return float(np.sqrt(inner + tails))
 
+    @property
+    def log_sd(self) -> float:
+        """Posterior standard deviation of the logarithm."""
+        # a scale within exp(+-700) of one, as all that float64 can hold
+        value = np.log(np.clip(self.link.value(self._gauss_points), 1e-304, 1e304))
+        centre = self._integral(value)
+        return float(np.sqrt(self._integral(np.square(value - centre))))
+
     def moment(self, order: int) -> float:
         """Raw moment of the scalar, infinite when it diverges."""
         inner = self._integral(self.link.value(self._gauss_points) ** order)
@@ -389,6 +401,8 @@ class PointMass:
     def sd(self) -> float:
         """Zero."""
         return 0.0
+
+    log_sd = sd
 
     def quantile(self, q: ArrayLike) -> Array:
         """The value, for every probability."""

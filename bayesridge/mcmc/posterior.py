@@ -380,6 +380,11 @@ class DrawnScalar:
         return float(self.values.std(ddof=1)) if self._moments else np.nan
 
     @property
+    def log_sd(self) -> float:
+        """Standard deviation of the logarithms of the draws."""
+        return 0.0 if self.known else float(np.log(self.values).std(ddof=1))
+
+    @property
     def median(self) -> float:
         """Posterior median."""
         return float(np.median(self.values))

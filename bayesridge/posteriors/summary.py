@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bayesridge.errors import DataError
-from bayesridge.hyper.marginal import PointMass, Scalar
+from bayesridge.hyper.marginal import Scalar
 from bayesridge.posteriors.contract import AnyPosterior
 from bayesridge.posteriors.quantity import check_level
 
@@ -58,20 +59,26 @@ def hyper_table(posterior: AnyPosterior, level: float = 0.95) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        Columns mean, sd, median, and the ends of the equal-tailed interval. A mean or sd that does not exist is
-        infinite (lambda under heavy-tailed priors), and NaN where draws cannot tell; values that are fixed or plugged
-        in have sd 0.
+        Columns median, the ends of the equal-tailed interval, mean, sd, and sd of log (of the logarithm of the scale).
+        Lambda is summarised on its log scale: it has no mean and sd here (NaN), which are infinite under the default
+        prior. Nor have scales of which draws cannot tell. Values that are fixed or plugged in have sd 0.
     """
     import pandas as pd
 
     low, high = interval_names(level)
-    rows = {name: _scalar_row(scale, level) for name, scale in posterior.scales.items()}
-    return pd.DataFrame.from_dict(rows, orient="index", columns=["mean", "sd", "median", low, high])
+    rows = {name: _scalar_row(name, scale, level) for name, scale in posterior.scales.items()}
+    columns = ["median", low, high, "mean", "sd", "sd of log"]
+    return pd.DataFrame.from_dict(rows, orient="index", columns=columns)
 
 
-def _scalar_row(marginal: Scalar, level: float) -> list[float]:
-    ends = marginal.interval(level)
-    return [marginal.mean, marginal.sd, marginal.median, ends.lower, ends.upper]
+def _scalar_row(name: str, scale: Scalar, level: float) -> list[float]:
+    ends = scale.interval(level)
+    moments = [scale.mean, scale.sd] if scale.known or not _is_penalty(name) else [np.nan, np.nan]
+    return [scale.median, ends.lower, ends.upper, *moments, scale.log_sd]
+
+
+def _is_penalty(name: str) -> bool:
+    return name.startswith("lambda")
 
 
 def lambda_sentence(posterior: AnyPosterior, level: float = 0.95, name: str = "lambda") -> str:
@@ -85,24 +92,38 @@ def lambda_sentence(posterior: AnyPosterior, level: float = 0.95, name: str = "l
     return f"{name} = {number(lam.median)} (posterior median; {100 * level:g}% ETI {number(low)} to {number(high)})"
 
 
-def evidence_sentences(posterior: Posterior) -> list[str]:
-    """Say where the evidence is highest, and every other maximum with its share of the posterior."""
+def evidence_sentences(modes: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Say where the evidence is highest, and every other maximum with its share of the posterior.
+
+    Parameters
+    ----------
+    modes : sequence of mapping
+        ``evidence_modes`` of a record.
+    """
     lines = []
-    for item in posterior.evidence_modes:
-        mode = item.mode
-        best = mode is posterior.evidence.best
-        where = {"interior": f"lambda {number(mode.lam)}", "zero": "lambda -> 0", "infinity": "lambda -> infinity"}
-        sd = f", log-lambda sd {mode.log_lambda_sd:.2g}" if mode.place == "interior" else ""
-        share = "" if isinstance(posterior.lambda_, PointMass) else f", {100 * item.share:.3g}% of the posterior mass"
-        lower = posterior.evidence.best.log_evidence - mode.log_evidence
-        rank = "global maximum" if best else f"local maximum, {lower:.2f} nats lower"
-        lines.append(f"{rank} at {where[mode.place]}{sd}{share}")
+    top = max((mode["log_evidence"] for mode in modes), default=0.0)
+    best = next((mode for mode in modes if mode["log_evidence"] == top), None)
+    for mode in modes:
+        places = {"zero": "lambda -> 0", "infinity": "lambda -> infinity"}
+        where = places.get(mode["place"]) or f"lambda {number(mode['lambda'])}"
+        sd = "" if mode["sd_log_lambda"] is None else f", log-lambda sd {mode['sd_log_lambda']:.2g}"
+        known = mode["posterior_share"] is None
+        share = "" if known else f", {100 * mode['posterior_share']:.3g}% of the posterior mass"
+        rank = "global maximum" if mode is best else f"local maximum, {top - mode['log_evidence']:.2f} nats lower"
+        lines.append(f"{rank} at {where}{sd}{share}")
     return lines
 
 
 def number(value: float) -> str:
     """Write a number with four significant digits."""
     return f"{value:.4g}"
+
+
+def probability(value: float) -> str:
+    """Write a probability with three digits, and never 0 or 1 for what is neither."""
+    if value < 0.0005:
+        return "<0.001"
+    return ">0.999" if value > 0.9995 else f"{value:.3f}"
 
 
 def describe_data(posterior: AnyPosterior) -> str:
@@ -132,16 +153,31 @@ def at_a_glance(posterior: AnyPosterior, most: int = 12) -> str:
         *(f"  {line}" for line in _scale_sentences(posterior)),
     ]
     shown = _largest(posterior, most)
-    text = table.iloc[shown].to_string(float_format=lambda value: f"{value:.4g}")
+    text = as_printed(table.iloc[shown]).to_string()
     lines.append(text)
     if len(shown) < len(table):
         lines.append(f"... the {len(shown)} rows with the largest |mean / sd| of {len(table)}; all in summary()")
     return "\n".join(lines)
 
 
+def as_printed(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a table with its numbers as they are shown everywhere, as text; what does not exist is blank."""
+    columns = {}
+    for name in table.columns:
+        write = probability if str(name) in _PROBABILITIES else number
+        columns[name] = [
+            ("" if np.isnan(value) else write(float(value))) if isinstance(value, (float, np.floating)) else str(value)
+            for value in table[name]
+        ]
+    return type(table)(columns, index=table.index)
+
+
+_PROBABILITIES = ("P(>0)",)
+
+
 def _scale_sentences(posterior: AnyPosterior) -> list[str]:
     """Each lambda with its interval, and the medians of sigma and of the effective degrees of freedom."""
-    lambdas = [name for name in posterior.scales if name.startswith("lambda")]
+    lambdas = [name for name in posterior.scales if _is_penalty(name)]
     medians = {
         name: number(posterior.scales[name].median) for name in ("sigma", "effective dof") if name in posterior.scales
     }
@@ -172,13 +208,18 @@ def _largest(posterior: AnyPosterior, most: int) -> list[int]:
     return [*range(k), *(int(i) for i in chosen)]
 
 
+#: Of every record that is written as JSON; a key that changes its meaning or goes away raises it.
+SCHEMA = 1
+
+
 def to_record(posterior: AnyPosterior, level: float = 0.95) -> dict[str, Any]:
-    """Everything of a fit that fits in JSON (infinite numbers as the strings "Infinity" and "-Infinity")."""
+    """Everything of a fit, by keys that do not depend on the level; for :func:`jsonable`."""
     from bayesridge import __version__
 
     design = posterior.design
     prior, noise_prior = posterior.prior_texts
     return {
+        "schema": SCHEMA,
         "bayesridge_version": __version__,
         "target": design.target_name,
         "n_rows": design.n_rows,
@@ -188,11 +229,19 @@ def to_record(posterior: AnyPosterior, level: float = 0.95) -> dict[str, Any]:
         "method": posterior.method,
         "prior": prior,
         "noise_prior": noise_prior,
-        "interval": f"{100 * level:g}% ETI",
-        "coefficients": coefficient_table(posterior, level).to_dict(orient="index"),
-        "hyperparameters": hyper_table(posterior, level).to_dict(orient="index"),
+        "level": level,
+        "coefficients": records(coefficient_table(posterior, level), level),
+        "hyperparameters": records(hyper_table(posterior, level), level),
         **posterior.facts(),
     }
+
+
+def records(table: pd.DataFrame, level: float) -> dict[str, dict[str, Any]]:
+    """Return the rows of a table by their labels, and columns by names for machines: ``eti_low``, ``sd_log``."""
+    low, high = interval_names(level)
+    keys = {low: "eti_low", high: "eti_high", "P(>0)": "prob_positive", "sd of log": "sd_log"}
+    rows = table.rename(columns=keys).to_dict(orient="index")
+    return {str(label): {str(key): value for key, value in row.items()} for label, row in rows.items()}
 
 
 def exact_facts(posterior: Posterior) -> dict[str, Any]:
@@ -220,7 +269,8 @@ def _one_lambda_facts(posterior: Posterior) -> dict[str, Any]:
     record: dict[str, Any] = {
         "evidence_modes": [
             {"lambda": m.mode.lam, "sigma": m.mode.sigma, "tau": m.mode.tau, "place": m.mode.place,
-             "log_evidence": m.mode.log_evidence, "posterior_share": m.share}
+             "sd_log_lambda": m.mode.log_lambda_sd if m.mode.place == "interior" else None,
+             "log_evidence": m.mode.log_evidence, "posterior_share": None if posterior.lambda_.known else m.share}
             for m in posterior.evidence_modes
         ],
         "spectrum": {"route": spectrum.route, "reason": spectrum.reason, "rank": spectrum.rank,
@@ -237,14 +287,11 @@ def _one_lambda_facts(posterior: Posterior) -> dict[str, Any]:
 
 
 def jsonable(value: Any) -> Any:
-    """Replace what JSON cannot say: numpy numbers by Python's, infinities and NaN by strings."""
-    if isinstance(value, dict):
+    """Replace what JSON cannot say: numpy numbers by Python's; infinities and NaN by None, which it writes as null."""
+    if isinstance(value, Mapping):
         return {str(key): jsonable(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
+    if isinstance(value, (list, tuple, np.ndarray)):
         return [jsonable(item) for item in value]
     if isinstance(value, (float, np.floating)):
-        number_ = float(value)
-        if np.isfinite(number_):
-            return number_
-        return "NaN" if np.isnan(number_) else ("Infinity" if number_ > 0 else "-Infinity")
+        return float(value) if np.isfinite(value) else None
     return value.item() if isinstance(value, np.generic) else value

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 
 from bayesridge.hyper.prior_of_lambda import explained_variance
 from bayesridge.posteriors.posterior import Posterior
-from bayesridge.posteriors.summary import describe_data, method_name
+from bayesridge.posteriors.summary import describe_data, method_name, probability
 from bayesridge.priors import Prior
 from bayesridge.reporting import svg
 from bayesridge.reporting.checks import Checks
 from bayesridge.reporting.content import averaged
-from bayesridge.reporting.html import definition, number, percent, probability, table, template, text
+from bayesridge.reporting.html import definition, number, percent, table, template, text
 from bayesridge.reporting.row_pictures import influence, pit_ecdf, spectral_qq
 
 

@@ -47,13 +47,6 @@ def number(value: float) -> str:
     return written.replace("-", MINUS)
 
 
-def probability(value: float) -> str:
-    """Write a probability with three decimals, without claiming 0 or 1."""
-    if value < 0.0005:
-        return "<0.001"
-    return ">0.999" if value > 0.9995 else f"{value:.3f}"
-
-
 def percent(value: float) -> str:
     """Write a share in per cent."""
     return f"{100 * value:.3g}%"

@@ -6,9 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayesridge.posteriors.quantity import Quantity
+from bayesridge.posteriors.summary import probability
 from bayesridge.reporting import svg
 from bayesridge.reporting.content import Content
-from bayesridge.reporting.html import number, probability, table, text
+from bayesridge.reporting.html import number, table, text
 from bayesridge.reporting.payload import SliderData
 from bayesridge.rules.table import Row
 

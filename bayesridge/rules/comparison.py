@@ -43,11 +43,13 @@ class LambdaComparison(RuleTable):
         return recommend(self)
 
     def to_record(self) -> dict[str, Any]:
-        """Everything that fits in JSON (infinite numbers and NaN as strings)."""
+        """Everything that fits in JSON (null for what is infinite, or not there)."""
         from bayesridge import __version__
-        from bayesridge.posteriors.summary import describe_data, describe_model, jsonable
+        from bayesridge.posteriors.summary import SCHEMA, describe_data, describe_model, jsonable
 
         record = {
+            "schema": SCHEMA,
+            "level": self.level,
             "bayesridge_version": __version__,
             "data": describe_data(self.problem.posterior),
             "model": describe_model(self.problem.posterior),
@@ -88,7 +90,7 @@ def _bootstrap_record(drawn: BootstrapChoices) -> dict[str, Any]:
 
 def _row_record(row: Row, choice: Choice | None) -> dict[str, Any]:
     record = {**vars(row), "interval": None if row.interval is None else row.interval._asdict()}
-    record["lambda"] = record.pop("lam")
+    record["lambda"] = record.pop("lam")  # null at infinity too: `place` tells
     record["other_optima"] = [] if choice is None else [vars(one) for one in choice.others]
     return record
 

@@ -98,8 +98,8 @@ def test_weights(csv, kind):
 def test_formula_and_level(csv):
     found = record(csv, "--formula", "progression ~ bmi * bp", "--level", "0.8")
     same(found, posterior(load("diabetes"), formula="progression ~ bmi * bp"))
-    assert found["interval"] == "80% ETI"
-    assert "80% ETI low" in found["coefficients"]["bmi"]
+    assert found["level"] == 0.8
+    assert {"mean", "sd", "eti_low", "eti_high", "prob_positive"} == set(found["coefficients"]["bmi"])
 
 
 def test_out(csv, tmp_path):

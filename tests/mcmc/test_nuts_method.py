@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from bayesridge import BayesRidge, posterior, sample
 from bayesridge.cli.main import app
-from bayesridge.cli.terminal import print_drawn
+from bayesridge.cli.terminal import print_fit
 from bayesridge.errors import DataError, MissingExtraError, PriorError
 from bayesridge.posteriors.summary import to_record
 from bayesridge.priors import FixedScales
@@ -71,7 +71,7 @@ def test_what_is_reported_comes_from_the_draws(fitted):
 def test_texts_name_the_sampler_and_the_verdict(fitted, capsys):
     one, _, _ = fitted
     record = to_record(one.posterior_)
-    print_drawn(one.posterior_, record, 0.95)
+    print_fit(one.posterior_, record, 0.95)
     for text in (repr(one), one._repr_html_(), capsys.readouterr().out):
         for word in ("NUTS", f"chains: {one.posterior_.verdict}", "compiled in", "effective draws", "bmi", "lambda"):
             assert word in text

@@ -14,7 +14,7 @@ from scipy import stats
 from typer.testing import CliRunner
 
 from bayesridge.cli.choose import choose
-from bayesridge.cli.terminal import print_comparison
+from bayesridge.cli.terminal import Screen, print_comparison
 from bayesridge.datasets import load, load_xy
 from bayesridge.errors import DataError, WeightsWarning
 from bayesridge.fit import posterior
@@ -271,7 +271,7 @@ def test_record(found):
     record = json.loads(json.dumps(found.to_record()))
     rules = {rule["key"]: rule for rule in record["rules"]}
     assert rules["reml"]["lambda"] == found.row("reml").lam
-    assert rules["posterior"]["lambda"] == "NaN"
+    assert rules["posterior"]["lambda"] is None
     assert rules["reml"]["interval"]["level"] == 0.95
     assert rules["gcv"]["other_optima"][0]["place"] in ("zero", "interior", "infinity")
     assert record["recommendation"] == found.recommendation
@@ -280,7 +280,7 @@ def test_record(found):
 @pytest.mark.parametrize("width", [60, 80, 100, 120, 160])
 def test_printed(found, width):
     stream = io.StringIO()
-    print_comparison(found, console=Console(file=stream, width=width, highlight=False))
+    print_comparison(found, screen=Screen(Console(file=stream, width=width, highlight=False), width))
     lines = stream.getvalue().splitlines()
     assert max(len(line) for line in lines) <= width
     table = [line for line in lines if any(line.strip().startswith(row.label[:12]) for row in found.rows)]
@@ -297,7 +297,9 @@ def test_rules_without_an_answer_are_printed():
     X = rng.standard_normal((15, 30))
     found = compare_lambda(X, X[:, :5].sum(axis=1) + rng.standard_normal(15), rules=standard_rules(), progress=False)
     stream = io.StringIO()
-    print_comparison(found, console=Console(file=stream, width=120, highlight=False), warnings=["careful"], saved=["x"])
+    print_comparison(
+        found, screen=Screen(Console(file=stream, width=120, highlight=False), 120), warnings=["careful"], saved=["x"]
+    )
     text = stream.getvalue()
     assert "no answer: Hoerl-Kennard-Baldwin: needs the least-squares fit" in text
     assert "-> 0" in text
