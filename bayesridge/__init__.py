@@ -16,7 +16,7 @@ _HOMES = {
     "Posterior": "posteriors.posterior",
     "backtest": "rules.backtest",
     "compare_lambda": "rules.comparison",
-    "load": "persistence",
+    "load": "estimator",
     "posterior": "fit",
     "report": "reporting.build",
     "sample": "mcmc.sampling",
@@ -118,10 +118,9 @@ if TYPE_CHECKING:
         PerfectFitWarning,
         PriorError,
     )
-    from bayesridge.estimator import BayesRidge
+    from bayesridge.estimator import BayesRidge, load
     from bayesridge.fit import posterior
     from bayesridge.mcmc.sampling import sample
-    from bayesridge.persistence import load
     from bayesridge.posteriors.posterior import Posterior
     from bayesridge.priors import (
         BetaR2,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -12,10 +13,11 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.validation import check_is_fitted
 
-from bayesridge.errors import PriorError
-from bayesridge.fit import read_problem
+from bayesridge.errors import BayesRidgeError, ModelFileError, PriorError
+from bayesridge.fit import read_problem, source_table
 from bayesridge.linalg.spectrum import factorize
-from bayesridge.persistence import Table, save_model, source_table
+from bayesridge.mcmc.posterior import SampledPosterior
+from bayesridge.persistence import Table, read_model, save_model
 from bayesridge.posteriors.contract import AnyPosterior
 from bayesridge.posteriors.posterior import Posterior, infer
 from bayesridge.posteriors.prediction import Prediction
@@ -39,6 +41,12 @@ if TYPE_CHECKING:
     from bayesridge.mcmc.chains import Sampler
 
 Array = NDArray[np.float64]
+
+#: What makes a posterior of the state that a file holds, by the file's word for the engine.
+READERS: Mapping[str, Callable[[Mapping[str, Any], Mapping[str, NDArray[Any]]], AnyPosterior]] = {
+    "spectrum": Posterior.from_state,
+    "chains": SampledPosterior.from_state,
+}
 
 
 class BayesRidge(RegressorMixin, BaseEstimator):  # type: ignore[misc]
@@ -232,8 +240,8 @@ class BayesRidge(RegressorMixin, BaseEstimator):  # type: ignore[misc]
             Of the file.
         """
         check_is_fitted(self)
-        options = self.get_params(deep=False) | {"sampler": None}  # what is saved was not sampled
-        return save_model(self.posterior_.exact, path, table=self._table, options=options, rows=rows)
+        options = self.get_params(deep=False)
+        return save_model(self.posterior_, path, table=self._table, options=options, rows=rows)
 
     # medians take a root search each, which a fit inside a cross-validation does not want to pay for
 
@@ -379,3 +387,39 @@ class BayesRidge(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = self.missing == "drop"
         return tags
+
+
+def load(path: str | Path) -> BayesRidge:
+    """Read a fitted model.
+
+    Parameters
+    ----------
+    path : str or Path
+        Written by ``save``, or by ``bayesridge fit --out``.
+
+    Returns
+    -------
+    BayesRidge
+        Fitted. What needs the rows of the data raises a :class:`~bayesridge.errors.RowsAbsentError` unless they were
+        saved too.
+
+    Raises
+    ------
+    ModelFileError
+        If the file is damaged, was altered, is of a kind that this version does not know, or no model.
+    OSError
+        If it cannot be read.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # they were given when the model was fitted
+            saved = read_model(path)
+            facts, arrays = saved.state
+            if facts["engine"] not in READERS:
+                raise ModelFileError(f"{path} holds a {facts['family']} model of engine {facts['engine']!r}")
+            posterior = READERS[facts["engine"]](facts, arrays)
+            return BayesRidge(**saved.options)._keep(saved.table, posterior)
+    except (BayesRidgeError, KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        if isinstance(error, ModelFileError) and str(path) in str(error):
+            raise
+        raise ModelFileError(f"{path} does not describe a model ({type(error).__name__}: {error})") from error

@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 from bayesridge.errors import DataError
 from bayesridge.linalg.design import Design, build_design
 from bayesridge.linalg.spectrum import factorize
+from bayesridge.persistence import Table
 from bayesridge.posteriors.posterior import Method, Posterior, infer
 from bayesridge.priors import BetaR2, Jeffreys, NoisePrior, Prior
 from bayesridge.tables.columns import Columns
 from bayesridge.tables.formula import FormulaSpec
-from bayesridge.tables.frames import read_columns, read_target
+from bayesridge.tables.frames import frame_names, read_columns, read_target
 from bayesridge.tables.missing import complete_rows
 from bayesridge.tables.weights import Weighting, as_counts, read_weights
 
@@ -30,6 +31,15 @@ class Problem:
     design: Design
     columns: Columns
     spec: FormulaSpec | None
+
+
+def source_table(X: Any, problem: Problem) -> Table:
+    """Describe the table that a problem was read from."""
+    if problem.spec is not None:
+        names = frame_names(X) or ()
+        return Table(names, len(names), problem.spec)
+    columns = problem.columns
+    return Table(columns.names if columns.named else None, len(columns.names), None)
 
 
 def read_problem(

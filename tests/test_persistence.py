@@ -12,12 +12,16 @@ import zipfile
 import numpy as np
 import pandas as pd
 import pytest
+import xarray as xr
+from scipy import stats
 
 import bayesridge
-from bayesridge import BayesRidge, BetaR2, Custom, FixedScales, HalfT, InverseGamma, load, posterior
+from bayesridge import BayesRidge, BetaR2, Custom, FixedScales, HalfT, InverseGamma, Jeffreys, load, posterior
 from bayesridge.bundle import Bundle, pack, unpack
-from bayesridge.errors import DataError, ModelFileError, RowsAbsentError
+from bayesridge.errors import DataError, ModelFileError, PriorError, RowsAbsentError
 from bayesridge.linalg.absent import AbsentRows
+from bayesridge.mcmc.diagnostics import diagnose
+from bayesridge.mcmc.posterior import SampledPosterior
 
 rng = np.random.default_rng(11)
 ROWS = pd.DataFrame(rng.standard_normal((40, 4)) @ rng.standard_normal((4, 4)), columns=["a", "b", "my col", "d"])
@@ -132,11 +136,93 @@ def test_the_rows_are_not_in_the_file(tmp_path):
     assert path.read_bytes() == BayesRidge().fit(X, Y).save(tmp_path / "n.bridge").read_bytes()
 
 
-def test_what_is_code_is_refused_and_says_what_to_do(tmp_path):
-    custom = BayesRidge(prior=Custom(lambda lam: -lam)).fit(X, Y)
-    with pytest.raises(DataError, match=r"function.*BetaR2"):
-        custom.save(tmp_path / "m.bridge")
+def log_jump(lam):
+    return np.where((lam > 0.5) & (lam < 40.0), -0.5 * np.log(lam), -np.inf)
+
+
+CUSTOM = {
+    "exponential": Custom(lambda lam: -lam),
+    "with a jump": Custom(log_jump),
+    "with a kink": Custom(lambda lam: -np.abs(lam - 3.0), label="kink"),
+    "of tau": Custom(lambda tau: -np.square(tau - 1.0), of="tau"),
+    "of R2": Custom(stats.beta(2.0, 3.0).logpdf, of="R2"),
+    "of tau/sigma": Custom(stats.halfcauchy(scale=0.5).logpdf, of="tau/sigma"),
+}
+
+
+@pytest.mark.parametrize("prior", CUSTOM.values(), ids=CUSTOM)
+def test_custom_densities_are_kept_as_numbers(prior, tmp_path):
+    noise = Custom(stats.gamma(2.0).logpdf, of="sigma") if prior.of == "tau" else None
+    est = BayesRidge(prior=prior, noise_prior=noise).fit(X, Y)
+    again = load(est.save(tmp_path / "m.bridge"))
+    old, new = est.posterior_, again.posterior_
+    # densities meet to 1e-12, and what is integrated over them to as much; a jump is placed to 1e-9
+    close = 2e-9 if prior is CUSTOM["with a jump"] else 1e-10
+    for name in ("mean", "sd"):
+        gap = (getattr(old.coefficients, name) - getattr(new.coefficients, name)) / old.coefficients.sd
+        assert np.abs(gap).max() < close
+    assert new.log_marginal_likelihood == pytest.approx(old.log_marginal_likelihood, abs=close)
+    assert new.lambda_.interval(0.9) == pytest.approx(old.lambda_.interval(0.9), rel=10 * close)
+    assert new.prior_texts == old.prior_texts
+    twice = load(again.save(tmp_path / "n.bridge")).posterior_
+    np.testing.assert_array_equal(twice.coefficients.mean, new.coefficients.mean)
+    # the estimator can be fitted again, to other data too
+    np.testing.assert_allclose(again.fit(X, 3.0 * Y).coef_, est.fit(X, 3.0 * Y).coef_, rtol=1e-8)
+    with pytest.raises(PriorError, match="stored as numbers"):
+        again.prior.log_pdf("a PyMC variable")
+
+
+def test_a_density_that_no_table_holds_is_not_saved(tmp_path):
+    rough = BayesRidge(prior=Custom(lambda lam: -lam + 1e-3 * np.sin(1e7 * lam))).fit(X, Y)
+    with pytest.raises(PriorError, match="too rough"):
+        rough.save(tmp_path / "m.bridge")
     assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("rows", [False, True], ids=["", "with rows"])
+def test_chains_come_back_draw_by_draw(rows, tmp_path):
+    exact = BayesRidge(formula="y ~ a + C(g)").fit(ROWS)
+    tree = exact.to_datatree(50, 2, 0, predictive=True)
+    table = diagnose(tree["posterior"].to_dataset(), None)
+    tree["diagnostics"] = xr.DataTree(table.to_xarray())
+    about = ("conjugate, centred", "pymc", 1.0, 2.0, False)
+    sampled = SampledPosterior(exact.posterior_.design, ("p", "q"), tree, table, *about, (BetaR2(2.0, 3.0), Jeffreys()))
+    sampler = {"name": "pymc", "draws": 50, "chains": 2}
+    est = BayesRidge(formula=exact.formula, method="nuts", sampler=sampler)._keep(exact._table, sampled)
+    again = load(est.save(tmp_path / "m.bridge", rows=rows))
+    new = again.posterior_
+    np.testing.assert_array_equal(est.predict(NEW), again.predict(NEW))
+    np.testing.assert_array_equal(est.predict_interval(NEW), again.predict_interval(NEW))
+    pd.testing.assert_frame_equal(est.summary(), again.summary(), check_exact=True)
+    pd.testing.assert_frame_equal(sampled.diagnostics, new.diagnostics, check_exact=True)
+    assert repr(est) == repr(again)
+    assert again.sampler == sampler
+    assert new.check == sampled.check
+    assert new.priors == sampled.priors
+    xr.testing.assert_identical(new.datatree["posterior"].to_dataset(), tree["posterior"].to_dataset())
+    if rows:
+        xr.testing.assert_identical(new.datatree, tree)
+        assert new.loo.elpd_loo == sampled.loo.elpd_loo
+    else:
+        assert "loo" not in new.facts()
+        with pytest.raises(RowsAbsentError, match="rows=True"):
+            _ = new.loo
+    plain = load(sampled.save(tmp_path / "p.bridge")).posterior_
+    np.testing.assert_array_equal(plain.coefficients.mean, sampled.coefficients.mean)
+
+
+def test_draws_that_do_not_fit_are_refused(tmp_path):
+    exact = posterior(X, Y)
+    tree = exact.to_datatree(10, 2, 0)
+    table = diagnose(tree["posterior"].to_dataset(), None)
+    sampled = SampledPosterior(
+        exact.design, ("p", "q"), tree, table, "m", "pymc", 1.0, 2.0, False, (BetaR2(), Jeffreys())
+    )
+    path = sampled.save(tmp_path / "m.bridge")
+    coef = unpack(path).arrays["posterior.coef"]
+    for values in (coef[..., :-1], coef * np.nan, coef[:, :-1]):
+        with pytest.raises(ModelFileError):
+            load(forged(path, tmp_path / "n.bridge", "posterior.coef", npy(np.ascontiguousarray(values))))
 
 
 def test_every_use_of_absent_rows_says_why():

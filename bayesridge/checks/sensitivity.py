@@ -30,7 +30,7 @@ from bayesridge.errors import DataError, ImproperPosteriorError
 from bayesridge.hyper.infer import infer_hyper
 from bayesridge.hyper.marginal import Marginal, PointMass
 from bayesridge.linalg.spectral import SpectralEngine
-from bayesridge.linalg.spectrum import Spectrum
+from bayesridge.linalg.targets import rows_counted
 from bayesridge.posteriors.mixture import Mixture
 from bayesridge.posteriors.posterior import Posterior
 from bayesridge.posteriors.quantity import MixtureQuantity
@@ -199,31 +199,20 @@ def _scaled_prior(posterior: Posterior, power: float) -> Posterior:
     return replace(posterior, prior=prior, hyper=hyper)
 
 
-def scaled_likelihood(spectrum: Spectrum, power: float, n_flat: int) -> Spectrum:
-    """Return the spectrum of the same data with every row counted `power` times (scales and signal as they were)."""
-    root = np.sqrt(power)
-    return replace(
-        spectrum, s=spectrum.s * root, z=spectrum.z * root, r0=spectrum.r0 * power, n_obs=spectrum.n_obs * power,
-        nu=spectrum.n_obs * power - n_flat, log_det_flat=spectrum.log_det_flat + n_flat * np.log(power),
-        sum_log_weights=spectrum.sum_log_weights * power, left=None,
-        flat=None if spectrum.flat is None else replace(spectrum.flat, root_inverse=spectrum.flat.root_inverse / root),
-    )  # fmt: skip
-
-
 def _scaled_likelihoods(posterior: Posterior) -> dict[float, Posterior]:
     """Posteriors by power of the likelihood.
 
     Where the columns fit every row, rows that count more than once repeat a perfect fit: under an improper noise prior
     there may be no posterior of that, and the change is taken on the other side alone.
     """
-    found = {_POWERS[0]: _scaled_likelihood(posterior, _POWERS[0])}
+    found = {_POWERS[0]: _counted(posterior, _POWERS[0])}
     with contextlib.suppress(ImproperPosteriorError):
-        found[_POWERS[1]] = _scaled_likelihood(posterior, _POWERS[1])
+        found[_POWERS[1]] = _counted(posterior, _POWERS[1])
     return found
 
 
-def _scaled_likelihood(posterior: Posterior, power: float) -> Posterior:
-    spectrum = scaled_likelihood(posterior.spectrum, power, posterior.design.n_flat)
+def _counted(posterior: Posterior, power: float) -> Posterior:
+    spectrum = rows_counted(posterior.spectrum, power, posterior.design.n_flat)
     design = replace(posterior.design, total_weight=posterior.design.total_weight * power)
     hyper = infer_hyper(spectrum, posterior.prior, posterior.noise_prior)
     return replace(posterior, engine=SpectralEngine(design, spectrum), hyper=hyper)

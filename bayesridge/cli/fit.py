@@ -52,7 +52,8 @@ def fit(
 ) -> None:
     """Fit a table and print coefficients, lambda with its uncertainty, noise, leave-one-out and diagnostics."""
     from bayesridge.atomic import check_folder
-    from bayesridge.persistence import options_of, save_model
+    from bayesridge.persistence import save_model
+    from bayesridge.posteriors.posterior import options_of
     from bayesridge.posteriors.summary import coefficient_table, jsonable, to_record
 
     out = None if out is None else check_folder(out, {*_FILES})
@@ -78,9 +79,8 @@ def fit(
 
 def _fit(model: Model, method: str) -> tuple[Posterior, Table]:
     from bayesridge.errors import PriorError
-    from bayesridge.fit import read_problem
+    from bayesridge.fit import read_problem, source_table
     from bayesridge.linalg.spectrum import factorize
-    from bayesridge.persistence import source_table
     from bayesridge.posteriors.posterior import infer
     from bayesridge.priors import BetaR2, Jeffreys
 

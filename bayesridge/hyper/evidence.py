@@ -209,6 +209,21 @@ class EvidenceMaximum:
     boundaries: tuple[float, ...]
 
 
+@dataclass(frozen=True)
+class ModeShare:
+    """A local maximum of the evidence and the posterior probability of its basin.
+
+    Attributes
+    ----------
+    mode : EvidenceMode
+    share : float
+        Posterior probability that lambda lies between the evidence's neighbouring minima.
+    """
+
+    mode: EvidenceMode
+    share: float
+
+
 def maximize_evidence(spectrum: Spectrum) -> EvidenceMaximum:
     """Find every local maximum of the profile evidence over lambda in [0, infinity].
 

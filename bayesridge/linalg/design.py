@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesridge.errors import ConstantColumnWarning, DataError, warn
+from bayesridge.errors import ConstantColumnWarning, DataError, ModelFileError, warn
+from bayesridge.linalg.absent import AbsentRows
 from bayesridge.linalg.moments import cross_products
 from bayesridge.linalg.threads import run_blocks
 from bayesridge.tables.columns import Columns
@@ -23,10 +24,18 @@ from bayesridge.tables.missing import complete_rows
 
 Array = NDArray[np.float64]
 WeightKind = Literal["frequency", "precision"]
+#: What a file holds of an object: facts that JSON can say, and arrays of numbers.
+State = tuple[dict[str, Any], dict[str, NDArray[Any]]]
 Scaling = Literal["unit sd", "given", "none"]
 
 _EPS = float(np.finfo(np.float64).eps)
 _BLOCK_VALUES = 1 << 17  # numbers in a block of rows: it stays in the cache
+_FACTS = (
+    "weight_kind", "fit_intercept", "names", "target_name", "y_mean", "scaling", "n_obs", "total_weight", "signal",
+    "survey",
+)  # fmt: skip
+_ARRAYS = ("penalized", "unpenalized", "constant", "mean", "scale", "kept")
+_ROW_ARRAYS = ("X", "y", "weights", "cross")
 _PASS_WORK = 10.0  # multiplications that reading and centring a number is worth
 
 
@@ -95,6 +104,48 @@ class Design:
     cross: Array | None = field(repr=False)
     kept: NDArray[np.bool_] | None = None
     survey: bool = False
+
+    def options(self) -> dict[str, Any]:
+        """Arguments of the estimator that describe the same problem on plain columns."""
+        return {
+            "fit_intercept": self.fit_intercept,
+            "scale": {"unit sd": True, "none": False, "given": self.scale}[self.scaling],
+            "unpenalized": [self.names[j] for j in self.unpenalized], "weight_kind": self.weighting or "frequency",
+        }  # fmt: skip
+
+    def state(self, *, rows: bool) -> State:
+        """What a file holds of it: the description, and the data themselves only if asked for."""
+        facts = {name: getattr(self, name) for name in _FACTS}
+        facts |= {"shape": [self.n_rows, self.n_columns], "weighted": self.weights is not None}
+        arrays = {name: getattr(self, name) for name in _ARRAYS + (_ROW_ARRAYS if rows else ())}
+        return facts, {name: values for name, values in arrays.items() if values is not None}
+
+    @classmethod
+    def from_state(cls, facts: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Design:
+        """Make a design of its state.
+
+        Raises
+        ------
+        ModelFileError
+            If parts do not fit together.
+        """
+        shape = (int(facts["shape"][0]), int(facts["shape"][1]))
+        if "X" in arrays:
+            data: dict[str, Any] = {name: arrays.get(name) for name in _ROW_ARRAYS}
+        else:
+            absent = AbsentRows(shape[:1])
+            data = {"X": AbsentRows(shape), "y": absent, "weights": absent if facts["weighted"] else None}
+        data |= {name: facts[name] for name in _FACTS} | {name: arrays.get(name) for name in _ARRAYS}
+        design = cls(**{"cross": None, **data, "names": tuple(map(str, facts["names"]))})
+        columns = np.concatenate([design.penalized, design.unpenalized, design.constant])
+        fitting = [
+            len(design.names) == shape[1], design.X.shape == shape, design.y.shape == shape[:1],
+            design.mean.shape == design.scale.shape == shape[1:], set(columns.tolist()) <= set(range(shape[1])),
+            np.isfinite([design.mean, design.scale]).all(), (design.scale > 0).all(), np.isfinite(design.y_mean),
+        ]  # fmt: skip
+        if not all(fitting):
+            raise ModelFileError("its arrays do not fit together")
+        return design
 
     @property
     def n_rows(self) -> int:

@@ -18,7 +18,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesridge.linalg.design import Design
+from bayesridge.linalg.design import Design, State
 from bayesridge.linalg.spectrum import Spectrum
 
 Array = NDArray[np.float64]
@@ -192,6 +192,10 @@ class Engine(Protocol):
 
     def deletion(self) -> Deletion:
         """Leave-one-out; an engine that has none raises a DataError that says why."""
+        ...
+
+    def state(self, *, rows: bool = False) -> State:
+        """What a file holds of it (its class makes it again, ``from_state``), or the reason why it has none."""
         ...
 
     def without(self, row: int) -> Engine:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesridge.errors import DataError
+from bayesridge.errors import DataError, ModelFileError
 from bayesridge.linalg.conditional import SpectralConditional
 from bayesridge.linalg.deletion import delete
-from bayesridge.linalg.design import Design
+from bayesridge.linalg.design import Design, State
 from bayesridge.linalg.engine import Deleted, Engine
 from bayesridge.linalg.filters import shrinkage
 from bayesridge.linalg.maps import (
@@ -25,10 +27,16 @@ from bayesridge.linalg.maps import (
     standardized_rows,
 )
 from bayesridge.linalg.rows import RowParts, row_parts
-from bayesridge.linalg.spectrum import Spectrum
+from bayesridge.linalg.spectrum import FlatPart, Spectrum, factorize
 from bayesridge.linalg.targets import without_row
 
 Array = NDArray[np.float64]
+
+_SPECTRUM = (
+    "r0", "nu", "log_det_flat", "sum_log_weights", "n_obs", "signal", "route", "reason", "condition", "dropped",
+    "degenerate",
+)  # fmt: skip
+_FLAT = tuple(field.name for field in fields(FlatPart))
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,9 +143,56 @@ class SpectralEngine:
         """Exact leave-one-out from the residuals and leverages of one fit."""
         return SpectralDeletion(self.spectrum, row_parts(self.design, self.spectrum))
 
+    def state(self, *, rows: bool = False) -> State:
+        """The sufficient statistics in spectral form, in the place of X'X, X'y and y'y, whose squares lose digits.
+
+        With the rows they are left out: the same decomposition of the same rows is made again.
+        """
+        facts, arrays = self.design.state(rows=rows)
+        s = self.spectrum
+        about = {**{name: getattr(s, name) for name in _SPECTRUM}, "flat": s.flat is not None}
+        if not rows:
+            parts = {name: getattr(s.flat, name) for name in _FLAT} if s.flat is not None else {}
+            arrays |= {"s": s.s, "z": s.z, "V": s.V, **parts}
+        return {"engine": "spectrum", "family": "gaussian", "design": facts, "spectrum": about}, arrays
+
+    @classmethod
+    def from_state(cls, facts: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> SpectralEngine:
+        """Make the engine of its state.
+
+        Raises
+        ------
+        ModelFileError
+            If parts do not fit together.
+        """
+        design = Design.from_state(facts["design"], arrays)
+        if design.has_rows:
+            return cls(design, factorize(design))
+        about = facts["spectrum"]
+        flat = FlatPart(**{name: arrays[name] for name in _FLAT}) if about["flat"] else None
+        described = {name: about[name] for name in _SPECTRUM}
+        spectrum = Spectrum(s=arrays["s"], z=arrays["z"], right=arrays["V"], flat=flat, left=None, **described)
+        _check_fitting(design, spectrum)
+        return cls(design, spectrum)
+
     def without(self, row: int) -> SpectralEngine:
         """The engine of the other rows, column scales and the prior of lambda held fixed."""
         return SpectralEngine(*without_row(self.design, self.spectrum, row))
+
+
+def _check_fitting(design: Design, spectrum: Spectrum) -> None:
+    """Hold the arrays against each other: what does not fit together must not become a number."""
+    k, u = len(design.penalized), len(design.unpenalized)
+    fitting = [
+        spectrum.s.shape == spectrum.z.shape, spectrum.V.shape == (k, spectrum.rank), (spectrum.s > 0).all(),
+        all(np.isfinite(values).all() for values in (spectrum.s, spectrum.z, spectrum.V, spectrum.r0)),
+    ]  # fmt: skip
+    if spectrum.flat is not None:
+        flat = spectrum.flat
+        shapes = (flat.on_target.shape, flat.on_predictors.shape, flat.root_inverse.shape)
+        fitting.append(shapes == ((u,), (u, k), (u, u)))
+    if not all(fitting):
+        raise ModelFileError("its arrays do not fit together")
 
 
 def spectrum_of(engine: Engine) -> Spectrum:

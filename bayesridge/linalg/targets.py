@@ -75,6 +75,17 @@ def _with_target_column(design: Design, centred: Array) -> Array | None:
     return cross
 
 
+def rows_counted(spectrum: Spectrum, power: float, n_flat: int) -> Spectrum:
+    """Return the spectrum of the same data with every row counted `power` times (scales and signal as they were)."""
+    root = np.sqrt(power)
+    return replace(
+        spectrum, s=spectrum.s * root, z=spectrum.z * root, r0=spectrum.r0 * power, n_obs=spectrum.n_obs * power,
+        nu=spectrum.n_obs * power - n_flat, log_det_flat=spectrum.log_det_flat + n_flat * np.log(power),
+        sum_log_weights=spectrum.sum_log_weights * power, left=None,
+        flat=None if spectrum.flat is None else replace(spectrum.flat, root_inverse=spectrum.flat.root_inverse / root),
+    )  # fmt: skip
+
+
 def without_row(design: Design, spectrum: Spectrum, row: int) -> tuple[Design, Spectrum]:
     """Factorise the other rows, column scales and the prior of lambda held fixed.
 

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from bayesridge.errors import DataError
+from bayesridge.errors import DataError, ModelFileError, RowsAbsentError
 from bayesridge.hyper.marginal import Interval
-from bayesridge.linalg.design import Design
+from bayesridge.linalg.design import Design, State
 from bayesridge.linalg.spectrum import Spectrum
 from bayesridge.mcmc.rows import RowDraws
+from bayesridge.mcmc.tree_state import tree_from_state, tree_state
+from bayesridge.persistence import plain_table, prior_from_state, prior_state, save_model
 from bayesridge.posteriors.draws import Draws
-from bayesridge.posteriors.posterior import Posterior
 from bayesridge.posteriors.prediction import Prediction, noise_variance
 from bayesridge.posteriors.quantity import DrawnQuantity
+from bayesridge.priors import NoisePrior, Prior
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,6 +37,7 @@ PARETO_LIMIT = 0.7
 #: Further parameters of some models.
 EXTRA = ("mix", "phi", "local")
 
+_ABOUT = ("model_name", "sampler", "compile_seconds", "sampling_seconds", "interrupted")
 _SCALES = {"lambda": "lambda_", "sigma": "sigma", "tau": "tau", "R2": "r2", "effective dof": "effective_dof"}
 
 
@@ -56,6 +61,8 @@ class SampledPosterior:
     compile_seconds, sampling_seconds : float
     interrupted : bool
         Whether the sampler was stopped before all draws were made.
+    priors : tuple of Prior and NoisePrior, or None
+        The prior objects, where the model was made from such.
     """
 
     design: Design
@@ -67,6 +74,7 @@ class SampledPosterior:
     compile_seconds: float
     sampling_seconds: float
     interrupted: bool
+    priors: tuple[Prior, NoisePrior] | None = None
 
     method: Literal["nuts"] = "nuts"
 
@@ -184,14 +192,6 @@ class SampledPosterior:
         return self.scales["effective dof"]
 
     @property
-    def exact(self) -> Posterior:
-        """Refused: draws are no file's model."""
-        raise DataError(
-            "a sampled posterior is kept by to_datatree().to_netcdf(path); a model file holds the exact posterior of "
-            "the same model, method='posterior'"
-        )
-
-    @property
     def spectrum(self) -> Spectrum:
         """Refused: draws have none."""
         raise DataError(
@@ -240,8 +240,11 @@ class SampledPosterior:
         Raises
         ------
         DataError
-            With frequency weights, whose rows importance sampling cannot leave out singly.
+            With frequency weights, whose rows importance sampling cannot leave out singly; and where the model was
+            saved without its rows.
         """
+        if "log_likelihood" not in self.datatree.children:
+            raise RowsAbsentError("leave-one-out needs the log likelihood of each row: save the model with rows=True")
         if self.design.weights is not None and self.design.weight_kind == "frequency":
             raise DataError("importance sampling leaves out whole rows, not one of counted ones: repeat the rows")
         import arviz as az
@@ -326,6 +329,69 @@ class SampledPosterior:
 
         return coefficient_table(self, level)
 
+    def save(self, path: str | Path, *, rows: bool = False) -> Path:
+        """Write the draws to a file, which :func:`bayesridge.load` makes an estimator of; by custom ``*.bridge``.
+
+        Parameters
+        ----------
+        path : str or Path
+        rows : bool
+            Whether to store the data too, and what there is a number of for each draw and row: the log likelihood, for
+            leave-one-out, and the predictive draws.
+
+        Returns
+        -------
+        Path
+            Of the file.
+
+        Raises
+        ------
+        DataError
+            If the model was made from no prior objects, which the estimator would need: ``to_datatree().to_netcdf``
+            keeps its draws.
+        """
+        if self.priors is None:
+            raise DataError(
+                f"no estimator makes the model {self.model_name}, so there is none to load: keep the draws with "
+                "to_datatree().to_netcdf(path)"
+            )
+        prior, noise_prior = self.priors
+        options = {"method": self.method, "prior": prior, "noise_prior": noise_prior, **self.design.options()}
+        return save_model(self, path, table=plain_table(self.design.names), options=options, rows=rows)
+
+    def state(self, *, rows: bool = False) -> State:
+        """What a file holds: the description of the data, the draws and the sampler's record."""
+        about, arrays = self.design.state(rows=rows)
+        tree, drawn = tree_state(self.datatree, rows=rows)
+        table = self.diagnostics
+        facts: dict[str, Any] = {
+            "engine": "chains", "family": "gaussian", "design": about, "tree": tree, "prior_texts": self.prior_texts,
+            "priors": None if self.priors is None else [prior_state(one) for one in self.priors],
+            "diagnostics": {"index": list(table.index), "columns": {name: table[name].tolist() for name in table}},
+            "verdict": self.verdict, **{name: getattr(self, name) for name in _ABOUT},
+        }  # fmt: skip
+        return facts, arrays | drawn
+
+    @classmethod
+    def from_state(cls, facts: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> SampledPosterior:
+        """Make the posterior of its state."""
+        import pandas as pd
+        import xarray as xr
+
+        design = Design.from_state(facts["design"], arrays)
+        tree = tree_from_state(facts["tree"], arrays)
+        table = pd.DataFrame(facts["diagnostics"]["columns"], index=facts["diagnostics"]["index"])
+        table.index.name = "check"
+        table.attrs["verdict"] = str(facts["verdict"])
+        tree["diagnostics"] = xr.DataTree(table.to_xarray())
+        priors = None if facts["priors"] is None else tuple(prior_from_state(one) for one in facts["priors"])
+        drawn = tree["posterior"].to_dataset()
+        coef, shape = drawn["coef"].values, drawn["sigma"].shape
+        if coef.shape != (*shape, design.n_columns) or not np.isfinite(coef).all():
+            raise ModelFileError("its draws do not fit its columns")
+        texts = (str(facts["prior_texts"][0]), str(facts["prior_texts"][1]))
+        return cls(design, texts, tree, table, priors=priors, **{name: facts[name] for name in _ABOUT})
+
     def facts(self) -> dict[str, Any]:
         """What a record of this posterior holds beside its tables: the sampler, the checks, leave-one-out."""
         sizes = self.datatree["posterior"].sizes
@@ -338,7 +404,8 @@ class SampledPosterior:
             "verdict": self.verdict,
             "diagnostics": self.diagnostics.to_dict(orient="index"),
         }  # fmt: skip
-        if self.design.weights is None or self.design.weight_kind == "precision":
+        counted = self.design.weights is not None and self.design.weight_kind == "frequency"
+        if "log_likelihood" in self.datatree.children and not counted:
             loo = self.loo
             record["loo"] = {"elpd_loo": loo.elpd_loo, "se": loo.se, "p_loo": loo.p_loo, "bad_rows": loo.bad_rows}
         return record

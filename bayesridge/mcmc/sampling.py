@@ -7,6 +7,7 @@ the units of the data, and judged.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -145,8 +146,9 @@ def nuts_posterior(
         found = _collapsed_draws(design, spectrum, drawn.posterior, rng)
     else:
         found = draws_of(design, drawn.posterior)
-    proper = prior_draws(exact, found.sigma.size, rng)
-    return _result(design, spectrum, exact.prior_texts, found, drawn, name, proper, rng)
+    proper = prior_draws(spectrum, prior, noise_prior, found.sigma.size, rng)
+    sampled = _result(design, spectrum, exact.prior_texts, found, drawn, name, proper, rng)
+    return replace(sampled, priors=(prior, noise_prior))
 
 
 def sample_model(

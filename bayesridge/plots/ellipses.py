@@ -92,8 +92,7 @@ def two_coefficients(post: Posterior, pair: tuple[str, str] | None = None, lam: 
     lam = post.lambda_.median if lam is None else lam
     if not 0.0 < lam < np.inf:
         raise DataError(f"lambda must be positive and finite to draw its circle, got {lam}")
-    V = spectrum.V[[a, b]]
-    gram = (V * spectrum.s2) @ V.T
+    gram = spectrum.gram([a, b])
     solution = standardized_coefficients(spectrum, lam)[[a, b]]
     minimum = solution + lam * np.linalg.pinv(gram, rcond=1e-10, hermitian=True) @ solution
     return TwoCoefficients((names[a], names[b]), float(lam), gram, solution, minimum)
@@ -116,8 +115,7 @@ def _most_correlated(post: Posterior) -> tuple[int, int]:
     flat = set(design.unpenalized.tolist())
     stand_out = [j for j in choose_columns(post, _CANDIDATES + len(flat)).columns if j not in flat]
     position = np.searchsorted(design.penalized, np.array(stand_out))
-    V = spectrum.V[position]
-    gram = (V * spectrum.s2) @ V.T
+    gram = spectrum.gram(position)
     size = np.sqrt(np.maximum(gram.diagonal(), 1e-300))
     correlation = np.triu(np.abs(gram / size / size[:, None]), 1)
     a, b = np.unravel_index(int(np.argmax(correlation)), correlation.shape)

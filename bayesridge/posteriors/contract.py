@@ -9,14 +9,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bayesridge.hyper.marginal import Scalar
-from bayesridge.linalg.design import Design
+from bayesridge.linalg.design import Design, State
 from bayesridge.posteriors.prediction import Prediction
 from bayesridge.posteriors.quantity import Quantity
 
 if TYPE_CHECKING:
     import xarray as xr
-
-    from bayesridge.posteriors.posterior import Posterior
 
 Array = NDArray[np.float64]
 
@@ -88,9 +86,8 @@ class AnyPosterior(Protocol):
         """Posterior predictive distribution at new rows."""
         ...
 
-    @property
-    def exact(self) -> Posterior:
-        """The exact posterior that this one is, or an error that says why it is none."""
+    def state(self, *, rows: bool = False) -> State:
+        """What a file holds of it, ``"engine"`` among the facts; with the rows of the data, or without."""
         ...
 
     def to_datatree(

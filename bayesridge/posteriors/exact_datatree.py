@@ -9,9 +9,14 @@ from numpy.typing import NDArray
 
 from bayesridge.errors import DataError, ImproperPosteriorError
 from bayesridge.hyper.marginal import marginal_of_rule
+from bayesridge.hyper.nodes import HyperPosterior
 from bayesridge.hyper.quadrature import integrate
+from bayesridge.linalg.design import Design
+from bayesridge.linalg.engine import Engine
 from bayesridge.linalg.filters import effective_dof
+from bayesridge.linalg.spectrum import Spectrum
 from bayesridge.posteriors.datatree import to_datatree
+from bayesridge.posteriors.draws import draw_posterior
 from bayesridge.priors import (
     Density,
     FixedLambda,
@@ -27,8 +32,6 @@ from bayesridge.priors import (
 if TYPE_CHECKING:
     import xarray as xr
 
-    from bayesridge.linalg.design import Design
-    from bayesridge.posteriors.posterior import Posterior
 
 Array = NDArray[np.float64]
 
@@ -38,11 +41,15 @@ _LARGEST = 4e9
 
 
 def exact_datatree(
-    posterior: Posterior,
+    engine: Engine,
+    hyper: HyperPosterior,
+    prior: Prior,
+    noise_prior: NoisePrior,
+    *,
+    method: str,
     draws: int,
     chains: int,
     random_state: int | np.random.Generator | None,
-    *,
     predictive: bool = False,
 ) -> xr.DataTree:
     """Draw from an exact posterior and lay the draws out as a DataTree.
@@ -56,23 +63,23 @@ def exact_datatree(
     DataError
         If the draws would take more than 4 GB.
     """
-    _check_size(posterior.design, draws * chains, predictive=predictive)
+    _check_size(engine.design, draws * chains, predictive=predictive)
     rng = np.random.default_rng(random_state)
-    plugged_in = posterior.method == "evidence"
+    plugged_in = method == "evidence"
     attrs: dict[str, str | int | float] = {
-        "method": posterior.method,
-        "prior": "none: lambda plugged in" if plugged_in else posterior.prior.describe(),
-        "noise_prior": posterior.noise_prior.describe(),
+        "method": method,
+        "prior": "none: lambda plugged in" if plugged_in else prior.describe(),
+        "noise_prior": noise_prior.describe(),
         "sampler": "exact, independent draws",
-        "log_marginal_likelihood": posterior.log_marginal_likelihood,
-        "quadrature_error": posterior.quadrature_error,
+        "log_marginal_likelihood": hyper.log_marginal,
+        "quadrature_error": hyper.error,
     }
-    drawn = posterior.draw(draws, chains, rng)
-    prior = {} if plugged_in or posterior.engine.spectrum is None else prior_draws(posterior, chains * draws, rng)
+    drawn = draw_posterior(engine, hyper, draws=draws, chains=chains, random_state=rng)
+    spectrum = engine.spectrum
+    known = {} if plugged_in or spectrum is None else prior_draws(spectrum, prior, noise_prior, chains * draws, rng)
     return to_datatree(
-        posterior.design, drawn, spectrum=posterior.engine.spectrum, prior=prior, attrs=attrs, random_state=rng,
-        predictive=predictive,
-    )  # fmt: skip
+        engine.design, drawn, spectrum=spectrum, prior=known, attrs=attrs, random_state=rng, predictive=predictive
+    )
 
 
 def _check_size(design: Design, draws: int, *, predictive: bool) -> None:
@@ -89,21 +96,23 @@ def _check_size(design: Design, draws: int, *, predictive: bool) -> None:
     )
 
 
-def prior_draws(posterior: Posterior, n: int, rng: np.random.Generator) -> dict[str, Array]:
+def prior_draws(
+    spectrum: Spectrum, prior: Prior, noise_prior: NoisePrior, n: int, rng: np.random.Generator
+) -> dict[str, Array]:
     """Draw what the prior makes proper: some of lambda_, r2, effective_dof, sigma, tau, coef_std."""
-    signal = posterior.spectrum.signal
-    sigma = _draw_sigma(posterior.prior, posterior.noise_prior, n, rng)
-    lam, tau = _draw_penalty(posterior.prior, signal, sigma, n, rng)
+    signal = spectrum.signal
+    sigma = _draw_sigma(prior, noise_prior, n, rng)
+    lam, tau = _draw_penalty(prior, signal, sigma, n, rng)
     out: dict[str, Array] = {}
     if lam is not None:
         out["lambda_"] = lam
         out["r2"] = signal / (signal + lam) if signal > 0 else np.zeros(n)
-        out["effective_dof"] = effective_dof(posterior.spectrum, lam)
+        out["effective_dof"] = effective_dof(spectrum, lam)
     if sigma is not None:
         out["sigma"] = sigma
     if tau is not None:
         out["tau"] = tau
-        out["coef_std"] = tau[:, None] * rng.standard_normal((n, posterior.spectrum.n_features))
+        out["coef_std"] = tau[:, None] * rng.standard_normal((n, spectrum.n_features))
     return {name: values for name, values in out.items() if np.isfinite(values).all()}
 
 

@@ -13,19 +13,21 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bayesridge.errors import DataError, ImproperPosteriorError, NoSignalWarning, warn
-from bayesridge.hyper.evidence import EvidenceMaximum, EvidenceMode, maximize_evidence
+from bayesridge.hyper.evidence import EvidenceMaximum, ModeShare, maximize_evidence
 from bayesridge.hyper.infer import infer_hyper
 from bayesridge.hyper.likelihood import Likelihood
 from bayesridge.hyper.marginal import Link, Marginal, PointMass, Scalar, monotone_link, transformed
 from bayesridge.hyper.nodes import HyperPosterior
 from bayesridge.hyper.point import plug_in
-from bayesridge.linalg.design import Design
+from bayesridge.linalg.design import Design, State
 from bayesridge.linalg.engine import Engine
 from bayesridge.linalg.filters import effective_dof, filter_factors, shrinkage
 from bayesridge.linalg.spectral import SpectralEngine, spectrum_of
 from bayesridge.linalg.spectrum import Spectrum
+from bayesridge.persistence import plain_table, prior_from_state, prior_state, save_model
 from bayesridge.posteriors.draws import Draws, draw_posterior
 from bayesridge.posteriors.exact_datatree import exact_datatree
+from bayesridge.posteriors.facts import one_lambda_facts
 from bayesridge.posteriors.loo import LeaveOneOut, leave_one_out
 from bayesridge.posteriors.prediction import Prediction, predict
 from bayesridge.posteriors.quantity import MixtureQuantity
@@ -42,21 +44,6 @@ if TYPE_CHECKING:
 Array = NDArray[np.float64]
 
 Method = Literal["posterior", "evidence", "fixed"]
-
-
-@dataclass(frozen=True)
-class ModeShare:
-    """A local maximum of the evidence and the posterior probability of its basin.
-
-    Attributes
-    ----------
-    mode : EvidenceMode
-    share : float
-        Posterior probability that lambda lies between the evidence's neighbouring minima.
-    """
-
-    mode: EvidenceMode
-    share: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,9 +105,18 @@ class Posterior:
 
     def facts(self) -> dict[str, Any]:
         """What a record of this posterior holds beside its tables."""
-        from bayesridge.posteriors.summary import exact_facts
-
-        return exact_facts(self)
+        record: dict[str, Any] = {
+            "log_marginal_likelihood": self.log_marginal_likelihood, "quadrature_error": self.quadrature_error,
+        }  # fmt: skip
+        if self.engine.spectrum is not None:
+            scales = (self.lambda_, self.sigma.median, self.tau.median)
+            record |= one_lambda_facts(self.design, self.engine.spectrum, self.evidence_modes, *scales)
+        try:
+            loo = self.loo
+            record["loo"] = {"elpd_loo": loo.elpd_loo, "se": loo.se, "p_loo": loo.p_loo, "rmse": loo.rmse}
+        except DataError as why:
+            record["no_loo"] = str(why)
+        return record
 
     # -- hyperparameters -----------------------------------------------------------------------------------------
 
@@ -309,12 +305,10 @@ class Posterior:
             If the draws would take more than 4 GB; the text says how much, and how many draws would fit.
         """
         count = 1000 if draws is None else draws
-        return exact_datatree(self, count, 4 if chains is None else chains, random_state, predictive=predictive)
-
-    @property
-    def exact(self) -> Posterior:
-        """The exact posterior: this one."""
-        return self
+        return exact_datatree(
+            self.engine, self.hyper, self.prior, self.noise_prior, method=self.method, draws=count,
+            chains=4 if chains is None else chains, random_state=random_state, predictive=predictive,
+        )  # fmt: skip
 
     def save(self, path: str | Path, *, rows: bool = False) -> Path:
         """Write the model to a file, which :func:`bayesridge.load` reads; by custom ``*.bridge``.
@@ -330,9 +324,20 @@ class Posterior:
         Path
             Of the file.
         """
-        from bayesridge.persistence import save_posterior
+        return save_model(self, path, table=plain_table(self.design.names), options=options_of(self), rows=rows)
 
-        return save_posterior(self, path, rows=rows)
+    def state(self, *, rows: bool = False) -> State:
+        """What a file holds: the engine's state, the priors and the method; the nodes are placed again."""
+        facts, arrays = self.engine.state(rows=rows)
+        prior, noise = prior_state(self.prior), prior_state(self.noise_prior)
+        return {**facts, "method": self.method, "prior": prior, "noise_prior": noise}, arrays
+
+    @classmethod
+    def from_state(cls, facts: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Posterior:
+        """Make the posterior of its state."""
+        engine = SpectralEngine.from_state(facts, arrays)
+        priors = prior_from_state(facts["prior"]), prior_from_state(facts["noise_prior"])
+        return infer(engine.design, engine.spectrum, *priors, "evidence" if facts["method"] == "evidence" else None)
 
     # -- comparison ----------------------------------------------------------------------------------------------
 
@@ -385,6 +390,13 @@ def _flat_names(design: Design) -> tuple[str, ...]:
 
 def _improper_noise(posterior: Posterior) -> bool:
     return isinstance(posterior.noise_prior, Jeffreys) and not posterior.prior.states_noise
+
+
+def options_of(posterior: Posterior) -> dict[str, Any]:
+    """Return the arguments of the estimator that makes this posterior from plain columns."""
+    plugged_in = posterior.method == "evidence"
+    about = {"method": posterior.method, "prior": None if plugged_in else posterior.prior}
+    return {**about, "noise_prior": posterior.noise_prior, **posterior.design.options()}
 
 
 def infer(

@@ -7,15 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bayesridge.errors import DataError
 from bayesridge.hyper.marginal import Scalar
 from bayesridge.posteriors.contract import AnyPosterior
 from bayesridge.posteriors.quantity import check_level
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from bayesridge.posteriors.posterior import Posterior
 
 
 def interval_names(level: float, kind: str = "ETI") -> tuple[str, str]:
@@ -242,48 +239,6 @@ def records(table: pd.DataFrame, level: float) -> dict[str, dict[str, Any]]:
     keys = {low: "eti_low", high: "eti_high", "P(>0)": "prob_positive", "sd of log": "sd_log"}
     rows = table.rename(columns=keys).to_dict(orient="index")
     return {str(label): {str(key): value for key, value in row.items()} for label, row in rows.items()}
-
-
-def exact_facts(posterior: Posterior) -> dict[str, Any]:
-    """What an exact posterior adds to a record."""
-    record: dict[str, Any] = {
-        "log_marginal_likelihood": posterior.log_marginal_likelihood,
-        "quadrature_error": posterior.quadrature_error,
-    }
-    if posterior.engine.spectrum is not None:
-        record |= _one_lambda_facts(posterior)
-    try:
-        loo = posterior.loo
-        record["loo"] = {"elpd_loo": loo.elpd_loo, "se": loo.se, "p_loo": loo.p_loo, "rmse": loo.rmse}
-    except DataError as why:
-        record["no_loo"] = str(why)
-    return record
-
-
-def _one_lambda_facts(posterior: Posterior) -> dict[str, Any]:
-    """The evidence over lambda, the decomposition, what lambda does to its condition number, the MAP both ways."""
-    from bayesridge.linalg.filters import conditioning
-    from bayesridge.linalg.optimizer import newton_gap
-
-    design, spectrum = posterior.design, posterior.spectrum
-    record: dict[str, Any] = {
-        "evidence_modes": [
-            {"lambda": m.mode.lam, "sigma": m.mode.sigma, "tau": m.mode.tau, "place": m.mode.place,
-             "sd_log_lambda": m.mode.log_lambda_sd if m.mode.place == "interior" else None,
-             "log_evidence": m.mode.log_evidence, "posterior_share": None if posterior.lambda_.known else m.share}
-            for m in posterior.evidence_modes
-        ],
-        "spectrum": {"route": spectrum.route, "reason": spectrum.reason, "rank": spectrum.rank,
-                     "null_directions": spectrum.dropped},
-    }  # fmt: skip
-    lam = posterior.lambda_.median
-    condition = conditioning(spectrum, lam)
-    record["conditioning"] = {"lambda": lam, "before": condition.before, "after": condition.after}
-    sigma, tau = posterior.sigma.median, posterior.tau.median
-    if 0 < tau < np.inf and 0 < sigma < np.inf:
-        gap = newton_gap(design, spectrum, sigma, tau)
-        record["map_vs_ridge"] = {"sigma": sigma, "tau": tau, "lambda": (sigma / tau) ** 2, "difference": gap}
-    return record
 
 
 def jsonable(value: Any) -> Any:

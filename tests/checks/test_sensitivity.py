@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from bayesridge import BetaR2, FixedLambda, GammaPrecisions, HalfCauchy, HalfNormal, LogNormal, posterior
-from bayesridge.checks.sensitivity import cumulative_jensen_shannon, power_scaling, scaled_likelihood, scaled_prior
+from bayesridge.checks.sensitivity import cumulative_jensen_shannon, power_scaling, scaled_prior
 from bayesridge.errors import DataError
 from bayesridge.hyper.infer import infer_hyper
+from bayesridge.linalg.targets import rows_counted
 from bayesridge.priors import Gamma, Jeffreys
 
 
@@ -23,7 +24,7 @@ def test_likelihood_to_the_power_two_is_every_row_twice(unpenalized):
     X, y = table()
     once = posterior(X, y, unpenalized=unpenalized)
     twice = posterior(np.vstack([X, X]), np.concatenate([y, y]), unpenalized=unpenalized)
-    spectrum = scaled_likelihood(once.spectrum, 2.0, once.design.n_flat)
+    spectrum = rows_counted(once.spectrum, 2.0, once.design.n_flat)
     hyper = infer_hyper(spectrum, BetaR2(), Jeffreys())
     # an identity: only rounding and the quadrature's own error are between them
     assert hyper.log_marginal == pytest.approx(twice.log_marginal_likelihood, rel=1e-9)
@@ -114,7 +115,7 @@ def test_spectrum_is_left_alone():
     X, y = table()
     spectrum = posterior(X, y).spectrum
     before = spectrum.s.copy(), spectrum.r0
-    scaled_likelihood(spectrum, 1.5, 1)
+    rows_counted(spectrum, 1.5, 1)
     np.testing.assert_array_equal(spectrum.s, before[0])
     assert spectrum.r0 == before[1]
 

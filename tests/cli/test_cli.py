@@ -9,8 +9,8 @@ from typer.testing import CliRunner
 
 from bayesridge.cli.main import app
 from bayesridge.datasets import load, load_xy
+from bayesridge.estimator import load as load_model
 from bayesridge.fit import posterior
-from bayesridge.persistence import load as load_model
 from bayesridge.priors import FixedLambda, HalfCauchy, HalfT
 
 

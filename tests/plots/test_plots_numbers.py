@@ -195,7 +195,9 @@ def test_prior_of_lambda_is_that_of_its_draws(prior: Any, noise: Any) -> None:
     cumulative = np.cumsum(np.exp(density.log_density(t))) * 0.01
     assert cumulative[-1] == pytest.approx(1.0, abs=1e-6)
     n = 40_000
-    drawn = np.log(prior_draws(post, n, np.random.default_rng(3))["lambda_"].ravel())
+    drawn = np.log(
+        prior_draws(post.spectrum, post.prior, post.noise_prior, n, np.random.default_rng(3))["lambda_"].ravel()
+    )
     for q in (0.1, 0.5, 0.9):
         share = np.interp(np.quantile(drawn, q), t, cumulative)
         assert abs(share - q) < 4.5 * np.sqrt(q * (1 - q) / n)

@@ -1,0 +1,47 @@
+"""What a record says of a posterior with one lambda, beside the tables."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from bayesridge.hyper.evidence import ModeShare
+from bayesridge.hyper.marginal import Scalar
+from bayesridge.linalg.design import Design
+from bayesridge.linalg.filters import conditioning
+from bayesridge.linalg.optimizer import newton_gap
+from bayesridge.linalg.spectrum import Spectrum
+
+
+def one_lambda_facts(
+    design: Design, spectrum: Spectrum, modes: Sequence[ModeShare], lam: Scalar, sigma: float, tau: float
+) -> dict[str, Any]:
+    """The evidence over lambda, the decomposition, what lambda does to its condition number, the MAP both ways.
+
+    Parameters
+    ----------
+    modes : sequence of ModeShare
+        The maxima of the evidence.
+    lam : Scalar
+        Posterior of lambda.
+    sigma, tau : float
+        Posterior medians.
+    """
+    condition = conditioning(spectrum, lam.median)
+    record: dict[str, Any] = {
+        "evidence_modes": [
+            {"lambda": m.mode.lam, "sigma": m.mode.sigma, "tau": m.mode.tau, "place": m.mode.place,
+             "sd_log_lambda": m.mode.log_lambda_sd if m.mode.place == "interior" else None,
+             "log_evidence": m.mode.log_evidence, "posterior_share": None if lam.known else m.share}
+            for m in modes
+        ],
+        "spectrum": {"route": spectrum.route, "reason": spectrum.reason, "rank": spectrum.rank,
+                     "null_directions": spectrum.dropped},
+        "conditioning": {"lambda": lam.median, "before": condition.before, "after": condition.after},
+    }  # fmt: skip
+    if design.has_rows and 0 < tau < np.inf and 0 < sigma < np.inf:
+        gap = newton_gap(design, spectrum, sigma, tau)
+        record["map_vs_ridge"] = {"sigma": sigma, "tau": tau, "lambda": (sigma / tau) ** 2, "difference": gap}
+    return record
