@@ -37,13 +37,9 @@ SPECTRAL = {"s", "s2", "z", "z2", "r0", "V"}
 @cache
 def modules():
     """Every module by its dotted name; those of models and data are elsewhere and stand on nothing but priors."""
-    paths = sorted(
-        path for path in PACKAGE.rglob("*.py") if path.relative_to(PACKAGE).parts[0] not in ("models", "data")
-    )
-    names = [
-        ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__") for path in paths
-    ]
-    return dict(zip(names, paths, strict=True))
+    found = {path.relative_to(PACKAGE.parent).with_suffix("").parts: path for path in PACKAGE.rglob("*.py")}
+    own = {parts: path for parts, path in found.items() if parts[1] not in ("models", "data")}
+    return {".".join(parts).removesuffix(".__init__"): own[parts] for parts in sorted(own)}
 
 
 @cache
@@ -66,7 +62,9 @@ def imports():
 
 def floor_of(module):
     part = module.split(".")[1]
-    return next(k for k, floor in enumerate(FLOORS) if part in floor)
+    found = [k for k, floor in enumerate(FLOORS) if part in floor]
+    assert found, f"bayesridge.{part} has no floor: name it in FLOORS, above all that it imports"
+    return found[0]
 
 
 def test_no_modules_import_one_another():

@@ -20,7 +20,7 @@ from functools import cached_property
 from typing import Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from bayesridge.errors import AccuracyWarning, ConstantTargetWarning, DataError, PerfectFitWarning, warn
 from bayesridge.linalg.design import Design
@@ -148,7 +148,7 @@ class Spectrum:
         """Right singular vectors, shape (p_penalized, rank)."""
         return (self.right.turn @ self.right.rows).T if isinstance(self.right, RowSpace) else self.right
 
-    def gram(self, columns: ArrayLike) -> Array:
+    def gram(self, columns: NDArray[np.intp]) -> Array:
         """Cross-products of some of the penalised columns, scaled and with the flat directions projected out."""
         V = self.V[columns]
         return np.asarray((V * self.s2) @ V.T)

@@ -92,7 +92,7 @@ def two_coefficients(post: Posterior, pair: tuple[str, str] | None = None, lam: 
     lam = post.lambda_.median if lam is None else lam
     if not 0.0 < lam < np.inf:
         raise DataError(f"lambda must be positive and finite to draw its circle, got {lam}")
-    gram = spectrum.gram([a, b])
+    gram = spectrum.gram(np.array([a, b]))
     solution = standardized_coefficients(spectrum, lam)[[a, b]]
     minimum = solution + lam * np.linalg.pinv(gram, rcond=1e-10, hermitian=True) @ solution
     return TwoCoefficients((names[a], names[b]), float(lam), gram, solution, minimum)
