@@ -20,7 +20,7 @@ from scipy.optimize import brentq
 
 from bayesridge.errors import DataError
 from bayesridge.linalg.design import Design
-from bayesridge.linalg.filters import check_lambda, filter_factors, penalized_rss, shrinkage
+from bayesridge.linalg.filters import check_lambda, effective_dof, filter_factors, penalized_rss, shrinkage
 from bayesridge.linalg.spectrum import Spectrum
 
 Array = NDArray[np.float64]
@@ -165,7 +165,7 @@ def log_objective_sklearn(
     return np.asarray(hyper + centred)
 
 
-Place = Literal["interior", "zero", "infinity"]
+Place = Literal["interior", "zero", "infinity", "flat"]
 
 
 @dataclass(frozen=True)
@@ -175,12 +175,13 @@ class EvidenceMode:
     Attributes
     ----------
     lam, sigma, tau : float
-        Values there; ``lam`` is 0 or infinity for the two limits.
+        Values there; ``lam`` is 0 or infinity for the two limits, infinity where the evidence is flat.
     log_evidence : float
         Profile log evidence there (nats).
     log_lambda_sd : float
         ``(-d2/dt2)^(-1/2)`` at an interior mode: curvature standard error of log lambda; NaN at a limit.
-    place : {"interior", "zero", "infinity"}
+    place : {"interior", "zero", "infinity", "flat"}
+        "flat": every lambda has the same evidence (as many directions as observations, all of one size).
     """
 
     lam: float
@@ -239,8 +240,11 @@ def maximize_evidence(spectrum: Spectrum) -> EvidenceMaximum:
         mode = _mode(spectrum, np.inf, "infinity")
         return EvidenceMaximum(mode, (mode,), ())
     grid = _scan_grid(spectrum)
-    slope = _slopes(spectrum, grid)
-    signs = np.sign(slope)
+    signs = np.sign(_slopes(spectrum, grid))
+    if not signs.any():
+        mode = _mode(spectrum, np.inf, "flat")
+        return EvidenceMaximum(mode, (mode,), ())
+    grid, signs = grid[signs != 0], signs[signs != 0]
     modes: list[EvidenceMode] = []
     boundaries: list[float] = []
     if signs[0] < 0:
@@ -274,8 +278,11 @@ def _scan_grid(spectrum: Spectrum) -> Array:
 
 def _slopes(spectrum: Spectrum, grid: Array) -> Array:
     size = max(1, (1 << 20) // spectrum.rank)
-    parts = [profile_derivatives(spectrum, np.exp(grid[k : k + size]))[0] for k in range(0, len(grid), size)]
-    return np.concatenate(parts)
+    parts = [np.exp(grid[k : k + size]) for k in range(0, len(grid), size)]
+    slope = np.concatenate([profile_derivatives(spectrum, lam)[0] for lam in parts])
+    # half the effective dof less as much: a difference that is rounding is zero, and has no sign
+    dof = np.concatenate([effective_dof(spectrum, lam) for lam in parts])
+    return np.where(np.abs(slope) > 1e-13 * dof, slope, 0.0)
 
 
 def _root(spectrum: Spectrum, low: float, high: float) -> float:
@@ -291,7 +298,7 @@ def _mode(spectrum: Spectrum, lam: float, place: Place) -> EvidenceMode:
         curvature = float(profile_derivatives(spectrum, lam)[1])
         sd = 1.0 / np.sqrt(-curvature) if curvature < 0 else np.inf
         return EvidenceMode(lam, sigma, sigma / lam**0.5, float(profile_log_evidence(spectrum, lam)), sd, place)
-    if place == "infinity":
+    if place in ("infinity", "flat"):
         return EvidenceMode(lam, sigma, 0.0, float(profile_log_evidence(spectrum, lam)), np.nan, place)
     # lambda -> 0 with r0 = 0: sigma -> 0 and tau^2 = Q / (nu lambda) -> sum z^2/s^2 / nu, evidence finite
     tau2 = float((spectrum.z2 / spectrum.s2).sum()) / spectrum.nu

@@ -95,6 +95,12 @@ class Nodes:
         """Lambda at the nodes."""
         return np.exp(self.log_lam)
 
+    @cached_property
+    def noise_variance(self) -> float:
+        """E[sigma^2], infinite where it does not exist."""
+        variance = self.noise.mean_variance()
+        return float(self.weight @ variance) if np.isfinite(variance).all() else np.inf  # a weight may be zero
+
 
 class OneLambda(ABC):
     """The scales of a posterior with one lambda, by name."""

@@ -15,7 +15,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesridge.errors import ConstantColumnWarning, DataError, ModelFileError, warn
+from bayesridge.errors import AccuracyWarning, ConstantColumnWarning, DataError, ModelFileError, warn
 from bayesridge.linalg.absent import AbsentRows
 from bayesridge.linalg.moments import cross_products
 from bayesridge.linalg.threads import run_blocks
@@ -246,8 +246,14 @@ def build_design(
     Raises
     ------
     DataError
-        If there are fewer than two observations, too few for the flat columns, NaN or infinite values, unknown
-        or constant unpenalised columns, or impossible scales.
+        If there are fewer than two observations, too few for the flat columns, NaN or infinite values, units whose
+        squares are no float64, unknown or constant unpenalised columns, impossible scales, or unscaled columns so
+        unequal that rounding takes the smallest.
+
+    Warns
+    -----
+    AccuracyWarning
+        If unscaled columns are so unequal that digits of the small ones are lost.
     """
     n, p = X.shape
     columns = tuple(names) if names is not None else _default_names(p)
@@ -266,9 +272,12 @@ def build_design(
         _explain_not_finite(X, y, weights, columns, target_name)
     deviation = np.sqrt(np.maximum(squares, 0.0) / total)  # rounding may leave less than nothing of a constant
     constant_mask = deviation[:p] <= 4.0 * _EPS * np.abs(mean[:p])
+    _check_units(X, y, weights, deviation, np.append(constant_mask, False), (*columns, target_name))
     divisor = _divisors(scale, deviation[:p], constant_mask, flat, columns)
     penalized, constant = _split_columns(p, flat, constant_mask, columns, fit_intercept)
     spread = squares[penalized] / divisor[penalized] ** 2
+    if _scaling(scale) != "unit sd" and len(penalized):
+        _check_grades(np.sqrt(spread), [columns[j] for j in penalized], X.shape)
     return Design(
         X=X, y=y, weights=weights, weight_kind=weight_kind, fit_intercept=fit_intercept, names=columns,
         target_name=target_name, penalized=penalized, unpenalized=flat, constant=constant, mean=mean[:p],
@@ -372,6 +381,52 @@ def _explain_not_finite(X: Array, y: Array, weights: Array | None, names: tuple[
         f"values as large as {big:.3g} overflow when squared; divide the columns by a power of ten "
         "(results do not depend on units)"
     )
+
+
+_LARGEST_UNIT, _LARGEST_RATIO = 1e130, 1e120
+
+
+def _check_units(
+    X: Array, y: Array, weights: Array | None, deviation: Array, constant: NDArray[np.bool_], names: tuple[str, ...]
+) -> None:
+    """Refuse spreads whose squares, times a penalty of 1e+-36 or over a spread's own square, are no float64."""
+    of_y = float(deviation[-1])
+    low, high = (of_y / _LARGEST_RATIO, of_y * _LARGEST_RATIO) if of_y > 0 else (0.0, np.inf)
+    low, high = max(low, 1.0 / _LARGEST_UNIT), min(high, _LARGEST_UNIT)
+    for j in np.flatnonzero(~((deviation > low) & (deviation < high))).tolist():
+        values = X[:, j] if j < len(names) - 1 else y
+        values = values if weights is None else values[weights > 0]
+        # a square that vanishes is told from a constant by the values
+        if np.ptp(values) == 0 or (deviation[j] > 0 and constant[j]):
+            continue
+        raise DataError(
+            f"{names[j]} varies by {np.ptp(values):.1e} and {names[-1]} by {np.ptp(y):.1e}: squares of these numbers, "
+            "or of their ratio (a coefficient), leave the range of float64; multiply the column by a power of ten "
+            "(results do not depend on units)"
+        )
+
+
+def _check_grades(norms: Array, names: Sequence[str], shape: tuple[int, ...]) -> None:
+    """Say, or refuse, what the rounding of the largest column takes from the smallest.
+
+    Singular values and vectors are right to the rounding of the largest; with fewer rows than columns what the rows
+    never saw of a coefficient, ``1 - |V'l|^2``, loses that twice.
+    """
+    small, large = int(norms.argmin()), int(norms.argmax())
+    ratio = float(norms[large] / norms[small])
+    lost = _EPS * (ratio if shape[0] > shape[1] else ratio**2)
+    if lost <= _MOST_LOST:
+        return
+    said = (
+        f"without scaling, the column {names[large]} is {ratio:.1e} times as large as {names[small]}, and its rounding "
+    )
+    remedy = "use scale=True, or divide the columns by their usual sizes"
+    if max(lost, ratio * max(shape) * _EPS) >= 0.1:
+        raise DataError(f"{said}would leave no digit of the answer; {remedy}")
+    warn(f"{said}takes digits from the answer: right to {lost:.0e} only; {remedy}", AccuracyWarning)
+
+
+_MOST_LOST = 1e-8  # the accuracy asked of integrals
 
 
 def _scaling(scale: bool | Array) -> Scaling:

@@ -213,5 +213,6 @@ def mixture_moments(mean: Array, variance: Array, weight: Array, noise: Array) -
         Probabilities of the nodes, and E[sigma^2 | node].
     """
     centre = mean @ weight
-    within = np.where(variance > 0, variance * noise, 0.0) @ weight
+    seen = weight > 0  # a weight may underflow, and the noise of its node be infinite
+    within = np.where(variance[:, seen] > 0, variance[:, seen] * noise[seen], 0.0) @ weight[seen]
     return LinearMoments(centre, within + np.square(mean - centre[:, None]) @ weight)

@@ -235,7 +235,7 @@ def _finish(design: Design, f: _Factors, route: str, reason: str) -> Spectrum:
         warn(message, ConstantTargetWarning)
     elif len(f.s) >= design.nu:
         r0 = 0.0  # X spans all of y's space: nothing is left by dimension, what was computed is rounding
-    elif r0 <= floor:
+    elif r0 <= floor or len(f.s) >= _degrees(design):  # by dimension too, and the rows count more than once
         degenerate, r0 = "perfect", floor
         message = (
             f"{design.target_name} is a linear function of the columns to the rounding of its own values; "
@@ -422,6 +422,8 @@ def _dual(design: Design) -> _Factors:
     s, U = s[:rank], U[:, :rank]
     z = U.T @ y
     rest = y - U @ z
+    if rank < _degrees(design) and rest @ rest < GRAM_RESIDUAL_SHARE * (y @ y):
+        trouble = trouble or "the residual is a tiny share of the target's variation"
     turn = np.ascontiguousarray((U / s).T)
     return _Factors(s, z, RowSpace(rows, turn), float(rest @ rest), flat, log_det, U, p - rank, trouble)
 

@@ -165,8 +165,7 @@ def risk_terms(
 def _posterior_squares(post: Posterior) -> tuple[Array, float]:
     """Posterior means of b_j^2 and of sigma^2."""
     spectrum, nodes = post.spectrum, post.hyper.nodes
-    variance = nodes.noise.mean_variance()
-    noise = float(nodes.weight @ variance)
+    variance, noise = nodes.noise.mean_variance(), nodes.noise_variance
     if not np.isfinite(noise):
         raise DataError(
             f"the posterior mean of sigma² is infinite with {spectrum.nu:g} residual degrees of freedom: give the "

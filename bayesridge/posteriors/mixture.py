@@ -62,7 +62,10 @@ class Mixture:
 
     def shortest_interval(self, level: float) -> tuple[Array, Array]:
         """Ends of the shortest interval holding `level` of each mixture; never longer than the equal-tailed one."""
-        both = self._blocked(_shortest_rows, np.full(len(self.location), level))
+        unit = self.scale.max(axis=1, initial=0.0)[:, None]  # in which densities and their slopes stay ordinary
+        unit = np.exp2(np.round(np.log2(np.where(unit > 0, unit, 1.0))))  # exactly
+        own = Mixture(self.location / unit, self.scale / unit, self.weight, self.df)
+        both = unit * own._blocked(_shortest_rows, np.full(len(self.location), level))
         return both[:, 0], both[:, 1]
 
     def _blocked(self, function: Callable[[Mixture, Array], Array], x: Array) -> Array:
@@ -213,7 +216,9 @@ def _newton(part: Mixture, q: Array, x: Array, low: Array, high: Array, last: fl
         moved = now - step
         inside = np.isfinite(step) & (moved >= low[active]) & (moved <= high[active])
         x[active] = np.where(inside, moved, 0.5 * (low[active] + high[active]))
-        width = tolerance * (size + np.abs(some.location).max(axis=1) + np.abs(now))
+        # ... and so is the rounding that counts: that of the locations of what has density here
+        centre = (density * np.abs(some.location)).sum(axis=1) / np.where(slope > 0, slope, 1.0)
+        width = tolerance * (size + centre + np.abs(now))
         done = (inside & (np.abs(step) <= np.maximum(last * size, width))) | (high[active] - low[active] <= width)
         active = active[~done]
     return x

@@ -427,7 +427,7 @@ def _warn_without_signal(design: Design, spectrum: Spectrum) -> None:
     if spectrum.degenerate or spectrum.rank == 0:
         return
     # the evidence rises towards lambda = infinity (its slope there, times lambda): only then is it worth a search
-    rising = spectrum.s2.sum() - spectrum.nu * (spectrum.s2 @ spectrum.z2) / spectrum.total_squares
+    rising = 1.0 - spectrum.nu * ((spectrum.s2 / spectrum.s2.sum()) @ (spectrum.z2 / spectrum.total_squares))
     if rising > 0 and maximize_evidence(spectrum).best.place == "infinity":
         warn(
             f"the evidence is highest as lambda -> infinity: these data show no signal of the columns in "
@@ -443,6 +443,11 @@ def _plug_in(design: Design, spectrum: Spectrum, prior: Prior, noise_prior: Nois
         raise ImproperPosteriorError(
             "the evidence is highest as lambda -> 0, where the noise would be zero: there is no lambda to plug in; "
             "method='posterior' averages over lambda instead"
+        )
+    if best.place == "flat":
+        raise ImproperPosteriorError(
+            "the evidence is the same for every lambda (too few observations to tell noise from signal): there is no "
+            "lambda to plug in; method='posterior' averages over lambda under a prior instead"
         )
     noise = noise_prior.conjugate
     if noise is None:

@@ -78,7 +78,7 @@ def predict(engine: Engine, hyper: HyperPosterior, X: Array, weights: ArrayLike 
     labels = tuple([str(i) for i in range(len(X))])
     expected = MixtureQuantity(labels, engine, engine.rows(X), hyper)
     noise = noise_variance(weights, len(X))
-    variance = float(hyper.nodes.weight @ hyper.nodes.noise.mean_variance())
+    variance = hyper.nodes.noise_variance
     return Prediction(expected, replace(expected, noise=noise), np.sqrt(variance * noise))
 
 

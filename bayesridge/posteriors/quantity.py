@@ -151,7 +151,7 @@ class MixtureQuantity(Quantity):
         found = self.engine.at(nodes.theta).moments(self.linear, nodes.weight, of_noise)
         if self.noise is None:
             return found.mean, found.variance
-        return found.mean, found.variance + self.noise * float(nodes.weight @ of_noise)
+        return found.mean, found.variance + self.noise * nodes.noise_variance
 
     @property
     def mean(self) -> Array:

@@ -101,6 +101,8 @@ def evidence_sentences(modes: Sequence[Mapping[str, Any]]) -> list[str]:
     top = max((mode["log_evidence"] for mode in modes), default=0.0)
     best = next((mode for mode in modes if mode["log_evidence"] == top), None)
     for mode in modes:
+        if mode["place"] == "flat":
+            return ["none: every lambda has the same evidence"]
         places = {"zero": "lambda -> 0", "infinity": "lambda -> infinity"}
         where = places.get(mode["place"]) or f"lambda {number(mode['lambda'])}"
         sd = "" if mode["sd_log_lambda"] is None else f", log-lambda sd {mode['sd_log_lambda']:.2g}"

@@ -89,10 +89,10 @@ def _reml(problem: LambdaProblem, level: float = 0.95) -> Choice:
     """Maximum of the evidence, flat directions integrated, sigma profiled: the posterior's own search of it."""
     found = problem.posterior.evidence
     best, *others = (
-        Optimum(mode.lam, mode.place, mode.log_evidence)
+        Optimum(mode.lam, "infinity" if mode.place == "flat" else mode.place, mode.log_evidence)
         for mode in sorted(found.modes, key=lambda mode: mode is not found.best)
     )
-    if problem.spectrum.rank == 0:
+    if problem.spectrum.rank == 0 or found.best.place == "flat":
         return Choice(best, note="the evidence does not depend on lambda here")
     interval = _wald(problem, best, problem.spectrum.nu, level)
     return Choice(best, tuple(others), interval, _modes_note(others))

@@ -145,8 +145,8 @@ def spread_of_fits(problem: LambdaProblem, lam: Array) -> Spread:
     rows = problem.row_basis
     nodes = problem.posterior.hyper.nodes
     choices, at_nodes = _coordinates(problem, problem.where.log_lambda(lam)), _coordinates(problem, nodes.log_lam)
-    variance = nodes.weight * nodes.noise.mean_variance()
-    infinite = not np.isfinite(variance.sum())
+    infinite = not np.isfinite(nodes.noise_variance)
+    variance = nodes.weight * (1.0 if infinite else nodes.noise.mean_variance())
     # Fitted values, but for what does not depend on lambda, are -on_residual @ choices. Over the posterior of lambda
     # they have the variance |on_residual @ root|^2, and given lambda that of the leverage.
     root = at_nodes[0] - (at_nodes[0] @ nodes.weight)[:, None]

@@ -5,7 +5,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from bayesridge.errors import AccuracyWarning, BayesRidgeError, BayesRidgeWarning
+from bayesridge.errors import (
+    AccuracyWarning,
+    BayesRidgeError,
+    BayesRidgeWarning,
+    ConstantTargetWarning,
+    PerfectFitWarning,
+)
 from bayesridge.fit import posterior
 from tests.fuzz.cases import Case, laid_out, noise_of, prior_of, table
 from tests.fuzz.exact import exact_fit
@@ -30,7 +36,10 @@ def require(truth, text):
 
 
 def fitted(case: Case, numbers, unit=1.0, layout=None):
-    """The posterior, and whether it announced that digits are missing. Only our own warnings may be given."""
+    """The posterior, and whether it announced that digits are missing, or that the noise is the rounding of y.
+
+    Only our own warnings may be given.
+    """
     X, y, w = numbers
     scale_y = unit * 10.0**case.decade_y
     with warnings.catch_warnings(record=True) as given:
@@ -43,7 +52,8 @@ def fitted(case: Case, numbers, unit=1.0, layout=None):
         numbers = promised(post)
     for warning in given:
         require(issubclass(warning.category, BayesRidgeWarning), f"a foreign warning: {warning.message}")
-    return numbers, any(issubclass(warning.category, AccuracyWarning) for warning in given)
+    doubt = (AccuracyWarning, PerfectFitWarning, ConstantTargetWarning)
+    return numbers, any(issubclass(warning.category, doubt) for warning in given)
 
 
 def promised(post):
@@ -104,6 +114,8 @@ def check(case: Case):
             )
             off = np.abs(found["mean"] - mean)
             require(off <= SAME * sd + 1e-9 * np.abs(mean), f"means {found['mean']}, exactly {mean}; sd {sd}")
+            off = np.abs(found["sd"] / np.where(sd > 0, sd, 1.0) - 1.0)
+            require((off <= SAME) | (sd == 0) | np.isinf(found["sd"]), f"sds {found['sd']}, exactly {sd}")
     return "doubtful" if doubtful else "fitted"
 
 

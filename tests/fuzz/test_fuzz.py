@@ -11,6 +11,7 @@ from bayesridge.posteriors.quantity import MixtureQuantity
 from tests.fuzz import run
 from tests.fuzz.cases import ORDINARY, Case, make_case, table
 from tests.fuzz.exact import exact_fit
+from tests.fuzz.found import FOUND
 from tests.fuzz.invariants import BrokenInvariantError, check
 from tests.fuzz.text import check_text, make_text
 
@@ -47,6 +48,11 @@ def test_designs(case):
 @given(texts())
 def test_words(text):
     check_text(text)
+
+
+@pytest.mark.parametrize("defect", FOUND)
+def test_what_was_found_stays_mended(defect):
+    check(FOUND[defect])
 
 
 def test_a_case_is_made_from_its_number_alone():

@@ -7,11 +7,12 @@ from scipy import stats
 from scipy.integrate import quad
 from scipy.special import digamma, polygamma
 
-from bayesridge.errors import AccuracyWarning, DataError, PriorError
+from bayesridge.errors import AccuracyWarning, DataError, ImproperPosteriorError, PriorError
 from bayesridge.fit import posterior
 from bayesridge.hyper.marginal import marginal
 from bayesridge.hyper.quadrature import integrate
-from bayesridge.priors import BetaR2, FixedLambda, FixedSigma, FixedTau, HalfNormal, LogNormal
+from bayesridge.posteriors.mixture import Mixture
+from bayesridge.priors import BetaR2, FixedLambda, FixedSigma, FixedTau, Gamma, HalfNormal, LogNormal
 
 P = np.array([0.025, 0.3, 0.5, 0.9, 0.975])
 
@@ -164,9 +165,59 @@ def test_work_is_bounded_and_the_loss_said():
 def test_columns_too_small_or_large_for_a_penalty_are_refused():
     X, y = table()
     for size in (1e-150, 1e-130, 1e130):
-        with pytest.raises(DataError, match="scale"):
+        with pytest.raises(DataError, match="leave the range of float64"):
             posterior(X * size, y, scale=False, method="evidence")
     # with their own scale the size of the columns is nothing
-    assert posterior(X * 1e-150, y, method="evidence").lambda_.median == pytest.approx(
+    assert posterior(X * 1e-110, y, method="evidence").lambda_.median == pytest.approx(
         posterior(X, y, method="evidence").lambda_.median, rel=1e-9
     )
+
+
+@pytest.mark.filterwarnings("ignore::bayesridge.errors.NoSignalWarning")
+@pytest.mark.parametrize("of_y", [1e-110, 1e110])
+@pytest.mark.parametrize("n", [12, 3])
+def test_units_move_every_number_with_them(of_y, n):
+    X, y = table(n, 4)
+    plain, moved = posterior(X, y), posterior(X, y * of_y)
+    for numbers in (lambda c: c.mean, lambda c: c.quantile(0.9), lambda c: c.hdi(0.8)):
+        assert numbers(moved.coefficients) / of_y == pytest.approx(numbers(plain.coefficients), rel=1e-8, abs=1e-8)
+    assert moved.lambda_.quantile(P) == pytest.approx(plain.lambda_.quantile(P), rel=1e-9)
+
+
+def test_unscaled_columns_too_unequal_for_float64_are_named():
+    X, y = table()
+    for size, shape in ((1e20, "tall"), (1e-16, "tall"), (1e14, "wide")):
+        rows = slice(0, 50 if shape == "tall" else 3)
+        with pytest.raises(DataError, match=r"x[012] is .* times as large as x[012].*scale=True"):
+            posterior(X[rows] * [1.0, size, 1.0], y[rows], scale=False)
+    with pytest.warns(AccuracyWarning, match=r"right to 2e-05 only; use scale=True"):
+        posterior(X * [1.0, 1e11, 1.0], y, scale=False)
+    # a coefficient's part that the rows never saw loses the square: 1 - |V'l|^2
+    with pytest.warns(AccuracyWarning, match=r"without scaling"):
+        posterior(X[:3] * [1.0, 1e5, 1.0], y[:3], scale=False)
+    assert len(posterior(X * [1.0, 1e20, 1.0], y).spectrum.s) == 3
+
+
+@pytest.mark.parametrize("n", [2, 3])
+def test_a_flat_evidence_has_no_maximum(n):
+    X, y = table(n, 1) if n == 2 else (np.array([[1.0, 1.0], [-1.0, 1.0], [0.0, -2.0]]), np.array([1.0, 2.0, 5.0]))
+    with pytest.raises(ImproperPosteriorError, match="same for every lambda"):
+        posterior(X, y, method="evidence")
+    post = posterior(X, y)  # no word of "no signal": nothing is known, and the prior stands
+    assert post.evidence.best.place == "flat"
+    assert post.r2.quantile(P) == pytest.approx(stats.beta(0.5, 0.5).ppf(P), rel=1e-8)
+
+
+def test_noise_without_a_mean_and_nodes_without_weight():
+    X, y = table(3, 1)
+    post = posterior(X, y, prior=Gamma(1.5, 1e6))
+    assert (post.hyper.nodes.weight == 0).any()
+    assert np.isinf(post.predict(X).noise_sd).all()
+
+
+def test_quantiles_of_a_spike_far_from_its_tails():
+    # widths of 1e-8 to 1e10 in one mixture: Newton ends at the rounding of what has density there
+    location = np.array([[0.0, 0.0, 2e7]])
+    mixture = Mixture(location, np.array([[1e-8, 3e-7, 1e10]]), np.array([0.4, 0.6 - 1e-12, 1e-12]), 15.0)
+    for q in P:
+        assert mixture.cdf(mixture.quantile(q)) == pytest.approx(q, abs=1e-11)

@@ -126,7 +126,7 @@ def test_duplicated_rows_and_columns():
     np.testing.assert_allclose(columns.coefficients.mean[:3], columns.coefficients.mean[3:], rtol=1e-8, atol=1e-10)
 
 
-@pytest.mark.parametrize("size", [1e-150, 1e-100, 1e100, 1e150])
+@pytest.mark.parametrize("size", [1e-115, 1e-60, 1e60, 1e115])
 def test_huge_and_tiny_values(size):
     X = rng().standard_normal((20, 3))
     y = X @ [1.0, 2.0, 3.0] + rng(1).standard_normal(20)
@@ -144,6 +144,11 @@ def test_values_that_overflow_are_refused():
         posterior(X * 1e200, y)
     with pytest.raises(DataError, match="overflow"):
         posterior(X, y * 1e200)
+    # what would overflow only later, or vanish: the square of a coefficient, of a tiny column or target
+    for of_x, of_y in ((1e-150, 1.0), (1e-200, 1.0), (1.0, 1e-170), (1e-70, 1e70), (1e120, 1e-10), (1e140, 1e140)):
+        X[:, 1] = rng(2).standard_normal(20) * of_x
+        with pytest.raises(DataError, match=r"(x1|x0|y) varies by .* leave the range of float64"):
+            posterior(X, y * of_y)
 
 
 @pytest.mark.filterwarnings("ignore::bayesridge.errors.NoSignalWarning")

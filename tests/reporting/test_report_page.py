@@ -320,7 +320,7 @@ def test_from_python_the_posterior_itself_gives_the_cautions(name, words):
     [(_ROWS, np.ones(12), {}), (_ROWS, _ROWS @ [1.0, 2.0, 3.0], {}), (_ROWS[:2], _ROWS[:2, 0], {}),
      (_ROWS, _TARGET, {"unpenalized": [0, 1, 2]}), (np.ones((12, 1)), _TARGET, {}),
      (_ROWS, _TARGET, {"weights": np.linspace(0.5, 2.0, 12)}), (_ROWS, _TARGET, {"prior": FixedLambda(1e-12)}),
-     (_ROWS, _TARGET, {"prior": FixedLambda(1e15)}), (_ROWS * 1e150, _TARGET * 1e60, {}),
+     (_ROWS, _TARGET, {"prior": FixedLambda(1e15)}), (_ROWS * 1e110, _TARGET * 1e60, {}),
      (np.column_stack([_ROWS, _ROWS]), _TARGET, {})],
     ids=["constant target", "perfect fit", "two rows", "nothing penalised", "constant columns", "weights not whole",
          "tiny lambda", "huge lambda", "huge values", "twice the same columns"],
