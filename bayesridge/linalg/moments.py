@@ -7,6 +7,13 @@ A provisional shift ``a`` (the mean of some rows) is subtracted from every block
 
 Nothing is lost as long as d is small against the spread, which is checked; if it is not (sorted rows, say)
 the pass is repeated with the mean just found, so that large offsets never cost digits.
+
+Moments of two tables add up to those of both (Chan, Golub & LeVeque 1983), with d the difference of the means:
+
+    w = w1 + w2,        m = m1 + (w2 / w) d,        C = C1 + C2 + (w1 w2 / w) d d'.
+
+At an offset of 1e10 a mean in one double is off by 1e-6, and so would be d. Means are kept in two doubles, their
+differences are then right to rounding of the data's spread, and any order and batching gives what one pass gives.
 """
 
 from __future__ import annotations
@@ -17,6 +24,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from bayesridge.errors import DataError
 from bayesridge.linalg.threads import ONE_THREAD_ORDER, run_blocks
 
 Array = NDArray[np.float64]
@@ -40,11 +48,45 @@ class Moments:
         Weighted means (zeros when the columns were not centred).
     cross : ndarray of shape (p + 1, p + 1)
         Centred cross-product ``sum w (v - mean)(v - mean)'`` of the rows v = (x, y).
+    rest : ndarray of shape (p + 1,)
+        What `mean` lacks of the mean, less than half its last digit.
     """
 
     total_weight: float
     mean: Array
     cross: Array
+    rest: Array
+
+    def __add__(self, other: Moments) -> Moments:
+        """Moments of the rows of both.
+
+        Raises
+        ------
+        DataError
+            If they are of different columns.
+        """
+        if not isinstance(other, Moments):
+            return NotImplemented
+        if self.mean.shape != other.mean.shape:
+            raise DataError(
+                f"moments add up over the same columns, and these are of {len(self.mean) - 1} and {len(other.mean) - 1}"
+            )
+        if not (self.total_weight and other.total_weight):  # no rows: a mean of nothing says nothing
+            return self if self.total_weight else other
+        total = self.total_weight + other.total_weight
+        apart = (other.mean - self.mean) + (other.rest - self.rest)
+        cross = np.multiply.outer((self.total_weight * (other.total_weight / total)) * apart, apart)
+        cross += self.cross
+        cross += other.cross
+        mean, rest = _two_sum(self.mean, self.rest + (other.total_weight / total) * apart)
+        return Moments(total, mean, cross, rest)
+
+
+def _two_sum(a: Array, b: Array) -> tuple[Array, Array]:
+    """The sum in two doubles, exactly (Knuth)."""
+    total = a + b
+    part = total - a
+    return total, (a - (total - part)) + (b - part)
 
 
 def cross_products(X: Array, y: Array, weights: Array | None, *, center: bool) -> Moments:
@@ -72,15 +114,15 @@ def cross_products(X: Array, y: Array, weights: Array | None, *, center: bool) -
         shift = _mean_of_rows(X, y, weights, slice(0, n, step)) if center else np.zeros(p + 1)
         cross, sums = _accumulate(X, y, root, shift)
         if not center:
-            return Moments(total, shift, cross)
+            return Moments(total, shift, cross, np.zeros_like(shift))
         drift = sums / total
         if step > 1 and _far(drift, total, cross):
             shift = shift + drift
             cross, sums = _accumulate(X, y, root, shift)
             drift = sums / total
         cross -= np.multiply.outer(total * drift, drift)
-        mean: Array = shift + drift
-    return Moments(total, mean, cross)
+        mean, rest = _two_sum(shift, drift)
+    return Moments(total, mean, cross, rest)
 
 
 def _mean_of_rows(X: Array, y: Array, weights: Array | None, rows: slice) -> Array:
