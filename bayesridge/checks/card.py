@@ -237,7 +237,7 @@ def validate(
             predictive_checks(post, simulations=max(2000, simulations), alpha=each, random_state=seeds[3])
         ),
         "sensitivity": lambda: finding_of(
-            power_scaling(post, coefficients=post.design.X.shape[1] <= _MOST_SCALED)
+            power_scaling(post, coefficients=post.design.n_columns <= _MOST_SCALED)
         ),
         "influence": lambda: finding_of(row_influence(post)),
         "duplicates": lambda: _duplicates(twins()),
@@ -260,7 +260,7 @@ def _posterior(X: Any, y: Any, options: dict[str, Any]) -> Posterior:
 
 
 def _some_columns(post: Posterior, seed: int) -> list[int] | None:
-    p = post.design.X.shape[1]
+    p = post.design.n_columns
     return None if p <= _MOST_COLUMNS else np.random.default_rng(seed).choice(p, _MOST_COLUMNS, replace=False).tolist()
 
 

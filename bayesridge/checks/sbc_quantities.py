@@ -105,9 +105,9 @@ def tested_columns(design: Design, wanted: Sequence[int] | None) -> NDArray[np.i
     free = np.sort(np.concatenate([design.penalized, design.unpenalized]))
     if wanted is None:
         return free
-    unknown = [j for j in wanted if not 0 <= j < design.X.shape[1]]
+    unknown = [j for j in wanted if not 0 <= j < design.n_columns]
     if unknown:
-        raise DataError(f"columns counts from 0 to {design.X.shape[1] - 1}, got {unknown[0]}")
+        raise DataError(f"columns counts from 0 to {design.n_columns - 1}, got {unknown[0]}")
     return np.intersect1d(free, np.array(wanted, dtype=np.intp))
 
 

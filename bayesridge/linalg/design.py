@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from bayesridge.errors import AccuracyWarning, ConstantColumnWarning, DataError, ModelFileError, warn
 from bayesridge.linalg.absent import AbsentRows
-from bayesridge.linalg.moments import cross_products
+from bayesridge.linalg.row_source import ArrayRows, RowIndex, RowSource, row_source
 from bayesridge.linalg.threads import run_blocks
 from bayesridge.tables.columns import Columns
 from bayesridge.tables.missing import complete_rows
@@ -29,13 +29,12 @@ State = tuple[dict[str, Any], dict[str, NDArray[Any]]]
 Scaling = Literal["unit sd", "given", "none"]
 
 _EPS = float(np.finfo(np.float64).eps)
-_BLOCK_VALUES = 1 << 17  # numbers in a block of rows: it stays in the cache
 _FACTS = (
     "weight_kind", "fit_intercept", "names", "target_name", "y_mean", "scaling", "n_obs", "total_weight", "signal",
     "survey",
 )  # fmt: skip
 _ARRAYS = ("penalized", "unpenalized", "constant", "mean", "scale", "kept")
-_ROW_ARRAYS = ("X", "y", "weights", "cross")
+_ROW_ARRAYS = ("y", "weights", "cross")
 _PASS_WORK = 10.0  # multiplications that reading and centring a number is worth
 
 
@@ -45,8 +44,8 @@ class Design:
 
     Attributes
     ----------
-    X : ndarray of shape (n_rows, p)
-        The predictors as given (a reference, not a copy).
+    source : RowSource
+        The predictors as given.
     y : ndarray of shape (n_rows,)
         The target as given.
     weights : ndarray of shape (n_rows,) or None
@@ -84,7 +83,7 @@ class Design:
         Which rows of the input were used, when some were dropped for missing values.
     """
 
-    X: Array
+    source: RowSource
     y: Array
     weights: Array | None
     weight_kind: WeightKind
@@ -117,7 +116,7 @@ class Design:
         """What a file holds of it: the description, and the data themselves only if asked for."""
         facts = {name: getattr(self, name) for name in _FACTS}
         facts |= {"shape": [self.n_rows, self.n_columns], "weighted": self.weights is not None}
-        arrays = {name: getattr(self, name) for name in _ARRAYS + (_ROW_ARRAYS if rows else ())}
+        arrays = {name: getattr(self, name) for name in _ARRAYS + (("X", *_ROW_ARRAYS) if rows else ())}
         return facts, {name: values for name, values in arrays.items() if values is not None}
 
     @classmethod
@@ -131,15 +130,15 @@ class Design:
         """
         shape = (int(facts["shape"][0]), int(facts["shape"][1]))
         if "X" in arrays:
-            data: dict[str, Any] = {name: arrays.get(name) for name in _ROW_ARRAYS}
+            data: dict[str, Any] = {name: arrays.get(name) for name in _ROW_ARRAYS} | {"source": ArrayRows(arrays["X"])}
         else:
             absent = AbsentRows(shape[:1])
-            data = {"X": AbsentRows(shape), "y": absent, "weights": absent if facts["weighted"] else None}
+            data = {"source": AbsentRows(shape), "y": absent, "weights": absent if facts["weighted"] else None}
         data |= {name: facts[name] for name in _FACTS} | {name: arrays.get(name) for name in _ARRAYS}
         design = cls(**{"cross": None, **data, "names": tuple(map(str, facts["names"]))})
         columns = np.concatenate([design.penalized, design.unpenalized, design.constant])
         fitting = [
-            len(design.names) == shape[1], design.X.shape == shape, design.y.shape == shape[:1],
+            len(design.names) == shape[1], design.source.shape == shape, design.y.shape == shape[:1],
             design.mean.shape == design.scale.shape == shape[1:], set(columns.tolist()) <= set(range(shape[1])),
             np.isfinite([design.mean, design.scale]).all(), (design.scale > 0).all(), np.isfinite(design.y_mean),
         ]  # fmt: skip
@@ -148,19 +147,24 @@ class Design:
         return design
 
     @property
+    def X(self) -> Array:  # noqa: N802
+        """The predictors as one array, in the units of the data: for what needs all of them at once."""
+        return self.source.take(slice(None))
+
+    @property
     def n_rows(self) -> int:
         """Number of rows of the table."""
-        return len(self.X)
+        return self.source.shape[0]
 
     @property
     def has_rows(self) -> bool:
         """Whether the rows are there: a model may have been saved without them."""
-        return isinstance(self.X, np.ndarray)
+        return not isinstance(self.source, AbsentRows)
 
     @property
     def n_columns(self) -> int:
         """Number p of columns of the table, whatever becomes of them."""
-        return int(self.X.shape[1])
+        return self.source.shape[1]
 
     @property
     def n_flat(self) -> int:
@@ -188,6 +192,10 @@ class Design:
         centred *= 1.0 / self.scale[columns]
         return centred
 
+    def standardized(self, rows: RowIndex, columns: NDArray[np.intp] | slice) -> Array:
+        """Some rows of some columns, ``(X - mean) / scale``."""
+        return self.standardize(self.source.take(rows), columns)
+
     @property
     def weighting(self) -> str | None:
         """What the weights were given as; None without weights."""
@@ -199,7 +207,7 @@ class Design:
 
 
 def build_design(
-    X: Array,
+    X: Array | RowSource,
     y: Array,
     *,
     names: Sequence[str] | None = None,
@@ -217,7 +225,8 @@ def build_design(
 
     Parameters
     ----------
-    X, y : ndarray of shape (n, p) and (n,)
+    X : ndarray of shape (n, p), or RowSource
+    y : ndarray of shape (n,)
         Numeric data (see :mod:`bayesridge.tables.frames` for how tables become arrays).
     names : sequence of str, optional
         Column names; ``x0, x1, ...`` if not given.
@@ -255,7 +264,8 @@ def build_design(
     AccuracyWarning
         If unscaled columns are so unequal that digits of the small ones are lost.
     """
-    n, p = X.shape
+    source = row_source(X)
+    n, p = source.shape
     columns = tuple(names) if names is not None else _default_names(p)
     flat = _flat_columns(unpenalized, columns, terms or {})
     n_obs = _count_observations(n, weights, weight_kind)
@@ -263,13 +273,13 @@ def build_design(
     # Cross-products prove finiteness for free; only if they are not finite is the table searched.
     cross = None
     if n > p:
-        moments = cross_products(X, y, weights, center=fit_intercept)
+        moments = source.moments(y, weights, center=fit_intercept)
         total, mean, cross = moments.total_weight, moments.mean, moments.cross
         squares = cross.diagonal()
     else:
-        total, mean, squares = _column_moments(X, y, weights, center=fit_intercept)
+        total, mean, squares = _column_moments(source, y, weights, center=fit_intercept)
     if not np.isfinite(squares).all():
-        _explain_not_finite(X, y, weights, columns, target_name)
+        _explain_not_finite(source.take(slice(None)), y, weights, columns, target_name)
     deviation = np.sqrt(np.maximum(squares, 0.0) / total)  # rounding may leave less than nothing of a constant
     constant_mask = deviation[:p] <= 4.0 * _EPS * np.abs(mean[:p])
     _check_units(X, y, weights, deviation, np.append(constant_mask, False), (*columns, target_name))
@@ -279,7 +289,7 @@ def build_design(
     if _scaling(scale) != "unit sd" and len(penalized):
         _check_grades(np.sqrt(spread), [columns[j] for j in penalized], X.shape)
     return Design(
-        X=X, y=y, weights=weights, weight_kind=weight_kind, fit_intercept=fit_intercept, names=columns,
+        source=source, y=y, weights=weights, weight_kind=weight_kind, fit_intercept=fit_intercept, names=columns,
         target_name=target_name, penalized=penalized, unpenalized=flat, constant=constant, mean=mean[:p],
         y_mean=float(mean[p]), scale=divisor, scaling=_scaling(scale), n_obs=n_obs, total_weight=total,
         signal=float(np.add.reduce(spread)) / n_obs, cross=cross, kept=kept, survey=survey,
@@ -340,32 +350,30 @@ def _check_size(n_obs: float, n_flat: int) -> None:
         )
 
 
-def _column_moments(X: Array, y: Array, weights: Array | None, *, center: bool) -> tuple[float, Array, Array]:
+def _column_moments(source: RowSource, y: Array, weights: Array | None, *, center: bool) -> tuple[float, Array, Array]:
     """Means and centred sums of squares of ``[X, y]``, in blocks of rows (for wide tables)."""
-    n, p = X.shape
+    n, p = source.shape
     w = np.ones(n) if weights is None else weights
     total = float(np.add.reduce(w))
-    size = max(1, _BLOCK_VALUES // p)
-    blocks = [slice(start, start + size) for start in range(0, n, size)]
     mean, squares = np.zeros(p + 1), np.empty(p + 1)
-    mean[:p], squares[:p] = _moments_of_rows(X, blocks, w, total, center=center)
-    mean[p:], squares[p:] = _moments_of_rows(y[:, None], [slice(0, n)], w, total, center=center)
+    mean[:p], squares[:p] = _moments_of_rows(source, list(source.blocks()), w, total, center=center)
+    mean[p:], squares[p:] = _moments_of_rows(ArrayRows(y[:, None]), [slice(0, n)], w, total, center=center)
     return total, mean, squares
 
 
 def _moments_of_rows(
-    X: Array, blocks: list[slice], w: Array, total: float, *, center: bool
+    source: RowSource, blocks: list[slice], w: Array, total: float, *, center: bool
 ) -> tuple[Array | float, Array]:
     def sums(part: slice) -> tuple[Array, Array]:
         with np.errstate(invalid="ignore", over="ignore"):  # once in each thread
-            rest = X[part] - shift
+            rest = source.take(part) - shift
             first = w[part] @ rest
             rest *= rest
             return first, w[part] @ rest
 
     with np.errstate(invalid="ignore", over="ignore"):  # what is not finite is explained by the caller
-        shift = (w / total) @ X if center else 0.0
-        found = run_blocks(sums, blocks, _PASS_WORK * X.size)
+        shift = source.cross(w / total) if center else 0.0
+        found = run_blocks(sums, blocks, _PASS_WORK * source.shape[0] * source.shape[1])
         squares = np.add.reduce([second for _, second in found])
         if not center:
             return shift, squares

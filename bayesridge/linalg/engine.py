@@ -19,10 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayesridge.linalg.design import Design, State
+from bayesridge.linalg.row_source import RowIndex
 from bayesridge.linalg.spectrum import Spectrum
 
 Array = NDArray[np.float64]
-Rows = NDArray[np.intp] | NDArray[np.bool_] | slice
 
 
 class Linear(Protocol):
@@ -32,7 +32,7 @@ class Linear(Protocol):
         """Number of functionals m."""
         ...
 
-    def take(self, index: Rows) -> Linear:
+    def take(self, index: RowIndex) -> Linear:
         """Some of them."""
         ...
 

@@ -131,7 +131,7 @@ def original_scale(design: Design, spectrum: Spectrum, beta: Array) -> tuple[Arr
     intercept : ndarray of shape (...)
         ``y_mean - mean' coef``, zero without an intercept.
     """
-    coef = np.zeros((*beta.shape[:-1], design.X.shape[1]))
+    coef = np.zeros((*beta.shape[:-1], design.n_columns))
     coef[..., design.penalized] = beta / design.scale[design.penalized]
     if spectrum.flat is not None:
         gamma = spectrum.flat.on_target - beta @ spectrum.flat.on_predictors.T

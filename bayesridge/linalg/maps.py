@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayesridge.linalg.design import Design
-from bayesridge.linalg.engine import Rows
+from bayesridge.linalg.row_source import RowIndex
 from bayesridge.linalg.spectrum import RowSpace, Spectrum
 
 Array = NDArray[np.float64]
@@ -46,7 +46,7 @@ class LinearMap:
     def __len__(self) -> int:
         return len(self.offset)
 
-    def take(self, index: Rows) -> LinearMap:
+    def take(self, index: RowIndex) -> LinearMap:
         """Some of the functionals."""
         return LinearMap(
             self.offset[index], self.loadings[index], self.null[index], self.fixed[index], self.unit[index]
@@ -84,7 +84,7 @@ class RowSpaceCoefficients:
         """What X never saw of each coefficient, shape (p,)."""
         return _outside(np.ones(len(self)), self.loadings, self.spectrum)
 
-    def take(self, index: Rows) -> LinearMap:
+    def take(self, index: RowIndex) -> LinearMap:
         """Return a few of the coefficients by their own loadings."""
         loadings = (self.right.turn @ self.right.rows[:, index]).T
         null = _outside(np.ones(len(loadings)), loadings, self.spectrum)
@@ -96,7 +96,7 @@ AnyLinearMap = LinearMap | RowSpaceCoefficients
 
 def coefficient_map(design: Design, spectrum: Spectrum) -> AnyLinearMap:
     """All p coefficients in the units of the data (rows of zeros for constant columns)."""
-    p = design.X.shape[1]
+    p = design.n_columns
     zero = np.zeros(p)
     right = spectrum.right
     if isinstance(right, RowSpace) and len(design.penalized) == p and 0 < spectrum.rank < p:
@@ -120,7 +120,7 @@ def coefficient_map(design: Design, spectrum: Spectrum) -> AnyLinearMap:
 
 def intercept_map(design: Design, spectrum: Spectrum) -> LinearMap:
     """The intercept ``b0`` (the prediction where every column is zero)."""
-    return prediction_map(design, spectrum, np.zeros((1, design.X.shape[1])))
+    return prediction_map(design, spectrum, np.zeros((1, design.n_columns)))
 
 
 def prediction_map(design: Design, spectrum: Spectrum, X: Array) -> LinearMap:
@@ -164,7 +164,7 @@ def _outside(squares: Array, loadings: Array, spectrum: Spectrum) -> Array:
 
 def standardized_rows(design: Design, spectrum: Spectrum) -> Array:
     """The functionals of :func:`coefficient_map` on the standardised penalised columns, (p x p_penalized)."""
-    rows = np.zeros((design.X.shape[1], spectrum.n_features))
+    rows = np.zeros((design.n_columns, spectrum.n_features))
     rows[design.penalized, np.arange(spectrum.n_features)] = 1.0
     if spectrum.flat is not None:
         rows[design.unpenalized] = -spectrum.flat.on_predictors
@@ -173,7 +173,7 @@ def standardized_rows(design: Design, spectrum: Spectrum) -> Array:
 
 def flat_gram(design: Design, spectrum: Spectrum) -> Array:
     """Covariance over sigma^2 that the flat directions bring to the scaled coefficients (p x p)."""
-    p = design.X.shape[1]
+    p = design.n_columns
     gram = np.zeros((p, p))
     if spectrum.flat is not None:
         root = spectrum.flat.root_inverse

@@ -93,8 +93,8 @@ class LogPosterior:
 
 def log_posterior(design: Design, sigma: float, tau: float) -> LogPosterior:
     """State the model's log posterior at given sigma and tau."""
-    X = design.standardize(design.X, design.penalized)
-    Z = design.standardize(design.X, design.unpenalized)
+    X = design.standardized(slice(None), design.penalized)
+    Z = design.standardized(slice(None), design.unpenalized)
     ones = np.ones((design.n_rows, int(design.fit_intercept)))
     rows = np.hstack([ones, Z, X])
     y = design.y - design.y_mean
@@ -169,7 +169,7 @@ def map_estimate(design: Design, spectrum: Spectrum, sigma: float, tau: float) -
     lam = (sigma / tau) ** 2
     theta = np.asarray(found.x) * target.unit
     u, k = len(design.unpenalized), int(design.fit_intercept)
-    map_coef = np.zeros(design.X.shape[1])
+    map_coef = np.zeros(design.n_columns)
     map_coef[design.unpenalized] = theta[k : k + u] / design.scale[design.unpenalized]
     map_coef[design.penalized] = theta[k + u :] / design.scale[design.penalized]
     centre = design.y_mean + theta[0] if k else 0.0

@@ -90,7 +90,7 @@ def flat_leverage(design: Design, spectrum: Spectrum) -> Array:
     w = np.ones(design.n_rows) if design.weights is None else design.weights
     h = w / design.total_weight if design.fit_intercept else np.zeros(design.n_rows)
     if spectrum.flat is not None:
-        Z = design.standardize(design.X, design.unpenalized)
+        Z = design.standardized(slice(None), design.unpenalized)
         h = h + w * np.square(Z @ spectrum.flat.root_inverse).sum(axis=1)
     return h
 
@@ -99,7 +99,7 @@ def flat_residuals(design: Design, spectrum: Spectrum) -> Array:
     """``yc``: root weights times y, with the flat directions projected out, shape (n_rows,)."""
     rest = design.y - design.y_mean
     if spectrum.flat is not None:
-        rest = rest - design.standardize(design.X, design.unpenalized) @ spectrum.flat.on_target
+        rest = rest - design.standardized(slice(None), design.unpenalized) @ spectrum.flat.on_target
     root = design.root_weights()
     return rest if root is None else np.asarray(rest * root)
 
@@ -247,11 +247,11 @@ def _one_pass(design: Design, spectrum: Spectrum, basis: Array, seen: NDArray[np
     on_residual, on_leverage = np.empty((m, k)), np.empty((m, k))
     fitted, leverage = np.empty(m), np.empty(m)
     target = flat_residuals(design, spectrum)[index]
-    columns = slice(0, len(design.penalized)) if len(design.penalized) == design.X.shape[1] else design.penalized
+    columns = slice(0, len(design.penalized)) if len(design.penalized) == design.n_columns else design.penalized
     all_rows = len(index) == design.n_rows
 
     def fill(part: slice) -> Array:
-        X = design.standardize(design.X[part] if all_rows else design.X[index[part]], columns)
+        X = design.standardized(part if all_rows else index[part], columns)
         U = X @ turn
         if precise:
             U *= root[part, None]

@@ -35,7 +35,6 @@ GRAM_CONDITION_LIMIT = 1e3
 FLAT_CONDITION_LIMIT = 30.0
 #: r0 = |yc|^2 - |z|^2 loses log10(1 / share) digits: 4 at this limit.
 GRAM_RESIDUAL_SHARE = 1e-4
-_ROWS = 1 << 14
 _ROUNDING = 16.0 * _EPS  # what a residual can carry, relative to the largest value of y
 
 
@@ -189,10 +188,12 @@ def factorize(design: Design, route: Literal["auto", "gram", "svd", "dual"] = "a
         raise DataError(f"route must be 'auto', 'gram', 'svd' or 'dual', got {route!r}")
     tall = design.cross is not None
     if route == "gram" and not tall:
-        raise DataError(f"route 'gram' needs more rows than columns, got shape {design.X.shape}; use 'dual' or 'svd'")
+        raise DataError(
+            f"route 'gram' needs more rows than columns, got shape {design.source.shape}; use 'dual' or 'svd'"
+        )
     if route == "svd":
         return _finish(design, _exact(design), "svd", "asked for")
-    with threads_for(design.X.shape[1]):  # wide tables are left to BLAS's own threads
+    with threads_for(design.n_columns):  # wide tables are left to BLAS's own threads
         fast = _gram(design) if tall and route != "dual" else _dual(design)
     name = "gram" if tall and route != "dual" else "dual"
     trouble = fast.trouble
@@ -259,7 +260,7 @@ def _degrees(design: Design) -> int:
 def _rank(s: Array, design: Design) -> int:
     if len(s) == 0 or not s[0] > 0:
         return 0
-    tolerance = max(design.X.shape) * _EPS * float(s[0])
+    tolerance = max(design.source.shape) * _EPS * float(s[0])
     return int(np.count_nonzero(s > tolerance))
 
 
@@ -269,7 +270,7 @@ def _rank(s: Array, design: Design) -> int:
 def _gram(design: Design) -> _Factors:
     cross = design.cross
     assert cross is not None
-    p = design.X.shape[1]
+    p = design.n_columns
     if len(design.penalized) == p:
         inverse = 1.0 / design.scale
         gram = cross[:p, :p] * inverse
@@ -336,7 +337,7 @@ def _nothing(design: Design) -> tuple[Array, Array, Array, float, None, float, N
 
 
 def _weighted_rows(design: Design, columns: NDArray[np.intp] | slice) -> Array:
-    rows = design.standardize(design.X, columns)
+    rows = design.standardized(slice(None), columns)
     root = design.root_weights()
     if root is not None:
         rows *= root[:, None]
@@ -405,7 +406,7 @@ def _dual(design: Design) -> _Factors:
     p = len(design.penalized)
     y = _weighted_target(design)
     Q, R, log_det = _flat_basis(design)
-    rows = _weighted_rows(design, slice(0, p) if p == design.X.shape[1] else design.penalized)
+    rows = _weighted_rows(design, slice(0, p) if p == design.n_columns else design.penalized)
     flat = _flat_part(Q, R, rows, y)
     if flat is not None:
         rows -= Q @ (Q.T @ rows)
@@ -447,9 +448,8 @@ def left_vectors(design: Design, spectrum: Spectrum) -> Array:
     else:
         U = np.empty((design.n_rows, spectrum.rank))
         root = design.root_weights()
-        for start in range(0, design.n_rows, _ROWS):  # no second copy of the table
-            part = slice(start, start + _ROWS)
-            rows = design.standardize(design.X[part], design.penalized)
+        for part in design.source.blocks():  # no second copy of the table
+            rows = design.standardized(part, design.penalized)
             if root is not None:
                 rows *= root[part, None]
             np.matmul(rows, turn, out=U[part])

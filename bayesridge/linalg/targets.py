@@ -49,7 +49,7 @@ def with_target(design: Design, spectrum: Spectrum, y: Array) -> tuple[Design, S
     flat = spectrum.flat
     root = new.root_weights()
     if flat is not None:
-        Z = design.standardize(design.X, design.unpenalized)
+        Z = design.standardized(slice(None), design.unpenalized)
         rest = y - y_mean if w is None else w * (y - y_mean)
         flat = replace(flat, on_target=flat.root_inverse @ (flat.root_inverse.T @ (Z.T @ rest)))
         residual = flat_residuals(new, replace(spectrum, flat=flat))
@@ -70,7 +70,8 @@ def _with_target_column(design: Design, centred: Array) -> Array | None:
         return None
     weighted = centred if design.weights is None else design.weights * centred
     cross = design.cross.copy()
-    cross[:-1, -1] = cross[-1, :-1] = (design.X - design.mean).T @ weighted
+    blocks = [(design.source.take(part) - design.mean).T @ weighted[part] for part in design.source.blocks()]
+    cross[:-1, -1] = cross[-1, :-1] = np.sum(blocks, axis=0)
     cross[-1, -1] = weighted @ centred
     return cross
 
@@ -98,7 +99,7 @@ def without_row(design: Design, spectrum: Spectrum, row: int) -> tuple[Design, S
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", BayesRidgeWarning)  # about the others alone, of which nobody asked
         rest = build_design(
-            design.X[keep],
+            design.source.take(keep),
             design.y[keep],
             names=design.names,
             weights=None if design.weights is None else weights[keep],

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bayesridge.errors import DataError
-from bayesridge.linalg.engine import Rows
+from bayesridge.linalg.row_source import RowIndex
 from bayesridge.posteriors.mixture import Mixture
 from bayesridge.posteriors.quantity import DrawnQuantity, Quantity, check_level
 
@@ -68,7 +68,7 @@ class RowDraws(Quantity):
         """Monte Carlo standard errors of the means, shape (m,)."""
         return replace(self, noise=None)._each(lambda drawn: drawn.mcse, _nothing)
 
-    def take(self, index: Rows) -> RowDraws:
+    def take(self, index: RowIndex) -> RowDraws:
         """Some of the rows."""
         labels = tuple(np.array(self.labels, dtype=object)[index])
         noise = None if self.noise is None else self.noise[index]

@@ -279,7 +279,7 @@ def proper_prior_draws(design: Design, model: Any, n: int, rng: np.random.Genera
 def draws_of(design: Design, posterior: xr.Dataset) -> Draws:
     """Bring a model's draws (``centre``, ``gamma``, ``beta`` and the scales) to the units of the data."""
     beta, sigma = posterior["beta"].values, posterior["sigma"].values
-    coef = np.zeros((*sigma.shape, design.X.shape[1]))
+    coef = np.zeros((*sigma.shape, design.n_columns))
     coef[..., design.penalized] = beta / design.scale[design.penalized]
     if len(design.unpenalized):
         coef[..., design.unpenalized] = posterior["gamma"].values / design.scale[design.unpenalized]

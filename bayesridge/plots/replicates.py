@@ -115,7 +115,7 @@ def _replicated_ecdfs(
     out = np.empty((draws, len(grid)))
     for start in range(0, draws, size):
         part = slice(start, start + size)
-        mean = drawn.intercept[0, part, None] + (drawn.coef[0, part] @ design.X.T)[:, rows]
+        mean = drawn.intercept[0, part, None] + design.source.times(drawn.coef[0, part].T).T[:, rows]
         y = mean + drawn.sigma[0, part, None] * rng.standard_normal(mean.shape) / root
         y.sort(axis=1)
         out[part] = [np.searchsorted(one, grid, side="right") for one in y]

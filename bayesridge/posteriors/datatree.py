@@ -267,7 +267,7 @@ def _observations(design: Design) -> _Observations:
     part: NDArray[np.intp] | slice = slice(None) if len(rows) == design.n_rows else rows
     weights = None if design.weights is None else design.weights[part]
     root = np.sqrt(weights) if weights is not None and design.weight_kind == "precision" else None
-    return _Observations(index, design.y[part], design.X[part], weights, root)
+    return _Observations(index, design.y[part], design.source.take(part), weights, root)
 
 
 def _predict(

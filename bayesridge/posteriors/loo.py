@@ -223,7 +223,7 @@ def _refitted(engine: Engine, row: int, refit: Callable[[Engine], HyperPosterior
     design, rest = engine.design, engine.without(row)
     precise = design.weights is not None and design.weight_kind == "precision"
     precision = float(design.weights[row]) if precise and design.weights is not None else 1.0
-    linear = rest.rows(design.X[row : row + 1])
+    linear = rest.rows(design.source.take(slice(row, row + 1)))
     return MixtureQuantity(("row",), rest, linear, refit(rest), noise_variance(precision, 1)).mixture
 
 

@@ -16,7 +16,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from bayesridge.errors import DataError
 from bayesridge.hyper.nodes import HyperPosterior, Nodes
-from bayesridge.linalg.engine import Engine, Linear, Rows
+from bayesridge.linalg.engine import Engine, Linear
+from bayesridge.linalg.row_source import RowIndex
 from bayesridge.posteriors.mixture import Mixture
 
 Array = NDArray[np.float64]
@@ -68,7 +69,7 @@ class Quantity(ABC):
         """Shortest (highest-density, if unimodal) intervals, shape (m, 2)."""
 
     @abstractmethod
-    def take(self, index: Rows) -> Self:
+    def take(self, index: RowIndex) -> Self:
         """Some of the numbers."""
 
     @property
@@ -168,7 +169,7 @@ class MixtureQuantity(Quantity):
         """Posterior standard deviations, shape (m,)."""
         return np.sqrt(self._moments[1])
 
-    def take(self, index: Rows) -> MixtureQuantity:
+    def take(self, index: RowIndex) -> MixtureQuantity:
         """Some of the functionals."""
         labels = tuple(np.array(self.labels, dtype=object)[index])
         noise = None if self.noise is None else self.noise[index]
@@ -275,7 +276,7 @@ class WeightedQuantity(Quantity):
         # a ratio of sums: linearised about the common mean, each replicate by its share of the weight
         return np.asarray(np.sqrt(count * np.square(share[:, None] * (each - self.mean)).sum(axis=0) / (count - 1)))
 
-    def take(self, index: Rows) -> WeightedQuantity:
+    def take(self, index: RowIndex) -> WeightedQuantity:
         """Some of the numbers."""
         return replace(self, labels=tuple(np.array(self.labels, dtype=object)[index]), values=self.values[..., index])
 
@@ -367,7 +368,7 @@ class DrawnQuantity(Quantity):
             [float(of(self.values[..., j], **options)) if moving[j] else constant for j in range(len(self))]
         )
 
-    def take(self, index: Rows) -> DrawnQuantity:
+    def take(self, index: RowIndex) -> DrawnQuantity:
         """Some of the numbers."""
         return replace(self, labels=tuple(np.array(self.labels, dtype=object)[index]), values=self.values[..., index])
 

@@ -206,7 +206,7 @@ def slider_range(post: Posterior, marks: ArrayLike = ()) -> tuple[float, float]:
 
 def shown_columns(post: Posterior) -> NDArray[np.intp]:
     """Columns whose coefficients are shown: all, or those farthest from zero in posterior sds, in the table's order."""
-    p, rank = post.design.X.shape[1], max(1, post.spectrum.rank)
+    p, rank = post.design.n_columns, max(1, post.spectrum.rank)
     most = min(MOST_COLUMNS, max(10, LOADING_BUDGET // rank))
     if p <= most:
         return np.arange(p)

@@ -46,7 +46,7 @@ def _coefficient_cells(name: str, picture: str, part: Quantity, j: int, ends: Ar
 
 def columns_note(content: Content) -> str:
     """Say which columns are shown where not all are."""
-    p, shown = content.posterior.design.X.shape[1], len(content.data.columns)
+    p, shown = content.posterior.design.n_columns, len(content.data.columns)
     if shown == p:
         return ""
     return (

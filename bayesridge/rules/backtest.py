@@ -150,7 +150,7 @@ class _Task:
     def __call__(self, k: int, _: np.random.Generator) -> list[dict[str, Any]]:
         train, test = self.splits[k]
         whole = self.design
-        with warnings.catch_warnings(), threads_for(whole.X.shape[1]):
+        with warnings.catch_warnings(), threads_for(whole.n_columns):
             warnings.simplefilter("ignore", BayesRidgeWarning)  # about a part of the table
             try:
                 design = subset_design(whole, train)
@@ -159,7 +159,7 @@ class _Task:
                 raise DataError(f"training set {k + 1} ({len(train)} rows) cannot be fitted: {error}") from error
             seen = held_out(design, post.spectrum, whole, test)
             problem = LambdaProblem(post)
-            rows = [_predicted_by_posterior(post, seen, whole.X[test])]
+            rows = [_predicted_by_posterior(post, seen, whole.source.take(test))]
             for rule in self.rules:
                 own = rule.restricted_to(whole, train) if isinstance(rule, CrossValidation) else rule
                 rows.append(_predicted_by_rule(own, problem, seen))

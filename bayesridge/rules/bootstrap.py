@@ -48,6 +48,7 @@ from numpy.typing import NDArray
 from bayesridge.errors import BayesRidgeError, BayesRidgeWarning, DataError, warn
 from bayesridge.linalg.design import Design
 from bayesridge.linalg.filters import shrinkage
+from bayesridge.linalg.row_source import ArrayRows
 from bayesridge.linalg.rows import row_parts
 from bayesridge.linalg.runs import run_many
 from bayesridge.linalg.spectrum import Spectrum
@@ -187,7 +188,7 @@ class BootstrapChoices:
 def usual_kind(design: Design) -> Kind:
     """Return "rows" while there are more of them than columns, and "residuals" otherwise (see the module's text)."""
     rows = design.n_rows if design.weights is None else int(np.count_nonzero(design.weights))
-    return "rows" if rows > design.X.shape[1] - len(design.constant) else "residuals"
+    return "rows" if rows > design.n_columns - len(design.constant) else "residuals"
 
 
 def bootstrap_choices(
@@ -284,7 +285,9 @@ def observations(design: Design) -> tuple[Design, Rows]:
         return design, np.arange(design.n_rows)
     if design.weight_kind == "precision":
         rows = np.flatnonzero(w > 0)
-        return replace(design, X=design.X[rows], y=design.y[rows], weights=w[rows], kept=None), rows
+        return replace(
+            design, source=ArrayRows(design.source.take(rows)), y=design.y[rows], weights=w[rows], kept=None
+        ), rows
     if (w != np.round(w)).any():
         raise DataError(
             "frequency weights that are not whole numbers do not count observations that could be drawn again; if they "
@@ -292,7 +295,12 @@ def observations(design: Design) -> tuple[Design, Rows]:
         )
     rows = np.repeat(np.arange(design.n_rows), w.astype(np.intp))
     # means, scales, cross-products and n are those of the table with the rows repeated
-    return replace(design, X=design.X[rows], y=design.y[rows], weights=None, kept=None), rows
+    return _of_rows(design, rows, None), rows
+
+
+def _of_rows(design: Design, rows: NDArray[np.intp], weights: Array | None) -> Design:
+    source = ArrayRows(design.source.take(rows))
+    return replace(design, source=source, y=design.y[rows], weights=weights, kept=None)
 
 
 def _residuals(design: Design, spectrum: Spectrum, lam: float) -> tuple[Array, Array]:
@@ -340,7 +348,7 @@ class Resampling:
 
     def __call__(self, _: int, rng: np.random.Generator) -> list[float]:
         """Resample and choose: one lambda for each rule, NaN where there is no answer."""
-        with warnings.catch_warnings(), threads_for(self.design.X.shape[1]):
+        with warnings.catch_warnings(), threads_for(self.design.n_columns):
             warnings.simplefilter("ignore", BayesRidgeWarning)  # about a resample, not about the data
             try:
                 problem, rows = self._resample(rng)

@@ -361,5 +361,5 @@ class CrossValidation:
 
     def choose(self, problem: LambdaProblem) -> Choice:
         """Choose lambda: the global minimum of the loss, or the one-standard-error rule."""
-        with threads_for(problem.design.X.shape[1]):
+        with threads_for(problem.design.n_columns):
             return choice_of_losses(self.losses(problem), one_standard_error=self.one_standard_error)

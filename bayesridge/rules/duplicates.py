@@ -141,8 +141,8 @@ def find_near_duplicates(design: Design, tolerance: float | None = None) -> Near
     if tolerance is not None and not tolerance >= 0:
         raise DataError(f"tolerance must be 0 or positive (standard deviations), got {tolerance}")
     rows = np.arange(design.n_rows) if design.weights is None else np.flatnonzero(design.weights > 0)
-    columns = np.setdiff1d(np.arange(design.X.shape[1]), design.constant)
-    X, y = (design.X, design.y) if len(rows) == design.n_rows else (design.X[rows], design.y[rows])
+    columns = np.setdiff1d(np.arange(design.n_columns), design.constant)
+    X, y = (design.X, design.y) if len(rows) == design.n_rows else (design.source.take(rows), design.y[rows])
     if len(columns) < X.shape[1]:
         X = X[:, columns]
     if surely_distinct(X, y, _COARSE if tolerance is None else max(tolerance, _UNROUNDED)):

@@ -95,7 +95,7 @@ class FoldMoments:
 
 def moments_serve(design: Design, folds: int) -> bool:
     """Say whether the table is one for :func:`fold_moments`: large, and without flat or constant columns."""
-    n, p = design.X.shape
+    n, p = design.source.shape
     if design.cross is None or len(design.penalized) < p or p == 0:
         return False
     return bool(n * p >= _LEAST_VALUES and folds * p * p <= _MOST_VALUES)
@@ -116,7 +116,7 @@ def fold_moments(design: Design, tests: Sequence[Rows]) -> list[FoldMoments] | N
     list of FoldMoments or None
         None where digits would be lost.
     """
-    p = design.X.shape[1]
+    p = design.n_columns
     sums = _cross_products(design, tests)
     found = run_blocks(lambda k: _fold(design, *sums[k]), range(len(tests)), 30.0 * len(tests) * p**3)
     known = [one for one in found if one is not None]
@@ -125,7 +125,7 @@ def fold_moments(design: Design, tests: Sequence[Rows]) -> list[FoldMoments] | N
 
 def _cross_products(design: Design, tests: Sequence[Rows]) -> list[tuple[Array, Array, float]]:
     """Cross-product, sum and weight of each fold's rows about the mean of the whole table."""
-    p = design.X.shape[1]
+    p = design.n_columns
     per_fold = max(1, _PARTS // len(tests))
     parts = [(k, part) for k, rows in enumerate(tests) for part in np.array_split(rows, per_fold) if len(part)]
 
@@ -137,7 +137,7 @@ def _cross_products(design: Design, tests: Sequence[Rows]) -> list[tuple[Array, 
         for start in range(0, len(rows), size):
             some = rows[start : start + size]
             v = block[: len(some)]
-            np.subtract(design.X[some], design.mean, out=v[:, :p])
+            np.subtract(design.source.take(some), design.mean, out=v[:, :p])
             np.subtract(design.y[some], design.y_mean, out=v[:, p])
             w = np.ones(len(some)) if design.weights is None else design.weights[some]
             sums += w @ v

@@ -165,7 +165,7 @@ def held_out(fit: Design, spectrum: Spectrum, whole: Design, rows: Rows) -> Held
     ones = np.ones(len(rows))
     w = ones if whole.weights is None else whole.weights[rows]
     is_precision = whole.weight_kind == "precision"
-    linear = prediction_map(fit, spectrum, whole.X[rows])
+    linear = prediction_map(fit, spectrum, whole.source.take(rows))
     left_out = tuple(fit.constant.tolist())
     precision, count = (w, ones) if is_precision else (ones, w)
     return HeldOut(spectrum, linear, whole.y[rows], precision, w, count, left_out)
@@ -211,7 +211,7 @@ def subset_design(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", BayesRidgeWarning)
         return build_design(
-            design.X[rows],
+            design.source.take(rows),
             design.y[rows] if y is None else y,
             names=design.names,
             target_name=design.target_name,
@@ -247,7 +247,7 @@ def split_rows(design: Design, splitters: Sequence[Any], groups: NDArray[Any] | 
     """
     rows = np.arange(design.n_rows) if design.weights is None else np.flatnonzero(design.weights > 0)
     labels = None if groups is None else groups_of_rows(groups, design)[rows]
-    X, y = (design.X, design.y) if len(rows) == design.n_rows else (design.X[rows], design.y[rows])
+    X, y = (design.X, design.y) if len(rows) == design.n_rows else (design.source.take(rows), design.y[rows])
     for splitter in splitters:
         try:
             parts = list(splitter.split(X, y, labels))
