@@ -150,7 +150,7 @@ def _flat_directions(posterior: Posterior, keep: NDArray[np.intp]) -> Array:
     design = posterior.design
     columns = [np.ones((design.n_rows, 1))] if design.fit_intercept else []
     if posterior.spectrum.flat is not None:
-        columns.append(design.standardized(slice(None), design.unpenalized))
+        columns.append(design.standardized(None, design.unpenalized))
     Z = np.column_stack(columns) if columns else np.empty((design.n_rows, 0))
     root = design.root_weights()
     return (Z if root is None else Z * root[:, None])[keep]

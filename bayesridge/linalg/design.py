@@ -192,9 +192,16 @@ class Design:
         centred *= 1.0 / self.scale[columns]
         return centred
 
-    def standardized(self, rows: RowIndex, columns: NDArray[np.intp] | slice) -> Array:
-        """Some rows of some columns, ``(X - mean) / scale``."""
-        return self.standardize(self.source.take(rows), columns)
+    def standardized(self, rows: RowIndex | None, columns: NDArray[np.intp] | slice) -> Array:
+        """Some rows (all with None) of some columns, ``(X - mean) / scale``."""
+        if rows is not None:
+            return self.standardize(self.source.take(rows), columns)
+        mean = self.mean[columns]
+        out = np.empty((self.n_rows, len(mean)))
+        for part in self.source.blocks() if len(mean) else ():
+            np.subtract(self.source.take(part)[:, columns], mean, out=out[part])
+            out[part] *= 1.0 / self.scale[columns]
+        return out
 
     @property
     def weighting(self) -> str | None:

@@ -93,8 +93,8 @@ class LogPosterior:
 
 def log_posterior(design: Design, sigma: float, tau: float) -> LogPosterior:
     """State the model's log posterior at given sigma and tau."""
-    X = design.standardized(slice(None), design.penalized)
-    Z = design.standardized(slice(None), design.unpenalized)
+    X = design.standardized(None, design.penalized)
+    Z = design.standardized(None, design.unpenalized)
     ones = np.ones((design.n_rows, int(design.fit_intercept)))
     rows = np.hstack([ones, Z, X])
     y = design.y - design.y_mean

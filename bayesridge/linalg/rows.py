@@ -90,7 +90,7 @@ def flat_leverage(design: Design, spectrum: Spectrum) -> Array:
     w = np.ones(design.n_rows) if design.weights is None else design.weights
     h = w / design.total_weight if design.fit_intercept else np.zeros(design.n_rows)
     if spectrum.flat is not None:
-        Z = design.standardized(slice(None), design.unpenalized)
+        Z = design.standardized(None, design.unpenalized)
         h = h + w * np.square(Z @ spectrum.flat.root_inverse).sum(axis=1)
     return h
 
@@ -99,7 +99,7 @@ def flat_residuals(design: Design, spectrum: Spectrum) -> Array:
     """``yc``: root weights times y, with the flat directions projected out, shape (n_rows,)."""
     rest = design.y - design.y_mean
     if spectrum.flat is not None:
-        rest = rest - design.standardized(slice(None), design.unpenalized) @ spectrum.flat.on_target
+        rest = rest - design.standardized(None, design.unpenalized) @ spectrum.flat.on_target
     root = design.root_weights()
     return rest if root is None else np.asarray(rest * root)
 

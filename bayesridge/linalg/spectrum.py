@@ -337,7 +337,7 @@ def _nothing(design: Design) -> tuple[Array, Array, Array, float, None, float, N
 
 
 def _weighted_rows(design: Design, columns: NDArray[np.intp] | slice) -> Array:
-    rows = design.standardized(slice(None), columns)
+    rows = design.standardized(None, columns)
     root = design.root_weights()
     if root is not None:
         rows *= root[:, None]

@@ -49,7 +49,7 @@ def with_target(design: Design, spectrum: Spectrum, y: Array) -> tuple[Design, S
     flat = spectrum.flat
     root = new.root_weights()
     if flat is not None:
-        Z = design.standardized(slice(None), design.unpenalized)
+        Z = design.standardized(None, design.unpenalized)
         rest = y - y_mean if w is None else w * (y - y_mean)
         flat = replace(flat, on_target=flat.root_inverse @ (flat.root_inverse.T @ (Z.T @ rest)))
         residual = flat_residuals(new, replace(spectrum, flat=flat))
