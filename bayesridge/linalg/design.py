@@ -289,12 +289,12 @@ def build_design(
         _explain_not_finite(source.take(slice(None)), y, weights, columns, target_name)
     deviation = np.sqrt(np.maximum(squares, 0.0) / total)  # rounding may leave less than nothing of a constant
     constant_mask = deviation[:p] <= 4.0 * _EPS * np.abs(mean[:p])
-    _check_units(X, y, weights, deviation, np.append(constant_mask, False), (*columns, target_name))
+    _check_units(source, y, weights, deviation, np.append(constant_mask, False), (*columns, target_name))
     divisor = _divisors(scale, deviation[:p], constant_mask, flat, columns)
     penalized, constant = _split_columns(p, flat, constant_mask, columns, fit_intercept)
     spread = squares[penalized] / divisor[penalized] ** 2
     if _scaling(scale) != "unit sd" and len(penalized):
-        _check_grades(np.sqrt(spread), [columns[j] for j in penalized], X.shape)
+        _check_grades(np.sqrt(spread), [columns[j] for j in penalized], source.shape)
     return Design(
         source=source, y=y, weights=weights, weight_kind=weight_kind, fit_intercept=fit_intercept, names=columns,
         target_name=target_name, penalized=penalized, unpenalized=flat, constant=constant, mean=mean[:p],
@@ -402,14 +402,17 @@ _LARGEST_UNIT, _LARGEST_RATIO = 1e130, 1e120
 
 
 def _check_units(
-    X: Array, y: Array, weights: Array | None, deviation: Array, constant: NDArray[np.bool_], names: tuple[str, ...]
-) -> None:
+    source: RowSource, y: Array, weights: Array | None, deviation: Array, constant: NDArray[np.bool_],
+    names: tuple[str, ...],
+) -> None:  # fmt: skip
     """Refuse spreads whose squares, times a penalty of 1e+-36 or over a spread's own square, are no float64."""
     of_y = float(deviation[-1])
     low, high = (of_y / _LARGEST_RATIO, of_y * _LARGEST_RATIO) if of_y > 0 else (0.0, np.inf)
     low, high = max(low, 1.0 / _LARGEST_UNIT), min(high, _LARGEST_UNIT)
     for j in np.flatnonzero(~((deviation > low) & (deviation < high))).tolist():
-        values = X[:, j] if j < len(names) - 1 else y
+        values = y
+        if j < len(names) - 1:
+            values = np.concatenate([source.take(part)[:, j] for part in source.blocks()])
         values = values if weights is None else values[weights > 0]
         # a square that vanishes is told from a constant by the values
         if np.ptp(values) == 0 or (deviation[j] > 0 and constant[j]):
