@@ -6,6 +6,7 @@ from numpy.linalg import lstsq, svd
 from scipy import stats
 from scipy.integrate import quad
 from scipy.special import digamma, polygamma
+from threadpoolctl import threadpool_limits
 
 from bayesridge.errors import AccuracyWarning, DataError, ImproperPosteriorError, PriorError
 from bayesridge.fit import posterior
@@ -206,6 +207,25 @@ def test_a_flat_evidence_has_no_maximum(n):
     post = posterior(X, y)  # no word of "no signal": nothing is known, and the prior stands
     assert post.evidence.best.place == "flat"
     assert post.r2.quantile(P) == pytest.approx(stats.beta(0.5, 0.5).ppf(P), rel=1e-8)
+
+
+@pytest.mark.parametrize(("n", "p"), [(1200, 100), (40, 400), (150, 150)])
+def test_one_thread_or_two_differ_by_rounding_only(n, p):
+    """What docs/notes.md promises: the same bits again, 1e-10 posterior sds with another number of BLAS threads."""
+    X, y = table(n, p)
+
+    def numbers(threads):
+        with threadpool_limits(threads, user_api="blas"):
+            post = posterior(X, y)
+            at = post.predict(X[:50])
+            drawn = post.draw(50, 2, random_state=1)
+            c = post.coefficients
+            return [c.mean / c.sd, c.quantile(0.9) / c.sd, drawn.coef / c.sd, at.mean / at.sd]
+
+    once, again, other = numbers(1), numbers(1), numbers(2)
+    for one, same, near in zip(once, again, other, strict=True):
+        assert np.array_equal(one, same)
+        assert near == pytest.approx(one, rel=1e-10, abs=1e-10)
 
 
 def test_noise_without_a_mean_and_nodes_without_weight():
