@@ -15,6 +15,7 @@ _HOMES = {
     "BayesRidge": "estimator",
     "Posterior": "posteriors.posterior",
     "backtest": "rules.backtest",
+    "compare": "posteriors.comparison",
     "compare_lambda": "rules.comparison",
     "load": "estimator",
     "posterior": "fit",
@@ -86,6 +87,7 @@ __all__ = [
     "PriorError",
     "__version__",
     "backtest",
+    "compare",
     "compare_lambda",
     "datasets",
     "load",
@@ -121,6 +123,7 @@ if TYPE_CHECKING:
     from bayesridge.estimator import BayesRidge, load
     from bayesridge.fit import posterior
     from bayesridge.mcmc.sampling import sample
+    from bayesridge.posteriors.comparison import compare
     from bayesridge.posteriors.posterior import Posterior
     from bayesridge.priors import (
         BetaR2,

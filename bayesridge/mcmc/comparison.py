@@ -5,8 +5,7 @@ prior is fitted to the same table, ridge exactly and the others by NUTS, and jud
 p(y_i | y_-i)`` from Pareto-smoothed importance sampling, for ridge too, so that all are measured alike. The exact
 figure stands beside ridge's, and its log marginal likelihood, which the others do not have in closed form.
 
-A difference counts when it exceeds two of its standard errors (Vehtari, Gelman & Gabry 2017) and four nats: smaller
-ones are not to be told from noise (Sivula, Magnusson, Matamoros & Vehtari 2020).
+What counts as a difference is that of :mod:`bayesridge.posteriors.comparison`.
 """
 
 from __future__ import annotations
@@ -24,6 +23,7 @@ from bayesridge.linalg.spectrum import factorize
 from bayesridge.mcmc.chains import Sampler, read_sampler
 from bayesridge.mcmc.posterior import PARETO_LIMIT
 from bayesridge.mcmc.sampling import sample_model
+from bayesridge.posteriors.comparison import clearly
 from bayesridge.posteriors.posterior import infer
 from bayesridge.priors import BetaR2, Jeffreys, NoisePrior
 
@@ -34,8 +34,6 @@ if TYPE_CHECKING:
 PriorName = Literal["ridge", "lasso", "elastic net", "horseshoe", "R2D2"]
 PRIOR_NAMES: tuple[PriorName, ...] = get_args(PriorName)
 
-#: What a difference of elpd must exceed: standard errors of the difference, and nats.
-CLEAR_ERRORS, CLEAR_NATS = 2.0, 4.0
 #: What importance sampling may miss of ridge's exact elpd before the reader is told: a quarter of what counts.
 OFF_NATS = 1.0
 
@@ -250,7 +248,7 @@ def _judge(table: pd.DataFrame) -> tuple[str, Literal["best", "as good", "worse"
     if best == "ridge":
         other = str(table.index[1])
         lead, error = _gap(table, other)
-        if all(_clear(*_gap(table, str(name))) for name in table.index[1:]):
+        if all(clearly(*_gap(table, str(name))) for name in table.index[1:]):
             sentence = (
                 f"Ridge predicts best: {other}, the next, is {lead:.1f} nats (se {error:.1f}) worse. The coefficients "
                 "look alike in size, and a prior for a sparse truth costs accuracy."
@@ -262,7 +260,7 @@ def _judge(table: pd.DataFrame) -> tuple[str, Literal["best", "as good", "worse"
         )
         return sentence, "as good"
     lead, error = _gap(table, "ridge")
-    if _clear(lead, error):
+    if clearly(lead, error):
         sentence = (
             f"Ridge is the wrong prior here: {best} predicts better by {lead:.1f} nats (se {error:.1f}). Few "
             "coefficients carry the signal, and ridge shrinks those too much and the others too little."
@@ -279,10 +277,6 @@ def _gap(table: pd.DataFrame, name: str) -> tuple[float, float]:
     """How far a prior is behind the best, and the standard error of that."""
     behind, error = table[["elpd_diff", "dse"]].to_numpy(dtype=np.float64)[list(table.index).index(name)]
     return abs(float(behind)), float(error)
-
-
-def _clear(lead: float, error: float) -> bool:
-    return lead > CLEAR_NATS and lead > CLEAR_ERRORS * error
 
 
 def _caveats(table: pd.DataFrame) -> tuple[str, ...]:

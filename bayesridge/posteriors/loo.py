@@ -138,12 +138,7 @@ class LeaveOneOut:
     def interval(self, level: float = 0.95) -> Array:
         """Equal-tailed predictive intervals of each row given the others, shape (n_rows, 2)."""
         check_level(level)
-        tail = 0.5 * (1.0 - level)
-
-        def ends(mixture: Mixture, _: slice) -> Array:
-            return np.column_stack([mixture.quantile(tail), mixture.quantile(1.0 - tail)])
-
-        return self._in_parts(ends)
+        return self._in_parts(lambda mixture, _: mixture.interval(level))
 
 
 def leave_one_out(engine: Engine, hyper: HyperPosterior, refit: Callable[[Engine], HyperPosterior]) -> LeaveOneOut:

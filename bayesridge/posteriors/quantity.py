@@ -207,6 +207,11 @@ class MixtureQuantity(Quantity):
         """Posterior quantile, shape (m,)."""
         return self.mixture.quantile(_probability(q))
 
+    def interval(self, level: float = 0.95) -> Array:
+        """Equal-tailed intervals, shape (m, 2)."""
+        check_level(level)
+        return self.mixture.interval(level)
+
     def hdi(self, level: float = 0.94) -> Array:
         """Shortest (highest-density, if unimodal) intervals, shape (m, 2)."""
         check_level(level)

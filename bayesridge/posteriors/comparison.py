@@ -1,0 +1,205 @@
+r"""Posteriors of the same data side by side: what each predicts, how probable it makes the data, what it says of lambda.
+
+    elpd_loo = sum_i log p(y_i | y_-i),   d_i = log p_A(y_i | y_-i) - log p_B(y_i | y_-i),
+    se of the difference = sqrt(n var(d)), the terms being paired row by row
+
+(Vehtari, Gelman & Gabry 2017, section 5). A difference counts when it exceeds two of its standard errors and four
+nats: smaller ones are not to be told from noise (Sivula, Magnusson, Matamoros & Vehtari 2020).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bayesridge.errors import DataError
+from bayesridge.posteriors.contract import AnyPosterior
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Array = NDArray[np.float64]
+
+#: What a difference of elpd must exceed: standard errors of the difference, and nats.
+CLEAR_ERRORS, CLEAR_NATS = 2.0, 4.0
+
+
+def clearly(lead: float, error: float) -> bool:
+    """Whether a difference of elpd can be told from noise."""
+    return lead > CLEAR_NATS and lead > CLEAR_ERRORS * error
+
+
+@dataclass(frozen=True, eq=False)
+class PosteriorComparison:
+    """Result of :func:`compare`.
+
+    Attributes
+    ----------
+    table : pandas.DataFrame
+        One row a posterior, best predictions first: ``elpd_loo`` and ``se``; ``elpd_diff`` from the first row and its
+        standard error ``dse``; ``p_loo``; ``log_evidence`` and ``log_bayes_factor`` against the largest evidence;
+        posterior medians of lambda, sigma and the effective degrees of freedom (intercept not counted). NaN is what a
+        posterior does not have.
+    notes : tuple of str
+        Why a number is missing or not to be trusted, a sentence each.
+    verdict : str
+        Whether the first predicts clearly better than the next.
+    """
+
+    table: pd.DataFrame
+    notes: tuple[str, ...]
+    verdict: str
+
+    def __str__(self) -> str:
+        text = self.table.to_string(float_format=lambda value: f"{value:.4g}")
+        return "\n".join([text, self.verdict, *self.notes])
+
+
+def compare(posteriors: Mapping[str, AnyPosterior] | Sequence[AnyPosterior]) -> PosteriorComparison:
+    """Set posteriors of the same data side by side.
+
+    Parameters
+    ----------
+    posteriors : mapping of str to posterior, or sequence
+        Two or more, with names; those of a sequence are "1", "2", ... The predictors may differ, the target, its rows
+        and their weights may not.
+
+    Returns
+    -------
+    PosteriorComparison
+
+    Raises
+    ------
+    DataError
+        If there are fewer than two, or their targets, rows or weights differ.
+
+    Examples
+    --------
+    >>> import bayesridge as br
+    >>> X, y = br.datasets.load_xy("diabetes")
+    >>> found = br.compare({"all": br.posterior(X, y), "bmi alone": br.posterior(X[["bmi"]], y)})
+    >>> list(found.table.index)
+    ['all', 'bmi alone']
+    """
+    named = dict(posteriors) if isinstance(posteriors, Mapping) else _numbered(posteriors)
+    if len(named) < 2:
+        raise DataError(f"a comparison takes two posteriors or more, got {len(named)}")
+    _same_data(named)
+    notes: list[str] = []
+    loos = _leave_one_outs(named, notes)
+    predicted = {
+        key: np.array([np.nan if loo is None else getattr(loo, key) for loo in loos])
+        for key in ("elpd_loo", "se", "p_loo")
+    }
+    columns = predicted | _evidences(named, notes) | _scales(named)
+    return _ranked(list(named), columns, loos, notes)
+
+
+def _numbered(posteriors: Sequence[AnyPosterior]) -> dict[str, AnyPosterior]:
+    return {str(k): post for k, post in enumerate(posteriors, 1)}
+
+
+def _same_data(named: Mapping[str, AnyPosterior]) -> None:
+    (first, one), *others = ((name, post.design) for name, post in named.items())
+    for name, design in others:
+        for what in ("y", "input_rows", "weights"):
+            a, b = getattr(one, what), getattr(design, what)
+            if (a is None) != (b is None) or (a is not None and not np.array_equal(a, b)):
+                said = {"y": "targets", "input_rows": "rows", "weights": "weights"}[what]
+                raise DataError(
+                    f"posteriors are compared on the same data, and the {said} of {first!r} and {name!r} differ: fit "
+                    "both to the same rows and target"
+                )
+        if one.weights is not None and one.weight_kind != design.weight_kind:
+            raise DataError(f"the weights of {first!r} and {name!r} mean different things: {one.weighting}, "
+                            f"{design.weighting}")  # fmt: skip
+
+
+def _ask(name: str, what: str, question: Callable[[], Any], notes: list[str]) -> Any:
+    """What a posterior answers, or None and a note why."""
+    try:
+        return question()
+    except DataError as why:
+        notes.append(f"{name} has no {what}: {why}")
+        return None
+
+
+def _leave_one_outs(named: Mapping[str, Any], notes: list[str]) -> list[Any]:
+    found = [_ask(name, "leave-one-out", lambda post=post: post.loo, notes) for name, post in named.items()]
+    for name, loo in zip(named, found, strict=True):
+        if bad := getattr(loo, "bad_rows", 0):
+            notes.append(f"importance sampling is unreliable in {bad} rows of {name}: its elpd may be too high")
+    return found
+
+
+def _evidences(named: Mapping[str, Any], notes: list[str]) -> dict[str, Array]:
+    """Log p(y), and Bayes factors where improper priors are shared, whose constants cancel."""
+    values = [
+        _ask(name, "marginal likelihood", lambda post=post: post.log_marginal_likelihood, notes)
+        for name, post in named.items()
+    ]
+    log_evidence = np.array([np.nan if value is None else value for value in values])
+    factor = np.full(len(named), np.nan)
+    posts = list(named.values())
+    known = [
+        k for k, name in enumerate(named)
+        if values[k] is not None
+        and _ask(name, "Bayes factor", lambda k=k: posts[k].log_bayes_factor(posts[k]), notes) is not None
+    ]  # fmt: skip
+    if known:
+        best = max(known, key=lambda k: log_evidence[k])
+        for k in known:
+            said = _ask(list(named)[k], "Bayes factor", lambda k=k: posts[k].log_bayes_factor(posts[best]), notes)
+            factor[k] = np.nan if said is None else said
+    return {"log_evidence": log_evidence, "log_bayes_factor": factor}
+
+
+def _scales(named: Mapping[str, AnyPosterior]) -> dict[str, Array]:
+    names = dict.fromkeys(name for post in named.values() for name in post.scales if _shown(name))
+    return {
+        name: np.array([post.scales[name].median if name in post.scales else np.nan for post in named.values()])
+        for name in names
+    }
+
+
+def _shown(scale: str) -> bool:
+    return scale.startswith("lambda") or scale in ("sigma", "effective dof")
+
+
+def _ranked(
+    names: list[str], columns: dict[str, Array], loos: list[Any], notes: list[str]
+) -> PosteriorComparison:
+    import pandas as pd
+
+    elpd = columns["elpd_loo"]
+    order = np.argsort(np.where(np.isnan(elpd), np.inf, -elpd), kind="stable")
+    best = int(order[0])
+    difference = elpd - elpd[best]
+    error = np.array([_paired_error(loos[best], loo) for loo in loos])
+    shown = {key: columns[key] for key in ("elpd_loo", "se")} | {"elpd_diff": difference, "dse": error}
+    table = pd.DataFrame(shown | columns, index=pd.Index(names, name="posterior")).iloc[order]
+    if np.isfinite(elpd).sum() < 2:
+        return PosteriorComparison(table, tuple(notes), "Fewer than two have leave-one-out predictions to compare.")
+    lead, of_lead = -difference[order[1]], error[order[1]]
+    text = f"{lead:.1f} nats (se {of_lead:.1f})"
+    better, next_ = names[best], names[int(order[1])]
+    if clearly(lead, of_lead):
+        return PosteriorComparison(table, tuple(notes), f"{better} predicts clearly better than {next_}: {text}.")
+    verdict = f"{better} does not predict clearly better than {next_}: {text} are not to be told from noise."
+    return PosteriorComparison(table, tuple(notes), verdict)
+
+
+def _paired_error(best: Any, other: Any) -> float:
+    """Standard error of the summed differences, paired by row; a row of weight w is w observations, of zero none."""
+    if best is None or other is None:
+        return np.nan
+    d = best.pointwise - other.pointwise
+    count = np.asarray(getattr(best, "count", np.ones(len(d))))
+    seen = count > 0
+    d, count = d[seen], count[seen]
+    n = count.sum()
+    return float(np.sqrt(n * (count * (d - count @ d / n) ** 2).sum() / max(n - 1.0, 1.0)))
