@@ -13,6 +13,7 @@ from bayesridge.errors import DataError
 from bayesridge.linalg.design import Design, build_design
 from bayesridge.linalg.spectrum import factorize
 from bayesridge.persistence import Table
+from bayesridge.posteriors.contract import AnyPosterior
 from bayesridge.posteriors.posterior import Method, Posterior, infer
 from bayesridge.priors import BetaR2, Jeffreys, NoisePrior, Prior
 from bayesridge.tables.columns import Columns
@@ -150,3 +151,32 @@ def posterior(
     )  # fmt: skip
     design = problem.design
     return infer(design, factorize(design), prior or BetaR2(), noise_prior or Jeffreys(), method)
+
+
+def posterior_of(data: Any, y: Any = None, **options: Any) -> Any:
+    """Open the door of everything that takes a posterior made before, or a table that is made into one.
+
+    Parameters
+    ----------
+    data, y, **options
+        A posterior, alone; or as for :func:`posterior`.
+
+    Raises
+    ------
+    DataError
+        If the data cannot be used, or if a posterior comes with options.
+    """
+    if not isinstance(data, AnyPosterior):
+        return posterior(data, y, **options)
+    if given := [*(["y"] if y is not None else []), *options]:
+        raise DataError(
+            f"a posterior holds its data and priors already; drop {', '.join(given)}, or give a table in its place"
+        )
+    return data
+
+
+def one_lambda(post: Any) -> Posterior:
+    """Return the posterior if it is the exact one of a single lambda; its own refusal if it is another."""
+    _ = post.spectrum  # a posterior that has none says so, and what works instead
+    found: Posterior = post
+    return found

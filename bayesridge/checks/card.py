@@ -24,7 +24,7 @@ from bayesridge.checks.sbc import posterior_sbc
 from bayesridge.checks.sensitivity import power_scaling
 from bayesridge.checks.spectral_check import spectral_check
 from bayesridge.errors import BayesRidgeError, DataError
-from bayesridge.fit import posterior
+from bayesridge.fit import posterior_of
 from bayesridge.posteriors.posterior import Posterior
 from bayesridge.rules.backtest import backtest
 from bayesridge.rules.duplicates import NearDuplicates, find_near_duplicates
@@ -213,7 +213,7 @@ def validate(
         raise DataError(f"splits is a multiple of 5 (5 folds, repeated), or 0 for no backtest; got {splits}")
     if not 0.0 < alpha < 1.0:
         raise DataError(f"alpha must lie strictly between 0 and 1, got {alpha}")
-    post = _posterior(X, y, options)
+    post = posterior_of(X, y, **options)
     seeds = [int(seed) for seed in np.random.SeedSequence(random_state).generate_state(6)]
     each = alpha / len(TESTS)
 
@@ -248,15 +248,6 @@ def validate(
         raise DataError(f"no check called {', '.join(unknown)}; there are {', '.join(make)}")
     wanted = [key for key in make if (checks is None or key in checks) and (key != "backtest" or splits)]
     return ReportCard(post, tuple([_entry(key, make[key]) for key in wanted]), alpha, random_state)
-
-
-def _posterior(X: Any, y: Any, options: dict[str, Any]) -> Posterior:
-    if not isinstance(X, Posterior):
-        return posterior(X, y, **options)
-    if y is not None or options:
-        given = ", ".join([*(["y"] if y is not None else []), *options])
-        raise DataError(f"a posterior holds its data and priors already; drop {given}, or give a table in its place")
-    return X
 
 
 def _some_columns(post: Posterior, seed: int) -> list[int] | None:

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayesridge.errors import DataError
+from bayesridge.fit import one_lambda
 from bayesridge.hyper.marginal import PointMass
 from bayesridge.hyper.nodes import HyperPosterior
 from bayesridge.posteriors.posterior import Posterior
@@ -138,6 +139,7 @@ def row_influence(posterior: Posterior) -> RowInfluence:
     DataError
         If lambda is fixed or plugged in, or leave-one-out does not exist.
     """
+    posterior = one_lambda(posterior)
     if posterior.method != "posterior" or isinstance(posterior.lambda_, PointMass):
         raise DataError("rows move lambda only where it is inferred; here it is fixed or plugged in")
     loo = posterior.loo

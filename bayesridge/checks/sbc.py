@@ -25,6 +25,7 @@ from bayesridge.checks.sbc_study import (
 )
 from bayesridge.checks.simulate import Setup, simulate
 from bayesridge.errors import DataError
+from bayesridge.fit import one_lambda
 from bayesridge.posteriors.posterior import Posterior, infer
 from bayesridge.priors import BetaR2, Jeffreys, NoisePrior, Prior, check_priors
 
@@ -147,6 +148,7 @@ def posterior_sbc(
     -------
     CalibrationResult
     """
+    posterior = one_lambda(posterior)
     if posterior.method == "evidence":
         raise DataError("method='evidence' chose lambda from the data: it has no posterior to draw lambda from")
     _check_counts(simulations, draws, alpha)

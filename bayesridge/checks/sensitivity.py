@@ -27,6 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayesridge.errors import DataError, ImproperPosteriorError
+from bayesridge.fit import one_lambda
 from bayesridge.hyper.infer import infer_hyper
 from bayesridge.hyper.marginal import Marginal, PointMass
 from bayesridge.linalg.spectral import SpectralEngine
@@ -148,6 +149,7 @@ def power_scaling(posterior: Posterior, *, coefficients: bool = True) -> PowerSc
     DataError
         If lambda is fixed or plugged in, or the prior is a pair of gammas (its power need not be a proper prior).
     """
+    posterior = one_lambda(posterior)
     if posterior.method != "posterior":
         raise DataError("power-scaling needs a prior on lambda; here lambda is fixed or plugged in")
     prior = posterior.prior

@@ -501,3 +501,10 @@ class SampledLeaveOneOut:
     def bad_rows(self) -> int:
         """Number of rows whose value is not to be trusted."""
         return int((self.pareto_k > PARETO_LIMIT).sum())
+
+    def interval(self, level: float = 0.95) -> Array:
+        """Refused: importance sampling gives densities."""
+        raise DataError(
+            f"importance sampling gives no {100 * level:g}% predictive intervals of left-out rows: the exact posterior "
+            "of the same model does, method='posterior'"
+        )

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayesridge.errors import ImproperPosteriorError, PriorError
-from bayesridge.fit import posterior
+from bayesridge.fit import one_lambda, posterior_of
 from bayesridge.linalg.design import Design
 from bayesridge.linalg.filters import effective_dof
 from bayesridge.linalg.spectral import SpectralEngine
@@ -86,7 +86,7 @@ def sample(
     PriorError
         If lambda was plugged in: that is no prior to sample under.
     """
-    given = X if isinstance(X, Posterior) else posterior(X, y, **model)
+    given = one_lambda(posterior_of(X, y, **model))
     if given.method == "evidence":
         raise PriorError("method='evidence' plugs lambda in: sample a posterior with a prior, or FixedLambda(lambda)")
     return nuts_posterior(

@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bayesridge.errors import DataError
+from bayesridge.fit import one_lambda
 from bayesridge.linalg.filters import ridge_path
 from bayesridge.plots.inputs import choose_columns, column_sd, expect, target_unit
 from bayesridge.plots.lambda_axis import number, percent
 from bayesridge.plots.layout import describe, legend_below, one_axes, plain, settle, shorten
 from bayesridge.plots.look import BLUE, GREEN, LINES, VERMILION
+from bayesridge.posteriors.contract import AnyPosterior
 from bayesridge.posteriors.posterior import Posterior, infer
 from bayesridge.posteriors.quantity import Quantity, check_level
 from bayesridge.priors import FixedLambda, Jeffreys
@@ -42,7 +45,8 @@ def coefficients(post: Posterior, *, ax: Axes | None = None, columns: int = 20, 
     Axes
         Coefficients are those of standardised columns, in units of the target. The MAP is the ridge solution at the
         lambda of the highest evidence, or at the posterior median where the evidence is highest at 0 or infinity.
-        Least squares is left out where it has no interval: dependent columns, or no degree of freedom left.
+        Least squares is left out where it has no interval: dependent columns, or no degree of freedom left. Several
+        scales, and draws, have neither.
     """
     expect(post, "Posterior")
     check_level(level)
@@ -51,34 +55,28 @@ def coefficients(post: Posterior, *, ax: Axes | None = None, columns: int = 20, 
     scale = column_sd(design)[j]
     own, ax = ax is None, one_axes(ax, 1.8 + 0.28 * max(count, 3))
     y = np.arange(count, dtype=np.float64)
-    lam, where = _map_lambda(post)
-    fitted = ridge_path(design, post.spectrum, lam).coef[0, j] * scale
     handles = [_bars(ax, y, some_coefficients(post, j), scale, level, color=BLUE, marker="o", lw=2.6, ms=6.0)]
-    labels = [f"posterior mean and {percent(level)} ETI (λ integrated)"]
-    if post.lambda_.known:
-        labels = [f"posterior mean and {percent(level)} ETI"]
-    handles += ax.plot(fitted, y - 0.24, ls="", marker="D", ms=5.0, mfc="none", color=VERMILION, zorder=3)
-    labels.append(f"MAP = ridge at λ = {number(lam)} ({where})")
-    ols = least_squares(post)
-    if ols is not None:
-        handles.append(
-            _bars(
-                ax,
-                y + 0.24,
-                some_coefficients(ols, j),
-                scale,
-                level,
-                color=GREEN,
-                marker="s",
-                lw=1.2,
-                ms=4.0,
-                ls=LINES[1],
-            )
-        )
+    labels = [f"posterior mean and {percent(level)} ETI"]
+    if one := _one_lambda(post):
+        labels[0] += "" if one.lambda_.known else " (λ integrated)"
+        lam, where = _map_lambda(one)
+        fitted = ridge_path(design, one.spectrum, lam).coef[0, j] * scale
+        handles += ax.plot(fitted, y - 0.24, ls="", marker="D", ms=5.0, mfc="none", color=VERMILION, zorder=3)
+        labels.append(f"MAP = ridge at λ = {number(lam)} ({where})")
+    if one and (ols := least_squares(one)):
+        look: dict[str, Any] = {"color": GREEN, "marker": "s", "lw": 1.2, "ms": 4.0, "ls": LINES[1]}
+        handles.append(_bars(ax, y + 0.24, some_coefficients(ols, j), scale, level, **look))
         labels.append(f"least squares and {percent(level)} confidence interval (t)")
     _finish(ax, post, j, shown.note)
     legend_below(ax, handles, labels, whole=own)
     return ax
+
+
+def _one_lambda(post: AnyPosterior) -> Posterior | None:
+    try:
+        return one_lambda(post)
+    except DataError:
+        return None
 
 
 def _finish(ax: Axes, post: Posterior, columns: NDArray[np.intp], note: str) -> None:

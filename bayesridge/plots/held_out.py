@@ -38,9 +38,8 @@ def predicted_observed(post: Posterior, *, ax: Axes | None = None, level: float 
     expect(post, "Posterior")
     check_level(level)
     loo = post.loo
-    seen = loo.count > 0
-    mean, y = loo.mean[seen], loo.y[seen]
-    low, high = loo.interval(level)[seen].T
+    ends, seen = loo.interval(level), loo.count > 0
+    mean, y, (low, high) = loo.mean[seen], loo.y[seen], ends[seen].T
     inside = (low <= y) & (y <= high)
     ax = one_axes(ax, 4.6)
     few = len(y) <= 200

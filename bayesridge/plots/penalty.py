@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bayesridge.fit import one_lambda
 from bayesridge.hyper.evidence import profile_log_evidence
 from bayesridge.hyper.prior_of_lambda import prior_density
 from bayesridge.plots.inputs import expect
@@ -46,6 +47,7 @@ def lambda_posterior(post: Posterior, *, axes: Any = None, level: float = 0.95) 
     """
     expect(post, "Posterior")
     check_level(level)
+    post = one_lambda(post)
     drawn = panels(axes, (2, 1), 5.4, sharex=True, height_ratios=[1.15, 1.0])
     top, bottom = drawn
     modes = np.array([mode.lam for mode in post.evidence.modes])

@@ -1,4 +1,4 @@
-r"""Posteriors of the same data side by side: what each predicts, how probable it makes the data, what it says of lambda.
+r"""Posteriors of the same data side by side: what each predicts, how probable it makes the data, its lambda.
 
     elpd_loo = sum_i log p(y_i | y_-i),   d_i = log p_A(y_i | y_-i) - log p_B(y_i | y_-i),
     se of the difference = sqrt(n var(d)), the terms being paired row by row
@@ -119,17 +119,17 @@ def _same_data(named: Mapping[str, AnyPosterior]) -> None:
                             f"{design.weighting}")  # fmt: skip
 
 
-def _ask(name: str, what: str, question: Callable[[], Any], notes: list[str]) -> Any:
+def _ask(notes: list[str], name: str, what: str, question: Callable[..., Any], *of: Any) -> Any:
     """What a posterior answers, or None and a note why."""
     try:
-        return question()
+        return question(*of)
     except DataError as why:
         notes.append(f"{name} has no {what}: {why}")
         return None
 
 
 def _leave_one_outs(named: Mapping[str, Any], notes: list[str]) -> list[Any]:
-    found = [_ask(name, "leave-one-out", lambda post=post: post.loo, notes) for name, post in named.items()]
+    found = [_ask(notes, name, "leave-one-out", getattr, post, "loo") for name, post in named.items()]
     for name, loo in zip(named, found, strict=True):
         if bad := getattr(loo, "bad_rows", 0):
             notes.append(f"importance sampling is unreliable in {bad} rows of {name}: its elpd may be too high")
@@ -138,24 +138,25 @@ def _leave_one_outs(named: Mapping[str, Any], notes: list[str]) -> list[Any]:
 
 def _evidences(named: Mapping[str, Any], notes: list[str]) -> dict[str, Array]:
     """Log p(y), and Bayes factors where improper priors are shared, whose constants cancel."""
-    values = [
-        _ask(name, "marginal likelihood", lambda post=post: post.log_marginal_likelihood, notes)
+    said = {
+        name: _ask(notes, name, "marginal likelihood", getattr, post, "log_marginal_likelihood")
         for name, post in named.items()
-    ]
-    log_evidence = np.array([np.nan if value is None else value for value in values])
-    factor = np.full(len(named), np.nan)
-    posts = list(named.values())
-    known = [
-        k for k, name in enumerate(named)
-        if values[k] is not None
-        and _ask(name, "Bayes factor", lambda k=k: posts[k].log_bayes_factor(posts[k]), notes) is not None
-    ]  # fmt: skip
-    if known:
-        best = max(known, key=lambda k: log_evidence[k])
-        for k in known:
-            said = _ask(list(named)[k], "Bayes factor", lambda k=k: posts[k].log_bayes_factor(posts[best]), notes)
-            factor[k] = np.nan if said is None else said
-    return {"log_evidence": log_evidence, "log_bayes_factor": factor}
+    }
+    evidence = {name: value for name, value in said.items() if value is not None}
+    # against itself: whether its evidence is one
+    known = {
+        name: named[name] for name in evidence
+        if _ask(notes, name, "Bayes factor", named[name].log_bayes_factor, named[name]) is not None
+    }  # fmt: skip
+    best = max(known, key=lambda name: evidence[name], default=None)
+    factor = {
+        name: _ask(notes, name, "Bayes factor", post.log_bayes_factor, known[best])
+        for name, post in known.items() if best is not None
+    }  # fmt: skip
+    return {
+        key: np.array([np.nan if found.get(name) is None else found[name] for name in named])
+        for key, found in (("log_evidence", evidence), ("log_bayes_factor", factor))
+    }
 
 
 def _scales(named: Mapping[str, AnyPosterior]) -> dict[str, Array]:
@@ -170,9 +171,7 @@ def _shown(scale: str) -> bool:
     return scale.startswith("lambda") or scale in ("sigma", "effective dof")
 
 
-def _ranked(
-    names: list[str], columns: dict[str, Array], loos: list[Any], notes: list[str]
-) -> PosteriorComparison:
+def _ranked(names: list[str], columns: dict[str, Array], loos: list[Any], notes: list[str]) -> PosteriorComparison:
     import pandas as pd
 
     elpd = columns["elpd_loo"]

@@ -205,7 +205,7 @@ def _solve(part: Mixture, q: Array, x: Array, low: Array, high: Array, last: flo
     relative = inverse * top[:, None]
     first = part.weight * relative
     second = first * relative
-    all_ = (part.location, inverse, first, second, second * relative)
+    all_: tuple[Array, ...] = (part.location, inverse, first, second, second * relative)
     points, some, active = bool((~wide).any()), all_, np.flatnonzero(high > low)
     for turn in range(100):
         if len(active) == 0:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from bayesridge.atomic import write_atomically
 from bayesridge.errors import DataError
+from bayesridge.fit import one_lambda
 from bayesridge.posteriors.posterior import Posterior
 from bayesridge.posteriors.quantity import check_level
 from bayesridge.posteriors.summary import describe_data
@@ -61,6 +62,7 @@ def report_html(
         If `comparison` is of other data, or lambda is fixed at 0 or infinity, where there is no slider.
     """
     check_level(level)
+    post = one_lambda(post)
     if not 0.0 < post.lambda_.median < float("inf"):
         raise DataError(
             f"the report's slider is over the logarithm of lambda, and lambda is {post.lambda_.median:g} here; "

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayesridge.errors import DataError
-from bayesridge.fit import posterior
+from bayesridge.fit import one_lambda, posterior_of
 from bayesridge.linalg.deletion import LooNoise
 from bayesridge.linalg.design import Design
 from bayesridge.linalg.filters import SearchRange, SpectralTerms, search_range, spectral_terms
@@ -186,12 +186,7 @@ def problem_of(data: Any, y: Any = None, **options: Any) -> LambdaProblem:
     DataError
         If the data cannot be used; if a posterior comes with options, or has more than one lambda.
     """
-    if not isinstance(data, Posterior):
-        return LambdaProblem(posterior(data, y, **options))
-    given = [*(["y"] if y is not None else []), *options]
-    if given:
-        raise DataError(f"a posterior has its data and priors in it: leave out {', '.join(given)}")
-    return LambdaProblem(data)
+    return LambdaProblem(one_lambda(posterior_of(data, y, **options)))
 
 
 class Noise(NamedTuple):

@@ -12,7 +12,11 @@ from tests.test_seams import chains, kernel, table, two_penalties
 def test_differences_and_their_errors_are_arvizs():
     """On the very terms: `az.compare` of the pointwise values that draws give is that of the exact ones to a few %."""
     X, y = load_xy("diabetes")
-    posts = {"all": posterior(X, y), "four": posterior(X[["bmi", "bp", "s5", "s3"]], y), "bmi": posterior(X[["bmi"]], y)}
+    posts = {
+        "all": posterior(X, y),
+        "four": posterior(X[["bmi", "bp", "s5", "s3"]], y),
+        "bmi": posterior(X[["bmi"]], y),
+    }
     found = compare(posts)
     trees = {name: post.to_datatree(1000, 4, random_state=1, predictive=True) for name, post in posts.items()}
     peer = az.compare(trees, round_to="none").loc[found.table.index]

@@ -379,7 +379,7 @@ def test_a_posterior_has_its_data_in_it():
     one, two = compare_lambda(post, progress=False), compare_lambda(X, y, progress=False)
     pd.testing.assert_frame_equal(one.table.drop(columns="seconds"), two.table.drop(columns="seconds"))
     assert one.problem.posterior.design is post.design
-    with pytest.raises(DataError, match="leave out y, prior"):
+    with pytest.raises(DataError, match="drop y, prior"):
         compare_lambda(post, y, prior=HalfCauchy(1.0))
     with pytest.raises(DataError, match="leave out missing"):
         backtest(post, missing="drop")

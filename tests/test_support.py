@@ -1,0 +1,140 @@
+"""What works with what: each cell of the table in docs/architecture.md passes, or refuses and says what works instead.
+
+`python -m tests.test_support` writes the table.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bayesridge import backtest, compare, compare_lambda, load, plots, posterior, report, validate
+from bayesridge.checks.influence import row_influence
+from bayesridge.checks.loo_calibration import loo_calibration
+from bayesridge.checks.predictive_checks import predictive_checks
+from bayesridge.checks.sbc import posterior_sbc
+from bayesridge.checks.sensitivity import power_scaling
+from bayesridge.checks.spectral_check import spectral_check
+from bayesridge.errors import DataError
+from bayesridge.posteriors.summary import at_a_glance, coefficient_table, hyper_table, jsonable, to_record
+from tests.test_seams import chains, kernel, table, two_penalties
+
+PAGE = Path(__file__).parents[1] / "docs" / "architecture.md"
+START, END = "<!-- the table: python -m tests.test_support -->\n\n", "\n<!-- end -->"
+
+ENGINES: dict[str, Callable[[], Any]] = {
+    "one lambda": lambda: posterior(*table()),
+    "lambda plugged in": lambda: posterior(*table(), method="evidence"),
+    "several scales (a test's engine)": lambda: two_penalties(step=0.5),
+    "kernel (a test's engine)": kernel,
+    "sampled": chains,
+}
+
+
+def _save_and_load(post: Any, folder: Path) -> None:
+    found = load(post.save(folder / "a.bridge")).posterior_
+    np.testing.assert_allclose(found.coefficients.mean, post.coefficients.mean, rtol=1e-9)
+
+
+def _card(post: Any, _: Path) -> None:
+    if all(entry.status == "not judged" for entry in validate(post, splits=0, simulations=200).entries):
+        raise DataError("every entry of the card is not judged")
+
+
+FEATURES: dict[str, Callable[[Any, Path], Any]] = {
+    "coefficients: intervals, P(> 0), HDI": lambda post, _: (coefficient_table(post), post.coefficients.hdi()),
+    "contrasts": lambda post, _: post.contrast(np.eye(len(post.design.names))[:1]).interval(),
+    "scales": lambda post, _: hyper_table(post),
+    "summary, JSON record": lambda post, _: (at_a_glance(post), jsonable(to_record(post))),
+    "predictions": lambda post, _: post.predict(post.design.X[:3]).interval(),
+    "draws, DataTree": lambda post, _: (post.draw(10, 2, 0), post.to_datatree(10, 2, 0, predictive=True)),
+    "leave-one-out": lambda post, _: post.loo.elpd_loo,
+    "log p(y)": lambda post, _: post.log_marginal_likelihood,
+    "compare(posts)": lambda post, _: compare([post, post]),
+    "compare_lambda, rules": lambda post, _: compare_lambda(post, progress=False),
+    "backtest": lambda post, _: backtest(post, splitter=2, progress=False),
+    "validate": _card,
+    "check: computation (SBC)": lambda post, _: posterior_sbc(post, simulations=10),
+    "check: prior of every direction": lambda post, _: spectral_check(post, simulations=200),
+    "check: leave-one-out calibration": lambda post, _: loo_calibration(post, simulations=100),
+    "check: noise": lambda post, _: predictive_checks(post, simulations=100),
+    "check: sensitivity to the prior": lambda post, _: power_scaling(post, coefficients=False),
+    "check: influence of rows": lambda post, _: row_influence(post),
+    "plot: coefficients": lambda post, _: plots.coefficients(post),
+    "plot: lambda_posterior": lambda post, _: plots.lambda_posterior(post),
+    "plot: ridge_trace": lambda post, _: plots.ridge_trace(post),
+    "plot: shrinkage": lambda post, _: plots.shrinkage(post),
+    "plot: contours": lambda post, _: plots.contours(post),
+    "plot: bias_variance": lambda post, _: plots.bias_variance(post),
+    "plot: predicted_observed": lambda post, _: plots.predicted_observed(post),
+    "plot: loo_pit": lambda post, _: plots.loo_pit(post),
+    "plot: posterior_predictive": lambda post, _: plots.posterior_predictive(post),
+    "report": lambda post, folder: report(post, folder / "report.html"),
+    "save, load": _save_and_load,
+}
+
+ONE, FIT = "ridge with one lambda", "exact posterior of the same model"
+ONLY_ONE_LAMBDA = (
+    "compare_lambda, rules", "backtest", "validate", "check: computation (SBC)", "check: prior of every direction",
+    "check: leave-one-out calibration", "check: noise", "check: sensitivity to the prior", "check: influence of rows",
+    "plot: lambda_posterior", "plot: ridge_trace", "plot: shrinkage", "plot: contours", "plot: bias_variance",
+    "plot: loo_pit", "report",
+)  # fmt: skip
+OTHERS = {"several scales (a test's engine)": "one lambda", "kernel (a test's engine)": "one lambda",
+          "sampled": "exact posterior"}  # fmt: skip
+
+#: What the error of a cell says; every other cell passes.
+REFUSED = {
+    **{(feature, engine): why for feature in ONLY_ONE_LAMBDA for engine, why in OTHERS.items()},
+    ("check: computation (SBC)", "lambda plugged in"): "no posterior to draw lambda from",
+    ("check: sensitivity to the prior", "lambda plugged in"): "needs a prior on lambda",
+    ("check: influence of rows", "lambda plugged in"): "only where it is inferred",
+    ("log p(y)", "sampled"): "the exact one has",
+    ("plot: predicted_observed", "sampled"): "the exact posterior of the same model",
+    **{
+        (feature, engine): "has no leave-one-out"
+        for feature in ("leave-one-out", "plot: predicted_observed")
+        for engine in ("several scales (a test's engine)", "kernel (a test's engine)")
+    },
+    ("save, load", "several scales (a test's engine)"): "one lambda",
+    ("save, load", "kernel (a test's engine)"): "one lambda",
+}
+
+
+@cache
+def made(engine: str) -> Any:
+    return ENGINES[engine]()
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("feature", FEATURES)
+def test_cell(feature, engine, tmp_path, pyplot):
+    post = made(engine)
+    if (why := REFUSED.get((feature, engine))) is None:
+        FEATURES[feature](post, tmp_path)
+        return
+    with pytest.raises(DataError, match=re.escape(why)):
+        FEATURES[feature](post, tmp_path)
+
+
+def markdown() -> str:
+    lines = ["| | " + " | ".join(ENGINES) + " |", "|---" * (len(ENGINES) + 1) + "|"]
+    for feature in FEATURES:
+        cells = ["refused" if (feature, engine) in REFUSED else "yes" for engine in ENGINES]
+        lines.append(f"| {feature} | " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def test_the_page_shows_these_cells():
+    assert markdown() in PAGE.read_text(encoding="utf-8"), "write it again: python -m tests.test_support"
+
+
+if __name__ == "__main__":
+    before, rest = PAGE.read_text(encoding="utf-8").split(START)
+    PAGE.write_text(before + START + markdown() + END + rest.split(END)[1], encoding="utf-8")
