@@ -132,6 +132,9 @@ class NoSpectrum:
 
     without = deletion
 
+    def state(self, *, rows=False):  # noqa: ARG002
+        raise DataError("this engine keeps no state in files: save the draws, to_datatree().to_netcdf(path)")
+
 
 # -- a Gaussian with two penalties -----------------------------------------------------------------------------------
 
@@ -398,8 +401,8 @@ def chains():
     checks = pd.DataFrame({"value": [1000.0, 1000.0], "where": ["", ""], "verdict": ["ok", "ok"]})
     checks.index = ["ESS bulk", "ESS tail"]
     checks.attrs["verdict"] = "ok"
-    texts = exact.prior_texts
-    return SampledPosterior(exact.design, texts, tree, checks, "a fake", "none", 0.0, 1.0, interrupted=False)
+    about = (exact.design, exact.prior_texts, tree, checks, "a fake", "none", 0.0, 1.0)
+    return SampledPosterior(*about, interrupted=False, priors=(exact.prior, exact.noise_prior))
 
 
 POSTERIORS = {
