@@ -381,7 +381,7 @@ def test_a_posterior_has_its_data_in_it():
     assert one.problem.posterior.design is post.design
     with pytest.raises(DataError, match="drop y, prior"):
         compare_lambda(post, y, prior=HalfCauchy(1.0))
-    with pytest.raises(DataError, match="leave out missing"):
+    with pytest.raises(DataError, match="drop missing"):
         backtest(post, missing="drop")
 
 
