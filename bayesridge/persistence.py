@@ -28,10 +28,7 @@ from bayesridge.tables.formula import FormulaSpec
 
 SCHEMA = 1
 _FORMAT = "bayesridge model"
-_PRIORS = (
-    "BetaR2", "FixedLambda", "FixedScales", "FixedSigma", "FixedTau", "Gamma", "GammaPrecisions", "HalfCauchy",
-    "HalfNormal", "HalfT", "InverseGamma", "Jeffreys", "LogNormal",
-)  # fmt: skip
+_PRIORS = {one.__name__: one for one in (*priors.PRIORS.values(), *priors.NOISE_PRIORS.values())}
 
 
 class Table(NamedTuple):
@@ -166,7 +163,7 @@ def prior_state(prior: Any) -> dict[str, Any]:
     if isinstance(prior, priors.Custom):
         return {"class": name, "values": {"of": prior.of, "label": prior.label}, "density": _tabulated(prior).state()}
     if name not in _PRIORS:
-        raise DataError(f"a saved model holds numbers and no code, and {name} is none of {', '.join(_PRIORS)}")
+        raise DataError(f"a saved model holds numbers and no code, and {name} is none of {', '.join(sorted(_PRIORS))}")
     values = {field.name: getattr(prior, field.name) for field in fields(prior)}
     return {"class": name, "values": {key: one if isinstance(one, str) else float(one) for key, one in values.items()}}
 
@@ -177,7 +174,7 @@ def prior_from_state(state: Mapping[str, Any]) -> Any:
         return priors.Custom(StoredDensity.from_state(state["density"]), **state["values"])
     if state["class"] not in _PRIORS:
         raise ModelFileError(f"its prior {state['class']!r} is none that this version knows")
-    return getattr(priors, state["class"])(**state["values"])
+    return _PRIORS[state["class"]](**state["values"])
 
 
 def _option(name: str, value: Any) -> Any:

@@ -3,24 +3,26 @@ r"""Priors for lambda, tau and sigma: small immutable objects that are log densi
 Every density here is one of a logarithm (log lambda, log tau, log sigma), normalised unless it is said to be
 improper, because that is the variable the quadrature runs over. ``signal`` is the design's
 ``sum_j var(x_j) * (sum w / n)``: ``W = signal * tau^2 / sigma^2 = signal / lambda`` is the prior ratio of explained to
-noise variance and ``R^2 = W / (1 + W)``.
+noise variance and ``R^2 = W / (1 + W)``. Where no column is penalised W is zero, a prior on R^2 says nothing, and any
+positive signal does.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import betaln, gammaln
+from scipy.special import betaincinv, betaln, gammaln
 
-from bayesridge.errors import PriorError
+from bayesridge.errors import DataError, PriorError
 
 Array = NDArray[np.float64]
 Density = Callable[[Array], Array]
+Variable = Literal["lambda", "tau", "sigma"]
 
 
 def _positive(**values: float) -> None:
@@ -29,39 +31,100 @@ def _positive(**values: float) -> None:
             raise PriorError(f"{name} must be a positive number, got {value!r}")
 
 
-class StatedPrior:
-    """What a prior leaves to be inferred: the facts by which the integrators choose, as they are for most priors."""
-
-    #: Whether lambda or tau is given rather than learnt.
-    fixed: ClassVar[bool] = False
-    #: Whether it is a prior of sigma as well.
-    states_noise: ClassVar[bool] = False
-
-    @property
-    def known_sigma(self) -> float | None:
-        """Sigma, where it is given."""
-        return None
-
-    def on_lambda(self, signal: float) -> Density | None:  # noqa: ARG002
-        """Log density of log lambda, if there is one that does not depend on sigma."""
-        return None
-
-    def on_tau(self) -> Density | None:
-        """Log density of log tau, if the prior is one on tau itself."""
-        return None
-
-    @property
-    def conjugate(self) -> Conjugate | None:
-        """The prior of sigma^2 as an inverse gamma, if it is one (or its limit 1/sigma^2)."""
-        return None
-
-
 class Conjugate(NamedTuple):
-    """An inverse-gamma prior of sigma^2, and the log of its normalising constant."""
+    """An inverse-gamma prior of a square (sigma^2, tau^2), and the log of its normalising constant."""
 
     shape: float
     scale: float
     log_norm: float
+
+
+class ScalePrior(ABC):
+    """What every prior offers: the density of the logarithm of one scale, or its value, where it is given."""
+
+    #: Whether it can be normalised: 1/sigma^2 can not.
+    proper: ClassVar[bool] = True
+    #: Whether its constant of normalisation is known: that of a callable is not.
+    normalized: ClassVar[bool] = True
+    #: Whether it is a prior of sigma as well as of tau; see :meth:`with_noise`.
+    states_noise: ClassVar[bool] = False
+
+    @property
+    def variable(self) -> Variable:
+        """Of what it is; priors of tau/sigma and of R^2 are priors of lambda."""
+        return "lambda"
+
+    @property
+    def known(self) -> float | None:
+        """Its variable's value, where that is given rather than learnt."""
+        return None
+
+    @property
+    def conjugate(self) -> Conjugate | None:
+        """The prior of the variable's square as an inverse gamma, if it is one (or its limit 1/sigma^2)."""
+        return None
+
+    @property
+    @abstractmethod
+    def text(self) -> str:
+        """One line for reports."""
+
+    def with_noise(self, noise: ScalePrior) -> tuple[ScalePrior, ScalePrior]:
+        """Return the prior of lambda or tau, and that of sigma; `noise` is the latter unless this one states it."""
+        return self, noise
+
+    def log_density(self, log_x: Array, signal: float = 1.0) -> Array:  # noqa: ARG002
+        """Log density of the logarithm of the variable."""
+        raise PriorError(f"{self.text}: a value has no density")
+
+    def given_sigma(self, log_lam: Array, log_sigma: Array | float, signal: float) -> Array:
+        """Log density of log lambda given sigma: ``log lambda = 2 log sigma - 2 log tau`` halves that of log tau."""
+        if self.variable == "lambda":
+            return self.log_density(log_lam, signal)
+        return np.asarray(self.log_density(log_sigma - 0.5 * log_lam) - np.log(2.0))
+
+    def draw(self, n: int, rng: np.random.Generator, signal: float = 1.0) -> Array:
+        """Independent draws of the variable, from its density; a PriorError where that is improper."""
+        if self.known is not None:
+            return np.full(n, self.known)
+        return np.exp(draw_log(lambda x: self.log_density(x, signal), self.text, n, rng))
+
+    def power(self, power: float) -> Prior:  # noqa: ARG002
+        """Return the prior whose density, in its own variable, is that of this one to a power (not normalised)."""
+        raise DataError(f"the prior {self.text} cannot be raised to a power here: use one on lambda or R²")
+
+    def explained(self, level: float) -> tuple[float, float] | None:  # noqa: ARG002
+        """Equal-tailed interval of the prior's R^2, where it is a prior of R^2."""
+        return None
+
+
+def draw_log(log_density: Density, what: str, n: int, rng: np.random.Generator) -> Array:
+    """Draw from any density of a logarithm: trapezoidal cdf on 20,001 points where it is not negligible, inverted.
+
+    Raises
+    ------
+    PriorError
+        If the density does not fall off, so that it is improper.
+    """
+    t = np.concatenate(
+        [np.linspace(-700.0, -151.0, 550), np.linspace(-150.0, 150.0, 20_001), np.linspace(151, 700, 550)]
+    )
+    with np.errstate(all="ignore"):
+        f = log_density(t)
+        if not np.isfinite(f.max()) or max(f[0], f[-1]) > f.max() - 30.0:
+            raise PriorError(f"{what} is improper, or lies beyond exp(-700) to exp(700): it cannot be drawn from")
+        for _ in range(3):  # a narrow density is seen where it is largest, and zoomed into
+            seen = np.flatnonzero(f > f.max() - 40.0)
+            t = np.linspace(t[max(seen[0] - 1, 0)], t[min(seen[-1] + 1, len(t) - 1)], 20_001)
+            f = log_density(t)
+        density = np.exp(f - f.max())
+    cdf = np.concatenate([[0.0], np.cumsum(0.5 * (density[1:] + density[:-1]))])
+    return np.asarray(np.interp(rng.random(n) * cdf[-1], cdf, t))
+
+
+def _own_power(log_density: Density, power: float) -> Density:
+    """Density of x, to a power, from that of log x."""
+    return lambda x: power * (log_density(np.log(x)) - np.log(x))
 
 
 # -- densities of a positive scale x, as densities of log x --------------------------------------------------------
@@ -69,24 +132,27 @@ class Conjugate(NamedTuple):
 Target = Literal["tau/sigma", "tau", "sigma"]
 
 
-class _HalfDensity(StatedPrior, ABC):
+class _HalfDensity(ScalePrior):
     """A density of tau/sigma, tau or sigma, as `on` says."""
 
     on: Target
 
+    @property
+    def variable(self) -> Variable:
+        """Of what it is: tau/sigma = lambda^(-1/2)."""
+        return "lambda" if self.on == "tau/sigma" else self.on
+
     @abstractmethod
-    def log_density_of_log(self, log_x: Array) -> Array:
-        """Log density of log x."""
+    def _of_log(self, log_x: Array) -> Array:
+        """Log density of the log of what it is on."""
 
-    def on_lambda(self, signal: float) -> Density | None:  # noqa: ARG002
-        """Log density of log lambda for a prior on tau/sigma = r: lambda = r^-2, so log lambda = -2 log r."""
-        if self.on != "tau/sigma":
-            return None
-        return lambda log_lam: self.log_density_of_log(-0.5 * log_lam) - np.log(2.0)
+    def log_density(self, log_x: Array, signal: float = 1.0) -> Array:  # noqa: ARG002
+        """Log density; on tau/sigma = r, lambda = r^-2, so log lambda = -2 log r."""
+        return self._of_log(log_x) if self.on != "tau/sigma" else self._of_log(-0.5 * log_x) - np.log(2.0)
 
-    def on_tau(self) -> Density | None:
-        """Log density of log tau for a prior on tau."""
-        return self.log_density_of_log if self.on == "tau" else None
+    def power(self, power: float) -> Custom:
+        """Its density to a power."""
+        return Custom(_own_power(self._of_log, power), self.on)
 
 
 @dataclass(frozen=True)
@@ -110,8 +176,7 @@ class HalfT(_HalfDensity):
         _positive(df=self.df, scale=self.scale)
         _check_target(self.on)
 
-    def log_density_of_log(self, log_x: Array) -> Array:
-        """Log density of log x."""
+    def _of_log(self, log_x: Array) -> Array:
         constant = (
             np.log(2.0) + gammaln(0.5 * (self.df + 1.0)) - gammaln(0.5 * self.df)
             - 0.5 * np.log(self.df * np.pi) - np.log(self.scale)
@@ -120,7 +185,8 @@ class HalfT(_HalfDensity):
         # log(1 + e^(2u)/df) without overflow
         return np.asarray(constant - 0.5 * (self.df + 1.0) * np.logaddexp(0.0, 2.0 * u - np.log(self.df)) + log_x)
 
-    def describe(self) -> str:
+    @property
+    def text(self) -> str:
         """One line for reports."""
         return f"half-t({self.df:g}, {self.scale:g}) on {self.on}"
 
@@ -142,12 +208,12 @@ class HalfCauchy(_HalfDensity):
         _positive(scale=self.scale)
         _check_target(self.on)
 
-    def log_density_of_log(self, log_x: Array) -> Array:
-        """Log density of log x."""
+    def _of_log(self, log_x: Array) -> Array:
         u = log_x - np.log(self.scale)
         return np.asarray(np.log(2.0 / np.pi) - np.logaddexp(0.0, 2.0 * u) + u)
 
-    def describe(self) -> str:
+    @property
+    def text(self) -> str:
         """One line for reports."""
         return f"half-Cauchy({self.scale:g}) on {self.on}"
 
@@ -170,12 +236,12 @@ class HalfNormal(_HalfDensity):
         _positive(scale=self.scale)
         _check_target(self.on)
 
-    def log_density_of_log(self, log_x: Array) -> Array:
-        """Log density of log x."""
+    def _of_log(self, log_x: Array) -> Array:
         u = log_x - np.log(self.scale)
         return np.asarray(0.5 * np.log(2.0 / np.pi) + u - 0.5 * np.exp(np.minimum(2.0 * u, 700.0)))
 
-    def describe(self) -> str:
+    @property
+    def text(self) -> str:
         """One line for reports."""
         return f"half-normal({self.scale:g}) on {self.on}"
 
@@ -191,8 +257,12 @@ HalfPrior = HalfT | HalfCauchy | HalfNormal
 # -- priors of lambda that do not depend on sigma ------------------------------------------------------------------
 
 
+def _log_w(log_lam: Array, signal: float) -> Array:
+    return np.asarray(np.log(signal if signal > 0 else 1.0) - log_lam)
+
+
 @dataclass(frozen=True)
-class BetaR2(StatedPrior):
+class BetaR2(ScalePrior):
     """Beta(a, b) prior on R^2, the share of variance the predictors are expected to explain (the default).
 
     With ``W = R^2 / (1 - R^2)`` it is a BetaPrime(a, b) on W; Beta(1/2, 1/2) on standardised columns is a
@@ -209,23 +279,29 @@ class BetaR2(StatedPrior):
     def __post_init__(self) -> None:
         _positive(a=self.a, b=self.b)
 
-    def log_density(self, log_lam: Array, signal: float) -> Array:
+    def log_density(self, log_x: Array, signal: float = 1.0) -> Array:
         """Log density of log lambda."""
-        log_w = np.log(signal) - log_lam
+        log_w = _log_w(log_x, signal)
         # logaddexp(0, log W) is log(1 + W) without overflow
         return np.asarray(self.a * log_w - (self.a + self.b) * np.logaddexp(0.0, log_w) - betaln(self.a, self.b))
 
-    def on_lambda(self, signal: float) -> Density | None:
-        """Log density of log lambda."""
-        return lambda log_lam: self.log_density(log_lam, signal)
+    def power(self, power: float) -> BetaR2:
+        """Another beta."""
+        return BetaR2(1.0 + power * (self.a - 1.0), 1.0 + power * (self.b - 1.0))
 
-    def describe(self) -> str:
+    def explained(self, level: float) -> tuple[float, float]:
+        """Equal-tailed interval of R^2."""
+        low, high = (float(betaincinv(self.a, self.b, 0.5 * (1.0 + side * level))) for side in (-1.0, 1.0))
+        return low, high
+
+    @property
+    def text(self) -> str:
         """One line for reports."""
         return f"Beta({self.a:g}, {self.b:g}) on R²"
 
 
 @dataclass(frozen=True)
-class LogNormal(StatedPrior):
+class LogNormal(ScalePrior):
     """Log-normal prior on lambda: ``log(lambda) ~ N(log(median), sd^2)``.
 
     Parameters
@@ -241,22 +317,23 @@ class LogNormal(StatedPrior):
     def __post_init__(self) -> None:
         _positive(median=self.median, sd=self.sd)
 
-    def log_density(self, log_lam: Array, signal: float) -> Array:  # noqa: ARG002
+    def log_density(self, log_x: Array, signal: float = 1.0) -> Array:  # noqa: ARG002
         """Log density of log lambda."""
-        u = (log_lam - np.log(self.median)) / self.sd
+        u = (log_x - np.log(self.median)) / self.sd
         return np.asarray(-0.5 * u * u - np.log(self.sd) - 0.5 * np.log(2.0 * np.pi))
 
-    def on_lambda(self, signal: float) -> Density | None:
-        """Log density of log lambda."""
-        return lambda log_lam: self.log_density(log_lam, signal)
+    def power(self, power: float) -> Custom:
+        """Its density to a power."""
+        return Custom(_own_power(self.log_density, power), "lambda")
 
-    def describe(self) -> str:
+    @property
+    def text(self) -> str:
         """One line for reports."""
         return f"log-normal(median {self.median:g}, sd {self.sd:g}) on lambda"
 
 
 @dataclass(frozen=True)
-class Gamma(StatedPrior):
+class Gamma(ScalePrior):
     """Gamma(shape, rate) prior on lambda.
 
     Parameters
@@ -270,22 +347,24 @@ class Gamma(StatedPrior):
     def __post_init__(self) -> None:
         _positive(shape=self.shape, rate=self.rate)
 
-    def log_density(self, log_lam: Array, signal: float) -> Array:  # noqa: ARG002
+    def log_density(self, log_x: Array, signal: float = 1.0) -> Array:  # noqa: ARG002
         """Log density of log lambda."""
         constant = self.shape * np.log(self.rate) - gammaln(self.shape)
-        return np.asarray(constant + self.shape * log_lam - self.rate * np.exp(np.minimum(log_lam, 700.0)))
+        return np.asarray(constant + self.shape * log_x - self.rate * np.exp(np.minimum(log_x, 700.0)))
 
-    def on_lambda(self, signal: float) -> Density | None:
-        """Log density of log lambda."""
-        return lambda log_lam: self.log_density(log_lam, signal)
+    def power(self, power: float) -> Prior:
+        """Another gamma, while there is one."""
+        shape = 1.0 + power * (self.shape - 1.0)
+        return Gamma(shape, power * self.rate) if shape > 0 else super().power(power)
 
-    def describe(self) -> str:
+    @property
+    def text(self) -> str:
         """One line for reports."""
         return f"gamma({self.shape:g}, rate {self.rate:g}) on lambda"
 
 
 @dataclass(frozen=True)
-class Custom(StatedPrior):
+class Custom(ScalePrior):
     """A prior from any log density.
 
     Parameters
@@ -306,29 +385,32 @@ class Custom(StatedPrior):
         if self.of not in ("lambda", "tau/sigma", "R2", "tau", "sigma"):
             raise PriorError(f"of must be 'lambda', 'tau/sigma', 'R2', 'tau' or 'sigma', got {self.of!r}")
 
-    def log_density_of_log(self, log_x: Array) -> Array:
-        """Log density of log x, x being lambda, tau/sigma, tau or sigma."""
-        return np.asarray(self.log_pdf(np.exp(log_x)), dtype=np.float64) + log_x
+    normalized: ClassVar[bool] = False
 
-    def log_density(self, log_lam: Array, signal: float) -> Array:
-        """Log density of log lambda (for priors on lambda, tau/sigma or R^2)."""
-        if self.of == "lambda":
-            return self.log_density_of_log(log_lam)
+    @property
+    def variable(self) -> Variable:
+        """Of what it is."""
+        return self.of if self.of in ("tau", "sigma") else "lambda"
+
+    def log_density(self, log_x: Array, signal: float = 1.0) -> Array:
+        """Log density of log lambda (for priors on lambda, tau/sigma or R^2), log tau or log sigma."""
         if self.of == "tau/sigma":
-            return np.asarray(self.log_density_of_log(-0.5 * log_lam) - np.log(2.0))
-        log_w = np.log(signal) - log_lam
+            return np.asarray(self._of_log(-0.5 * log_x) - np.log(2.0))
+        if self.of != "R2":
+            return self._of_log(log_x)
+        log_w = _log_w(log_x, signal)
         log_r2, log_rest = -np.logaddexp(0.0, -log_w), -np.logaddexp(0.0, log_w)
         return np.asarray(np.asarray(self.log_pdf(np.exp(log_r2)), dtype=np.float64) + log_r2 + log_rest)
 
-    def on_lambda(self, signal: float) -> Density | None:
-        """Log density of log lambda, for priors on lambda, tau/sigma or R^2."""
-        return None if self.of in ("tau", "sigma") else lambda log_lam: self.log_density(log_lam, signal)
+    def _of_log(self, log_x: Array) -> Array:
+        return np.asarray(self.log_pdf(np.exp(log_x)), dtype=np.float64) + log_x
 
-    def on_tau(self) -> Density | None:
-        """Log density of log tau, for a prior on tau."""
-        return self.log_density_of_log if self.of == "tau" else None
+    def power(self, power: float) -> Custom:
+        """Its density to a power."""
+        return Custom(lambda x: power * np.asarray(self.log_pdf(x)), self.of)
 
-    def describe(self) -> str:
+    @property
+    def text(self) -> str:
         """One line for reports."""
         return f"{self.label} on {self.of}"
 
@@ -337,7 +419,7 @@ class Custom(StatedPrior):
 
 
 @dataclass(frozen=True)
-class FixedLambda(StatedPrior):
+class FixedLambda(ScalePrior):
     """Lambda known. ``FixedLambda(0)`` is the flat prior on the coefficients (least squares, p < n only).
 
     Parameters
@@ -348,19 +430,23 @@ class FixedLambda(StatedPrior):
 
     lam: float
 
-    fixed: ClassVar[bool] = True
-
     def __post_init__(self) -> None:
         if not (np.isfinite(self.lam) and self.lam >= 0):
             raise PriorError(f"lam must be 0 or a positive number, got {self.lam!r}")
 
-    def describe(self) -> str:
+    @property
+    def known(self) -> float:
+        """Lambda."""
+        return self.lam
+
+    @property
+    def text(self) -> str:
         """One line for reports."""
         return f"lambda fixed at {self.lam:g}"
 
 
 @dataclass(frozen=True)
-class FixedTau(StatedPrior):
+class FixedTau(ScalePrior):
     """Prior sd tau of the (standardised) coefficients known, sigma learned.
 
     Parameters
@@ -371,18 +457,27 @@ class FixedTau(StatedPrior):
 
     tau: float
 
-    fixed: ClassVar[bool] = True
-
     def __post_init__(self) -> None:
         _positive(tau=self.tau)
 
-    def describe(self) -> str:
+    @property
+    def variable(self) -> Variable:
+        """Tau."""
+        return "tau"
+
+    @property
+    def known(self) -> float:
+        """Tau."""
+        return self.tau
+
+    @property
+    def text(self) -> str:
         """One line for reports."""
         return f"tau fixed at {self.tau:g}"
 
 
 @dataclass(frozen=True)
-class FixedScales(StatedPrior):
+class FixedScales(ScalePrior):
     """Both sigma and tau known, hence ``lambda = sigma^2 / tau^2``: the posterior is one Gaussian.
 
     Parameters
@@ -394,25 +489,33 @@ class FixedScales(StatedPrior):
     sigma: float
     tau: float
 
-    fixed: ClassVar[bool] = True
-
     states_noise: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         _positive(sigma=self.sigma, tau=self.tau)
 
     @property
-    def known_sigma(self) -> float | None:
-        """Sigma."""
-        return self.sigma
+    def variable(self) -> Variable:
+        """Tau."""
+        return "tau"
 
-    def describe(self) -> str:
+    @property
+    def known(self) -> float:
+        """Tau."""
+        return self.tau
+
+    def with_noise(self, noise: ScalePrior) -> tuple[ScalePrior, ScalePrior]:  # noqa: ARG002
+        """Tau and sigma."""
+        return FixedTau(self.tau), FixedSigma(self.sigma)
+
+    @property
+    def text(self) -> str:
         """One line for reports."""
         return f"sigma fixed at {self.sigma:g}, tau at {self.tau:g}"
 
 
 @dataclass(frozen=True)
-class GammaPrecisions(StatedPrior):
+class GammaPrecisions(ScalePrior):
     """Gamma(shape, rate) priors on both precisions, as in MacKay and scikit-learn's ``BayesianRidge``.
 
     ``1/tau^2 ~ Gamma(tau_shape, tau_rate)``, ``1/sigma^2 ~ Gamma(sigma_shape, sigma_rate)``; it states the noise prior
@@ -436,7 +539,17 @@ class GammaPrecisions(StatedPrior):
             sigma_shape=self.sigma_shape, sigma_rate=self.sigma_rate,
         )  # fmt: skip
 
-    def describe(self) -> str:
+    @property
+    def variable(self) -> Variable:
+        """Tau."""
+        return "tau"
+
+    def with_noise(self, noise: ScalePrior) -> tuple[ScalePrior, ScalePrior]:  # noqa: ARG002
+        """Inverse gammas of tau^2 and sigma^2."""
+        return _TauGamma(self.tau_shape, self.tau_rate), InverseGamma(self.sigma_shape, self.sigma_rate)
+
+    @property
+    def text(self) -> str:
         """One line for reports."""
         return (
             f"gamma({self.tau_shape:g}, {self.tau_rate:g}) on 1/tau², "
@@ -448,25 +561,33 @@ class GammaPrecisions(StatedPrior):
 
 
 @dataclass(frozen=True)
-class Jeffreys(StatedPrior):
+class Jeffreys(ScalePrior):
     """``p(sigma^2) = 1 / sigma^2``, improper: the default. Marginal likelihoods carry its arbitrary constant 1."""
 
-    def log_density_of_log(self, log_sigma: Array) -> Array:
+    proper: ClassVar[bool] = False
+
+    @property
+    def variable(self) -> Variable:
+        """Sigma."""
+        return "sigma"
+
+    def log_density(self, log_x: Array, signal: float = 1.0) -> Array:  # noqa: ARG002
         """Log density of log sigma: ``d sigma^2 / sigma^2 = 2 d log sigma``."""
-        return np.full_like(log_sigma, np.log(2.0))
+        return np.full_like(log_x, np.log(2.0))
 
     @property
     def conjugate(self) -> Conjugate:
         """The limit of inverse-gamma priors, with constant 1."""
         return Conjugate(0.0, 0.0, 0.0)
 
-    def describe(self) -> str:
+    @property
+    def text(self) -> str:
         """One line for reports."""
         return "p(sigma²) = 1/sigma²"
 
 
 @dataclass(frozen=True)
-class InverseGamma(StatedPrior):
+class InverseGamma(ScalePrior):
     """Inverse-gamma prior on sigma^2.
 
     Parameters
@@ -481,25 +602,39 @@ class InverseGamma(StatedPrior):
     def __post_init__(self) -> None:
         _positive(shape=self.shape, scale=self.scale)
 
-    def log_density_of_log(self, log_sigma: Array) -> Array:
-        """Log density of log sigma."""
+    @property
+    def variable(self) -> Variable:
+        """Sigma."""
+        return "sigma"
+
+    def log_density(self, log_x: Array, signal: float = 1.0) -> Array:  # noqa: ARG002
+        """Log density of the log of its root."""
         constant = np.log(2.0) + self.shape * np.log(self.scale) - gammaln(self.shape)
-        return np.asarray(
-            constant - 2.0 * self.shape * log_sigma - self.scale * np.exp(np.minimum(-2.0 * log_sigma, 700.0))
-        )
+        return np.asarray(constant - 2.0 * self.shape * log_x - self.scale * np.exp(np.minimum(-2.0 * log_x, 700.0)))
 
     @property
     def conjugate(self) -> Conjugate:
         """Itself."""
         return Conjugate(self.shape, self.scale, float(self.shape * np.log(self.scale) - gammaln(self.shape)))
 
-    def describe(self) -> str:
+    @property
+    def text(self) -> str:
         """One line for reports."""
-        return f"inverse-gamma({self.shape:g}, {self.scale:g}) on sigma²"
+        return f"inverse-gamma({self.shape:g}, {self.scale:g}) on {self.variable}²"
 
 
 @dataclass(frozen=True)
-class FixedSigma(StatedPrior):
+class _TauGamma(InverseGamma):
+    """The tau of :class:`GammaPrecisions`."""
+
+    @property
+    def variable(self) -> Variable:
+        """Tau."""
+        return "tau"
+
+
+@dataclass(frozen=True)
+class FixedSigma(ScalePrior):
     """Noise standard deviation known.
 
     Parameters
@@ -514,17 +649,34 @@ class FixedSigma(StatedPrior):
         _positive(sigma=self.sigma)
 
     @property
-    def known_sigma(self) -> float | None:
+    def variable(self) -> Variable:
+        """Sigma."""
+        return "sigma"
+
+    @property
+    def known(self) -> float:
         """Sigma."""
         return self.sigma
 
-    def describe(self) -> str:
+    @property
+    def text(self) -> str:
         """One line for reports."""
         return f"sigma fixed at {self.sigma:g}"
 
 
 Prior = BetaR2 | LogNormal | Gamma | Custom | HalfPrior | FixedLambda | FixedTau | FixedScales | GammaPrecisions
 NoisePrior = Jeffreys | InverseGamma | HalfPrior | Custom | FixedSigma
+
+#: All priors that are numbers and no code, by the names they have on a command line.
+PRIORS: Mapping[str, type[Prior]] = {
+    "r2": BetaR2, "half-cauchy": HalfCauchy, "half-t": HalfT, "half-normal": HalfNormal, "lognormal": LogNormal,
+    "gamma": Gamma, "gamma-precisions": GammaPrecisions, "fixed": FixedLambda, "fixed-tau": FixedTau,
+    "fixed-scales": FixedScales,
+}  # fmt: skip
+NOISE_PRIORS: Mapping[str, type[NoisePrior]] = {
+    "jeffreys": Jeffreys, "inverse-gamma": InverseGamma, "half-cauchy": HalfCauchy, "half-t": HalfT,
+    "half-normal": HalfNormal, "fixed": FixedSigma,
+}  # fmt: skip
 
 
 def check_priors(prior: Prior, noise: NoisePrior) -> None:
@@ -533,13 +685,9 @@ def check_priors(prior: Prior, noise: NoisePrior) -> None:
         raise PriorError(f"prior must be a prior object such as BetaR2() or FixedLambda(1.0), got {prior!r}")
     if not isinstance(noise, NoisePrior):
         raise PriorError(f"noise_prior must be a noise prior such as Jeffreys() or InverseGamma(2, 1), got {noise!r}")
-    if isinstance(prior, (HalfT, HalfCauchy, HalfNormal)) and prior.on == "sigma":
-        raise PriorError(f"{prior.describe()} is a noise prior: pass it as noise_prior, or say on='tau'")
-    if isinstance(prior, Custom) and prior.of == "sigma":
-        raise PriorError("a Custom prior of sigma is a noise prior: pass it as noise_prior")
-    if isinstance(noise, (HalfT, HalfCauchy, HalfNormal)) and noise.on != "sigma":
-        raise PriorError(f"a noise prior must be on sigma: say on='sigma' (got {noise.describe()})")
-    if isinstance(noise, Custom) and noise.of != "sigma":
-        raise PriorError(f"a Custom noise prior must say of='sigma', got of={noise.of!r}")
-    if prior.states_noise and not isinstance(noise, Jeffreys):
-        raise PriorError(f"{prior.describe()} states the noise too; leave noise_prior at its default")
+    if prior.variable == "sigma":
+        raise PriorError(f"{prior.text} is a noise prior: pass it as noise_prior, or say that it is on tau")
+    if noise.variable != "sigma":
+        raise PriorError(f"a noise prior must be on sigma: say so, as in HalfT(3, 1, on='sigma') (got {noise.text})")
+    if prior.states_noise and noise.proper:
+        raise PriorError(f"{prior.text} states the noise too; leave noise_prior at its default")

@@ -104,7 +104,7 @@ def main() -> None:
         smallest.append(found.p_adjusted[worst])
         prior, noise = LEAST_SQUARES if name == "least squares" else PAIRS[name]
         print(
-            f"| {size[0]} x {size[1]} | {prior.describe()} | {noise.describe()} | {len(found.pits)} "
+            f"| {size[0]} x {size[1]} | {prior.text} | {noise.text} | {len(found.pits)} "
             f"| {found.refused} | {found.p_values[worst]:.2g} | {found.p_adjusted[worst]:.2g} | {worst} |",
             flush=True,
         )

@@ -71,7 +71,7 @@ def log_density_of_log_lambda(prior: Prior, log_lam: Any, signal: float) -> Any:
         case Custom(of="R2"):
             return evaluate(prior, pm.math.exp(log_r2)) + log_r2 + log_rest
         case _:
-            raise PriorError(f"{prior.describe()} is no density of lambda")
+            raise PriorError(f"{prior.text} is no density of lambda")
 
 
 def log_density_of_log_scale(prior: Prior | NoisePrior, log_x: Any) -> Any:
@@ -93,4 +93,4 @@ def log_density_of_log_scale(prior: Prior | NoisePrior, log_x: Any) -> Any:
         case Custom():
             return evaluate(prior, x) + log_x
         case _:
-            raise PriorError(f"{prior.describe()} is no density of a scale")
+            raise PriorError(f"{prior.text} is no density of a scale")

@@ -60,7 +60,7 @@ def prior_scale(prior: Prior, unit: float) -> Any:
         case HalfT(on="tau") | HalfCauchy(on="tau") | HalfNormal(on="tau"):
             return _half("tau", prior, unit)
         case _:
-            raise PriorError(f"{prior.describe()} is no prior on tau; use the conjugate model for it")
+            raise PriorError(f"{prior.text} is no prior on tau; use the conjugate model for it")
 
 
 def penalty(prior: Prior, signal: float) -> Any:
@@ -87,7 +87,7 @@ def penalty(prior: Prior, signal: float) -> Any:
             pm.Potential("custom_r2", evaluate(prior, r2))
             return pm.Deterministic("lambda_", signal * (1.0 - r2) / r2)
         case _:
-            raise PriorError(f"{prior.describe()} is no prior on lambda; use the hierarchical model for it")
+            raise PriorError(f"{prior.text} is no prior on lambda; use the hierarchical model for it")
 
 
 def precisions(prior: GammaPrecisions, unit: float) -> tuple[Any, Any]:
@@ -121,7 +121,7 @@ def evaluate(prior: Custom, value: Any) -> Any:
         density: Any = prior.log_pdf(value)
     except Exception as error:  # the caller's function may raise anything
         raise PriorError(
-            f"the log density of {prior.describe()} cannot be evaluated on a PyMC variable ({error}): write it with "
+            f"the log density of {prior.text} cannot be evaluated on a PyMC variable ({error}): write it with "
             "arithmetic and functions like np.log and np.exp, or use method='posterior', which takes any function"
         ) from error
     return pm.math.sum(density)

@@ -89,9 +89,10 @@ class Lattice:
     @cached_property
     def _found(self):
         theta = self.engine.region()
-        log_norm, Q = self.engine.evidence(theta)
+        log_norm, excess = self.engine.evidence(theta)
+        Q = self.engine.floor + excess
         a = 0.5 * self.engine.nu
-        f = log_norm + log_prior(theta) + gammaln(a) - a * np.log(0.5 * Q) + self.engine.log_cell
+        f = self.engine.constant + log_norm + log_prior(theta) + gammaln(a) - a * np.log(0.5 * Q) + self.engine.log_cell
         weight = np.exp(f - f.max())
         keep = weight > 1e-13 * weight.sum()
         nodes = Nodes(theta[keep], weight[keep] / weight[keep].sum(), ConjugateNoise(a, 0.5 * Q[keep]))
@@ -118,7 +119,7 @@ class Lattice:
 class NoSpectrum:
     """What engines without a spectrum share."""
 
-    spectrum = None
+    spectrum, constant, floor = None, 0.0, 0.0
 
     @property
     def nu(self):

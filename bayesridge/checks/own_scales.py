@@ -84,12 +84,11 @@ def _log_lambda(posterior: Posterior, z2: Array, r0: Array) -> Array:
     spectrum = posterior.spectrum
     if spectrum.rank == 0:
         return np.zeros(len(z2))
-    density = posterior.prior.on_lambda(spectrum.signal) or BetaR2().on_lambda(spectrum.signal)
-    assert density is not None  # BetaR2 has one
+    prior = posterior.prior if posterior.prior.variable == "lambda" else BetaR2()
     low, high = np.log(spectrum.s2[-1]) - _MARGIN, np.log(spectrum.s2[0]) + _MARGIN
     for _ in range(_MOST_STEPS):
         t = np.arange(low, high + _STEP, _STEP)
-        mean, first, last = _means(spectrum, t, density(t), z2, r0)
+        mean, first, last = _means(spectrum, t, prior.log_density(t, spectrum.signal), z2, r0)
         if max(first, last) <= _NEGLIGIBLE:
             break
         low, high = low - _MARGIN * (first > _NEGLIGIBLE), high + _MARGIN * (last > _NEGLIGIBLE)

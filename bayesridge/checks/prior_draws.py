@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,6 +25,7 @@ from bayesridge.priors import (
     LogNormal,
     NoisePrior,
     Prior,
+    draw_log,
 )
 
 Array = NDArray[np.float64]
@@ -50,12 +50,9 @@ class Reference:
 
 def check_simulable(prior: Prior, noise: NoisePrior) -> None:
     """Refuse pairs of priors that cannot be drawn from, see the module's text."""
-    on_tau = isinstance(prior, FixedTau)
-    on_tau |= isinstance(prior, (HalfT, HalfCauchy, HalfNormal)) and prior.on == "tau"
-    on_tau |= isinstance(prior, Custom) and prior.of == "tau"
-    if on_tau and isinstance(noise, Jeffreys):
+    if prior.variable == "tau" and not prior.with_noise(noise)[1].proper:
         raise PriorError(
-            f"{prior.describe()} is in the units of y and p(sigma²) = 1/sigma² is improper: data cannot be drawn from "
+            f"{prior.text} is in the units of y and p(sigma²) = 1/sigma² is improper: data cannot be drawn from "
             "this pair; give a proper noise prior (InverseGamma(...), HalfT(3, scale, on='sigma')), or use a prior on "
             "tau/sigma, lambda or R²"
         )
@@ -76,10 +73,9 @@ def draw_scales(
         tau = _draw_tau(prior, sigma, signal, size, rng)
     with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
         lam = (sigma / tau) ** 2
-    known = isinstance(prior, FixedLambda)
-    if not known and not (np.isfinite(lam) & (lam > 0)).all():
+    if prior.known is None and not (np.isfinite(lam) & (lam > 0)).all():
         raise PriorError(
-            f"{prior.describe()} with {noise.describe()} puts so much weight on extreme scales that draws overflow; "
+            f"{prior.text} with {noise.text} puts so much weight on extreme scales that draws overflow; "
             "choose one that says more (shape and rate of 1e-6 are nearly improper)"
         )
     return lam, sigma, tau
@@ -94,7 +90,7 @@ def _draw_sigma(noise: NoisePrior, size: int, rng: np.random.Generator, at: Refe
         case InverseGamma(shape, scale):
             return np.asarray((rng.gamma(shape, 1.0 / scale, size)) ** -0.5)
         case Custom():
-            return np.exp(draw_log(lambda v: _log_pdf(noise, np.exp(v)) + v, noise.describe(), size, rng))
+            return np.exp(draw_log(lambda v: _log_pdf(noise, np.exp(v)) + v, noise.text, size, rng))
         case _:
             return _draw_half(noise, size, rng)
 
@@ -134,7 +130,7 @@ def _draw_tau(prior: Prior, sigma: Array, signal: float, size: int, rng: np.rand
 
 
 def _draw_custom_tau(prior: Custom, sigma: Array, signal: float, size: int, rng: np.random.Generator) -> Array:
-    text = prior.describe()
+    text = prior.text
     if prior.of == "R2":  # in the logarithm of R^2 / (1 - R^2)
         logit = draw_log(
             lambda t: _log_pdf(prior, np.exp(-np.logaddexp(0.0, -t))) - np.logaddexp(0.0, -t) - np.logaddexp(0.0, t),
@@ -161,22 +157,3 @@ def _log_pdf(custom: Custom, x: Array) -> Array:
     with np.errstate(all="ignore"):
         value = np.asarray(custom.log_pdf(x), dtype=np.float64)
     return np.where(np.isnan(value), -np.inf, value)
-
-
-def draw_log(log_density: Callable[[Array], Array], what: str, size: int, rng: np.random.Generator) -> Array:
-    """Draw from any density of a logarithm: trapezoidal cdf on 20,001 points where it is not negligible, inverted.
-
-    Raises
-    ------
-    PriorError
-        If the density does not fall off, so that it is improper.
-    """
-    t = np.linspace(-150.0, 150.0, 20_001)
-    f = log_density(t)
-    if not np.isfinite(f.max()) or max(f[0], f[-1]) > f.max() - 30.0:
-        raise PriorError(f"{what} is improper, or lies beyond exp(-150) to exp(150): data cannot be drawn from it")
-    seen = np.flatnonzero(f > f.max() - 40.0)
-    t = np.linspace(t[max(seen[0] - 1, 0)], t[min(seen[-1] + 1, len(t) - 1)], 20_001)
-    density = np.exp(log_density(t) - f.max())
-    cdf = np.concatenate([[0.0], np.cumsum(0.5 * (density[1:] + density[:-1]))])
-    return np.asarray(np.interp(rng.random(size) * cdf[-1], cdf, t))

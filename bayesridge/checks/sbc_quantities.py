@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import gammaincc, gammaln
+from scipy.special import gammaincc
 
 from bayesridge.checks.simulate import Setup, Truth
 from bayesridge.errors import DataError
@@ -25,10 +25,6 @@ from bayesridge.hyper.nodes import ConjugateNoise, HyperPosterior, Nodes
 from bayesridge.linalg.design import Design
 from bayesridge.posteriors.posterior import Posterior
 from bayesridge.priors import (
-    FixedLambda,
-    FixedScales,
-    FixedSigma,
-    GammaPrecisions,
     NoisePrior,
     Prior,
 )
@@ -96,8 +92,7 @@ def _has(name: str, posterior: Posterior) -> bool:
     if name == "log likelihood":
         return True
     # a flat prior on everything has no log prior to rank, nor has a lambda that was plugged in
-    flat = isinstance(posterior.prior, FixedLambda) and posterior.prior.lam == 0.0
-    return not flat and posterior.method != "evidence"
+    return posterior.prior.known != 0.0 and posterior.method != "evidence"
 
 
 def tested_columns(design: Design, wanted: Sequence[int] | None) -> NDArray[np.intp]:
@@ -224,23 +219,14 @@ class JointDensity:
         return np.asarray(coefficients + self._log_scales(draws))
 
     def _log_scales(self, draws: Truth) -> Array:
-        prior, noise = self.prior, self.noise_prior
-        log_sigma, log_tau = np.log(draws.sigma), np.log(draws.tau)
-        if isinstance(prior, GammaPrecisions):
-            pairs = ((prior.sigma_shape, prior.sigma_rate, log_sigma), (prior.tau_shape, prior.tau_rate, log_tau))
-            return sum((-2.0 * a * v - b * np.exp(-2.0 * v) - gammaln(a) for a, b, v in pairs), np.zeros(len(log_tau)))
-        value = np.zeros(len(log_tau))
-        if not isinstance(noise, FixedSigma) and not isinstance(prior, FixedScales):
-            value = value + noise.log_density_of_log(log_sigma)
-        on_lambda, on_tau = prior.on_lambda(setup_signal(self.setup)), prior.on_tau()
-        if on_lambda is not None:
-            return value + on_lambda(np.log(draws.lam))
-        return value if on_tau is None else value + on_tau(log_tau)
-
-
-def setup_signal(setup: Setup) -> float:
-    """The setup's signal, or one where no column is penalised and it says nothing."""
-    return setup.signal if setup.signal > 0 else 1.0
+        prior, noise = self.prior.with_noise(self.noise_prior)
+        value = np.zeros(len(draws.lam))
+        if noise.known is None:
+            value = value + noise.log_density(np.log(draws.sigma))
+        if prior.known is None:
+            scale = draws.lam if prior.variable == "lambda" else draws.tau
+            value = value + prior.log_density(np.log(scale), self.setup.signal)
+        return value
 
 
 def parameter_ranks(quantities: Quantities, truth: Truth, draws: Truth, rng: np.random.Generator) -> list[float]:

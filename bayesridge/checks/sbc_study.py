@@ -233,13 +233,13 @@ class _no_signal_is_expected(warnings.catch_warnings):  # noqa: N801 - used like
 def describe_study(study: Study) -> str:
     """One line: rows, columns, priors, method."""
     n, p = study.setup.X.shape
-    text = f"{n} rows x {p} columns, {study.prior.describe()}, noise {study.noise_prior.describe()}"
+    text = f"{n} rows x {p} columns, {study.prior.text}, noise {study.noise_prior.text}"
     if len(study.tested) < p and study.columns is not None:
         text += f" ({len(study.tested)} of {p} coefficients looked at)"
     if study.method == "evidence":
         text += ", lambda plugged in at the evidence maximum"
     if study.fit_prior is not study.prior or study.fit_noise_prior is not study.noise_prior:
-        text += f", fitted with {study.fit_prior.describe()}, noise {study.fit_noise_prior.describe()}"
+        text += f", fitted with {study.fit_prior.text}, noise {study.fit_noise_prior.text}"
     return text
 
 

@@ -35,7 +35,6 @@ from bayesridge.linalg.targets import rows_counted
 from bayesridge.posteriors.mixture import Mixture
 from bayesridge.posteriors.posterior import Posterior
 from bayesridge.posteriors.quantity import MixtureQuantity
-from bayesridge.priors import BetaR2, Custom, Gamma, HalfCauchy, HalfNormal, HalfT, LogNormal, Prior
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -161,7 +160,7 @@ def power_scaling(posterior: Posterior, *, coefficients: bool = True) -> PowerSc
         p, p_mean = _change(base, {power: read(one) for power, one in zip(_POWERS, (below, above), strict=True)})
         q, q_mean = _change(base, {power: read(one) for power, one in counted.items()})
         rows.append(Sensitivity(name, p, q, p_mean, q_mean, _diagnosis(p, q)))
-    return PowerScaling(tuple(rows), prior.describe())
+    return PowerScaling(tuple(rows), prior.text)
 
 
 def _diagnosis(prior: float, likelihood: float) -> str:
@@ -173,31 +172,9 @@ def _diagnosis(prior: float, likelihood: float) -> str:
 # -- the scaled posteriors -----------------------------------------------------------------------------------------
 
 
-def scaled_prior(prior: Prior, power: float) -> Prior:
-    """Return the prior whose density, in its own variable, is that of `prior` to a power (not normalised)."""
-
-    def on_log(log_density: Callable[[Array], Array]) -> Callable[[Array], Array]:
-        # the density of x from that of log x
-        return lambda x: power * (log_density(np.log(x)) - np.log(x))
-
-    match prior:
-        case BetaR2(a, b):
-            return BetaR2(1.0 + power * (a - 1.0), 1.0 + power * (b - 1.0))
-        case HalfT() | HalfCauchy() | HalfNormal() if prior.on != "sigma":
-            return Custom(on_log(prior.log_density_of_log), prior.on)
-        case Gamma(shape, rate) if 1.0 + power * (shape - 1.0) > 0:
-            return Gamma(1.0 + power * (shape - 1.0), power * rate)
-        case LogNormal():
-            return Custom(on_log(lambda t: prior.log_density(t, 1.0)), "lambda")
-        case Custom():
-            return Custom(lambda x: power * np.asarray(prior.log_pdf(x)), prior.of)
-        case _:
-            raise DataError(f"the prior {prior.describe()} cannot be raised to a power here: use one on lambda or R²")
-
-
 def _scaled_prior(posterior: Posterior, power: float) -> Posterior:
-    prior = scaled_prior(posterior.prior, power)
-    hyper = infer_hyper(posterior.spectrum, prior, posterior.noise_prior)
+    prior = posterior.prior.power(power)
+    hyper = infer_hyper(posterior.engine, prior, posterior.noise_prior)
     return replace(posterior, prior=prior, hyper=hyper)
 
 
@@ -216,8 +193,8 @@ def _scaled_likelihoods(posterior: Posterior) -> dict[float, Posterior]:
 def _counted(posterior: Posterior, power: float) -> Posterior:
     spectrum = rows_counted(posterior.spectrum, power, posterior.design.n_flat)
     design = replace(posterior.design, total_weight=posterior.design.total_weight * power)
-    hyper = infer_hyper(spectrum, posterior.prior, posterior.noise_prior)
-    return replace(posterior, engine=SpectralEngine(design, spectrum), hyper=hyper)
+    engine = SpectralEngine(design, spectrum)
+    return replace(posterior, engine=engine, hyper=infer_hyper(engine, posterior.prior, posterior.noise_prior))
 
 
 # -- distances -----------------------------------------------------------------------------------------------------

@@ -86,7 +86,7 @@ def _fit(model: Model, method: str) -> tuple[Posterior, Table]:
 
     data = model.read()
     prior, noise = data.pop("prior"), data.pop("noise_prior")
-    fixing = prior is not None and prior.fixed
+    fixing = prior is not None and prior.known is not None
     if method == "fixed" and not fixing:
         raise PriorError("--method fixed needs a fixing prior, such as --prior fixed:10")
     if method == "posterior" and fixing:

@@ -3,26 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from inspect import signature
 
 from bayesridge.errors import PriorError
-from bayesridge.priors import (
-    BetaR2,
-    FixedLambda,
-    FixedScales,
-    FixedSigma,
-    FixedTau,
-    Gamma,
-    GammaPrecisions,
-    HalfCauchy,
-    HalfNormal,
-    HalfT,
-    InverseGamma,
-    Jeffreys,
-    LogNormal,
-    NoisePrior,
-    Prior,
-    Target,
-)
+from bayesridge.priors import NOISE_PRIORS, PRIORS, NoisePrior, Prior
 
 #: name -> (how many numbers, example, what it is)
 PRIOR_HELP: Mapping[str, tuple[str, str]] = {
@@ -60,43 +44,24 @@ def parse_prior(text: str) -> Prior:
     PriorError
         Listing what can be written.
     """
-    name, numbers, on = _split(text, PRIOR_HELP, "tau/sigma")
-    if on not in ("tau", "tau/sigma"):
+    name, numbers, on = _split(text, PRIOR_HELP)
+    if on not in ("", "tau", "tau/sigma"):
         raise PriorError(f"{text!r}: after @ a prior takes tau or tau/sigma, got {on!r}")
-    target: Target = "tau" if on == "tau" else "tau/sigma"
-    makers: dict[str, Callable[..., Prior]] = {
-        "r2": BetaR2,
-        "half-cauchy": lambda scale: HalfCauchy(scale, target),
-        "half-t": lambda df, scale: HalfT(df, scale, target),
-        "half-normal": lambda scale: HalfNormal(scale, target),
-        "lognormal": LogNormal,
-        "gamma": Gamma,
-        "gamma-precisions": GammaPrecisions,
-        "fixed": FixedLambda,
-        "fixed-tau": FixedTau,
-        "fixed-scales": FixedScales,
-    }
-    return _make(makers[name], numbers, text, PRIOR_HELP[name])
+    maker: Callable[..., Prior] = PRIORS[name]
+    return _make(maker, numbers, on, text, PRIOR_HELP[name])
 
 
 def parse_noise(text: str) -> NoisePrior:
     """Read a noise prior; see :data:`NOISE_HELP`."""
-    name, numbers, on = _split(text, NOISE_HELP, "sigma")
-    if on != "sigma":
+    name, numbers, on = _split(text, NOISE_HELP)
+    if on not in ("", "sigma"):
         raise PriorError(f"{text!r}: a noise prior is on sigma, got {on!r}")
-    makers: dict[str, Callable[..., NoisePrior]] = {
-        "jeffreys": Jeffreys,
-        "inverse-gamma": InverseGamma,
-        "half-cauchy": lambda scale: HalfCauchy(scale, "sigma"),
-        "half-t": lambda df, scale: HalfT(df, scale, "sigma"),
-        "half-normal": lambda scale: HalfNormal(scale, "sigma"),
-        "fixed": FixedSigma,
-    }
-    return _make(makers[name], numbers, text, NOISE_HELP[name])
+    maker: Callable[..., NoisePrior] = NOISE_PRIORS[name]
+    return _make(maker, numbers, "sigma", text, NOISE_HELP[name])
 
 
-def _split(text: str, known: Mapping[str, tuple[str, str]], default_on: str) -> tuple[str, list[float], str]:
-    body, at, on = text.partition("@")
+def _split(text: str, known: Mapping[str, tuple[str, str]]) -> tuple[str, list[float], str]:
+    body, _, on = text.partition("@")
     name, _, tail = body.partition(":")
     name = name.strip().lower()
     if name not in known:
@@ -105,11 +70,14 @@ def _split(text: str, known: Mapping[str, tuple[str, str]], default_on: str) -> 
         numbers = [float(part) for part in tail.split(",")] if tail.strip() else []
     except ValueError:
         raise PriorError(f"{text!r}: numbers were expected after the colon, as in {known[name][0]}") from None
-    return name, numbers, on.strip() if at else default_on
+    return name, numbers, on.strip()
 
 
-def _make[Made](maker: Callable[..., Made], numbers: list[float], text: str, usage: tuple[str, str]) -> Made:
+def _make[Made](maker: Callable[..., Made], numbers: list[float], on: str, text: str, usage: tuple[str, str]) -> Made:
+    target = {"on": on} if on and "on" in signature(maker).parameters else {}
     try:
-        return maker(*numbers)
+        if on in ("tau", "tau/sigma") and not target:
+            raise TypeError
+        return maker(*numbers, **target)
     except TypeError:
         raise PriorError(f"{text!r}: write {usage[0]} ({usage[1]})") from None

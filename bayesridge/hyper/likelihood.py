@@ -1,9 +1,9 @@
 """The likelihood of (lambda, sigma) with the coefficients integrated out, and densities of sigma given lambda.
 
 ``log p(y | lambda, sigma)`` is of the order of n, and its rounding would grow with n too. Everything here is therefore
-taken relative to the likelihood of a perfect choice of lambda, whose residual sum of squares is r0: with
-``Q = r0 + excess`` only ``excess >= 0`` depends on lambda, and ``log(Q / r0) = log1p(excess / r0)`` is right to its own
-last digit. What was left out is one number, added to the log marginal likelihood at the very end.
+taken relative to the likelihood of a perfect choice of lambda, whose residual sum of squares is the floor: with
+``Q = floor + excess`` only ``excess >= 0`` depends on lambda, and ``log(Q / floor) = log1p(excess / floor)`` is right
+to its own last digit. What was left out is one number, added to the log marginal likelihood at the very end.
 """
 
 from __future__ import annotations
@@ -15,8 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaln
 
-from bayesridge.linalg.filters import shrinkage
-from bayesridge.linalg.spectrum import Spectrum
+from bayesridge.linalg.engine import Engine
 
 Array = NDArray[np.float64]
 
@@ -56,49 +55,43 @@ class NoiseFactor:
 
 @dataclass(frozen=True, eq=False)
 class Likelihood:
-    """The likelihood of (lambda, sigma), coefficients and flat directions integrated out."""
+    """The evidence of an engine with one lambda, as a function of log lambda (of any shape) and log sigma."""
 
-    spectrum: Spectrum
+    engine: Engine
 
-    @cached_property
+    @property
     def constant(self) -> float:
         """Terms free of lambda and sigma."""
-        s = self.spectrum
-        return float(-0.5 * s.nu * np.log(2.0 * np.pi) - 0.5 * s.log_det_flat + 0.5 * s.sum_log_weights)
+        return self.engine.constant
 
     @property
     def nu(self) -> float:
         """Residual degrees of freedom."""
-        return self.spectrum.nu
+        return self.engine.nu
 
     @property
     def floor(self) -> float:
-        """The least value of Q, r0."""
-        return self.spectrum.r0
+        """The least value of Q."""
+        return self.engine.floor
+
+    @property
+    def signal(self) -> float:
+        """What a prior of R^2 is measured by."""
+        return self.engine.signals[0]
 
     def terms(self, log_lam: Array) -> tuple[Array, Array]:
-        """Return ``-1/2 sum log(1 + s^2/lambda)`` and ``Q - r0`` at each log lambda."""
-        s = self.spectrum
-        if s.rank == 0:
-            return np.zeros(log_lam.shape), np.zeros(log_lam.shape)
-        if s.rank * log_lam.size <= 1 << 18:
-            with np.errstate(over="ignore"):  # lambda below 1e-308 is zero
-                ratio = np.multiply.outer(np.exp(-log_lam), s.s2)
-            log_det = np.log1p(ratio).sum(axis=-1)
-            ratio += 1.0
-            return -0.5 * log_det, np.reciprocal(ratio, out=ratio) @ s.z2
-        parts = np.array_split(log_lam.ravel(), -(-s.rank * log_lam.size // (1 << 18)))
-        both = [self.terms(part) for part in parts if part.size]
-        return (
-            np.concatenate([log_det for log_det, _ in both]).reshape(log_lam.shape),
-            np.concatenate([excess for _, excess in both]).reshape(log_lam.shape),
-        )
+        """``log_norm`` and ``excess`` at each log lambda."""
+        log_norm, excess = self.engine.evidence(log_lam.reshape(-1, 1))
+        return log_norm.reshape(log_lam.shape), excess.reshape(log_lam.shape)
+
+    def at(self, log_lam: float) -> tuple[float, float, float]:
+        """Residual degrees of freedom, Q, and the log of the constant at one log lambda, which may be infinite."""
+        log_norm, excess = self.engine.evidence(np.array([[log_lam]]))
+        return self.nu, self.floor + float(excess[0]), self.constant + float(log_norm[0])
 
     def excess(self, log_lam: Array) -> Array:
-        """``Q - r0`` alone, for many values of log lambda (of shape (n,)): half the work of :meth:`terms`."""
-        s = self.spectrum
-        parts = np.array_split(log_lam, max(1, -(-s.rank * len(log_lam) // (1 << 15))))  # that stay in the cache
-        return np.concatenate([shrinkage(s, np.exp(part)) @ s.z2 for part in parts])
+        """``excess`` alone, for many values of log lambda (of shape (n,))."""
+        return self.engine.excess(log_lam[:, None])
 
     @cached_property
     def noise(self) -> NoiseFactor:
@@ -106,22 +99,8 @@ class Likelihood:
         return NoiseFactor(self.nu, self.floor)
 
     def scan(self) -> Array:
-        """Points in log lambda that see every feature of the likelihood: sigmoids one unit wide at log s^2."""
-        s = self.spectrum
-        if s.rank == 0:
-            low = high = 0.0
-        else:
-            low, high = float(np.log(s.s2[-1])), float(np.log(s.s2[0]))
-            if s.r0 > 0:
-                # rank r0/nu / |beta|^2 (Hoerl, Kennard & Baldwin 1975): where much data put lambda
-                low = min(low, float(np.log(s.r0 * s.rank / s.nu) - np.log((s.z2 / s.s2).sum() + 1e-290)))
-        low, high = low - 5.0, high + 5.0
-        count = int(2.0 * (high - low)) + 1
-        core = np.arange(count) * ((high - low) / (count - 1)) + low
-        return np.concatenate([low - _TAIL[::-1], core, high + _TAIL])
-
-
-_TAIL = np.array([1.5, 4.0, 8.0, 14.0, 24.0, 38.0, 56.0, 80.0])
+        """Points in log lambda that see every feature of the likelihood."""
+        return self.engine.region()[:, 0]
 
 
 def log_growth(floor: float, excess: Array) -> Array:

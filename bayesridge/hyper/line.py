@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,7 @@ from bayesridge.hyper.marginal import Marginal, PointMass, marginal, marginal_of
 from bayesridge.hyper.nodes import ConjugateNoise, HyperPosterior, KnownNoise, Nodes, OneLambda
 from bayesridge.hyper.quadrature import LineRule, gauss_points, integrate, refine
 from bayesridge.hyper.rows import RowRule, integrate_rows
-from bayesridge.priors import Conjugate, Density, FixedSigma, GammaPrecisions
+from bayesridge.priors import Conjugate, Density, ScalePrior
 
 Array = NDArray[np.float64]
 
@@ -329,32 +329,25 @@ class SigmaLine(OneLambda):
         return np.exp(self._log_lam(np.log(sigma))), sigma
 
 
-def conjugate_line(data: Likelihood, prior: Density | GammaPrecisions, noise: Conjugate | None) -> ConjugateLine:
+def conjugate_line(data: Likelihood, prior: ScalePrior, noise: Conjugate) -> ConjugateLine:
     """Place nodes along log lambda, sigma integrated in closed form.
 
-    With an InvGamma(a0, b0) noise prior:  a = nu/2 + a0,  B = Q/2 + b0.
-    With gamma priors G(a1, b1), G(c, d) on 1/tau^2 = lambda beta and beta = 1/sigma^2, the joint density of
-    (log lambda, beta) is  lambda^a1 beta^(a1 + c - 1) exp(-beta (b1 lambda + d)) b1^a1 d^c / (Gamma(a1) Gamma(c)),
+    With an InvGamma(c, d) prior of sigma^2:  a = nu/2 + c,  B = Q/2 + d.
+    With one of tau^2 as well, that is gamma priors G(a1, b1), G(c, d) on 1/tau^2 = lambda beta and beta = 1/sigma^2,
+    the joint density of (log lambda, beta) is
+    lambda^a1 beta^(a1 + c - 1) exp(-beta (b1 lambda + d)) b1^a1 d^c / (Gamma(a1) Gamma(c)),
     so that again sigma integrates out:  a = nu/2 + a1 + c,  B = Q/2 + d + b1 lambda.
     """
-    if isinstance(prior, GammaPrecisions):
-        a1, b1, c, d = prior.tau_shape, prior.tau_rate, prior.sigma_shape, prior.sigma_rate
-        shape = 0.5 * data.nu + a1 + c
-        norm = a1 * np.log(b1) + c * np.log(d) - gammaln(a1) - gammaln(c)
-        floor = data.floor + 2.0 * d
+    c, d, norm = noise
+    a1, b1, norm_tau = prior.conjugate or Conjugate(0.0, 0.0, 0.0)
+    shape, floor = 0.5 * data.nu + a1 + c, data.floor + 2.0 * d
 
-        def more(t: Array) -> Array:
-            with np.errstate(over="ignore"):
-                return np.asarray(2.0 * b1 * np.exp(t))
+    def log_prior(t: Array) -> Array:
+        return prior.log_density(t, data.signal) if prior.conjugate is None else a1 * t
 
-        log_prior: Density = partial(np.multiply, a1)
-    else:
-        assert noise is not None
-        a0, b0, norm = noise
-        shape, floor, log_prior = 0.5 * data.nu + a0, data.floor + 2.0 * b0, prior
-
-        def more(t: Array) -> Array:  # noqa: ARG001
-            return np.zeros(())
+    def more(t: Array) -> Array:
+        with np.errstate(over="ignore"):
+            return np.asarray(2.0 * b1 * np.exp(t)) if b1 > 0.0 else np.zeros(())
 
     latest: list[Array] = []  # the last grid and its excess: the nodes ask for the rate where log_f has just been
 
@@ -367,26 +360,17 @@ def conjugate_line(data: Likelihood, prior: Density | GammaPrecisions, noise: Co
         latest[:] = t, excess
         return np.asarray(log_det + log_prior(t) - shape * log_growth(floor, excess + more(t)))
 
-    constant = data.constant + norm + float(gammaln(shape)) - shape * float(np.log(0.5 * (floor or 1.0)))
+    constant = data.constant + norm_tau + norm + float(gammaln(shape)) - shape * float(np.log(0.5 * (floor or 1.0)))
     return ConjugateLine(integrate(log_f, data.scan(), "log lambda"), log_f, constant, shape, rate_at)
 
 
-def known_sigma_line(
-    data: Likelihood, on_lambda: Density | None, on_tau: Density | None, noise: FixedSigma
-) -> KnownSigmaLine:
+def known_sigma_line(data: Likelihood, prior: ScalePrior, log_sigma: float) -> KnownSigmaLine:
     """Place nodes along log lambda, sigma known."""
-    v = float(np.log(noise.sigma))
-
-    def log_prior(t: Array) -> Array:
-        if on_lambda is not None:
-            return on_lambda(t)
-        assert on_tau is not None
-        return np.asarray(on_tau(v - 0.5 * t) - np.log(2.0))
+    half_precision = 0.5 * np.exp(-2.0 * log_sigma)
 
     def log_f(t: Array) -> Array:
         log_det, excess = data.terms(t)
-        return np.asarray(log_det - excess * half_precision + log_prior(t))
+        return np.asarray(log_det - excess * half_precision + prior.given_sigma(t, log_sigma, data.signal))
 
-    half_precision = 0.5 * np.exp(-2.0 * v)
-    constant = data.constant - data.nu * v - data.floor * half_precision
-    return KnownSigmaLine(integrate(log_f, data.scan(), "log lambda"), log_f, float(constant), v)
+    constant = data.constant - data.nu * log_sigma - data.floor * half_precision
+    return KnownSigmaLine(integrate(log_f, data.scan(), "log lambda"), log_f, float(constant), log_sigma)

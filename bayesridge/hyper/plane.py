@@ -19,7 +19,7 @@ from bayesridge.hyper.marginal import Marginal, marginal, marginal_of_rule
 from bayesridge.hyper.nodes import KnownNoise, Nodes, OneLambda
 from bayesridge.hyper.quadrature import ASKED_ACCURACY, LineRule, integrate, refine
 from bayesridge.hyper.rows import RowRule, integrate_rows
-from bayesridge.priors import Density
+from bayesridge.priors import ScalePrior
 
 Array = NDArray[np.float64]
 
@@ -177,17 +177,11 @@ def integrate_sigma(data: Likelihood, log_prior: Callable[[Array, Array], Array]
     return integrate_rows(log_f, centre - 8.0, centre + 8.0 + 45.0 / data.nu)
 
 
-def plane_posterior(data: Likelihood, on_lambda: Density | None, on_tau: Density | None, noise: Density) -> Plane:
-    """Place the nodes for priors on (tau, sigma) or (lambda, sigma).
-
-    A density of log tau at fixed sigma is one of log lambda: ``log lambda = 2 log sigma - 2 log tau`` halves it.
-    """
+def plane_posterior(data: Likelihood, prior: ScalePrior, noise: ScalePrior) -> Plane:
+    """Place the nodes for priors on (tau, sigma) or (lambda, sigma)."""
 
     def log_prior(t: Array, v: Array) -> Array:
-        if on_lambda is not None:
-            return on_lambda(t) + noise(v)
-        assert on_tau is not None
-        return np.asarray(on_tau(v - 0.5 * t) - np.log(2.0) + noise(v))
+        return prior.given_sigma(t, v, data.signal) + noise.log_density(v)
 
     def log_f(t: Array) -> Array:
         return integrate_sigma(data, log_prior, t).log_total

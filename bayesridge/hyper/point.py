@@ -114,5 +114,4 @@ def conjugate_point(log_lam: float, nu: float, Q: float, log_norm: float, noise:
 
 def plug_in(data: Likelihood, log_lam: float, noise: Conjugate) -> ConjugatePoint:
     """Treat a lambda found from the data as known (empirical Bayes); ``log_lam`` may be infinite: no signal at all."""
-    log_det, excess = data.terms(np.array([log_lam]))
-    return conjugate_point(log_lam, data.nu, data.floor + float(excess[0]), data.constant + float(log_det[0]), noise)
+    return conjugate_point(log_lam, *data.at(log_lam), noise)

@@ -2,26 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import betaincinv, betaln
+from scipy.special import betaln
 
-from bayesridge.priors import (
-    BetaR2,
-    Custom,
-    FixedSigma,
-    FixedTau,
-    GammaPrecisions,
-    Jeffreys,
-    NoisePrior,
-    Prior,
-)
+from bayesridge.priors import Conjugate, Density, NoisePrior, Prior
 
 Array = NDArray[np.float64]
-Density = Callable[[Array], Array]
 
 _STEP, _REACH = 0.05, 60.0
 
@@ -61,39 +50,37 @@ def prior_density(prior: Prior, noise: NoisePrior, signal: float, sigma: float) 
     sigma : float
         Where the sum over log sigma is centred.
     """
-    name = f"prior: {prior.describe()}"
-    if isinstance(prior, GammaPrecisions):
-        return LambdaPrior(_ratio_of_gammas(prior), True, name)
-    direct = prior.on_lambda(signal if signal > 0 else 1.0)
-    if direct is not None:
-        known = not isinstance(prior, Custom)
-        return LambdaPrior(direct, known, name if known else f"{name} (shape only)")
-    on_tau = prior.on_tau()
-    if on_tau is None or isinstance(prior, FixedTau) or isinstance(noise, Jeffreys):
+    name = f"prior: {prior.text}"
+    of_penalty, of_sigma = prior.with_noise(noise)
+    if of_penalty.known is not None:
         return None
-    known = not isinstance(prior, Custom) and not isinstance(noise, Custom)
-    name = f"{name}, {noise.describe()}" + ("" if known else " (shape only)")
-    if isinstance(noise, FixedSigma):
-        v = float(np.log(noise.sigma))
-        return LambdaPrior(lambda t: on_tau(v - 0.5 * t) - np.log(2.0), known, name)
-    return LambdaPrior(_ratio(on_tau, noise.log_density_of_log, float(np.log(sigma))), known, name)
-
-
-def explained_variance(prior: Prior, level: float) -> tuple[float, float] | None:
-    """Equal-tailed interval of the prior of R², or None where the prior is not one of R²."""
-    if not isinstance(prior, BetaR2):
+    known = of_penalty.normalized
+    if of_penalty.variable == "lambda":
+        return LambdaPrior(
+            lambda t: of_penalty.log_density(t, signal), known, name if known else f"{name} (shape only)"
+        )
+    if not of_sigma.proper:
         return None
-    low, high = (float(betaincinv(prior.a, prior.b, 0.5 * (1.0 + side * level))) for side in (-1.0, 1.0))
-    return low, high
+    known = known and of_sigma.normalized
+    if not prior.states_noise:
+        name = f"{name}, {noise.text}"
+    name += "" if known else " (shape only)"
+    if of_sigma.known is not None:
+        v = float(np.log(of_sigma.known))
+        return LambdaPrior(lambda t: of_penalty.given_sigma(t, v, signal), known, name)
+    if of_penalty.conjugate is not None and of_sigma.conjugate is not None:
+        return LambdaPrior(_ratio_of_gammas(of_penalty.conjugate, of_sigma.conjugate), known, name)
+    return LambdaPrior(_ratio(of_penalty.log_density, of_sigma.log_density, float(np.log(sigma))), known, name)
 
 
-def _ratio_of_gammas(prior: GammaPrecisions) -> Density:
-    a, c = prior.tau_shape, prior.sigma_shape
-    shift = float(np.log(prior.tau_rate / prior.sigma_rate))
+def _ratio_of_gammas(tau: Conjugate, sigma: Conjugate) -> Density:
+    shift = float(np.log(tau.scale / sigma.scale))
 
     def log_density(t: Array) -> Array:
         u = t + shift
-        return np.asarray(a * u - (a + c) * np.logaddexp(0.0, u) - betaln(a, c))
+        return np.asarray(
+            tau.shape * u - (tau.shape + sigma.shape) * np.logaddexp(0.0, u) - betaln(tau.shape, sigma.shape)
+        )
 
     return log_density
 

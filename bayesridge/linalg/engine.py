@@ -3,11 +3,12 @@ r"""The seam below: what integrators and posteriors ask of an engine, and nothin
 An engine is one data set under one structure of penalties. With theta its hyperparameters (log lambda, say, one for
 each penalty),
 
-    log p(y | theta, sigma) = log_norm(theta) - nu log sigma - Q(theta) / (2 sigma^2),
+    log p(y | theta, sigma) = constant + log_norm(theta) - nu log sigma - (floor + excess(theta)) / (2 sigma^2),
 
-coefficients and flat directions integrated out; given (theta, sigma) every linear functional of the coefficients is
-Gaussian with the mean and sigma^2 times the variance of its :class:`Conditional`. Engines whose noise has no sigma
-have nu = 0 and Q = 0.
+coefficients and flat directions integrated out; ``Q = floor + excess`` is stated in two parts because all of this is of
+the order of n, and so would be its rounding: what depends on theta is right to its own last digit. Given
+(theta, sigma) every linear functional of the coefficients is Gaussian with the mean and sigma^2 times the variance of
+its :class:`Conditional`. Engines whose noise has no sigma have nu = 0 and floor = excess = 0.
 """
 
 from __future__ import annotations
@@ -158,8 +159,27 @@ class Engine(Protocol):
         """Power of 1/sigma in the likelihood: the residual degrees of freedom."""
         ...
 
+    @property
+    def constant(self) -> float:
+        """Terms of the log evidence free of theta and sigma."""
+        ...
+
+    @property
+    def floor(self) -> float:
+        """The least value of Q, which no theta can go below."""
+        ...
+
+    @property
+    def signals(self) -> tuple[float, ...]:
+        """For each theta the sum of squares of its columns over n: what a prior of R^2 is measured by."""
+        ...
+
     def evidence(self, theta: Array) -> tuple[Array, Array]:
-        """``log_norm`` and Q at theta (K, h), each of shape (K,)."""
+        """``log_norm`` and ``excess`` at theta (K, h), each of shape (K,)."""
+        ...
+
+    def excess(self, theta: Array) -> Array:
+        """``excess`` alone, where that is less work."""
         ...
 
     def region(self) -> Array:

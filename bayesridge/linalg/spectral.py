@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesridge.errors import DataError, ModelFileError
+from bayesridge.errors import DataError, ImproperPosteriorError, ModelFileError
 from bayesridge.linalg.conditional import SpectralConditional
 from bayesridge.linalg.deletion import delete
 from bayesridge.linalg.design import Design, State
@@ -78,6 +78,30 @@ class SpectralDeletion:
         return Deleted(e, keep, Q, cancelled, s.r0 + risen)
 
 
+class LeastSquares(NamedTuple):
+    """The evidence at lambda = 0: degrees of freedom left, residual sum of squares, log of the constant."""
+
+    nu: float
+    Q: float
+    log_norm: float
+
+
+_TAIL = np.array([1.5, 4.0, 8.0, 14.0, 24.0, 38.0, 56.0, 80.0])
+
+
+def _parts(theta: Array, rank: int, values: int) -> list[Array]:
+    """Cut theta into parts whose tables of lambda by direction stay in the cache."""
+    return np.array_split(theta, max(1, min(len(theta), -(-rank * len(theta) // values))))
+
+
+def _log_det_and_excess(spectrum: Spectrum, log_lam: Array) -> tuple[Array, Array]:
+    with np.errstate(over="ignore"):  # lambda below 1e-308 is zero
+        ratio = np.multiply.outer(np.exp(-log_lam), spectrum.s2)
+    log_det = np.log1p(ratio).sum(axis=-1)
+    ratio += 1.0
+    return -0.5 * log_det, np.reciprocal(ratio, out=ratio) @ spectrum.z2
+
+
 @dataclass(frozen=True, eq=False)
 class SpectralEngine:
     """Ridge with one lambda behind the contract of :mod:`bayesridge.linalg.engine`; theta is log lambda.
@@ -102,16 +126,61 @@ class SpectralEngine:
         s = self.spectrum
         return float(-0.5 * s.nu * np.log(2.0 * np.pi) - 0.5 * s.log_det_flat + 0.5 * s.sum_log_weights)
 
+    @property
+    def floor(self) -> float:
+        """What no lambda can explain, r0."""
+        return self.spectrum.r0
+
+    @property
+    def signals(self) -> tuple[float]:
+        """Variance that the columns explain at lambda = 1."""
+        return (self.spectrum.signal,)
+
     def evidence(self, theta: Array) -> tuple[Array, Array]:
-        """``log_norm`` and Q at log lambda, theta of shape (K, 1)."""
+        """``-1/2 sum log(1 + s^2/lambda)`` and ``Q - r0`` at log lambda, theta of shape (K, 1)."""
         s = self.spectrum
-        ratio = np.multiply.outer(np.exp(-theta[:, 0]), s.s2)
-        return self.constant - 0.5 * np.log1p(ratio).sum(axis=1), s.r0 + (1.0 / (1.0 + ratio)) @ s.z2
+        if s.rank == 0:
+            return np.zeros(len(theta)), np.zeros(len(theta))
+        parts = [_log_det_and_excess(s, part[:, 0]) for part in _parts(theta, s.rank, 1 << 18)]
+        return np.concatenate([log_det for log_det, _ in parts]), np.concatenate([excess for _, excess in parts])
+
+    def excess(self, theta: Array) -> Array:
+        """``Q - r0`` alone: half the work of :meth:`evidence`."""
+        s = self.spectrum
+        return np.concatenate([shrinkage(s, np.exp(part[:, 0])) @ s.z2 for part in _parts(theta, s.rank, 1 << 15)])
 
     def region(self) -> Array:
-        """From far below the smallest squared singular value to far above the largest, shape (m, 1)."""
-        low, high = (np.log(self.spectrum.s2[[-1, 0]]) if self.spectrum.rank else np.zeros(2)) + [-40.0, 40.0]
-        return np.arange(low, high, 0.5)[:, None]
+        """Points in log lambda that see every feature of the evidence: sigmoids one unit wide at log s^2; (m, 1)."""
+        s = self.spectrum
+        if s.rank == 0:
+            low = high = 0.0
+        else:
+            low, high = float(np.log(s.s2[-1])), float(np.log(s.s2[0]))
+            if s.r0 > 0:
+                # rank r0/nu / |beta|^2 (Hoerl, Kennard & Baldwin 1975): where much data put lambda
+                low = min(low, float(np.log(s.r0 * s.rank / s.nu) - np.log((s.z2 / s.s2).sum() + 1e-290)))
+        low, high = low - 5.0, high + 5.0
+        core = np.linspace(low, high, int(2.0 * (high - low)) + 1)
+        return np.concatenate([low - _TAIL[::-1], core, high + _TAIL])[:, None]
+
+    def least_squares(self) -> LeastSquares:
+        """The evidence under a flat prior, of density 1 per unit of a standardised coefficient.
+
+        Each direction takes a degree of freedom.
+
+        Raises
+        ------
+        ImproperPosteriorError
+            If the columns are dependent, or as many as there are degrees of freedom.
+        """
+        s = self.spectrum
+        if s.rank < s.n_features or s.nu - s.rank < 1:
+            raise ImproperPosteriorError(
+                f"lambda = 0 is a flat prior on {s.n_features} coefficients, but the columns have rank {s.rank} with "
+                f"{s.nu:g} degrees of freedom for coefficients and noise; use lambda > 0"
+            )
+        log_norm = self.constant + 0.5 * s.rank * float(np.log(2.0 * np.pi)) - float(np.log(s.s).sum())
+        return LeastSquares(s.nu - s.rank, s.r0, log_norm)
 
     def at(self, theta: Array) -> SpectralConditional:
         """The coefficients given log lambda, theta of shape (K, 1)."""
@@ -209,3 +278,8 @@ def spectrum_of(engine: Engine) -> Spectrum:
             "coefficients, predictions, intervals, draws and leave-one-out work for it, rules for lambda do not"
         )
     return engine.spectrum
+
+
+def least_squares_of(engine: Engine) -> LeastSquares:
+    """The evidence of an engine that has one lambda, at lambda = 0."""
+    return SpectralEngine(engine.design, spectrum_of(engine)).least_squares()

@@ -142,7 +142,7 @@ def compare_priors(
     loo = exact.loo  # before the draws: refuses tables too small for it
     trees: dict[str, xr.DataTree] = {"ridge": exact.to_datatree(nuts.draws, nuts.chains, random_state, predictive=True)}
     verdicts, seconds = {"ridge": "exact"}, {"ridge": time.perf_counter() - start}
-    assumptions = {"ridge": f"normal; {on_r2.describe()}; noise {noise.describe()}"}
+    assumptions = {"ridge": f"normal; {on_r2.text}; noise {noise.text}"}
     for name in models:
         if name == "ridge":
             continue
@@ -188,7 +188,7 @@ def _lasso(design: Design, prior: BetaR2, noise: NoisePrior) -> Maker:
 
         return lasso(design, prior=prior, noise_prior=noise)
 
-    return f"Laplace; {prior.describe()}; noise {noise.describe()}", make
+    return f"Laplace; {prior.text}; noise {noise.text}", make
 
 
 def _elastic_net(design: Design, prior: BetaR2, noise: NoisePrior, mix_a: float, mix_b: float) -> Maker:
@@ -198,7 +198,7 @@ def _elastic_net(design: Design, prior: BetaR2, noise: NoisePrior, mix_a: float,
         return elastic_net(design, prior=prior, noise_prior=noise, mix_a=mix_a, mix_b=mix_b)
 
     text = f"between normal and Laplace, Beta({mix_a:g}, {mix_b:g}) on the share of the latter"
-    return f"{text}; {prior.describe()}; noise {noise.describe()}", make
+    return f"{text}; {prior.text}; noise {noise.text}", make
 
 
 def _horseshoe(design: Design, noise: NoisePrior, expected: float, slab_scale: float, slab_df: float) -> Maker:
@@ -210,7 +210,7 @@ def _horseshoe(design: Design, noise: NoisePrior, expected: float, slab_scale: f
         )  # fmt: skip
 
     text = f"regularised horseshoe, {expected:g} coefficients expected to matter, slab t({slab_df:g}, {slab_scale:.4g})"
-    return f"{text}; noise {noise.describe()}", make
+    return f"{text}; noise {noise.text}", make
 
 
 def _r2d2(design: Design, prior: BetaR2, noise: NoisePrior, concentration: float) -> Maker:
@@ -220,7 +220,7 @@ def _r2d2(design: Design, prior: BetaR2, noise: NoisePrior, concentration: float
         return r2d2(design, prior=prior, noise_prior=noise, concentration=concentration)
 
     text = f"normal, variances shared by Dirichlet({concentration:g})"
-    return f"{text}; {prior.describe()}; noise {noise.describe()}", make
+    return f"{text}; {prior.text}; noise {noise.text}", make
 
 
 # -- the table and what it says ----------------------------------------------------------------------------------------

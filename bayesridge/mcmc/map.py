@@ -164,14 +164,15 @@ def joint_profile(
     -------
     JointProfile
     """
-    density = prior.on_lambda(spectrum.signal)
-    if density is None:
-        raise PriorError(
-            f"the profile is over lambda, and {prior.describe()} depends on sigma; use BetaR2() or the like"
-        )
+    if prior.variable != "lambda" or prior.known is not None:
+        raise PriorError(f"the profile is over lambda, and {prior.text} depends on sigma; use BetaR2() or the like")
     if lam is None:
         low, high = np.log(spectrum.s2[-1]) - 7.0, np.log(spectrum.s2[0]) + 14.0
         lam = np.exp(np.linspace(low, high, 2000))
+
+    def density(t: Array) -> Array:
+        return prior.log_density(t, spectrum.signal)
+
     a0, b0 = noise_prior.conjugate[:2]
     Q = penalized_rss(spectrum, lam) + 2.0 * b0
     p = spectrum.n_features

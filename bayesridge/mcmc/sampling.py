@@ -27,14 +27,6 @@ from bayesridge.posteriors.draws import Draws, draws_given
 from bayesridge.posteriors.exact_datatree import prior_draws
 from bayesridge.posteriors.posterior import Posterior, infer
 from bayesridge.priors import (
-    Custom,
-    FixedLambda,
-    FixedScales,
-    FixedTau,
-    GammaPrecisions,
-    HalfCauchy,
-    HalfNormal,
-    HalfT,
     NoisePrior,
     Prior,
 )
@@ -196,7 +188,7 @@ def choose_model(
 ) -> tuple[str, Any]:
     """Return the name and the PyMC model of a pair of priors."""
     if collapsed:
-        if isinstance(prior, FixedLambda) and prior.lam == 0.0:
+        if prior.known == 0.0:
             raise ImproperPosteriorError(
                 "lambda = 0 has no collapsed model: its evidence diverges; use collapsed=False"
             )
@@ -204,30 +196,23 @@ def choose_model(
 
         return "collapsed", collapsed_model(spectrum, prior=prior, noise_prior=noise_prior)
     way = "centred" if centred else "non-centred"
-    if isinstance(prior, FixedScales):
+    stated: Any = prior  # which class it is follows from what it states
+    of_penalty, of_sigma = prior.with_noise(noise_prior)
+    if prior.states_noise and of_penalty.known is not None and of_sigma.known is not None:
         from bayesridge.models.fixed import fixed
 
-        return "fixed", fixed(design, sigma=prior.sigma, tau=prior.tau)
-    if isinstance(prior, GammaPrecisions):
+        return "fixed", fixed(design, sigma=of_sigma.known, tau=of_penalty.known)
+    if prior.states_noise:
         from bayesridge.models.gamma_precisions import gamma_precisions
 
-        return f"gamma_precisions, {way}", gamma_precisions(design, prior=prior, centred=centred)
-    if isinstance(prior, FixedTau) or (isinstance(prior, (HalfT, HalfCauchy, HalfNormal)) and prior.on == "tau"):
-        return _hierarchical(design, prior, noise_prior, centred)
-    if isinstance(prior, Custom) and prior.of == "tau":
-        return _hierarchical(design, prior, noise_prior, centred)
+        return f"gamma_precisions, {way}", gamma_precisions(design, prior=stated, centred=centred)
+    if prior.variable == "tau":
+        from bayesridge.models.hierarchical import hierarchical
+
+        return f"hierarchical, {way}", hierarchical(design, prior=stated, noise_prior=noise_prior, centred=centred)
     from bayesridge.models.conjugate import conjugate
 
-    return f"conjugate, {way}", conjugate(design, prior=prior, noise_prior=noise_prior, centred=centred)
-
-
-def _hierarchical(
-    design: Design, prior: HalfT | HalfCauchy | HalfNormal | FixedTau | Custom, noise: NoisePrior, centred: bool
-) -> tuple[str, Any]:
-    from bayesridge.models.hierarchical import hierarchical
-
-    way = "centred" if centred else "non-centred"
-    return f"hierarchical, {way}", hierarchical(design, prior=prior, noise_prior=noise, centred=centred)
+    return f"conjugate, {way}", conjugate(design, prior=stated, noise_prior=noise_prior, centred=centred)
 
 
 def _data_determine(exact: Posterior) -> bool:

@@ -99,7 +99,7 @@ def sbc_sampler(
     fixed = tuple(name for k, name in enumerate(names) if np.isnan(u[:, k]).all())
     kept = [k for k, name in enumerate(names) if name not in fixed]
     n, p = setup.X.shape
-    text = f"{n} rows x {p} columns, {prior.describe()}, noise {noise_prior.describe()}"
+    text = f"{n} rows x {p} columns, {prior.text}, noise {noise_prior.text}"
     return CalibrationResult(
         pits={names[k]: u[:, k] for k in kept},
         how=dict.fromkeys([names[k] for k in kept], f"rank of {min(counts)} draws"),

@@ -7,27 +7,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesridge.errors import DataError, ImproperPosteriorError
-from bayesridge.hyper.marginal import marginal_of_rule
+from bayesridge.errors import DataError, PriorError
 from bayesridge.hyper.nodes import HyperPosterior
-from bayesridge.hyper.quadrature import integrate
 from bayesridge.linalg.design import Design
 from bayesridge.linalg.engine import Engine
 from bayesridge.linalg.filters import effective_dof
 from bayesridge.linalg.spectrum import Spectrum
 from bayesridge.posteriors.datatree import to_datatree
 from bayesridge.posteriors.draws import draw_posterior
-from bayesridge.priors import (
-    Density,
-    FixedLambda,
-    FixedScales,
-    FixedSigma,
-    FixedTau,
-    GammaPrecisions,
-    Jeffreys,
-    NoisePrior,
-    Prior,
-)
+from bayesridge.priors import NoisePrior, Prior, ScalePrior
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -68,8 +56,8 @@ def exact_datatree(
     plugged_in = method == "evidence"
     attrs: dict[str, str | int | float] = {
         "method": method,
-        "prior": "none: lambda plugged in" if plugged_in else prior.describe(),
-        "noise_prior": noise_prior.describe(),
+        "prior": "none: lambda plugged in" if plugged_in else prior.text,
+        "noise_prior": noise_prior.text,
         "sampler": "exact, independent draws",
         "log_marginal_likelihood": hyper.log_marginal,
         "quadrature_error": hyper.error,
@@ -101,8 +89,15 @@ def prior_draws(
 ) -> dict[str, Array]:
     """Draw what the prior makes proper: some of lambda_, r2, effective_dof, sigma, tau, coef_std."""
     signal = spectrum.signal
-    sigma = _draw_sigma(prior, noise_prior, n, rng)
-    lam, tau = _draw_penalty(prior, signal, sigma, n, rng)
+    of_penalty, of_sigma = prior.with_noise(noise_prior)
+    sigma, penalty = _drawn(of_sigma, n, rng, signal), _drawn(of_penalty, n, rng, signal)
+    lam, tau = (penalty, None) if of_penalty.variable == "lambda" else (None, penalty)
+    if sigma is not None and penalty is not None:
+        with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+            if of_penalty.variable == "lambda":
+                tau = sigma / np.sqrt(penalty)
+            else:
+                lam = np.square(sigma / penalty)
     out: dict[str, Array] = {}
     if lam is not None:
         out["lambda_"] = lam
@@ -116,57 +111,9 @@ def prior_draws(
     return {name: values for name, values in out.items() if np.isfinite(values).all()}
 
 
-def _draw_sigma(prior: Prior, noise: NoisePrior, n: int, rng: np.random.Generator) -> Array | None:
-    if isinstance(prior, FixedScales):
-        return np.full(n, prior.sigma)
-    if isinstance(prior, GammaPrecisions):
-        return _from_precision(prior.sigma_shape, prior.sigma_rate, n, rng)
-    if isinstance(noise, FixedSigma):
-        return np.full(n, noise.sigma)
-    if isinstance(noise, Jeffreys):
-        return None
-    return _draw_scale(noise.log_density_of_log, n, rng)
-
-
-def _draw_penalty(
-    prior: Prior, signal: float, sigma: Array | None, n: int, rng: np.random.Generator
-) -> tuple[Array | None, Array | None]:
-    """Draw lambda and tau, each None where it has no proper prior."""
-    lam: Array | None = None
-    tau: Array | None = None
-    if isinstance(prior, FixedLambda):
-        lam = np.full(n, prior.lam)
-    elif isinstance(prior, (FixedTau, FixedScales)):
-        tau = np.full(n, prior.tau)
-    elif isinstance(prior, GammaPrecisions):
-        tau = _from_precision(prior.tau_shape, prior.tau_rate, n, rng)
-    else:
-        on_lambda, on_tau = prior.on_lambda(signal if signal > 0 else 1.0), prior.on_tau()
-        lam = None if on_lambda is None else _draw_scale(on_lambda, n, rng)
-        tau = None if on_tau is None else _draw_scale(on_tau, n, rng)
-    if sigma is not None:
-        with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
-            if lam is None and tau is not None:
-                lam = np.square(sigma / tau)
-            elif tau is None and lam is not None:
-                tau = sigma / np.sqrt(lam)
-    return lam, tau
-
-
-def _from_precision(shape: float, rate: float, n: int, rng: np.random.Generator) -> Array:
-    # shapes like 1e-6 put their mass where a float is zero: an infinite draw, which the caller leaves out
-    with np.errstate(divide="ignore", over="ignore"):
-        return np.asarray(np.sqrt(rate / rng.standard_gamma(shape, n)))
-
-
-def _draw_scale(density: Density, n: int, rng: np.random.Generator) -> Array | None:
-    """Draw exp(x) for x with this log density, None if it cannot be normalised."""
+def _drawn(prior: ScalePrior, n: int, rng: np.random.Generator, signal: float) -> Array | None:
+    """Draws of a prior's variable, None where it is improper."""
     try:
-        rule = integrate(density, np.linspace(-30.0, 30.0, 61), "log of the prior's quantity")
-    except ImproperPosteriorError:
+        return prior.draw(n, rng, signal)
+    except PriorError:
         return None
-
-    def log_density(x: Array) -> Array:
-        return np.asarray(density(x) - rule.log_total)
-
-    return marginal_of_rule("prior", log_density, rule).quantile(rng.random(n))

@@ -33,7 +33,6 @@ from bayesridge.posteriors.prediction import Prediction, predict
 from bayesridge.posteriors.quantity import MixtureQuantity
 from bayesridge.priors import (
     FixedLambda,
-    Jeffreys,
     NoisePrior,
     Prior,
 )
@@ -101,7 +100,7 @@ class Posterior:
     @property
     def prior_texts(self) -> tuple[str, str]:
         """The prior and the noise prior in words."""
-        return self.prior.describe(), self.noise_prior.describe()
+        return self.prior.text, self.noise_prior.text
 
     def facts(self) -> dict[str, Any]:
         """What a record of this posterior holds beside its tables."""
@@ -276,7 +275,7 @@ class Posterior:
     def infer_again(self, engine: Engine) -> HyperPosterior:
         """Infer the scales of another engine under the same priors (a plugged-in lambda stays)."""
         prior = FixedLambda(self.lambda_.median) if self.method == "evidence" else self.prior
-        return infer_hyper(spectrum_of(engine), prior, self.noise_prior)
+        return infer_hyper(engine, prior, self.noise_prior)
 
     # -- draws ---------------------------------------------------------------------------------------------------
 
@@ -364,7 +363,7 @@ class Posterior:
                 "one model has the improper noise prior 1/sigma² and the other has not: give both a proper one"
             )
         for one in (self, other):
-            if isinstance(one.prior, FixedLambda) and one.prior.lam == 0.0:
+            if one.prior.known == 0.0:
                 raise DataError(
                     "lambda = 0 is a flat prior on the coefficients: it has no marginal likelihood to compare"
                 )
@@ -389,7 +388,7 @@ def _flat_names(design: Design) -> tuple[str, ...]:
 
 
 def _improper_noise(posterior: Posterior) -> bool:
-    return isinstance(posterior.noise_prior, Jeffreys) and not posterior.prior.states_noise
+    return not posterior.prior.with_noise(posterior.noise_prior)[1].proper
 
 
 def options_of(posterior: Posterior) -> dict[str, Any]:
@@ -416,11 +415,12 @@ def infer(
     """
     if method == "evidence":
         return _plug_in(design, spectrum, prior, noise_prior)
-    hyper = infer_hyper(spectrum, prior, noise_prior)
-    fixed = prior.fixed
+    engine = SpectralEngine(design, spectrum)
+    hyper = infer_hyper(engine, prior, noise_prior)
+    fixed = prior.known is not None
     if not fixed:
         _warn_without_signal(design, spectrum)
-    return Posterior(SpectralEngine(design, spectrum), prior, noise_prior, hyper, "fixed" if fixed else "posterior")
+    return Posterior(engine, prior, noise_prior, hyper, "fixed" if fixed else "posterior")
 
 
 def _warn_without_signal(design: Design, spectrum: Spectrum) -> None:
@@ -452,5 +452,6 @@ def _plug_in(design: Design, spectrum: Spectrum, prior: Prior, noise_prior: Nois
     noise = noise_prior.conjugate
     if noise is None:
         raise DataError("method='evidence' takes Jeffreys() or InverseGamma(...) as noise prior")
-    hyper = plug_in(Likelihood(spectrum), float(np.log(best.lam)) if np.isfinite(best.lam) else np.inf, noise)
-    return Posterior(SpectralEngine(design, spectrum), prior, noise_prior, hyper, "evidence")
+    engine = SpectralEngine(design, spectrum)
+    hyper = plug_in(Likelihood(engine), float(np.log(best.lam)) if np.isfinite(best.lam) else np.inf, noise)
+    return Posterior(engine, prior, noise_prior, hyper, "evidence")

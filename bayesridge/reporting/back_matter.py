@@ -7,7 +7,6 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bayesridge.hyper.prior_of_lambda import explained_variance
 from bayesridge.posteriors.posterior import Posterior
 from bayesridge.posteriors.summary import describe_data, method_name, probability
 from bayesridge.priors import Prior
@@ -79,7 +78,7 @@ def data_and_model(post: Posterior) -> str:
         ("weights", text(weights)),
         ("intercept", "flat prior, not penalised" if design.fit_intercept else "none"),
         ("prior", text(_prior_in_words(post.prior))),
-        ("noise", text(post.noise_prior.describe())),
+        ("noise", text(post.noise_prior.text)),
         ("method", text(method_name(post))),
     ]
     if len(design.unpenalized):
@@ -92,11 +91,11 @@ def data_and_model(post: Posterior) -> str:
 
 def _prior_in_words(prior: Prior) -> str:
     """Describe the prior, and what a prior on R² expects before the data."""
-    ends = explained_variance(prior, 0.9)
+    ends = prior.explained(0.9)
     if ends is None:
-        return prior.describe()
+        return prior.text
     return (
-        f"{prior.describe()}: before the data, the columns are expected to explain between {percent(ends[0])} and "
+        f"{prior.text}: before the data, the columns are expected to explain between {percent(ends[0])} and "
         f"{percent(ends[1])} of the variance (90% ETI of the prior)"
     )
 
@@ -179,7 +178,7 @@ def method(post: Posterior) -> str:
 def _scales(post: Posterior) -> str:
     if post.lambda_.known:
         return f"<p>Here: {averaged(post)}.</p>"
-    return template("integrated.html", prior=text(post.prior.describe()))
+    return template("integrated.html", prior=text(post.prior.text))
 
 
 def reproduce(post: Posterior, source: Source, random_state: int) -> str:
@@ -210,7 +209,7 @@ def _generic_python(post: Posterior, random_state: int) -> str:
     return (
         "from bayesridge import posterior, report\n\n"
         f"# {describe_data(post)}\n"
-        f"# prior: {post.prior.describe()}; noise: {post.noise_prior.describe()}\n"
+        f"# prior: {post.prior.text}; noise: {post.noise_prior.text}\n"
         f"post = posterior(X, y, prior=prior, noise_prior=noise_prior{method})\n"
         f'report(post, "report.html"{seed})\n'
     )

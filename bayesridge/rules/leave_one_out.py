@@ -40,11 +40,10 @@ _LOOSE = 1e-12
 
 def loo_noise(posterior: Posterior) -> LooNoise:
     """Take the noise prior of a posterior, or Jeffreys' where it is not conjugate (the note then says so)."""
-    noise, prior = posterior.noise_prior, posterior.prior
-    stated = prior.known_sigma or noise.known_sigma
-    if stated is not None:
-        return LooNoise(sigma=stated)
-    if noise.conjugate is not None and not prior.states_noise:
+    prior, noise = posterior.prior.with_noise(posterior.noise_prior)
+    if noise.known is not None:
+        return LooNoise(sigma=noise.known)
+    if noise.conjugate is not None and prior.conjugate is None:
         return LooNoise(noise.conjugate.shape, noise.conjugate.scale)
     return LooNoise(note="sigma integrated under p(sigma²) = 1/sigma² at each fixed lambda")
 

@@ -207,7 +207,7 @@ def noise_of(problem: LambdaProblem, sigma: float | None) -> Noise:
     if sigma is not None:
         return Noise(sigma, "sigma given")
     posterior, spectrum = problem.posterior, problem.spectrum
-    stated = posterior.prior.known_sigma or posterior.noise_prior.known_sigma
+    stated = posterior.prior.with_noise(posterior.noise_prior)[1].known
     if stated is not None:
         return Noise(stated, "sigma of the model")
     left = spectrum.nu - spectrum.rank

@@ -210,8 +210,7 @@ def _main(comparison: RuleTable) -> str:
     posterior, full = comparison.problem.posterior, comparison.rows[0]
     if isinstance(posterior.lambda_, PointMass):
         return (
-            f"lambda is not learned in this fit ({posterior.prior.describe()}); the table compares what rules would "
-            "choose."
+            f"lambda is not learned in this fit ({posterior.prior.text}); the table compares what rules would choose."
         )
     if not np.isfinite(full.elpd_diff):
         return "Use the full posterior, which needs no choice; leave-one-out cannot check it on these data."

@@ -133,8 +133,8 @@ def at_fixed_lambda(data: DataSet, lam: float) -> Posterior:
     """Posterior with lambda treated as known, infinity included (all coefficients zero)."""
     if np.isfinite(lam):
         return infer(data.design, data.spectrum, FixedLambda(float(lam)), Jeffreys())
-    hyper = plug_in(Likelihood(data.spectrum), np.inf, Jeffreys().conjugate)
     engine = SpectralEngine(data.design, data.spectrum)
+    hyper = plug_in(Likelihood(engine), np.inf, Jeffreys().conjugate)
     return Posterior(engine, data.posterior.prior, Jeffreys(), hyper, "evidence")
 
 

@@ -39,7 +39,7 @@ def test_row_space_moments_equal_those_of_the_accurate_route(n, p, factors, weig
     weights = np.random.default_rng(1).uniform(0.5, 2.0, n) if weighted else None
     design = problem(n, p, factors, weights)
     dual, exact = factorize(design, "dual"), factorize(design, "svd")
-    nodes = infer_hyper(exact, BetaR2(), Jeffreys()).nodes
+    nodes = infer_hyper(SpectralEngine(design, exact), BetaR2(), Jeffreys()).nodes
     linear = coefficient_map(design, dual)
     assert isinstance(linear, RowSpaceCoefficients)
     assert "V" not in vars(dual)  # nothing has asked for it
@@ -56,6 +56,6 @@ def test_row_space_moments_equal_those_of_the_accurate_route(n, p, factors, weig
 def test_large_columns_are_the_cancelling_ones():
     design = problem(12, 40, lambda p: np.where(np.arange(p) < 2, 500.0, 1.0))
     spectrum = factorize(design, "dual")
-    nodes = infer_hyper(spectrum, BetaR2(), Jeffreys()).nodes
+    nodes = infer_hyper(SpectralEngine(design, spectrum), BetaR2(), Jeffreys()).nodes
     variance = moments(design, spectrum, nodes).variance
     assert (variance[:2] < 1e-4 * variance.max()).all()

@@ -71,7 +71,7 @@ def test_log_evidence_with_its_constant(table, lam, unpenalized, noise):
         height = log_likelihood(top)
 
         def integrand(v):
-            return np.exp(log_likelihood(v) - height + float(noise.log_density_of_log(np.array(v))))
+            return np.exp(log_likelihood(v) - height + float(noise.log_density(np.array(v))))
 
         want = height + np.log(quad(integrand, top - 3, top + 12, points=[top], epsabs=0, epsrel=1e-11, limit=200)[0])
     post = posterior(*table, prior=FixedLambda(lam), noise_prior=noise, unpenalized=unpenalized)
