@@ -16,17 +16,22 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import brentq
 
 from bayesridge.errors import DataError
 from bayesridge.linalg.design import Design
-from bayesridge.linalg.filters import check_lambda, effective_dof, filter_factors, penalized_rss, shrinkage
+from bayesridge.linalg.filters import (
+    check_lambda,
+    effective_dof,
+    filter_factors,
+    penalized_rss,
+    search_range,
+    shrinkage,
+)
+from bayesridge.linalg.optimum import crossings
 from bayesridge.linalg.spectrum import Spectrum
 
 Array = NDArray[np.float64]
 
-_SCAN_STEP = 0.1
-_SCAN_MARGIN = 14.0
 _LIMIT = 600.0  # exp(+-600) and its square root times anything ordinary are still floats
 
 
@@ -228,9 +233,9 @@ class ModeShare:
 def maximize_evidence(spectrum: Spectrum) -> EvidenceMaximum:
     """Find every local maximum of the profile evidence over lambda in [0, infinity].
 
-    Each term of the derivative in log lambda is a sigmoid about one unit wide, so a scan at steps of 0.1 sees
-    every change of sign; each is then refined to rounding. The limits count as maxima when the evidence rises
-    towards them: lambda -> infinity means the data show no signal, lambda -> 0 that they ask for interpolation.
+    A scan sees every change of sign of the derivative (:func:`bayesridge.linalg.filters.search_range`), and each is
+    then refined to rounding. The limits count as maxima when the evidence rises towards them: lambda -> infinity means
+    the data show no signal, lambda -> 0 that they ask for interpolation.
 
     Returns
     -------
@@ -240,21 +245,19 @@ def maximize_evidence(spectrum: Spectrum) -> EvidenceMaximum:
         mode = _mode(spectrum, np.inf, "infinity")
         return EvidenceMaximum(mode, (mode,), ())
     grid = _scan_grid(spectrum)
-    signs = np.sign(_slopes(spectrum, grid))
-    if not signs.any():
+    slopes = _slopes(spectrum, grid)
+    if not slopes.any():
         mode = _mode(spectrum, np.inf, "flat")
         return EvidenceMaximum(mode, (mode,), ())
-    grid, signs = grid[signs != 0], signs[signs != 0]
-    modes: list[EvidenceMode] = []
-    boundaries: list[float] = []
+    grid, signs = grid[slopes != 0], np.sign(slopes[slopes != 0])
+
+    def slope(t: Array) -> Array:
+        return profile_derivatives(spectrum, np.exp(t))[0]
+
+    modes = [_mode(spectrum, float(np.exp(t)), "interior") for t in crossings(slope, grid, -signs)]
+    boundaries = [float(np.exp(t)) for t in crossings(slope, grid, signs)]
     if signs[0] < 0:
-        modes.append(_mode(spectrum, 0.0, "zero"))
-    for k in np.flatnonzero(signs[:-1] * signs[1:] < 0):
-        lam = float(np.exp(_root(spectrum, grid[k], grid[k + 1])))
-        if signs[k] > 0:
-            modes.append(_mode(spectrum, lam, "interior"))
-        else:
-            boundaries.append(lam)
+        modes.insert(0, _mode(spectrum, 0.0, "zero"))
     if signs[-1] > 0 or not modes:
         modes.append(_mode(spectrum, np.inf, "infinity"))
     best = max(modes, key=lambda mode: mode.log_evidence)
@@ -262,18 +265,13 @@ def maximize_evidence(spectrum: Spectrum) -> EvidenceMaximum:
 
 
 def _scan_grid(spectrum: Spectrum) -> Array:
-    low = np.log(spectrum.s2[-1])
-    if spectrum.r0 > 0:
-        # below this the residual, not the penalty, is Q: nothing changes any more
-        low = min(low, np.log(spectrum.r0) - np.log((spectrum.z2 / spectrum.s2).sum() + 1e-300))
-    low = max(low - _SCAN_MARGIN, -_LIMIT)
-    high = np.log(spectrum.s2[0]) + _SCAN_MARGIN
-    if not (np.log(spectrum.s2[-1]) > -_LIMIT + _SCAN_MARGIN and high < _LIMIT):
+    where = search_range(spectrum)
+    if not (np.log(spectrum.s2[-1]) > -_LIMIT and where.grid[-1] < _LIMIT):
         raise DataError(
             f"the squared singular values of the columns run from {spectrum.s2[-1]:.1e} to {spectrum.s2[0]:.1e}: the "
             "lambda that goes with them is no float64; use scale=True, or other units"
         )
-    return np.linspace(low, high, int((high - low) / _SCAN_STEP) + 2)
+    return where.grid
 
 
 def _slopes(spectrum: Spectrum, grid: Array) -> Array:
@@ -283,13 +281,6 @@ def _slopes(spectrum: Spectrum, grid: Array) -> Array:
     # half the effective dof less as much: a difference that is rounding is zero, and has no sign
     dof = np.concatenate([effective_dof(spectrum, lam) for lam in parts])
     return np.where(np.abs(slope) > 1e-13 * dof, slope, 0.0)
-
-
-def _root(spectrum: Spectrum, low: float, high: float) -> float:
-    def slope(t: float) -> float:
-        return float(profile_derivatives(spectrum, np.exp(t))[0])
-
-    return float(brentq(slope, low, high, xtol=1e-13, rtol=1e-14))
 
 
 def _mode(spectrum: Spectrum, lam: float, place: Place) -> EvidenceMode:

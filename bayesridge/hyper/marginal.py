@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import ClassVar, Literal, NamedTuple, Protocol
 
 import numpy as np
-from numpy.polynomial import legendre
+from numpy.polynomial import Chebyshev, legendre
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq, minimize_scalar
 
@@ -23,6 +23,8 @@ Array = NDArray[np.float64]
 
 _XI, _GAUSS = legendre.leggauss(16)
 _MANY = 200  # quantiles
+_MODE_DEGREE = 12
+_KINK = 1e-9  # of a log density, that a polynomial leaves out
 _LAST_STEP = 1e-8  # of Newton's method, in units of half a cell
 
 
@@ -276,12 +278,20 @@ class Marginal:
         best = int(np.argmax(height(x)))
         if best in (0, len(x) - 1):
             return self.link.ends[0 if best == 0 else 1]
-        low, high = x[max(best - 1, 0)], x[min(best + 1, len(x) - 1)]
-        found = minimize_scalar(
+        low, high = x[best - 1], x[best + 1]
+        # values alone place a maximum to the square root of their rounding; the root of the derivative is right to it
+        top = Chebyshev.interpolate(height, _MODE_DEGREE, [low, high])
+        roots = top.deriv().roots()
+        inside = roots.real[(np.abs(roots.imag) < 1e-8 * (high - low)) & (roots.real > low) & (roots.real < high)]
+        at = np.concatenate([inside, x[best : best + 1]])
+        heights = height(at)
+        smooth = abs(top(at[np.argmax(heights)]) - heights.max()) <= _KINK
+        if len(inside) and smooth and heights.max() <= heights[:-1].max() + _KINK:
+            return float(self.link.value(at[:-1][np.argmax(heights[:-1])]))
+        found = minimize_scalar(  # a density with a kink or a jump
             lambda t: -float(height(np.array([t]))[0]), bounds=(low, high), method="bounded", options={"xatol": 1e-12}
         )
-        top = found.x if -found.fun >= height(x[best : best + 1])[0] else x[best]
-        return float(self.link.value(np.array(top)))
+        return float(self.link.value(np.array(found.x if -found.fun >= heights[-1] else x[best])))
 
     @property
     def mean(self) -> float:

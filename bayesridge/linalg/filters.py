@@ -69,6 +69,58 @@ def residual_squares(spectrum: Spectrum, lam: ArrayLike) -> Array:
     return np.asarray(spectrum.r0 + shrinkage(spectrum, lam) ** 2 @ spectrum.z2)
 
 
+def penalized_rss_slope(spectrum: Spectrum, lam: ArrayLike) -> Array:
+    """Derivative of Q in log lambda, ``sum_j z_j^2 f_j (1 - f_j)``."""
+    return np.asarray((filter_factors(spectrum, lam) * shrinkage(spectrum, lam)) @ spectrum.z2)
+
+
+def prior_share_of_rss(spectrum: Spectrum, lam: ArrayLike) -> Array:
+    """``Q / lambda = r0 / lambda + sum_j z_j^2 / (s_j^2 + lambda)``: finite at lambda = 0 where r0 is zero."""
+    lam = check_lambda(lam)
+    with np.errstate(divide="ignore"):
+        rest = spectrum.r0 / lam if spectrum.r0 > 0 else np.zeros(lam.shape)
+    return np.asarray(rest + unit_variances(spectrum, lam) @ spectrum.z2)
+
+
+def prior_share_fall(spectrum: Spectrum, lam: Array) -> Array:
+    """Minus the derivative of ``Q / lambda`` in log lambda, ``r0/lambda + sum_j z_j^2 lambda / (s_j^2 + lambda)^2``."""
+    return np.asarray(spectrum.r0 / lam + (unit_variances(spectrum, lam) * shrinkage(spectrum, lam)) @ spectrum.z2)
+
+
+def unit_variances(spectrum: Directions, lam: ArrayLike) -> Array:
+    """Variances over sigma^2 of the coefficients along the right singular vectors, ``1 / (s_j^2 + lambda)``."""
+    return np.asarray(1.0 / (spectrum.s2 + check_lambda(lam)[..., None]))
+
+
+def expected_squares(spectrum: Spectrum, lam: ArrayLike, sigma2: ArrayLike, weight: Array) -> Array:
+    """Posterior means of the squared coefficients along the right singular vectors, over nodes of lambda (K,).
+
+    Parameters
+    ----------
+    sigma2, weight : ndarray of shape (K,)
+        E[sigma^2 | node] and the nodes' probabilities.
+    """
+    variance = np.asarray(sigma2)[:, None] * unit_variances(spectrum, lam)
+    return np.asarray(weight @ (np.square(spectral_coefficients(spectrum, lam)) + variance))
+
+
+def squared_bias(spectrum: Spectrum, lam: ArrayLike, squares: Array) -> Array:
+    """``sum_j (1 - f_j)^2 s_j^2 b_j^2``: what ridge leaves out of the squared fit of coefficients b, squares given."""
+    return np.asarray(shrinkage(spectrum, lam) ** 2 @ (spectrum.s2 * squares))
+
+
+def along_directions(spectrum: Spectrum, beta: Array) -> Array:
+    """Coordinates of standardised coefficients along the right singular vectors."""
+    return np.asarray(beta @ spectrum.V)
+
+
+def halving_lambdas(spectrum: Spectrum) -> tuple[float, float, float]:
+    """Lambda that halves the weakest, the typical (geometric mean) and the strongest direction; 1 where none is."""
+    if spectrum.rank == 0:
+        return 1.0, 1.0, 1.0
+    return float(spectrum.s2[-1]), float(np.exp(np.mean(np.log(spectrum.s2)))), float(spectrum.s2[0])
+
+
 def spectral_coefficients(spectrum: Spectrum, lam: ArrayLike) -> Array:
     """Ridge coefficients along the right singular vectors, ``s_j z_j / (s_j^2 + lambda)``."""
     return spectrum.s * spectrum.z / (spectrum.s2 + check_lambda(lam)[..., None])

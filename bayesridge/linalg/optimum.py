@@ -107,13 +107,18 @@ def minimize(criterion: Criterion, where: SearchRange, scan: Curve | None = None
     found: list[Optimum] = []
     if signs[0] > 0:
         found.append(Optimum(0.0, "zero", _limit(ends, 0, size)))
-    for k in np.flatnonzero((signs[:-1] < 0) & (signs[1:] > 0)):
-        t = root(lambda x: criterion(x).slope, where.grid[k], where.grid[k + 1])
+    for t in crossings(lambda x: criterion(x).slope, where.grid, signs):
         value = float(criterion(np.array([t])).value[0])
         found.append(Optimum(float(np.exp(t)), "interior", value))
     if signs[-1] < 0:
         found.append(Optimum(np.inf, "infinity", _limit(ends, 1, size)))
     return choose_best([one for one in found if one.score < np.inf])
+
+
+def crossings(slope: Callable[[Array], Array], grid: Array, signs: Array) -> list[float]:
+    """Roots of a slope whose signs on a grid are known, where they turn from negative to positive."""
+    turns = np.flatnonzero((signs[:-1] < 0) & (signs[1:] > 0))
+    return [root(slope, grid[k], grid[k + 1]) for k in turns]
 
 
 def _signs(slope: Array) -> Array:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from bayesridge.linalg.filters import halving_lambdas
 from bayesridge.plots.layout import figure_of, font_points
 from bayesridge.plots.look import BLUE
 from bayesridge.posteriors.posterior import Posterior
@@ -33,14 +34,14 @@ def lambda_range(post: Posterior, include: Array | None = None) -> tuple[float, 
     tuple of float
         Between 2 and 12 decades.
     """
-    s2 = post.spectrum.s2 if post.spectrum.rank else np.ones(1)
+    weakest, typical, strongest = halving_lambdas(post.spectrum)
     low, high = (float(q) for q in post.lambda_.quantile(np.array([0.001, 0.999])))
     if not (low > 0.0 and high < np.inf):  # a point at one of the limits
-        low = high = float(np.exp(np.mean(np.log(s2))))
+        low = high = typical
     if low == high:
         low, high = low / 10.0, high * 10.0
-    first = max(min(low / 3.0, float(s2[-1]) / 3.0), low / 1e3)
-    last = min(max(high * 3.0, float(s2[0]) * 3.0), high * 1e3)
+    first = max(min(low / 3.0, weakest / 3.0), low / 1e3)
+    last = min(max(high * 3.0, strongest * 3.0), high * 1e3)
     if include is not None:
         near = include[(include > first * 1e-4) & (include < last * 1e4)]
         first, last = min([first, *(near / 1.5)]), max([last, *(near * 1.5)])

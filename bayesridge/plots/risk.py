@@ -29,7 +29,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bayesridge.errors import DataError
-from bayesridge.linalg.filters import check_lambda, filter_factors, shrinkage
+from bayesridge.linalg.filters import along_directions, check_lambda, expected_squares, filter_factors, squared_bias
 from bayesridge.plots.inputs import expect, target
 from bayesridge.plots.lambda_axis import LABEL, lambda_grid, log_axis, number, shade_interval
 from bayesridge.plots.layout import describe, legend_below, one_axes
@@ -157,7 +157,7 @@ def risk_terms(
         square, noise = _true_squares(post, coef, sigma)
         truth = "at the given truth"
     spectrum, n = post.spectrum, post.design.n_obs
-    bias2 = shrinkage(spectrum, grid) ** 2 @ (spectrum.s2 * square) / n
+    bias2 = squared_bias(spectrum, grid, square) / n
     variance = noise / n * ((filter_factors(spectrum, grid) ** 2).sum(axis=-1) + post.design.n_flat)
     return RiskTerms(grid, bias2, variance, noise, truth)
 
@@ -171,11 +171,7 @@ def _posterior_squares(post: Posterior) -> tuple[Array, float]:
             f"the posterior mean of sigma² is infinite with {spectrum.nu:g} residual degrees of freedom: give the "
             "truth (coef and sigma), or a proper noise prior"
         )
-    square = np.zeros(spectrum.rank)
-    for weight, lam, sigma2 in zip(nodes.weight, nodes.lam, variance, strict=True):
-        share = 1.0 / (spectrum.s2 + lam)
-        square += weight * (np.square(spectrum.s * spectrum.z * share) + sigma2 * share)
-    return square, noise
+    return expected_squares(spectrum, nodes.lam, variance, nodes.weight), noise
 
 
 def _true_squares(post: Posterior, coef: ArrayLike, sigma: float) -> tuple[Array, float]:
@@ -186,4 +182,4 @@ def _true_squares(post: Posterior, coef: ArrayLike, sigma: float) -> tuple[Array
     if not (np.isfinite(sigma) and sigma >= 0):
         raise DataError(f"sigma must be 0 or positive, got {sigma}")
     beta = values[design.penalized] * design.scale[design.penalized]
-    return np.square(beta @ post.spectrum.V), float(sigma) ** 2
+    return np.square(along_directions(post.spectrum, beta)), float(sigma) ** 2

@@ -23,7 +23,7 @@ from scipy.fft import dct
 from bayesridge.errors import DataError
 from bayesridge.hyper.marginal import Marginal
 from bayesridge.linalg.design import Design
-from bayesridge.linalg.filters import shrinkage
+from bayesridge.linalg.filters import shrinkage, spectral_coefficients
 from bayesridge.linalg.maps import LinearMap, coefficient_map
 from bayesridge.linalg.rows import RowParts, row_parts
 from bayesridge.linalg.spectrum import RowSpace, Spectrum
@@ -128,8 +128,7 @@ class SliderData:
 
     def standardized(self, lam: ArrayLike) -> Array:
         """Ridge coefficients of the columns shown, standardised, shape (len(lam), columns)."""
-        lam = np.atleast_1d(np.asarray(lam, dtype=np.float64))
-        b = self.spectrum.s * self.spectrum.z / (self.spectrum.s2 + lam[:, None])
+        b = spectral_coefficients(self.spectrum, np.atleast_1d(lam))
         return np.asarray(self.linear.offset + b @ self.linear.loadings.T)
 
     def log_mean_squares(self, log_lam: ArrayLike) -> Array | None:

@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bayesridge.linalg.design import Design
-from bayesridge.linalg.filters import check_lambda
+from bayesridge.linalg.filters import unit_variances
 from bayesridge.linalg.spectrum import GRAM_CONDITION_LIMIT, GRAM_RESIDUAL_SHARE
 from bayesridge.linalg.threads import run_blocks
 from bayesridge.rules.folds import Rows
@@ -80,16 +80,16 @@ class FoldMoments:
 
     def squared_error(self, lam: ArrayLike) -> Array:
         """Weighted mean squared error of the test rows, shape of lam."""
-        b = self.numerator / (self.spectrum.s2 + check_lambda(lam)[..., None])
+        b = self.numerator * unit_variances(self.spectrum, lam)
         return np.asarray(self.total + ((b @ self.squares - 2.0 * self.products) * b).sum(axis=-1))
 
     def squared_error_curve(self, log_lam: Array) -> tuple[Array, Array]:
         """:meth:`squared_error` and its derivative in log lambda, each of shape (K,)."""
         lam = np.exp(log_lam)[:, None]
-        below = self.spectrum.s2 + lam
-        b = self.numerator / below
+        inverse = unit_variances(self.spectrum, lam[:, 0])
+        b = self.numerator * inverse
         half = b @ self.squares - self.products
-        slope = -2.0 * (half * (b * (lam / below))).sum(axis=1)
+        slope = -2.0 * (half * (b * (lam * inverse))).sum(axis=1)
         return self.total + ((half - self.products) * b).sum(axis=1), slope
 
 

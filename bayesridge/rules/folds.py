@@ -23,7 +23,15 @@ from scipy.special import gammaln
 
 from bayesridge.errors import BayesRidgeWarning, DataError
 from bayesridge.linalg.design import Design, build_design
-from bayesridge.linalg.filters import check_lambda, penalized_rss, spectral_coefficients
+from bayesridge.linalg.filters import (
+    penalized_rss,
+    penalized_rss_slope,
+    prior_share_fall,
+    prior_share_of_rss,
+    shrinkage,
+    spectral_coefficients,
+    unit_variances,
+)
 from bayesridge.linalg.maps import LinearMap, prediction_map
 from bayesridge.linalg.spectrum import Spectrum, factorize
 
@@ -68,17 +76,17 @@ class HeldOut:
 
     def scale2(self, lam: ArrayLike) -> Array:
         """Squared scale of the Student-t predictive distribution (nu dof), shape lam.shape + (m,)."""
-        lam = check_lambda(lam)
-        spectrum, linear = self.spectrum, self.linear
-        inverse = 1.0 / (spectrum.s2 + lam[..., None])
-        spread = inverse @ np.square(linear.loadings).T + linear.fixed + 1.0 / self.precision
-        value = penalized_rss(spectrum, lam)[..., None] * spread
-        if linear.null.any():
-            with np.errstate(divide="ignore", invalid="ignore"):
-                rest = spectrum.r0 / lam if spectrum.r0 > 0 else np.zeros(lam.shape)
-                prior = (rest + inverse @ spectrum.z2)[..., None] * linear.null
-            value = value + np.where(linear.null > 0, prior, 0.0)
-        return np.asarray(value / spectrum.nu)
+        value = penalized_rss(self.spectrum, lam)[..., None] * self._spread(unit_variances(self.spectrum, lam))
+        null = self.linear.null
+        if null.any():
+            with np.errstate(invalid="ignore"):
+                prior = prior_share_of_rss(self.spectrum, lam)[..., None] * null
+            value = value + np.where(null > 0, prior, 0.0)
+        return np.asarray(value / self.spectrum.nu)
+
+    def _spread(self, variances: Array) -> Array:
+        """Variance over sigma^2 of a new target, from those along the directions; what X never saw left out."""
+        return np.asarray(variances @ np.square(self.linear.loadings).T + self.linear.fixed + 1.0 / self.precision)
 
     def log_scores(self, lam: ArrayLike) -> Array:
         """Log predictive density of each row, sigma integrated, shape lam.shape + (m,).
@@ -94,12 +102,12 @@ class HeldOut:
         them: there the coefficients' prior is proper and speaks of sigma.) Where the columns leave none, or are
         dependent, there is no such prediction, and the limit is returned.
         """
-        spectrum, linear = self.spectrum, self.linear
+        spectrum = self.spectrum
         degrees = spectrum.nu - spectrum.rank
         if spectrum.rank < spectrum.n_features or degrees < 1:
             return self.log_scores(0.0)
-        spread = np.square(linear.loadings) @ (1.0 / spectrum.s2) + linear.fixed + 1.0 / self.precision
-        return _log_student_t(self.y - self.predictions(0.0), spectrum.r0 / degrees * spread, degrees)
+        spread = self._spread(unit_variances(spectrum, 0.0))
+        return _log_student_t(self.y - self.predictions(0.0), penalized_rss(spectrum, 0.0) / degrees * spread, degrees)
 
     def squared_error(self, lam: ArrayLike) -> Array:
         """Weighted mean squared error of the rows, shape of lam."""
@@ -127,20 +135,19 @@ class HeldOut:
         return self.negative_log_score(lam), slope @ (self.count / self.count.sum())
 
     def _error_slope(self, lam: Array) -> Array:
-        """Derivative of ``y - prediction`` in log lambda: ``sum_j L_j s_j z_j lambda / (s_j^2 + lambda)^2``."""
-        s2 = self.spectrum.s2 + lam[:, None]
-        return np.asarray((self.spectrum.s * self.spectrum.z * lam[:, None] / (s2 * s2)) @ self.linear.loadings.T)
+        """Derivative of ``y - prediction`` in log lambda: that of a coefficient is minus it, shrunk once more."""
+        spectrum = self.spectrum
+        return np.asarray((spectral_coefficients(spectrum, lam) * shrinkage(spectrum, lam)) @ self.linear.loadings.T)
 
     def _scale2_slope(self, lam: Array) -> Array:
         """Derivative of :meth:`scale2` in log lambda."""
         spectrum, linear = self.spectrum, self.linear
-        inverse = 1.0 / (spectrum.s2 + lam[:, None])
-        fall = lam[:, None] * inverse * inverse
-        spread = inverse @ np.square(linear.loadings).T + linear.fixed + 1.0 / self.precision
-        rise = (spectrum.s2 * fall) @ spectrum.z2
-        value = rise[:, None] * spread - penalized_rss(spectrum, lam)[:, None] * (fall @ np.square(linear.loadings).T)
+        variances = unit_variances(spectrum, lam)
+        fall = variances * shrinkage(spectrum, lam)
+        value = penalized_rss_slope(spectrum, lam)[:, None] * self._spread(variances)
+        value -= penalized_rss(spectrum, lam)[:, None] * (fall @ np.square(linear.loadings).T)
         if linear.null.any():
-            value = value - (spectrum.r0 / lam + fall @ spectrum.z2)[:, None] * linear.null
+            value -= prior_share_fall(spectrum, lam)[:, None] * linear.null
         return np.asarray(value / spectrum.nu)
 
 

@@ -156,3 +156,24 @@ def test_sigma_with_two_modes_far_apart():
     # E[sigma^2] is a sum over the nodes; the marginal's own quadrature promises 1e-8
     expected = nodes.weight @ nodes.noise.mean_variance()
     assert post.sigma.mean**2 + post.sigma.sd**2 == pytest.approx(expected, rel=1e-7)
+
+
+@pytest.mark.parametrize("natural", [True, False])
+def test_the_mode_of_lambda_against_forty_digits(natural):
+    """Values alone place a maximum to 1e-8: the derivative's root in multiple precision shows it."""
+    rng = np.random.default_rng(3)
+    X = rng.standard_normal((60, 4))
+    post = posterior(X, X @ [1.0, -0.5, 0.2, 0.0] + rng.standard_normal(60))
+    s = post.spectrum
+    with mpmath.workdps(40):
+
+        def log_density(t):
+            lam = mpmath.exp(t)
+            Q = s.r0 + sum(z2 * lam / (s2 + lam) for z2, s2 in zip(s.z2.tolist(), s.s2.tolist(), strict=True))
+            log_det = sum(mpmath.log1p(s2 / lam) for s2 in s.s2.tolist())
+            prior = mpmath.log(s.signal / lam) / 2 - mpmath.log1p(s.signal / lam)
+            return prior - log_det / 2 - s.nu / 2 * mpmath.log(Q) - (t if natural else 0)
+
+        found = post.lambda_.mode if natural else post.lambda_.log_mode
+        exact = mpmath.exp(mpmath.findroot(lambda t: mpmath.diff(log_density, t), mpmath.log(found)))
+        assert abs(found / exact - 1) < 1e-11
