@@ -29,7 +29,7 @@ from bayesridge.posteriors.summary import (
     hyper_table,
     method_name,
 )
-from bayesridge.priors import BetaR2, FixedLambda, Jeffreys, NoisePrior, Prior
+from bayesridge.priors import BetaR2, FixedLambda, Jeffreys, NoisePrior, Prior, check_priors
 from bayesridge.tables.alignment import align_columns
 from bayesridge.tables.missing import require_finite
 from bayesridge.tables.weights import Weighting
@@ -192,6 +192,7 @@ class BayesRidge(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     def _prior(self) -> Prior:
         if self.method not in ("posterior", "evidence", "fixed", "nuts"):
             raise PriorError(f"method must be 'posterior', 'evidence', 'fixed' or 'nuts', got {self.method!r}")
+        check_priors(self.prior or BetaR2(), self.noise_prior or Jeffreys())
         fixing = self.prior is not None and self.prior.known is not None
         if self.method == "fixed":
             if (self.lam is None) == (not fixing):
