@@ -123,8 +123,8 @@ class SpectralConditional:
             coef, penalized = np.zeros((n, design.n_columns)), coef
             coef[:, design.penalized] = penalized
         if flat is not None:
-            noise = rng.standard_normal((n, len(flat.on_target))) @ flat.root_inverse.T
-            gamma = flat.on_target - beta @ flat.on_predictors.T + sigma[:, None] * noise
+            noise = rng.standard_normal((n, len(self.spectrum.on_flat))) @ flat.root_inverse.T
+            gamma = self.spectrum.on_flat - beta @ flat.on_predictors.T + sigma[:, None] * noise
             coef[:, design.unpenalized] = gamma / design.scale[design.unpenalized]
         return CoefficientDraws(coef, centre - coef @ design.mean if design.fit_intercept else np.zeros(n))
 

@@ -186,7 +186,7 @@ def original_scale(design: Design, spectrum: Spectrum, beta: Array) -> tuple[Arr
     coef = np.zeros((*beta.shape[:-1], design.n_columns))
     coef[..., design.penalized] = beta / design.scale[design.penalized]
     if spectrum.flat is not None:
-        gamma = spectrum.flat.on_target - beta @ spectrum.flat.on_predictors.T
+        gamma = spectrum.on_flat - beta @ spectrum.flat.on_predictors.T
         coef[..., design.unpenalized] = gamma / design.scale[design.unpenalized]
     if not design.fit_intercept:
         return coef, np.zeros(coef.shape[:-1])

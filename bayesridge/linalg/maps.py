@@ -20,8 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayesridge.linalg.design import Design
+from bayesridge.linalg.factor import RowSpace
 from bayesridge.linalg.row_source import RowIndex
-from bayesridge.linalg.spectrum import RowSpace, Spectrum
+from bayesridge.linalg.spectrum import Spectrum
 
 Array = NDArray[np.float64]
 
@@ -111,7 +112,7 @@ def coefficient_map(design: Design, spectrum: Spectrum) -> AnyLinearMap:
     all_null[design.penalized] = null
     if spectrum.flat is not None:
         flat, a = spectrum.flat, design.unpenalized
-        offset[a] = flat.on_target
+        offset[a] = spectrum.on_flat
         loadings[a] = -(flat.on_predictors @ V)
         fixed[a] = np.square(flat.root_inverse).sum(axis=1)
         all_null[a] = _outside(np.square(flat.on_predictors).sum(axis=1), loadings[a], spectrum)
@@ -146,7 +147,7 @@ def _flat_rows(design: Design, rows: Array) -> Array:
 def _project(spectrum: Spectrum, rows: Array, flat_rows: Array, offset: Array, fixed: Array) -> LinearMap:
     if spectrum.flat is not None:
         flat = spectrum.flat
-        offset = offset + flat_rows @ flat.on_target
+        offset = offset + flat_rows @ spectrum.on_flat
         rows = rows - flat_rows @ flat.on_predictors
         fixed = fixed + np.square(flat_rows @ flat.root_inverse).sum(axis=1)
     loadings = rows @ spectrum.V

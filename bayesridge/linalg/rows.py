@@ -63,7 +63,7 @@ class RowParts:
 def row_parts(design: Design, spectrum: Spectrum) -> RowParts:
     """Split residuals and leverages of all rows into what depends on lambda and what does not."""
     U = left_vectors(design, spectrum)
-    residual = flat_residuals(design, spectrum) - U @ spectrum.z
+    residual = flat_residuals(design, spectrum.on_flat) - U @ spectrum.z
     flat = flat_leverage(design, spectrum)
     n = design.n_rows
     w = np.ones(n) if design.weights is None else design.weights
@@ -95,11 +95,11 @@ def flat_leverage(design: Design, spectrum: Spectrum) -> Array:
     return h
 
 
-def flat_residuals(design: Design, spectrum: Spectrum) -> Array:
+def flat_residuals(design: Design, on_flat: Array) -> Array:
     """``yc``: root weights times y, with the flat directions projected out, shape (n_rows,)."""
     rest = design.y - design.y_mean
-    if spectrum.flat is not None:
-        rest = rest - design.standardized(None, design.unpenalized) @ spectrum.flat.on_target
+    if len(on_flat):
+        rest = rest - design.standardized(None, design.unpenalized) @ on_flat
     root = design.root_weights()
     return rest if root is None else np.asarray(rest * root)
 
@@ -246,7 +246,7 @@ def _one_pass(design: Design, spectrum: Spectrum, basis: Array, seen: NDArray[np
     m, k = len(index), len(basis)
     on_residual, on_leverage = np.empty((m, k)), np.empty((m, k))
     fitted, leverage = np.empty(m), np.empty(m)
-    target = flat_residuals(design, spectrum)[index]
+    target = flat_residuals(design, spectrum.on_flat)[index]
     columns = slice(0, len(design.penalized)) if len(design.penalized) == design.n_columns else design.penalized
     all_rows = len(index) == design.n_rows
 

@@ -15,6 +15,7 @@ from bayesridge.linalg.conditional import SpectralConditional
 from bayesridge.linalg.deletion import delete
 from bayesridge.linalg.design import Design, State
 from bayesridge.linalg.engine import Deleted, Engine
+from bayesridge.linalg.factor import Factor, FlatPart
 from bayesridge.linalg.filters import shrinkage
 from bayesridge.linalg.maps import (
     AnyLinearMap,
@@ -27,15 +28,13 @@ from bayesridge.linalg.maps import (
     standardized_rows,
 )
 from bayesridge.linalg.rows import RowParts, row_parts
-from bayesridge.linalg.spectrum import FlatPart, Spectrum, factorize
+from bayesridge.linalg.spectrum import Spectrum, factorize, join
 from bayesridge.linalg.targets import without_row
 
 Array = NDArray[np.float64]
 
-_SPECTRUM = (
-    "r0", "nu", "log_det_flat", "sum_log_weights", "n_obs", "signal", "route", "reason", "condition", "dropped",
-    "degenerate",
-)  # fmt: skip
+_FACTOR = ("nu", "log_det_flat", "sum_log_weights", "n_obs", "signal", "route", "reason", "dropped")
+_TARGET = ("r0", "degenerate")
 _FLAT = tuple(field.name for field in fields(FlatPart))
 
 
@@ -219,10 +218,10 @@ class SpectralEngine:
         """
         facts, arrays = self.design.state(rows=rows)
         s = self.spectrum
-        about = {**{name: getattr(s, name) for name in _SPECTRUM}, "flat": s.flat is not None}
+        about = {**{name: getattr(s, name) for name in (*_FACTOR, *_TARGET)}, "flat": s.flat is not None}
         if not rows:
             parts = {name: getattr(s.flat, name) for name in _FLAT} if s.flat is not None else {}
-            arrays |= {"s": s.s, "z": s.z, "V": s.V, **parts}
+            arrays |= {"s": s.s, "z": s.z, "V": s.V, "on_flat": s.on_flat, **parts}
         return {"engine": "spectrum", "family": "gaussian", "design": facts, "spectrum": about}, arrays
 
     @classmethod
@@ -239,8 +238,9 @@ class SpectralEngine:
             return cls(design, factorize(design))
         about = facts["spectrum"]
         flat = FlatPart(**{name: arrays[name] for name in _FLAT}) if about["flat"] else None
-        described = {name: about[name] for name in _SPECTRUM}
-        spectrum = Spectrum(s=arrays["s"], z=arrays["z"], right=arrays["V"], flat=flat, left=None, **described)
+        shared = {name: about[name] for name in _FACTOR}
+        factor = Factor(s=arrays["s"], right=arrays["V"], flat=flat, left=None, **shared)
+        spectrum = join(factor, arrays["z"], about["r0"], arrays["on_flat"], about["degenerate"])
         _check_fitting(design, spectrum)
         return cls(design, spectrum)
 
@@ -258,7 +258,7 @@ def _check_fitting(design: Design, spectrum: Spectrum) -> None:
     ]  # fmt: skip
     if spectrum.flat is not None:
         flat = spectrum.flat
-        shapes = (flat.on_target.shape, flat.on_predictors.shape, flat.root_inverse.shape)
+        shapes = (spectrum.on_flat.shape, flat.on_predictors.shape, flat.root_inverse.shape)
         fitting.append(shapes == ((u,), (u, k), (u, u)))
     if not all(fitting):
         raise ModelFileError("its arrays do not fit together")

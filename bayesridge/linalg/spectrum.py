@@ -15,8 +15,7 @@ Three ways lead there; which one ran, and why, is reported:
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass, field, fields, replace
 from typing import Literal
 
 import numpy as np
@@ -24,9 +23,12 @@ from numpy.typing import NDArray
 
 from bayesridge.errors import AccuracyWarning, ConstantTargetWarning, DataError, PerfectFitWarning, warn
 from bayesridge.linalg.design import Design
+from bayesridge.linalg.factor import Factor, FlatPart, RowSpace
 from bayesridge.linalg.threads import threads_for
 
 Array = NDArray[np.float64]
+
+Degenerate = Literal["", "perfect", "constant"]
 
 _EPS = float(np.finfo(np.float64).eps)
 #: The Gram's eigenvalues carry a relative error of eps * condition^2: 2e-10 at this limit.
@@ -35,127 +37,46 @@ GRAM_CONDITION_LIMIT = 1e3
 FLAT_CONDITION_LIMIT = 30.0
 #: r0 = |yc|^2 - |z|^2 loses log10(1 / share) digits: 4 at this limit.
 GRAM_RESIDUAL_SHARE = 1e-4
+_NOTHING = np.empty(0)
 _ROUNDING = 16.0 * _EPS  # what a residual can carry, relative to the largest value of y
 
 
 @dataclass(frozen=True, eq=False)
-class FlatPart:
-    """The unpenalised columns beside the intercept, centred and scaled: Z (n x u).
+class Spectrum(Factor):
+    """A factor and one target: the immutable factorisation of a design.
 
     Attributes
     ----------
-    on_target : ndarray of shape (u,)
-        Least-squares coefficients of y on Z.
-    on_predictors : ndarray of shape (u, p)
-        Least-squares coefficients of the standardised penalised columns on Z.
-    root_inverse : ndarray of shape (u, u)
-        R with ``R R' = (Z' W Z)^-1``.
-    """
-
-    on_target: Array
-    on_predictors: Array
-    root_inverse: Array
-
-
-@dataclass(frozen=True, eq=False)
-class RowSpace:
-    """V in two factors, ``V' = turn @ rows``: with many more columns than rows few answers need V itself.
-
-    Attributes
-    ----------
-    rows : ndarray of shape (n_rows, p_penalized)
-        The standardised, root-weighted rows, flat directions projected out.
-    turn : ndarray of shape (rank, n_rows)
-        ``diag(1/s) U'``.
-    """
-
-    rows: Array
-    turn: Array
-
-
-@dataclass(frozen=True, eq=False)
-class Spectrum:
-    """The immutable factorisation of a design.
-
-    Attributes
-    ----------
-    s : ndarray of shape (rank,)
-        Singular values, decreasing.
     z : ndarray of shape (rank,)
         ``U' yc``.
-    right : ndarray of shape (p_penalized, rank), or RowSpace
-        Right singular vectors, or what they are made from on demand: see :attr:`V`.
     r0 : float
         ``|yc|^2 - |z|^2``: the residual sum of squares that no lambda can explain.
-    nu : float
-        Residual degrees of freedom, ``n_obs - q``.
-    log_det_flat : float
-        ``log det Z'WZ`` of the flat directions in the units of the data (``log n`` for an intercept alone).
-    sum_log_weights : float
-        Sum of the logarithms of positive precision weights (zero for frequency weights).
-    n_obs, signal : float
-        As in :class:`~bayesridge.linalg.design.Design`.
-    flat : FlatPart or None
-        Unpenalised columns beside the intercept.
-    left : ndarray of shape (n_rows, rank) or None
-        U, when the route yields it; otherwise it is made from the data when leave-one-out asks for it.
-    route, reason : str
-        How the decomposition was obtained, and why that way.
-    condition : float
-        ``s[0] / s[-1]`` over the numerical rank.
-    dropped : int
-        Directions below the rank tolerance ``max(n, p) * eps * s[0]``, treated as null directions of X.
+    on_flat : ndarray of shape (u,)
+        Least-squares coefficients of y on the unpenalised columns beside the intercept.
     degenerate : {"", "perfect", "constant"}
         Whether the noise is below the rounding of y, see :func:`factorize`.
     """
 
-    s: Array
     z: Array
-    right: Array | RowSpace
     r0: float
-    nu: float
-    log_det_flat: float
-    sum_log_weights: float
-    n_obs: float
-    signal: float
-    flat: FlatPart | None
-    left: Array | None
-    route: str
-    reason: str
-    condition: float
-    dropped: int
-    degenerate: Literal["", "perfect", "constant"] = ""
-    s2: Array = field(init=False, repr=False)
+    on_flat: Array
+    degenerate: Degenerate = ""
     z2: Array = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "s2", self.s * self.s)
+        super().__post_init__()
         object.__setattr__(self, "z2", self.z * self.z)
-
-    @property
-    def rank(self) -> int:
-        """Numerical rank of the projected, penalised columns."""
-        return len(self.s)
-
-    @property
-    def n_features(self) -> int:
-        """Number of penalised columns."""
-        return self.right.rows.shape[1] if isinstance(self.right, RowSpace) else len(self.right)
-
-    @cached_property
-    def V(self) -> Array:  # noqa: N802
-        """Right singular vectors, shape (p_penalized, rank)."""
-        return (self.right.turn @ self.right.rows).T if isinstance(self.right, RowSpace) else self.right
-
-    def gram(self, columns: NDArray[np.intp]) -> Array:
-        """Cross-products of some of the penalised columns, scaled and with the flat directions projected out."""
-        V = self.V[columns]
-        return np.asarray((V * self.s2) @ V.T)
 
     @property
     def total_squares(self) -> float:
         """``|yc|^2``, what is left of y when the flat directions are projected out."""
         return self.r0 + float(self.z2.sum())
+
+
+def join(factor: Factor, z: Array, r0: float, on_flat: Array, degenerate: Degenerate = "") -> Spectrum:
+    """Put a target to a factor."""
+    shared = {one.name: getattr(factor, one.name) for one in fields(Factor) if one.init}
+    return Spectrum(**shared, z=z, r0=r0, on_flat=on_flat, degenerate=degenerate)
 
 
 def factorize(design: Design, route: Literal["auto", "gram", "svd", "dual"] = "auto") -> Spectrum:
@@ -196,7 +117,7 @@ def factorize(design: Design, route: Literal["auto", "gram", "svd", "dual"] = "a
     with threads_for(design.n_columns):  # wide tables are left to BLAS's own threads
         fast = _gram(design) if tall and route != "dual" else _dual(design)
     name = "gram" if tall and route != "dual" else "dual"
-    trouble = fast.trouble
+    trouble = fast.trouble or fast.trouble_of_target
     if not trouble:
         reason = "asked for" if route != "auto" else ("more rows than columns" if tall else "no more rows than columns")
         return _finish(design, fast, name, reason)
@@ -206,6 +127,16 @@ def factorize(design: Design, route: Literal["auto", "gram", "svd", "dual"] = "a
     return _finish(design, fast, name, "asked for, although it costs digits")
 
 
+def factor_of(design: Design) -> Factor:
+    """Decompose the columns of a design for whatever target: the fast route for their shape unless it costs digits."""
+    with threads_for(design.n_columns):
+        fast = _gram(design) if design.cross is not None else _dual(design)
+    name = "gram" if design.cross is not None else "dual"
+    if not fast.trouble:
+        return _factor(design, fast, name, "for every target")
+    return _factor(design, _exact(design), "svd", f"the {name} route would cost digits: {fast.trouble}")
+
+
 @dataclass(frozen=True, eq=False)
 class _Factors:
     s: Array
@@ -213,22 +144,36 @@ class _Factors:
     right: Array | RowSpace
     r0: float
     flat: FlatPart | None
+    on_flat: Array
     log_det_flat: float
     left: Array | None
     dropped: int
     trouble: str = ""
+    trouble_of_target: str = ""
 
 
-def _finish(design: Design, f: _Factors, route: str, reason: str) -> Spectrum:
+def _factor(design: Design, f: _Factors, route: str, reason: str) -> Factor:
     weights = design.weights
     log_weights = 0.0
     if weights is not None and design.weight_kind == "precision":
         log_weights = float(np.log(weights[weights > 0]).sum())
-    largest = float(np.abs(design.y).max())
+    return Factor(
+        s=f.s, right=f.right, nu=design.nu, log_det_flat=f.log_det_flat, sum_log_weights=log_weights,
+        n_obs=design.n_obs, signal=design.signal, flat=f.flat, left=f.left, route=route, reason=reason,
+        dropped=f.dropped,
+    )  # fmt: skip
+
+
+def rounding_floor(design: Design, largest: float) -> float:
+    """Sum of squares that the rounding of a target as large as this amounts to."""
     # a target of exact zeros has no rounding, and still gets a noise that is not zero
-    floor = design.total_weight * (max((_ROUNDING * largest) ** 2, 1e-307) if largest > 0 else 1e-200)
+    return design.total_weight * (max((_ROUNDING * largest) ** 2, 1e-307) if largest > 0 else 1e-200)
+
+
+def _finish(design: Design, f: _Factors, route: str, reason: str) -> Spectrum:
+    floor = rounding_floor(design, float(np.abs(design.y).max()))
     r0 = max(f.r0, 0.0)
-    degenerate: Literal["", "perfect", "constant"] = ""
+    degenerate: Degenerate = ""
     z = f.z
     if r0 + float(z @ z) <= floor:
         degenerate, r0, z = "constant", floor, np.zeros_like(z)
@@ -243,12 +188,7 @@ def _finish(design: Design, f: _Factors, route: str, reason: str) -> Spectrum:
             "the noise reported is an upper bound"
         )
         warn(message, PerfectFitWarning)
-    rank = len(f.s)
-    return Spectrum(
-        s=f.s, z=z, right=f.right, r0=r0, nu=design.nu, log_det_flat=f.log_det_flat, sum_log_weights=log_weights,
-        n_obs=design.n_obs, signal=design.signal, flat=f.flat, left=f.left, route=route, reason=reason,
-        condition=float(f.s[0] / f.s[-1]) if rank else 1.0, dropped=f.dropped, degenerate=degenerate,
-    )  # fmt: skip
+    return join(_factor(design, f, route, reason), z, r0, f.on_flat, degenerate)
 
 
 def _degrees(design: Design) -> int:
@@ -275,7 +215,7 @@ def _gram(design: Design) -> _Factors:
         inverse = 1.0 / design.scale
         gram = cross[:p, :p] * inverse
         gram *= inverse[:, None]
-        return _gram_factors(design, gram, cross[:p, p] * inverse, float(cross[p, p]), None, 0.0, "")
+        return _gram_factors(design, gram, cross[:p, p] * inverse, float(cross[p, p]))
     a, b = design.unpenalized, design.penalized
     da, db = design.scale[a], design.scale[b]
     zz = cross[np.ix_(a, a)] / np.multiply.outer(da, da)
@@ -285,10 +225,12 @@ def _gram(design: Design) -> _Factors:
     xy = cross[b, p] / db
     yy = float(cross[p, p])
     if not len(a):
-        return _gram_factors(design, gram, xy, yy, None, 0.0, "")
+        return _gram_factors(design, gram, xy, yy)
     values, vectors = np.linalg.eigh(zz)
     if not values[0] > values[-1] / FLAT_CONDITION_LIMIT**2:
-        return _Factors(*_nothing(design), trouble="the unpenalised columns are nearly dependent")
+        p = len(b)
+        nothing = _Factors(_NOTHING, _NOTHING, np.empty((p, 0)), 0.0, None, _NOTHING, 0.0, None, p)
+        return replace(nothing, trouble="the unpenalised columns are nearly dependent")
     root_inverse = vectors / np.sqrt(values)
     on_target = root_inverse @ (root_inverse.T @ zy)
     on_predictors = root_inverse @ (root_inverse.T @ zx)
@@ -299,38 +241,39 @@ def _gram(design: Design) -> _Factors:
     gram = gram - zx.T @ on_predictors
     xy = xy - zx.T @ on_target
     rest = yy - float(zy @ on_target)
-    if rest < GRAM_RESIDUAL_SHARE * yy:
-        trouble = trouble or "the unpenalised columns explain nearly all of the target"
-    flat = FlatPart(on_target, on_predictors, root_inverse)
+    of_target = "the unpenalised columns explain nearly all of the target" if rest < GRAM_RESIDUAL_SHARE * yy else ""
     log_det = float(np.log(values).sum() + 2.0 * np.log(da).sum())
-    return _gram_factors(design, gram, xy, rest, flat, log_det, trouble)
+    found = _gram_factors(design, gram, xy, rest, FlatPart(on_predictors, root_inverse), on_target, log_det)
+    return replace(found, trouble=trouble or found.trouble, trouble_of_target=of_target or found.trouble_of_target)
 
 
 def _gram_factors(
-    design: Design, gram: Array, xy: Array, yy: float, flat: FlatPart | None, log_det: float, trouble: str
+    design: Design,
+    gram: Array,
+    xy: Array,
+    yy: float,
+    flat: FlatPart | None = None,
+    on_flat: Array = _NOTHING,
+    log_det: float = 0.0,
 ) -> _Factors:
     log_det += np.log(design.total_weight) if design.fit_intercept else 0.0
     p = len(xy)
     if p == 0:
-        return _Factors(*_nothing(design)[:3], yy, flat, log_det, None, 0, trouble)
+        return _Factors(_NOTHING, _NOTHING, np.empty((0, 0)), yy, flat, on_flat, log_det, None, 0)
+    trouble = of_target = ""
     values, vectors = np.linalg.eigh(gram)
     s2, V = values[::-1], vectors[:, ::-1]
     if not s2[-1] > s2[0] / GRAM_CONDITION_LIMIT**2:
         condition = float(np.sqrt(s2[0] / max(s2[-1], s2[0] * _EPS**2)))
-        trouble = trouble or f"condition number above {min(condition, 1 / _EPS):.1e}, squared by the Gram"
+        trouble = f"condition number above {min(condition, 1 / _EPS):.1e}, squared by the Gram"
     s = np.sqrt(np.maximum(s2, 0.0))
     rank = _rank(s, design)
     s, V = s[:rank], V[:, :rank]
     z = (xy @ V) / s
     r0 = yy - float(z @ z)
     if r0 < GRAM_RESIDUAL_SHARE * yy and rank < _degrees(design):
-        trouble = trouble or "the residual is a tiny share of the target's variation"
-    return _Factors(s, z, V, r0, flat, float(log_det), None, p - rank, trouble)
-
-
-def _nothing(design: Design) -> tuple[Array, Array, Array, float, None, float, None, int]:
-    p = len(design.penalized)
-    return np.empty(0), np.empty(0), np.empty((p, 0)), 0.0, None, 0.0, None, p
+        of_target = "the residual is a tiny share of the target's variation"
+    return _Factors(s, z, V, r0, flat, on_flat, float(log_det), None, p - rank, trouble, of_target)
 
 
 # -- full accuracy: orthogonal transformations of the rows themselves ----------------------------------------------
@@ -367,16 +310,17 @@ def _flat_basis(design: Design) -> tuple[Array, Array, float]:
     return Q, R, float(log_det)
 
 
-def _flat_part(Q: Array, R: Array, X: Array, y: Array) -> FlatPart | None:
+def _flat_part(Q: Array, R: Array, X: Array, y: Array) -> tuple[FlatPart | None, Array]:
+    """The unpenalised columns beside the penalised ones, and the coefficients of y on them."""
     if not len(R):
-        return None
-    return FlatPart(np.linalg.solve(R, Q.T @ y), np.linalg.solve(R, Q.T @ X), np.linalg.inv(R))
+        return None, _NOTHING
+    return FlatPart(np.linalg.solve(R, Q.T @ X), np.linalg.inv(R)), np.linalg.solve(R, Q.T @ y)
 
 
 def _exact(design: Design) -> _Factors:
     X, y = _weighted_rows(design, design.penalized), _weighted_target(design)
     Q, R, log_det = _flat_basis(design)
-    flat = _flat_part(Q, R, X, y)
+    flat, on_flat = _flat_part(Q, R, X, y)
     for _ in range(2 if flat is not None else 0):  # twice is enough for orthogonality to rounding
         X = X - Q @ (Q.T @ X)
         y = y - Q @ (Q.T @ y)
@@ -396,7 +340,7 @@ def _exact(design: Design) -> _Factors:
         left = left[:, :rank]
         rest = y - left @ z[:rank]
         r0 = float(rest @ rest)
-    return _Factors(s[:rank], z[:rank], Vt[:rank].T, r0, flat, log_det, left, p - rank)
+    return _Factors(s[:rank], z[:rank], Vt[:rank].T, r0, flat, on_flat, log_det, left, p - rank)
 
 
 # -- no more rows than columns: the n x n dual ---------------------------------------------------------------------
@@ -407,7 +351,7 @@ def _dual(design: Design) -> _Factors:
     y = _weighted_target(design)
     Q, R, log_det = _flat_basis(design)
     rows = _weighted_rows(design, slice(0, p) if p == design.n_columns else design.penalized)
-    flat = _flat_part(Q, R, rows, y)
+    flat, on_flat = _flat_part(Q, R, rows, y)
     if flat is not None:
         rows -= Q @ (Q.T @ rows)
         y = y - Q @ (Q.T @ y)
@@ -415,7 +359,7 @@ def _dual(design: Design) -> _Factors:
     # the flat directions (and rows of weight zero) are exact null vectors: they are not singular values
     most = min(_degrees(design), p)
     s2, U = values[::-1][:most], vectors[:, ::-1][:, :most]
-    trouble = ""
+    trouble = of_target = ""
     if most and not s2[-1] > s2[0] / GRAM_CONDITION_LIMIT**2:
         trouble = "the condition number, squared by the dual, is too large"
     s = np.sqrt(np.maximum(s2, 0.0))
@@ -424,9 +368,10 @@ def _dual(design: Design) -> _Factors:
     z = U.T @ y
     rest = y - U @ z
     if rank < _degrees(design) and rest @ rest < GRAM_RESIDUAL_SHARE * (y @ y):
-        trouble = trouble or "the residual is a tiny share of the target's variation"
+        of_target = "the residual is a tiny share of the target's variation"
     turn = np.ascontiguousarray((U / s).T)
-    return _Factors(s, z, RowSpace(rows, turn), float(rest @ rest), flat, log_det, U, p - rank, trouble)
+    right = RowSpace(rows, turn)
+    return _Factors(s, z, right, float(rest @ rest), flat, on_flat, log_det, U, p - rank, trouble, of_target)
 
 
 def left_vectors(design: Design, spectrum: Spectrum) -> Array:
@@ -437,24 +382,29 @@ def left_vectors(design: Design, spectrum: Spectrum) -> Array:
     DataError
         If the arrays were changed since the fit: ``U'y`` then no longer equals the stored ``z``.
     """
-    if spectrum.left is not None:
-        return spectrum.left
-    turn = spectrum.V / spectrum.s
+    U = left_of(design, spectrum)
+    if spectrum.left is None and spectrum.degenerate != "constant":
+        change = np.abs(U.T @ _weighted_target(design) - spectrum.z).max(initial=0.0)
+        if change > 1e-5 * np.sqrt(spectrum.total_squares):
+            raise DataError("the data changed after the fit (U'y no longer matches); fit again, or pass a copy to fit")
+    return U
+
+
+def left_of(design: Design, factor: Factor) -> Array:
+    """Return U of shape (n_rows, rank), from the factor or recomputed from the rows it came from."""
+    if factor.left is not None:
+        return factor.left
+    turn = factor.V / factor.s
     Q, R, _ = _flat_basis(design)
     if len(R):
         X = _weighted_rows(design, design.penalized)
         X -= Q @ (Q.T @ X)
-        U = np.asarray(X @ turn)
-    else:
-        U = np.empty((design.n_rows, spectrum.rank))
-        root = design.root_weights()
-        for part in design.source.blocks():  # no second copy of the table
-            rows = design.standardized(part, design.penalized)
-            if root is not None:
-                rows *= root[part, None]
-            np.matmul(rows, turn, out=U[part])
-    y = _weighted_target(design)
-    size = np.sqrt(spectrum.total_squares)
-    if spectrum.degenerate != "constant" and np.abs(U.T @ y - spectrum.z).max(initial=0.0) > 1e-5 * size:
-        raise DataError("the data changed after the fit (U'y no longer matches); fit again, or pass a copy to fit")
+        return np.asarray(X @ turn)
+    U = np.empty((design.n_rows, factor.rank))
+    root = design.root_weights()
+    for part in design.source.blocks():  # no second copy of the table
+        rows = design.standardized(part, design.penalized)
+        if root is not None:
+            rows *= root[part, None]
+        np.matmul(rows, turn, out=U[part])
     return U

@@ -10,12 +10,11 @@ from numpy.typing import NDArray
 
 from bayesridge.errors import BayesRidgeWarning
 from bayesridge.linalg.design import Design, build_design
+from bayesridge.linalg.factor import Factor
 from bayesridge.linalg.rows import flat_residuals
-from bayesridge.linalg.spectrum import Spectrum, factorize, left_vectors
+from bayesridge.linalg.spectrum import Spectrum, factorize, join, left_of, left_vectors, rounding_floor
 
 Array = NDArray[np.float64]
-
-_ROUNDING = 16.0 * float(np.finfo(np.float64).eps)
 
 
 def with_left_vectors(design: Design, spectrum: Spectrum) -> Spectrum:
@@ -23,7 +22,7 @@ def with_left_vectors(design: Design, spectrum: Spectrum) -> Spectrum:
     return replace(spectrum, left=left_vectors(design, spectrum))
 
 
-def with_target(design: Design, spectrum: Spectrum, y: Array) -> tuple[Design, Spectrum]:
+def with_target(design: Design, factor: Factor, y: Array) -> tuple[Design, Spectrum]:
     """Replace the target of a factorised design.
 
     Equals :func:`build_design` and :func:`factorize` on the new target, at the
@@ -32,8 +31,8 @@ def with_target(design: Design, spectrum: Spectrum, y: Array) -> tuple[Design, S
     Parameters
     ----------
     design : Design
-    spectrum : Spectrum
-        Of `design`; with ``left`` (see :func:`with_left_vectors`) it is not made again.
+    factor : Factor
+        Of `design` (a spectrum is one); with ``left`` (see :func:`with_left_vectors`) it is not made again.
     y : ndarray of shape (n_rows,)
         Finite.
 
@@ -41,28 +40,29 @@ def with_target(design: Design, spectrum: Spectrum, y: Array) -> tuple[Design, S
     -------
     tuple of Design and Spectrum
     """
-    w = design.weights
     y_mean = 0.0
     if design.fit_intercept:
-        y_mean = float(np.mean(y)) if w is None else float(w @ y / design.total_weight)
+        y_mean = float(np.mean(y)) if design.weights is None else float(design.weights @ y / design.total_weight)
     new = replace(design, y=y, y_mean=y_mean, cross=_with_target_column(design, y - y_mean))
-    flat = spectrum.flat
-    root = new.root_weights()
-    if flat is not None:
-        Z = design.standardized(None, design.unpenalized)
-        rest = y - y_mean if w is None else w * (y - y_mean)
-        flat = replace(flat, on_target=flat.root_inverse @ (flat.root_inverse.T @ (Z.T @ rest)))
-        residual = flat_residuals(new, replace(spectrum, flat=flat))
-    else:
-        residual = y - y_mean if root is None else root * (y - y_mean)
-    U = left_vectors(design, spectrum)
+    U, on_flat = left_of(design, factor), on_flat_columns(design, factor, y - y_mean)
+    residual = flat_residuals(new, on_flat)
     z = U.T @ residual
     left_over = residual - U @ z
-    r0 = 0.0 if spectrum.rank >= spectrum.nu else float(left_over @ left_over)
-    floor = design.total_weight * (_ROUNDING * float(np.abs(y).max())) ** 2
-    if (r0 <= floor and spectrum.rank < spectrum.nu) or r0 + float(z @ z) <= floor:
+    r0 = 0.0 if factor.rank >= factor.nu else float(left_over @ left_over)
+    floor = rounding_floor(design, float(np.abs(y).max()))
+    if (r0 <= floor and factor.rank < factor.nu) or r0 + float(z @ z) <= floor:
         return new, factorize(new)  # says that the fit is perfect or y constant, and sets the noise accordingly
-    return new, replace(spectrum, z=z, r0=r0, flat=flat, left=U, degenerate="")
+    return new, join(replace(factor, left=U), z, r0, on_flat)
+
+
+def on_flat_columns(design: Design, factor: Factor, centred: Array) -> Array:
+    """Least-squares coefficients of a centred target, (n,) or (n, T), on the unpenalised columns: (u,) or (u, T)."""
+    if factor.flat is None:
+        return np.empty((0, *centred.shape[1:]))
+    w = design.weights
+    weighted = centred if w is None else (centred.T * w).T
+    root = factor.flat.root_inverse
+    return np.asarray(root @ (root.T @ (design.standardized(None, design.unpenalized).T @ weighted)))
 
 
 def _with_target_column(design: Design, centred: Array) -> Array | None:

@@ -23,10 +23,11 @@ from scipy.fft import dct
 from bayesridge.errors import DataError
 from bayesridge.hyper.marginal import Marginal
 from bayesridge.linalg.design import Design
+from bayesridge.linalg.factor import RowSpace
 from bayesridge.linalg.filters import shrinkage, spectral_coefficients
 from bayesridge.linalg.maps import LinearMap, coefficient_map
 from bayesridge.linalg.rows import RowParts, row_parts
-from bayesridge.linalg.spectrum import RowSpace, Spectrum
+from bayesridge.linalg.spectrum import Spectrum
 from bayesridge.posteriors.posterior import Posterior
 
 Array = NDArray[np.float64]
@@ -223,7 +224,7 @@ def _intercept(design: Design, spectrum: Spectrum) -> tuple[float, Array] | None
     offset = design.y_mean
     if spectrum.flat is not None:
         flat = design.mean[design.unpenalized] / design.scale[design.unpenalized]
-        offset -= float(flat @ spectrum.flat.on_target)
+        offset -= float(flat @ spectrum.on_flat)
         weight = weight - flat @ spectrum.flat.on_predictors
     right = spectrum.right
     loadings = right.turn @ (right.rows @ weight) if isinstance(right, RowSpace) else right.T @ weight

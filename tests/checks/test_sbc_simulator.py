@@ -141,7 +141,7 @@ def test_refit_with_another_target_equals_a_new_fit(name):
     np.testing.assert_allclose(spectrum.V @ spectrum.z, expected.V @ expected.z, atol=1e-11 * np.sqrt(size))
     assert spectrum.r0 == pytest.approx(expected.r0, abs=1e-12 * size)
     if expected.flat is not None:
-        np.testing.assert_allclose(spectrum.flat.on_target, expected.flat.on_target, rtol=1e-10, atol=1e-12)
+        np.testing.assert_allclose(spectrum.on_flat, expected.on_flat, rtol=1e-10, atol=1e-12)
     ours, theirs = (infer(d, s, BetaR2(), Jeffreys()) for d, s in ((moved, spectrum), (fresh, expected)))
     assert ours.log_marginal_likelihood == pytest.approx(theirs.log_marginal_likelihood, rel=1e-10, abs=1e-9)
     np.testing.assert_allclose(ours.coefficients.mean, theirs.coefficients.mean, rtol=1e-8, atol=1e-10)

@@ -74,7 +74,7 @@ def solution(design, spectrum, lam):
     """The ridge solution (centre, gamma, beta) and the dense design of all directions, root-weighted."""
     beta = standardized_coefficients(spectrum, lam)
     X, Z = design.standardize(design.X, design.penalized), design.standardize(design.X, design.unpenalized)
-    gamma = np.zeros(0) if spectrum.flat is None else spectrum.flat.on_target - spectrum.flat.on_predictors @ beta
+    gamma = np.zeros(0) if spectrum.flat is None else spectrum.on_flat - spectrum.flat.on_predictors @ beta
     flat = [np.ones((N, 1))] if design.fit_intercept else []
     A = np.hstack([*flat, Z, X]) * (1.0 if design.weights is None else np.sqrt(design.weights)[:, None])
     return {"centre": design.y_mean, "gamma": gamma, "beta": beta}, A
