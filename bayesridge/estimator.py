@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.validation import check_is_fitted
 
-from bayesridge.errors import BayesRidgeError, ModelFileError, PriorError
-from bayesridge.fit import read_problem, source_table
-from bayesridge.linalg.spectrum import factorize
+from bayesridge.errors import BayesRidgeError, DataError, ModelFileError, PriorError
+from bayesridge.fit import infer_problem, read_problem, source_table
 from bayesridge.mcmc.posterior import SampledPosterior
+from bayesridge.outcomes.infer import outcome_from_state
 from bayesridge.persistence import Table, read_model, save_model
 from bayesridge.posteriors.contract import AnyPosterior
-from bayesridge.posteriors.posterior import Posterior, infer
+from bayesridge.posteriors.posterior import Posterior
 from bayesridge.posteriors.prediction import Prediction
 from bayesridge.posteriors.summary import (
     at_a_glance,
@@ -27,7 +27,6 @@ from bayesridge.posteriors.summary import (
     describe_data,
     describe_model,
     hyper_table,
-    method_name,
 )
 from bayesridge.priors import BetaR2, FixedLambda, Jeffreys, NoisePrior, Prior, check_priors
 from bayesridge.tables.alignment import align_columns
@@ -39,6 +38,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from bayesridge.mcmc.chains import Sampler
+    from bayesridge.outcomes.family import Family
 
 Array = NDArray[np.float64]
 
@@ -46,6 +46,7 @@ Array = NDArray[np.float64]
 READERS: Mapping[str, Callable[[Mapping[str, Any], Mapping[str, NDArray[Any]]], AnyPosterior]] = {
     "spectrum": Posterior.from_state,
     "chains": SampledPosterior.from_state,
+    "outcome": outcome_from_state,
 }
 
 
@@ -60,6 +61,9 @@ class BayesRidge(RegressorMixin, BaseEstimator):  # type: ignore[misc]
 
     Parameters
     ----------
+    family : {"gaussian", "poisson", "binomial"} or Family
+        What the target is: a number with normal noise; a count (log link); successes of trials (logit link). Counts
+        have no sigma, lambda is 1 / tau^2, and ``posterior_.check`` says how accurate the numbers are.
     method : {"posterior", "evidence", "fixed", "nuts"}
         Integrate lambda; plug in the lambda that maximises the evidence (its uncertainty ignored; sigma is still
         integrated); take lambda as given by `lam` or a fixing prior; or draw from the same posterior as
@@ -121,6 +125,7 @@ class BayesRidge(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     def __init__(
         self,
         *,
+        family: str | Family = "gaussian",
         method: Literal["posterior", "evidence", "fixed", "nuts"] = "posterior",
         prior: Prior | None = None,
         noise_prior: NoisePrior | None = None,
@@ -135,6 +140,7 @@ class BayesRidge(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         random_state: Any = None,
         n_jobs: int | None = None,
     ) -> None:
+        self.family = family
         self.method = method
         self.prior = prior
         self.noise_prior = noise_prior
@@ -151,7 +157,7 @@ class BayesRidge(RegressorMixin, BaseEstimator):  # type: ignore[misc]
 
     # -- fitting -------------------------------------------------------------------------------------------------
 
-    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None, *, offset: Any = None, trials: Any = None) -> Self:
         """Compute the posterior.
 
         Parameters
@@ -161,6 +167,8 @@ class BayesRidge(RegressorMixin, BaseEstimator):  # type: ignore[misc]
             Left out when the formula names the target.
         sample_weight : array_like of shape (n,), optional
             See ``weight_kind``.
+        offset, trials : array_like of shape (n,), optional
+            Of counts: log exposure, added to the linear predictor; numbers of trials.
 
         Returns
         -------
@@ -178,18 +186,20 @@ class BayesRidge(RegressorMixin, BaseEstimator):  # type: ignore[misc]
             scale=self.scale,
             unpenalized=self.unpenalized,
             missing=self.missing,
+            offset=offset,
+            trials=trials,
         )
-        design = problem.design
         kind: Literal["evidence"] | None = "evidence" if self.method == "evidence" else None
-        posterior = infer(design, factorize(design), prior, self.noise_prior or Jeffreys(), kind)
+        posterior = infer_problem(problem, prior, self.noise_prior, kind, self.family)
         return self._keep(source_table(X, problem), self._sample(posterior) if self.method == "nuts" else posterior)
 
-    def _sample(self, posterior: Posterior) -> AnyPosterior:
+    def _sample(self, posterior: AnyPosterior) -> AnyPosterior:
         from bayesridge.mcmc.sampling import sample
 
         return sample(posterior, sampler=self.sampler, n_jobs=self.n_jobs, random_state=self.random_state)
 
-    def _prior(self) -> Prior:
+    def _prior(self) -> Prior | None:
+        """The prior that was asked for; None for the family's own."""
         if self.method not in ("posterior", "evidence", "fixed", "nuts"):
             raise PriorError(f"method must be 'posterior', 'evidence', 'fixed' or 'nuts', got {self.method!r}")
         check_priors(self.prior or BetaR2(), self.noise_prior or Jeffreys())
@@ -204,12 +214,12 @@ class BayesRidge(RegressorMixin, BaseEstimator):  # type: ignore[misc]
             assert self.prior is not None
             return self.prior
         if self.method == "nuts" and self.lam is None:
-            return self.prior or BetaR2()
+            return self.prior
         if self.lam is not None or fixing:
             raise PriorError(f"method={self.method!r} learns lambda: for a lambda that is given use method='fixed'")
         if self.method == "evidence" and self.prior is not None:
             raise PriorError("method='evidence' uses no prior of lambda: leave prior out, or use method='posterior'")
-        return self.prior or BetaR2()
+        return self.prior
 
     def _keep(self, table: Table, posterior: AnyPosterior) -> Self:
         # nothing is set before everything succeeded: no half-fitted estimator
@@ -264,7 +274,10 @@ class BayesRidge(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     def _median(self, name: str, quantity: str) -> float:
         if "posterior_" not in vars(self):
             raise AttributeError(f"{name} is there once fit has been called")
-        return float(getattr(self.posterior_, quantity).median)
+        try:
+            return float(getattr(self.posterior_, quantity).median)
+        except DataError as error:  # of a scale that this family has not
+            raise AttributeError(str(error)) from error
 
     # -- prediction ----------------------------------------------------------------------------------------------
 
@@ -277,7 +290,7 @@ class BayesRidge(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         require_finite(columns.values, columns.names)
         return columns.values
 
-    def predictive(self, X: Any, weights: Any = None) -> Prediction:
+    def predictive(self, X: Any, weights: Any = None, *, offset: Any = None, trials: Any = None) -> Prediction:
         """Posterior predictive distribution at new rows: mean, sd, quantiles, density, and its split.
 
         Parameters
@@ -285,14 +298,16 @@ class BayesRidge(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         X : array_like or data frame of shape (m, p)
         weights : array_like of shape (m,), optional
             Precision weights of the new observations; 1 by default.
+        offset, trials : array_like of shape (m,), optional
+            Of counts; a model that was fitted with an offset needs it (0 for none).
 
         Returns
         -------
         Prediction
         """
-        return self.posterior_.predict(self._rows(X), weights)
+        return self.posterior_.predict(self._rows(X), weights, offset=offset, trials=trials)
 
-    def predict(self, X: Any, return_std: bool = False) -> Any:
+    def predict(self, X: Any, return_std: bool = False, *, offset: Any = None, trials: Any = None) -> Any:
         """Predict the target.
 
         Parameters
@@ -300,6 +315,8 @@ class BayesRidge(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         X : array_like or data frame of shape (m, p)
         return_std : bool
             Whether to return the predictive standard deviation of a new observation (noise included) too.
+        offset, trials : array_like of shape (m,), optional
+            As for :meth:`predictive`.
 
         Returns
         -------
@@ -309,19 +326,29 @@ class BayesRidge(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         """
         rows = self._rows(X)
         if return_std:
-            found = self.posterior_.predict(rows)
+            found = self.posterior_.predict(rows, offset=offset, trials=trials)
             return found.mean, found.sd
-        # centred, so that columns with large offsets lose no digits
-        return self.posterior_.centre + (rows - self.posterior_.design.mean) @ self.coef_
+        return self.posterior_.expected(rows, offset=offset, trials=trials)
 
-    def predict_interval(self, X: Any, level: float = 0.95) -> Array:
-        """Equal-tailed predictive intervals for new observations.
+    def predict_interval(
+        self,
+        X: Any,
+        level: float = 0.95,
+        *,
+        of: Literal["new", "mean"] = "new",
+        offset: Any = None,
+        trials: Any = None,
+    ) -> Array:
+        """Equal-tailed intervals for new observations, or of what is expected of them (``of="mean"``).
 
         Returns
         -------
         ndarray of shape (m, 2)
         """
-        return self.predictive(X).interval(level)
+        found = self.predictive(X, offset=offset, trials=trials)
+        if of not in ("new", "mean"):
+            raise DataError(f"of must be 'new' or 'mean', got {of!r}")
+        return found.interval(level) if of == "new" else found.expected.interval(level)
 
     # -- results -------------------------------------------------------------------------------------------------
 
@@ -377,7 +404,7 @@ class BayesRidge(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         def table(frame: Any) -> str:
             return str(frame.to_html(float_format=lambda value: f"{value:.4g}", border=0))
 
-        said = "; ".join([method_name(posterior), *posterior.check])
+        said = "; ".join([posterior.how, *posterior.check])
         return (
             f"<div><strong>Bayesian ridge regression</strong> ({html.escape(said)})<br>"
             f"{html.escape(describe_data(posterior))}<br>prior: {html.escape(describe_model(posterior))}"

@@ -4,34 +4,40 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesridge.errors import DataError
+from bayesridge.errors import DataError, PriorError
 from bayesridge.linalg.design import Design, build_design
 from bayesridge.linalg.spectrum import factorize
 from bayesridge.persistence import Table
 from bayesridge.posteriors.contract import AnyPosterior
 from bayesridge.posteriors.posterior import Method, Posterior, infer
+from bayesridge.posteriors.prediction import refuse_outcome_terms
 from bayesridge.priors import BetaR2, Jeffreys, NoisePrior, Prior
 from bayesridge.tables.columns import Columns
 from bayesridge.tables.formula import FormulaSpec
-from bayesridge.tables.frames import frame_names, read_columns, read_target
+from bayesridge.tables.frames import frame_names, read_columns, read_target, read_vector
 from bayesridge.tables.missing import complete_rows
 from bayesridge.tables.weights import Weighting, as_counts, read_weights
+
+if TYPE_CHECKING:
+    from bayesridge.outcomes.family import Family
 
 Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
 class Problem:
-    """A design together with how its columns came from the table (None for plain columns)."""
+    """A design together with how its columns came from the table (None for plain columns), and what counts ask for."""
 
     design: Design
     columns: Columns
     spec: FormulaSpec | None
+    offset: Array | None = None
+    trials: Array | None = None
 
 
 def source_table(X: Any, problem: Problem) -> Table:
@@ -54,6 +60,8 @@ def read_problem(
     scale: bool | Any = True,
     unpenalized: Sequence[str | int] = (),
     missing: Literal["error", "drop"] = "error",
+    offset: Any = None,
+    trials: Any = None,
 ) -> Problem:
     """Read a table, a formula and weights into a design. Parameters as for :func:`posterior`."""
     spec: FormulaSpec | None = None
@@ -81,7 +89,43 @@ def read_problem(
         weight_kind="precision" if weight_kind == "precision" else "frequency", survey=weight_kind == "survey",
         fit_intercept=fit_intercept, scale=divisors, unpenalized=unpenalized, terms=columns.terms, kept=kept,
     )  # fmt: skip
-    return Problem(design, columns, spec)
+    both = [_beside(values, len(design.X), kept, what) for values, what in ((offset, "offset"), (trials, "trials"))]
+    return Problem(design, columns, spec, *both)
+
+
+def _beside(values: Any, n_rows: int, kept: NDArray[np.bool_] | None, what: str) -> Array | None:
+    """Read a number for each row of the table that came in; return those of the rows that are used."""
+    if values is None or np.ndim(values) == 0:
+        return None if values is None else np.full(n_rows, float(values))
+    column, _, shape = read_vector(values, f"the {what}")
+    expected = n_rows if kept is None else len(kept)
+    if shape != (expected,):
+        raise DataError(f"{what} must have one number a row: shape ({expected},) expected, {shape} received")
+    return column if kept is None else column[kept]
+
+
+def infer_problem(
+    problem: Problem,
+    prior: Prior | None = None,
+    noise_prior: NoisePrior | None = None,
+    method: Method | None = None,
+    family: str | Family = "gaussian",
+) -> AnyPosterior:
+    """Compute the posterior of a problem that was read; here, and nowhere else, the family chooses who does."""
+    if family == "gaussian":
+        refuse_outcome_terms(problem.offset, problem.trials)
+        return infer(problem.design, factorize(problem.design), prior or BetaR2(), noise_prior or Jeffreys(), method)
+    from bayesridge.outcomes.family import family_of
+    from bayesridge.outcomes.infer import infer_outcome
+
+    outcome = family_of(family)
+    if noise_prior is not None:
+        raise PriorError(f"{outcome.text} have no noise variance: leave noise_prior out")
+    if method == "evidence":
+        raise PriorError(
+            f"method='evidence' is for Gaussian noise; {outcome.text} integrate lambda or take it as given"
+        )
+    return infer_outcome(outcome, problem.design, prior, problem.offset, problem.trials)
 
 
 def posterior(
@@ -98,7 +142,10 @@ def posterior(
     unpenalized: Sequence[str | int] = (),
     missing: Literal["error", "drop"] = "error",
     method: Method | None = None,
-) -> Posterior:
+    family: str | Family = "gaussian",
+    offset: Any = None,
+    trials: Any = None,
+) -> AnyPosterior:
     r"""Compute the exact posterior of a Bayesian ridge regression.
 
     .. math:: y_i = b_0 + x_i'\beta + e_i,\quad e_i \sim N(0, \sigma^2/w_i),\quad \beta_j \sim N(0, \tau^2),\quad
@@ -133,10 +180,18 @@ def posterior(
         What to do with rows that have missing values.
     method : {"posterior", "evidence", "fixed"}, optional
         "evidence" plugs in the lambda that maximises the evidence, ignoring its uncertainty.
+    family : {"gaussian", "poisson", "binomial"} or Family
+        Counts (log link) and successes of trials (logit link) have no sigma: lambda = 1 / tau^2, and the default prior
+        is a half-t on tau (:func:`bayesridge.outcomes.infer.default_prior`). Their posterior is weighted draws whose
+        ``check`` says how accurate they are.
+    offset : array_like of shape (n,), optional
+        Added to the linear predictor of counts: log exposure.
+    trials : array_like of shape (n,), optional
+        Numbers of trials of family "binomial"; one each by default.
 
     Returns
     -------
-    Posterior
+    Posterior, or OutcomePosterior
 
     Raises
     ------
@@ -147,10 +202,9 @@ def posterior(
     """
     problem = read_problem(
         X, y, formula=formula, weights=weights, weight_kind=weight_kind, fit_intercept=fit_intercept, scale=scale,
-        unpenalized=unpenalized, missing=missing,
+        unpenalized=unpenalized, missing=missing, offset=offset, trials=trials,
     )  # fmt: skip
-    design = problem.design
-    return infer(design, factorize(design), prior or BetaR2(), noise_prior or Jeffreys(), method)
+    return infer_problem(problem, prior, noise_prior, method, family)
 
 
 def posterior_of(data: Any, y: Any = None, **options: Any) -> Any:

@@ -29,13 +29,13 @@ def report(
 
     The page is a single file that opens in any browser, without a network; nothing in it is sent anywhere.
     """
-    from bayesridge.fit import posterior
+    from bayesridge.fit import one_lambda, posterior
     from bayesridge.reporting.build import report as write_page
     from bayesridge.rules.comparison import compare_lambda
 
     warned: list[str] = []
     with collected_warnings(warned):
-        post = posterior(**model.read())
+        post = one_lambda(posterior(**model.read()))
     # what the rules have to say of these data stands in their own table
     with collected_warnings([]):
         comparison = compare_lambda(post, level=level, progress=False)

@@ -22,7 +22,6 @@ from bayesridge.posteriors.summary import (
     evidence_sentences,
     hyper_table,
     interval_names,
-    method_name,
     number,
     probability,
 )
@@ -124,7 +123,7 @@ def print_fit(posterior: AnyPosterior, record: Mapping[str, Any], level: float, 
     screen : Screen, optional
     """
     screen = screen or Screen.standard()
-    screen.open("Bayesian ridge regression", f": {method_name(posterior)}", posterior)
+    screen.open("Bayesian ridge regression", f": {posterior.how}", posterior)
     _coefficients(screen, coefficient_table(posterior, level), level)
     _hyperparameters(screen, hyper_table(posterior, level), level)
     for line in [*posterior.check, *_facts(record)]:

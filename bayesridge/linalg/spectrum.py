@@ -268,7 +268,7 @@ def _gram_factors(
         trouble = f"condition number above {min(condition, 1 / _EPS):.1e}, squared by the Gram"
     s = np.sqrt(np.maximum(s2, 0.0))
     rank = _rank(s, design)
-    s, V = s[:rank], V[:, :rank]
+    s, V = s[:rank], np.ascontiguousarray(V[:, :rank])  # a view would be laid out anew, and round anew, by a pickle
     z = (xy @ V) / s
     r0 = yy - float(z @ z)
     if r0 < GRAM_RESIDUAL_SHARE * yy and rank < _degrees(design):

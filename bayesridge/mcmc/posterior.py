@@ -20,7 +20,7 @@ from bayesridge.mcmc.rows import RowDraws
 from bayesridge.mcmc.tree_state import tree_from_state, tree_state
 from bayesridge.persistence import plain_table, prior_from_state, prior_state, save_model
 from bayesridge.posteriors.draws import Draws
-from bayesridge.posteriors.prediction import Prediction, noise_variance
+from bayesridge.posteriors.prediction import Prediction, noise_variance, refuse_outcome_terms
 from bayesridge.posteriors.quantity import DrawnQuantity
 from bayesridge.priors import NoisePrior, Prior
 
@@ -88,7 +88,7 @@ class SampledPosterior:
     @property
     def how(self) -> str:
         """What kind of numbers these are."""
-        return f"draws of Markov chains, NUTS ({self.sampler})"
+        return "posterior sampled by NUTS"
 
     @property
     def check(self) -> tuple[str, ...]:
@@ -206,7 +206,20 @@ class SampledPosterior:
 
     # -- predictions -----------------------------------------------------------------------------------------------
 
-    def predict(self, X: ArrayLike, weights: ArrayLike | None = None) -> Prediction:
+    def expected(self, X: Array, *, offset: ArrayLike | None = None, trials: ArrayLike | None = None) -> Array:
+        """Posterior mean of the expected target at new rows, (m,)."""
+        refuse_outcome_terms(offset, trials)
+        # centred, so that columns with large offsets lose no digits
+        return np.asarray(self.centre + (X - self.design.mean) @ self.coefficients.mean)
+
+    def predict(
+        self,
+        X: ArrayLike,
+        weights: ArrayLike | None = None,
+        *,
+        offset: ArrayLike | None = None,
+        trials: ArrayLike | None = None,
+    ) -> Prediction:
         """Posterior predictive distribution at new rows, the noise integrated exactly given each draw.
 
         Parameters
@@ -215,12 +228,15 @@ class SampledPosterior:
             Numeric, in the units of the data (encode tables with the estimator).
         weights : array_like of shape (m,), optional
             Precision weights of the new observations (noise variance sigma^2 / w); 1 by default.
+        offset, trials : None
+            Of families of counts.
 
         Raises
         ------
         DataError
             If X has other columns, a weight is not positive, or the model's noise is not normal.
         """
+        refuse_outcome_terms(offset, trials)
         rows, p = np.asarray(X, dtype=np.float64), len(self.design.names)
         if rows.ndim != 2 or rows.shape[1] != p:
             raise DataError(f"X must have shape (rows, {p}), got {rows.shape}")

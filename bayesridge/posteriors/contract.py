@@ -59,11 +59,6 @@ class AnyPosterior(Protocol):
         ...
 
     @property
-    def centre(self) -> float:
-        """Mean of the expected target at the column means."""
-        ...
-
-    @property
     def lambda_(self) -> Scalar:
         """Lambda = sigma^2 / tau^2."""
         ...
@@ -83,7 +78,18 @@ class AnyPosterior(Protocol):
         """Some of "lambda", "sigma", "tau", "R2" and "effective dof"."""
         ...
 
-    def predict(self, X: ArrayLike, weights: ArrayLike | None = None) -> Prediction:
+    def expected(self, X: Array, *, offset: ArrayLike | None = None, trials: ArrayLike | None = None) -> Array:
+        """Posterior mean of the expected target at new rows, (m,)."""
+        ...
+
+    def predict(
+        self,
+        X: ArrayLike,
+        weights: ArrayLike | None = None,
+        *,
+        offset: ArrayLike | None = None,
+        trials: ArrayLike | None = None,
+    ) -> Prediction:
         """Posterior predictive distribution at new rows."""
         ...
 

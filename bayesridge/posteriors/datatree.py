@@ -11,9 +11,9 @@ sums have to multiply by the weight.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,6 +45,21 @@ class _Observations:
     root_precision: Array | None
 
 
+class OutcomeText(NamedTuple):
+    """What the layout has to know of an outcome that is no Gaussian number.
+
+    Attributes
+    ----------
+    unit : str
+        What intercept and coefficients are in.
+    predicted : callable
+        Predictive draws and log densities of the observations, (chain, draw, obs) each.
+    """
+
+    unit: str
+    predicted: Callable[[Draws, np.random.Generator], tuple[Array, Array]]
+
+
 def to_datatree(
     design: Design,
     draws: Draws,
@@ -55,6 +70,7 @@ def to_datatree(
     attrs: Mapping[str, str | int | float] | None = None,
     random_state: Seed = None,
     predictive: bool = True,
+    outcome: OutcomeText | None = None,
 ) -> xr.DataTree:
     """Lay draws out as a DataTree with ArviZ's groups.
 
@@ -80,6 +96,8 @@ def to_datatree(
     predictive : bool
         Whether to add the groups whose size is draws x observations (``posterior_predictive``,
         ``log_likelihood``, ``prior_predictive``).
+    outcome : OutcomeText, optional
+        Of an outcome that is no Gaussian number.
 
     Returns
     -------
@@ -95,8 +113,12 @@ def to_datatree(
     seen = _observations(design) if predictive or design.has_rows else None
     labels = _root_attrs(design, attrs or {})
     groups = {"posterior": _parameters(design, draws, spectrum)}
+    if outcome is not None:
+        groups["posterior"] = _without_noise(groups["posterior"], outcome)
     if predictive and seen is not None:
-        y_new, log_density = _predict(design, seen, draws, rng, likelihood=True)
+        y_new, log_density = (
+            _predict(design, seen, draws, rng, likelihood=True) if outcome is None else outcome.predicted(draws, rng)
+        )
         groups["posterior_predictive"] = _sampled(design, seen, y_new, "posterior predictive draw of one observation")
         assert log_density is not None
         groups["log_likelihood"] = _sampled(design, seen, log_density, _likelihood_name(design))
@@ -140,6 +162,16 @@ def _standardized(design: Design, coef: Array, columns: NDArray[np.intp]) -> Arr
 # -- parameters ----------------------------------------------------------------------------------------------------
 
 _SCALAR = ("chain", "draw")
+
+
+def _without_noise(parameters: xr.Dataset, outcome: OutcomeText) -> xr.Dataset:
+    """Leave out what is of the noise, and say what the rest is in."""
+    kept = parameters.drop_vars([name for name in ("sigma", "r2") if name in parameters])
+    for name in ("intercept", "coef", "coef_std", "tau"):
+        if name in kept:
+            kept[name].attrs["units"] = outcome.unit
+    kept["lambda_"].attrs["long_name"] = "ridge penalty 1 / tau^2 of the scaled columns"
+    return kept
 
 
 def _parameters(design: Design, draws: Draws, spectrum: Spectrum | None) -> xr.Dataset:

@@ -26,7 +26,7 @@ class Draws:
     coef : ndarray of shape (chain, draw, p)
         In the units of the data, for all columns.
     sigma : ndarray of shape (chain, draw)
-        Noise sd.
+        Noise sd; one where the outcome has no noise of its own (counts), so that lambda is 1 / tau^2.
     tau, lam : ndarray of shape (chain, draw), or (chain, draw, G) with G scales
         Prior sd of the standardised coefficients, and ``sigma^2 / tau^2``. Where a prior gives each coefficient its
         own scale, tau is the root of their mean square.

@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,6 +49,24 @@ _TOLERANCE = 1e-9
 _EDGE = 1e-8
 
 
+class Predictive(Protocol):
+    """The predictive distributions of some rows."""
+
+    @property
+    def components(self) -> int:
+        """What one of them is a mixture of."""
+
+    @property
+    def mean(self) -> Array:
+        """Means."""
+
+    def pit(self, y: Array) -> Array:
+        """Probability integral transform of outcomes: uniform where the distributions are right."""
+
+    def interval(self, level: float) -> Array:
+        """Equal-tailed intervals, (m, 2)."""
+
+
 @dataclass(frozen=True, eq=False)
 class LeaveOneOut:
     """Exact leave-one-out predictive densities.
@@ -74,7 +93,7 @@ class LeaveOneOut:
 
     pointwise: Array
     log_density: Array
-    parts: Callable[[slice], Mixture]
+    parts: Callable[[slice], Predictive]
     y: Array
     count: Array
     refitted: NDArray[np.bool_]
@@ -108,21 +127,21 @@ class LeaveOneOut:
         """
         return float((self.count * (self.log_density - self.pointwise))[self._seen].sum())
 
-    def _in_parts(self, function: Callable[[Mixture, slice], Array]) -> Array:
+    def _in_parts(self, function: Callable[[Predictive, slice], Array]) -> Array:
         """Apply a function of the predictive distributions to all rows, in blocks."""
         blocks = [slice(k, k + _ROWS) for k in range(0, len(self.y), _ROWS)]
-        work = 300.0 * len(self.y) * self.parts(slice(0, 1)).location.size
+        work = 300.0 * len(self.y) * self.parts(slice(0, 1)).components
         return np.concatenate(run_blocks(lambda part: function(self.parts(part), part), blocks, work))
 
     @cached_property
-    def mixture(self) -> Mixture:
+    def mixture(self) -> Any:
         """The predictive distributions of all rows given the others."""
         return self.parts(slice(0, len(self.y)))
 
     @cached_property
     def mean(self) -> Array:
         """Leave-one-out predictive means (exist for more than one degree of freedom)."""
-        return self._in_parts(lambda mixture, _: (mixture.weight * mixture.location).sum(axis=1))
+        return self._in_parts(lambda mixture, _: mixture.mean)
 
     @cached_property
     def rmse(self) -> float:
@@ -133,7 +152,7 @@ class LeaveOneOut:
     @cached_property
     def pit(self) -> Array:
         """``P(y_new <= y_i | y_-i)``: uniform when the model is calibrated."""
-        return self._in_parts(lambda mixture, part: mixture.cdf(self.y[part]))
+        return self._in_parts(lambda mixture, part: mixture.pit(self.y[part]))
 
     def interval(self, level: float = 0.95) -> Array:
         """Equal-tailed predictive intervals of each row given the others, shape (n_rows, 2)."""

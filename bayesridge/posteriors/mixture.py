@@ -36,6 +36,20 @@ class Mixture:
     weight: Array
     df: float
 
+    @property
+    def components(self) -> int:
+        """Number of components K."""
+        return int(self.location.shape[1])
+
+    @property
+    def mean(self) -> Array:
+        """Means (exist for more than one degree of freedom), shape (m,)."""
+        return np.asarray((self.weight * self.location).sum(axis=1))
+
+    def pit(self, y: Array) -> Array:
+        """Probability integral transform of values: their cdf."""
+        return self.cdf(y)
+
     def rows(self, part: slice | NDArray[np.intp]) -> Mixture:
         """Some of the mixtures."""
         weight = self.weight if self.weight.ndim == 1 else self.weight[part]

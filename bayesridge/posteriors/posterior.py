@@ -29,7 +29,7 @@ from bayesridge.posteriors.draws import Draws, draw_posterior
 from bayesridge.posteriors.exact_datatree import exact_datatree
 from bayesridge.posteriors.facts import one_lambda_facts
 from bayesridge.posteriors.loo import LeaveOneOut, leave_one_out
-from bayesridge.posteriors.prediction import Prediction, predict
+from bayesridge.posteriors.prediction import Prediction, predict, refuse_outcome_terms
 from bayesridge.posteriors.quantity import MixtureQuantity
 from bayesridge.priors import (
     FixedLambda,
@@ -90,7 +90,11 @@ class Posterior:
     @property
     def how(self) -> str:
         """What kind of numbers these are."""
-        return "exact mixture over the scales"
+        return {
+            "posterior": "exact posterior, lambda integrated",
+            "evidence": "empirical Bayes: lambda plugged in at the evidence maximum",
+            "fixed": "lambda fixed, exact posterior given it",
+        }[self.method]
 
     @property
     def check(self) -> tuple[str, ...]:
@@ -251,7 +255,20 @@ class Posterior:
         nodes = self.hyper.nodes
         return self.engine.covariance(nodes.theta, nodes.weight, nodes.noise.mean_variance())
 
-    def predict(self, X: ArrayLike, weights: ArrayLike | None = None) -> Prediction:
+    def expected(self, X: Array, *, offset: ArrayLike | None = None, trials: ArrayLike | None = None) -> Array:
+        """Posterior mean of the expected target at new rows, (m,)."""
+        refuse_outcome_terms(offset, trials)
+        # centred, so that columns with large offsets lose no digits
+        return np.asarray(self.centre + (X - self.design.mean) @ self.coefficients.mean)
+
+    def predict(
+        self,
+        X: ArrayLike,
+        weights: ArrayLike | None = None,
+        *,
+        offset: ArrayLike | None = None,
+        trials: ArrayLike | None = None,
+    ) -> Prediction:
         """Posterior predictive distribution at new rows.
 
         Parameters
@@ -260,7 +277,10 @@ class Posterior:
             Numeric, in the units of the data (encode tables with the estimator).
         weights : array_like of shape (m,), optional
             Precision weights of the new observations.
+        offset, trials : None
+            Of families of counts.
         """
+        refuse_outcome_terms(offset, trials)
         rows = np.asarray(X, dtype=np.float64)
         p = self.design.n_columns
         if rows.ndim != 2 or rows.shape[1] != p:

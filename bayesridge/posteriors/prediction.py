@@ -82,6 +82,14 @@ def predict(engine: Engine, hyper: HyperPosterior, X: Array, weights: ArrayLike 
     return Prediction(expected, replace(expected, noise=noise), np.sqrt(variance * noise))
 
 
+def refuse_outcome_terms(offset: ArrayLike | None, trials: ArrayLike | None) -> None:
+    """Refuse what only families of counts take."""
+    if offset is not None or trials is not None:
+        raise DataError(
+            "offset and trials are for counts (family='poisson' or 'binomial'); subtract the offset from the target"
+        )
+
+
 def noise_variance(weights: ArrayLike | None, m: int) -> Array:
     """Noise variances of m new observations in units of sigma^2, from their precision weights."""
     if weights is None:

@@ -281,6 +281,11 @@ class WeightedQuantity(Quantity):
         # a ratio of sums: linearised about the common mean, each replicate by its share of the weight
         return np.asarray(np.sqrt(count * np.square(share[:, None] * (each - self.mean)).sum(axis=0) / (count - 1)))
 
+    @property
+    def sampling_errors(self) -> dict[str, Array]:
+        """Standard errors of the means."""
+        return {"mcse": self.mcse}
+
     def take(self, index: RowIndex) -> WeightedQuantity:
         """Some of the numbers."""
         return replace(self, labels=tuple(np.array(self.labels, dtype=object)[index]), values=self.values[..., index])

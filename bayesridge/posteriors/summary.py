@@ -145,7 +145,7 @@ def at_a_glance(posterior: AnyPosterior, most: int = 12) -> str:
     """Return the result on one screen: data, lambda, noise, and the largest coefficients."""
     table = coefficient_table(posterior)
     lines = [
-        f"Bayesian ridge regression ({method_name(posterior)})",
+        f"Bayesian ridge regression ({posterior.how})",
         f"  {describe_data(posterior)}",
         f"  prior: {describe_model(posterior)}",
         *(f"  {line}" for line in posterior.check),
@@ -184,16 +184,6 @@ def _scale_sentences(posterior: AnyPosterior) -> list[str]:
     counted = "; dof without intercept" if "effective dof" in medians else ""
     last = [f"{says} (medians{counted})"] if medians else []
     return [lambda_sentence(posterior, name=name) for name in lambdas] + last
-
-
-def method_name(posterior: AnyPosterior) -> str:
-    """Name the method in words."""
-    return {
-        "posterior": "exact posterior, lambda integrated",
-        "evidence": "empirical Bayes: lambda plugged in at the evidence maximum",
-        "fixed": "lambda fixed, exact posterior given it",
-        "nuts": "posterior sampled by NUTS",
-    }[posterior.method]
 
 
 def _largest(posterior: AnyPosterior, most: int) -> list[int]:

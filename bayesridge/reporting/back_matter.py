@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bayesridge.posteriors.posterior import Posterior
-from bayesridge.posteriors.summary import describe_data, method_name, probability
+from bayesridge.posteriors.summary import describe_data, probability
 from bayesridge.priors import Prior
 from bayesridge.reporting import svg
 from bayesridge.reporting.checks import Checks
@@ -79,7 +79,7 @@ def data_and_model(post: Posterior) -> str:
         ("intercept", "flat prior, not penalised" if design.fit_intercept else "none"),
         ("prior", text(_prior_in_words(post.prior))),
         ("noise", text(post.noise_prior.text)),
-        ("method", text(method_name(post))),
+        ("method", text(post.how)),
     ]
     if len(design.unpenalized):
         facts.insert(3, ("unpenalised columns", text(", ".join(design.names[j] for j in design.unpenalized))))

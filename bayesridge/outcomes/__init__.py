@@ -1,0 +1,1 @@
+"""Outcomes that are no Gaussian numbers: counts, successes of trials."""

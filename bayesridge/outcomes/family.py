@@ -1,0 +1,190 @@
+"""Families: what an outcome is, given its linear predictor eta. A new one is a class of this kind, and its line below.
+
+Densities are log-concave in eta, with scale one: there is no sigma, and lambda = 1 / tau^2. Arrays are broadcast
+against one another, rows in the last axis.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import betainc, expit, gammaln, pdtr
+
+from bayesridge.errors import DataError
+
+Array = NDArray[np.float64]
+
+_HIGHEST = 700.0  # exp of it is still a number
+
+
+class Family(ABC):
+    """An outcome y of a row, given eta; `trials` is None but for families that count successes."""
+
+    name: ClassVar[str]
+    #: In words, for reports.
+    text: ClassVar[str]
+    #: What exp(coefficient) is.
+    ratio: ClassVar[str]
+    #: What a coefficient is in: the default prior's scale of tau, times sqrt(p).
+    unit: ClassVar[float]
+    takes_trials: ClassVar[bool] = False
+
+    @abstractmethod
+    def log_density(self, eta: Array, y: Array, trials: Array | None) -> Array:
+        """Log p(y | eta), normalised."""
+
+    @abstractmethod
+    def slope(self, eta: Array, y: Array, trials: Array | None) -> tuple[Array, Array]:
+        """First derivative of the log density in eta, and minus the second (positive)."""
+
+    @abstractmethod
+    def mean(self, eta: Array, trials: Array | None) -> Array:
+        """E[y | eta]."""
+
+    @abstractmethod
+    def variance(self, eta: Array, trials: Array | None) -> Array:
+        """Var[y | eta]."""
+
+    @abstractmethod
+    def cdf(self, y: Array, eta: Array, trials: Array | None) -> Array:
+        """P(Y <= y | eta)."""
+
+    @abstractmethod
+    def simulate(self, eta: Array, trials: Array | None, rng: np.random.Generator) -> Array:
+        """Draw y given eta."""
+
+    @abstractmethod
+    def start(self, y: Array, trials: Array | None) -> Array:
+        """Eta near which each row alone would be fitted."""
+
+    @abstractmethod
+    def endless(self, y: Array, trials: Array | None) -> NDArray[np.intp]:
+        """Where the density of a row does not fall as eta grows (1), as it falls (-1), or falls both ways (0)."""
+
+    @abstractmethod
+    def wrong(self, y: Array, trials: Array | None) -> tuple[NDArray[np.bool_], str]:
+        """Rows whose y cannot be, and what is expected."""
+
+
+@dataclass(frozen=True)
+class Poisson(Family):
+    """Counts with log link: ``y ~ Poisson(exp(eta))``."""
+
+    name: ClassVar[str] = "poisson"
+    text: ClassVar[str] = "Poisson counts, log link"
+    ratio: ClassVar[str] = "rate ratio"
+    unit: ClassVar[float] = 1.0
+
+    def log_density(self, eta: Array, y: Array, trials: Array | None) -> Array:  # noqa: ARG002
+        """``y eta - exp(eta) - log y!``."""
+        return np.asarray(y * eta - np.exp(np.minimum(eta, _HIGHEST)) - gammaln(y + 1.0))
+
+    def slope(self, eta: Array, y: Array, trials: Array | None) -> tuple[Array, Array]:  # noqa: ARG002
+        """``y - mu`` and ``mu``."""
+        mu = np.exp(np.minimum(eta, _HIGHEST))
+        return y - mu, mu
+
+    def mean(self, eta: Array, trials: Array | None) -> Array:  # noqa: ARG002
+        """Exp(eta)."""
+        return np.exp(np.minimum(eta, _HIGHEST))
+
+    def variance(self, eta: Array, trials: Array | None) -> Array:
+        """The mean."""
+        return self.mean(eta, trials)
+
+    def cdf(self, y: Array, eta: Array, trials: Array | None) -> Array:
+        """Regularised incomplete gamma function."""
+        return np.where(y < 0, 0.0, pdtr(np.maximum(y, 0.0), self.mean(eta, trials)))
+
+    def simulate(self, eta: Array, trials: Array | None, rng: np.random.Generator) -> Array:
+        """Counts; above 9e18, which numpy cannot draw, the normal limit."""
+        mu = self.mean(eta, trials)
+        small = rng.poisson(np.minimum(mu, 1e18)).astype(np.float64)
+        return np.where(mu > 1e18, mu, small)
+
+    def start(self, y: Array, trials: Array | None) -> Array:  # noqa: ARG002
+        """``log(y + 1/2)``."""
+        return np.log(y + 0.5)
+
+    def endless(self, y: Array, trials: Array | None) -> NDArray[np.intp]:  # noqa: ARG002
+        """A zero is never too far below."""
+        return np.where(y == 0, -1, 0)
+
+    def wrong(self, y: Array, trials: Array | None) -> tuple[NDArray[np.bool_], str]:  # noqa: ARG002
+        """Negative and fractional counts."""
+        return (y < 0) | (y != np.rint(y)), "counts must be whole numbers, 0 or more"
+
+
+@dataclass(frozen=True)
+class Binomial(Family):
+    """Successes of a number of trials (one, if `trials` is None) with logit link."""
+
+    name: ClassVar[str] = "binomial"
+    text: ClassVar[str] = "binomial successes, logit link"
+    ratio: ClassVar[str] = "odds ratio"
+    unit: ClassVar[float] = float(np.pi / np.sqrt(3.0))
+    takes_trials: ClassVar[bool] = True
+
+    def log_density(self, eta: Array, y: Array, trials: Array | None) -> Array:
+        """``y eta - m log(1 + exp(eta)) + log C(m, y)``."""
+        if trials is None:
+            return np.asarray(y * eta - np.logaddexp(0.0, eta))
+        constant = gammaln(trials + 1.0) - gammaln(y + 1.0) - gammaln(trials - y + 1.0)
+        return np.asarray(y * eta - trials * np.logaddexp(0.0, eta) + constant)
+
+    def slope(self, eta: Array, y: Array, trials: Array | None) -> tuple[Array, Array]:
+        """``y - m pi`` and ``m pi (1 - pi)``."""
+        chance, m = expit(eta), 1.0 if trials is None else trials
+        return y - m * chance, m * chance * expit(-eta)
+
+    def mean(self, eta: Array, trials: Array | None) -> Array:
+        """Trials times the chance of success."""
+        return np.asarray(expit(eta) * (1.0 if trials is None else trials))
+
+    def variance(self, eta: Array, trials: Array | None) -> Array:
+        """``m pi (1 - pi)``."""
+        return np.asarray(expit(eta) * expit(-eta) * (1.0 if trials is None else trials))
+
+    def cdf(self, y: Array, eta: Array, trials: Array | None) -> Array:
+        """Regularised incomplete beta function."""
+        m = np.ones(1) if trials is None else trials
+        k = np.floor(y)
+        inside = betainc(np.maximum(m - k, 0.5), np.maximum(k, 0.0) + 1.0, expit(-eta))
+        return np.where(k < 0, 0.0, np.where(k >= m, 1.0, inside))
+
+    def simulate(self, eta: Array, trials: Array | None, rng: np.random.Generator) -> Array:
+        """Successes."""
+        m = 1 if trials is None else trials.astype(np.int64)
+        return rng.binomial(m, expit(eta)).astype(np.float64)
+
+    def start(self, y: Array, trials: Array | None) -> Array:
+        """Log odds with half a success and half a failure more."""
+        return np.log((y + 0.5) / ((1.0 if trials is None else trials) - y + 0.5))
+
+    def endless(self, y: Array, trials: Array | None) -> NDArray[np.intp]:
+        """All failures: below; all successes: above."""
+        m = 1.0 if trials is None else trials
+        return np.where(y == 0, -1, np.where(y == m, 1, 0))
+
+    def wrong(self, y: Array, trials: Array | None) -> tuple[NDArray[np.bool_], str]:
+        """What is no number of successes."""
+        m = 1.0 if trials is None else trials
+        said = "0 or 1 (or pass trials)" if trials is None else "whole numbers from 0 to the number of trials"
+        return (y < 0) | (y > m) | (y != np.rint(y)), f"successes must be {said}"
+
+
+#: All families beside the Gaussian, by the name that `family=` takes.
+FAMILIES: dict[str, Family] = {one.name: one for one in (Poisson(), Binomial())}
+
+
+def family_of(given: str | Family) -> Family:
+    """Return the family of this name, or the family itself."""
+    if isinstance(given, Family):
+        return given
+    if given not in FAMILIES:
+        raise DataError(f"family must be 'gaussian', {', '.join(map(repr, FAMILIES))}; got {given!r}")
+    return FAMILIES[given]

@@ -1,0 +1,111 @@
+r"""The fallback: Hamiltonian sampling in the coordinates that the bells whiten, exact in the limit.
+
+With theta = m_k + A_k u at node k (A_k A_k' the bell's covariance), u given k is nearly standard normal: three leapfrog
+steps of unit mass cross it. The node given u is drawn exactly, from its K probabilities, each with theta moved along to
+that node's bell (the log determinant of A_k is the Jacobian). Chains run side by side, in eight groups that are the
+replicates of the standard errors.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bayesridge.outcomes.correction import REPLICATES, Weighted
+from bayesridge.outcomes.nodes import Node
+from bayesridge.outcomes.problem import Outcome
+
+Array = NDArray[np.float64]
+
+CHAINS = 6  # in each replicate
+_LEAPS = 3
+_STEP = 0.55
+_WARM_UP = 60
+_WANTED = 0.8  # acceptance
+
+
+@dataclass
+class Chains:
+    """The state of all chains; each call of :meth:`run` goes on from there."""
+
+    problem: Outcome
+    nodes: list[Node]
+    rng: np.random.Generator
+
+    def __post_init__(self) -> None:
+        problem, nodes = self.problem, self.nodes
+        self._t = np.array([node.t for node in nodes])
+        self._m = np.array([node.bell.mean for node in nodes])
+        self._A = np.array([np.linalg.inv(node.bell.root).T for node in nodes])
+        log_det = np.array([-np.log(node.bell.root.diagonal()).sum() for node in nodes])
+        log_step = np.array([node.log_step for node in nodes])
+        # what of the joint density depends on the node alone
+        self._base = log_step + 0.5 * problem.rank * self._t + log_det
+        share = log_step + np.array([node.bell.log_evidence for node in nodes])
+        share = np.exp(share - share.max())
+        C = REPLICATES * CHAINS
+        self._k = self.rng.choice(len(nodes), C, p=share / share.sum())
+        self._u = self.rng.standard_normal((C, problem.rows.shape[1]))
+        self._step = _STEP
+        for _ in range(_WARM_UP):
+            accepted = self._move()
+            self._step = float(np.clip(self._step * np.exp(0.5 * (accepted - _WANTED)), 0.01, 1.0))
+            self._choose_node()
+
+    def run(self, count: int) -> Weighted:
+        """Return `count` draws of each chain, laid out as replicates."""
+        C, d = self._u.shape
+        theta, node = np.empty((count, C, d)), np.empty((count, C), dtype=np.intp)
+        mass = np.zeros((len(self.nodes), C))
+        for i in range(count):
+            self._move()
+            mass += self._choose_node()
+            theta[i], node[i] = self._theta(self._u), self._k
+        # in the order of time, so that the first half of a replicate is the first half of its chains
+        shaped = theta.reshape(count, REPLICATES, CHAINS, d).transpose(1, 0, 2, 3).reshape(REPLICATES, -1, d)
+        chosen = node.reshape(count, REPLICATES, CHAINS).transpose(1, 0, 2).reshape(REPLICATES, -1)
+        of_nodes = mass.T.reshape(REPLICATES, CHAINS, -1).sum(axis=1) / mass.sum()
+        return Weighted(shaped, chosen, np.zeros(chosen.shape), of_nodes)
+
+    def _theta(self, u: Array) -> Array:
+        return np.asarray(self._m[self._k] + np.einsum("cij,cj->ci", self._A[self._k], u))
+
+    def _density(self, u: Array) -> tuple[Array, Array]:
+        """Log density of u given the node, and its gradient."""
+        problem, q = self.problem, self.problem.n_flat
+        theta, lam = self._theta(u), np.exp(self._t[self._k])
+        eta = theta @ problem.rows.T
+        value = problem.log_density(eta) @ problem.count - 0.5 * lam * np.square(theta[:, q:]).sum(axis=1)
+        gradient = problem.slope(eta)[0] @ problem.rows
+        gradient[:, q:] -= lam[:, None] * theta[:, q:]
+        return value, np.einsum("cji,cj->ci", self._A[self._k], gradient)
+
+    def _move(self) -> float:
+        momentum = self.rng.standard_normal(self._u.shape)
+        step = self._step * self.rng.uniform(0.8, 1.2)
+        value, gradient = self._density(self._u)
+        before = value - 0.5 * np.square(momentum).sum(axis=1)
+        u = self._u
+        for _ in range(_LEAPS):
+            momentum = momentum + 0.5 * step * gradient
+            u = u + step * momentum
+            value, gradient = self._density(u)
+            momentum = momentum + 0.5 * step * gradient
+        gain = value - 0.5 * np.square(momentum).sum(axis=1) - before
+        taken = np.log(self.rng.random(len(gain))) < gain
+        self._u = np.where(taken[:, None], u, self._u)
+        return float(np.exp(np.minimum(np.where(np.isfinite(gain), gain, -np.inf), 0.0)).mean())
+
+    def _choose_node(self) -> Array:
+        """Draw the nodes; return their probabilities, (K, chains), whose averages are better than counts."""
+        problem, q = self.problem, self.problem.n_flat
+        log_p = np.empty((len(self.nodes), len(self._u)))
+        for k, t in enumerate(self._t):
+            theta = self._m[k] + self._u @ self._A[k].T
+            log_p[k] = problem.log_likelihood(theta) - 0.5 * np.exp(t) * np.square(theta[:, q:]).sum(axis=1)
+        log_p += self._base[:, None]
+        below = np.cumsum(np.exp(log_p - log_p.max(axis=0)), axis=0)
+        self._k = np.minimum((below < self.rng.random(len(self._u)) * below[-1]).sum(axis=0), len(self.nodes) - 1)
+        return np.diff(below / below[-1], axis=0, prepend=0.0)

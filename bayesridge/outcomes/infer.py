@@ -1,0 +1,205 @@
+"""The posterior of an outcome: nodes, bells, correction; sampling where the correction is not certified."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from bayesridge.errors import AccuracyWarning, ModelFileError, warn
+from bayesridge.linalg.design import Design
+from bayesridge.linalg.threads import threads_for
+from bayesridge.outcomes.certificate import ACCURACY, Certificate, Judged, certify
+from bayesridge.outcomes.correction import Sampler, Weighted, joined
+from bayesridge.outcomes.family import Family, family_of
+from bayesridge.outcomes.hamiltonian import CHAINS, Chains
+from bayesridge.outcomes.nodes import Node, lay_nodes, one_node
+from bayesridge.outcomes.posterior import DRAWS, OutcomePosterior
+from bayesridge.outcomes.prior import default_prior, density_of_t, fixed_t
+from bayesridge.outcomes.problem import Directions, Outcome, make_outcome
+from bayesridge.outcomes.separation import refuse_flat_separation, separation
+from bayesridge.persistence import prior_from_state
+from bayesridge.priors import Prior
+
+Array = NDArray[np.float64]
+
+SEED = 20_011  # of the scramblings and chains: the same data give the same numbers
+_FIRST = 512  # draws of each replicate, twice
+_MOST = 16_384
+_MOST_WORK = 4e10  # rows x coordinates x draws
+_JUDGED = 24  # coefficients that the certificate looks at, spread over all
+_CHAIN = 64  # draws of each chain, twice
+_LONGEST = 4_096
+_MOST_KEPT = 20_000_000  # draws x columns
+
+
+def infer_outcome(
+    family: Family,
+    design: Design,
+    prior: Prior | None = None,
+    offset: ArrayLike | None = None,
+    trials: ArrayLike | None = None,
+) -> OutcomePosterior:
+    """Compute the posterior.
+
+    Raises
+    ------
+    DataError
+        For outcomes, offsets, trials or weights that cannot be.
+    PriorError
+        For a prior that needs a noise variance.
+    ImproperPosteriorError
+        If the flat columns alone separate the outcomes, or the prior's tail is too heavy.
+    """
+    problem = make_outcome(family, design, offset, trials)
+    return infer_problem(problem, prior or default_prior(family, design))
+
+
+def infer_problem(problem: Outcome, prior: Prior) -> OutcomePosterior:
+    """:func:`infer_outcome` of a problem in coordinates."""
+    refuse_flat_separation(problem)
+    fixed = fixed_t(prior)
+    with threads_for(max(problem.rows.shape[1], 32)):  # tall products too
+        nodes = lay_nodes(problem, density_of_t(prior)) if fixed is None else one_node(problem, fixed)
+        found = _draws(problem, nodes)
+    sentences = _sentences(problem, found)
+    step = max(1, int(np.ceil(found.draws.node.size * problem.design.n_columns / _MOST_KEPT)))
+    all_of = found.draws
+    kept = Weighted(all_of.theta[:, ::step], all_of.node[:, ::step], all_of.log_weight[:, ::step], all_of.mass)
+    evidence = None if found.evidence is None else (found.evidence[0] + _units(problem.design), found.evidence[1])
+    return OutcomePosterior(
+        problem.family, problem.design, problem.directions, prior, kept,
+        np.array([node.t for node in nodes]), np.array([node.log_step for node in nodes]), found.how, sentences,
+        evidence, problem.asks, infer_problem, problem,
+    )  # fmt: skip
+
+
+def outcome_from_state(facts: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> OutcomePosterior:
+    """Make the posterior of what a file holds.
+
+    Raises
+    ------
+    ModelFileError
+        If parts do not fit together.
+    """
+    family = family_of(str(facts["family"]))
+    design = Design.from_state(facts["design"], arrays)
+    directions = Directions(arrays["V"], arrays["on_flat"])
+    draws = Weighted(**{name: arrays[name] for name in DRAWS})
+    t, (R, S, d) = arrays["t"], draws.theta.shape
+    fitting = [
+        draws.node.shape == draws.log_weight.shape == (R, S), draws.mass.shape == (R, len(t)),
+        d == design.n_flat + directions.V.shape[1], len(directions.V) == len(design.penalized),
+        directions.on_flat.shape == (len(design.unpenalized), len(design.penalized)),
+        arrays["log_step"].shape == t.shape, 0 <= draws.node.min() <= draws.node.max() < len(t),
+        all(np.isfinite(values).all() for values in (draws.theta, draws.log_weight, draws.mass, t)),
+    ]  # fmt: skip
+    if not all(fitting):
+        raise ModelFileError("its arrays do not fit together")
+    asks = tuple(map(str, facts["asks"]))
+    problem = None
+    if design.has_rows:
+        rows = directions.of(design, design.X)
+        problem = Outcome(family, design, directions, rows, arrays["offset"], arrays.get("trials"), asks)
+    evidence = (
+        None if facts["log_evidence"] is None else (float(facts["log_evidence"][0]), float(facts["log_evidence"][1]))
+    )
+    return OutcomePosterior(
+        family, design, directions, prior_from_state(facts["prior"]), draws, t, arrays["log_step"], str(facts["how"]),
+        tuple(map(str, facts["check"])), evidence, asks, infer_problem, problem,
+    )  # fmt: skip
+
+
+def _units(design: Design) -> float:
+    """Flat priors have density one in the units of the data, and the coordinates are scaled."""
+    return float(-np.log(design.scale[design.unpenalized]).sum())
+
+
+class _Found(NamedTuple):
+    draws: Weighted
+    certificate: Certificate
+    how: str
+    evidence: tuple[float, float] | None
+    refused: Certificate | None = None
+
+
+def _draws(problem: Outcome, nodes: list[Node]) -> _Found:
+    sampler = Sampler(problem, nodes, SEED)
+    before, draws = sampler.more(_FIRST), None
+    work = problem.rows.size * 8.0
+    while True:
+        count = before.node.shape[1]
+        draws = joined(before, sampler.more(count))
+        verdict = _judge(problem, nodes, before, draws, weighted=True)
+        if verdict.passed:
+            break
+        most = min(_MOST, _MOST_WORK / work)
+        if 4 * count > most or verdict.hopeless(most / (2 * count)):
+            return _chains(problem, nodes, verdict)
+        before = draws
+    how = "expectation propagation corrected by importance sampling, lambda integrated"
+    return _Found(draws, verdict, how, log_evidence(draws))
+
+
+def log_evidence(draws: Weighted) -> tuple[float, float]:
+    """Log of the mean weight and its standard error from the replicates."""
+    top = draws.log_weight.max()
+    each = np.exp(draws.log_weight - top).mean(axis=1)
+    error = float(each.std(ddof=1) / np.sqrt(len(each)) / each.mean())
+    return float(top + np.log(each.mean())), error
+
+
+def _chains(problem: Outcome, nodes: list[Node], refused: Certificate) -> _Found:
+    """Sample; how many draws are kept is a matter of memory."""
+    chains = Chains(problem, nodes, np.random.default_rng(SEED))
+    before = chains.run(_CHAIN)
+    while True:
+        length = before.node.shape[1] // CHAINS
+        draws = joined(before, chains.run(length))
+        verdict = _judge(problem, nodes, before, draws, weighted=False)
+        if verdict.passed or 4 * length > _LONGEST:
+            break
+        before = draws
+    if not verdict.passed:
+        warn(
+            f"the numbers of this posterior are right to {2.36 * verdict.standard_error:.2g} posterior sd only (asked: "
+            f"{ACCURACY:g}): {verdict.sentence}",
+            AccuracyWarning,
+        )
+    how = "Hamiltonian sampling in whitened coordinates, lambda integrated"
+    return _Found(draws, verdict, how, None, refused)
+
+
+def _judge(problem: Outcome, nodes: list[Node], before: Weighted, after: Weighted, *, weighted: bool) -> Certificate:
+    design, q = problem.design, problem.n_flat
+    picked = np.unique(np.linspace(0, len(design.penalized) - 1, min(_JUDGED, len(design.penalized))).astype(int))
+    seen = problem.directions.V[picked]  # the rest of a coefficient is drawn from its prior, and not in question
+    t = np.array([node.t for node in nodes])
+
+    def judged(draws: Weighted) -> Judged:
+        values = np.concatenate([draws.theta[..., :q], draws.theta[..., q:] @ seen.T], axis=2)
+        return Judged(values, draws.weight, t, draws.mass)
+
+    flat = [*(["intercept"] if design.fit_intercept else []), *[design.names[j] for j in design.unpenalized]]
+    labels = (*flat, *[design.names[j] for j in design.penalized[picked]])
+    return certify(judged(before), judged(after), labels, after.log_weight, weighted=weighted)
+
+
+def _sentences(problem: Outcome, found: _Found) -> tuple[str, ...]:
+    said = [f"accuracy: {found.certificate.sentence}"]
+    if found.refused is not None:
+        said.append(f"sampled, because importance sampling was not certified: {found.refused.sentence}")
+    apart = separation(problem)
+    if apart is not None:
+        design = problem.design
+        used = np.flatnonzero(np.abs(apart.coef) > 1e-6 * np.abs(apart.coef).max(initial=0.0))
+        used = used[np.argsort(-np.abs(apart.coef[used]), kind="stable")]
+        names = ", ".join([design.names[j] for j in used[:6]]) + (", ..." if len(used) > 6 else "")
+        rows = ", ".join(map(str, design.input_rows[apart.rows[:6]])) + (", ..." if len(apart.rows) > 6 else "")
+        said.append(
+            f"separated: along a direction of {names} the likelihood grows for ever ({len(apart.rows)} rows: {rows}); "
+            "the prior of tau holds the coefficients, judge them by medians and quantiles"
+        )
+    return tuple(said)

@@ -1,0 +1,398 @@
+"""The posterior of an outcome with a family: weighted draws, and a smooth density of lambda."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.interpolate import CubicSpline
+
+from bayesridge.errors import BayesRidgeWarning, DataError, ImproperPosteriorError, RowsAbsentError
+from bayesridge.hyper.marginal import EXP, Link, Marginal, PointMass, marginal, transformed
+from bayesridge.linalg.design import Design, State
+from bayesridge.outcomes.correction import Weighted
+from bayesridge.outcomes.family import Family
+from bayesridge.outcomes.loo import leave_one_out
+from bayesridge.outcomes.prior import density_of_t
+from bayesridge.outcomes.problem import Directions, Outcome
+from bayesridge.outcomes.rows import ExpectedRows, ObservedRows, PlaneDraws
+from bayesridge.persistence import plain_table, prior_state, save_model
+from bayesridge.posteriors.datatree import OutcomeText, to_datatree
+from bayesridge.posteriors.draws import Draws
+from bayesridge.posteriors.loo import LeaveOneOut
+from bayesridge.posteriors.prediction import Prediction
+from bayesridge.posteriors.quantity import WeightedQuantity
+from bayesridge.priors import Prior
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+
+Array = NDArray[np.float64]
+
+#: Arrays of the weighted draws, as they stand in files.
+DRAWS = ("theta", "node", "log_weight", "mass")
+_SEED = 7  # of what the data never saw of the coefficients
+_TAU = Link(lambda t: np.exp(-0.5 * t), lambda tau: -2.0 * np.log(tau), lambda t: -0.5 * t - np.log(2.0), False)
+_FOR_ROWS = 1_024  # draws of each replicate that predictions of new rows are made from
+
+
+@dataclass(frozen=True, eq=False)
+class OutcomePosterior:
+    """Everything known after seeing counts or successes; satisfies the contract of every posterior.
+
+    Attributes
+    ----------
+    family : Family
+    design : Design
+    directions : Directions
+    prior : Prior
+    draws_ : Weighted
+        Of the coordinates and the node of lambda, weighted, in eight replicates.
+    t, log_step : ndarray of shape (K,)
+        Nodes of log lambda, and the log of prior density times width at each.
+    how : str
+        Which road made it.
+    check : tuple of str
+        What that is worth, a sentence each.
+    log_evidence : tuple of float or None
+        Log p(y) and its standard error; None where the draws are of chains.
+    asks : tuple of str
+        Which of "offset" and "trials" the model was fitted with, so that predictions need them.
+    infer : callable
+        That made it, for other rows.
+    problem : Outcome or None
+        The rows; None in a model saved without them.
+    """
+
+    family: Family
+    design: Design
+    directions: Directions
+    prior: Prior
+    draws_: Weighted
+    t: Array
+    log_step: Array
+    how: str
+    check: tuple[str, ...]
+    log_evidence: tuple[float, float] | None
+    asks: tuple[str, ...]
+    infer: Callable[[Outcome, Prior], OutcomePosterior]
+    problem: Outcome | None
+
+    @property
+    def method(self) -> str:
+        """Whether lambda is integrated or given."""
+        return "fixed" if len(self.t) == 1 else "posterior"
+
+    @property
+    def prior_texts(self) -> tuple[str, str]:
+        """The prior, and what the outcome is, in words."""
+        return self.prior.text, self.family.text
+
+    # -- parameters ------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def _drawn(self) -> tuple[Array, Array]:
+        """Coefficients (R, S, p) and the linear predictor at the column means (R, S)."""
+        tau = np.exp(-0.5 * self.t[self.draws_.node])
+        return self.directions.coefficients(self.design, self.draws_.theta, tau, np.random.default_rng(_SEED))
+
+    @cached_property
+    def coefficients(self) -> WeightedQuantity:
+        """Posterior of all p coefficients: of eta, per unit of the column."""
+        return WeightedQuantity(self.design.names, self._drawn[0], self.draws_.weight)
+
+    @cached_property
+    def intercept(self) -> WeightedQuantity:
+        """Posterior of the intercept (eta where every column and the offset are zero), length 1."""
+        coef, centre = self._drawn
+        values = centre - coef @ self.design.mean if self.design.fit_intercept else 0.0 * centre
+        return WeightedQuantity(("intercept",), values[..., None], self.draws_.weight)
+
+    def contrast(self, A: ArrayLike, labels: tuple[str, ...] | None = None) -> WeightedQuantity:
+        """Posterior of linear combinations ``A @ coef``, A of shape (m, p)."""
+        rows = np.atleast_2d(np.asarray(A, dtype=np.float64))
+        p = self.design.n_columns
+        if rows.ndim != 2 or rows.shape[1] != p:
+            raise DataError(f"A must have {p} columns, one for each coefficient, got shape {np.shape(A)}")
+        names = labels or tuple([f"contrast {i}" for i in range(len(rows))])
+        return WeightedQuantity(names, self._drawn[0] @ rows.T, self.draws_.weight)
+
+    def covariance(self) -> Array:
+        """Posterior covariance matrix of the p coefficients (p x p)."""
+        weight = self.draws_.weight.ravel()
+        values = self._drawn[0].reshape(len(weight), -1)
+        values = values - weight @ values
+        return np.asarray((values * weight[:, None]).T @ values)
+
+    @cached_property
+    def lambda_(self) -> Marginal | PointMass:
+        """Posterior of lambda = 1 / tau^2."""
+        if len(self.t) == 1:
+            return PointMass("lambda", float(np.exp(self.t[0])))
+        mass = np.maximum(self.draws_.mass.sum(axis=0), 1e-300)
+        step = np.gradient(self.t)
+        density = CubicSpline(self.t, np.log(mass) - np.log(step), bc_type="natural")
+        low, high = float(self.t[0]), float(self.t[-1])
+        fine = np.linspace(low, high, 4001)
+        values = density(fine)
+        top = float(values.max())
+        total = top + float(np.log(np.trapezoid(np.exp(values - top), fine)))
+
+        def log_density(t: Array) -> Array:
+            inside = density(np.clip(t, low, high))
+            # beyond the nodes the last slope goes on
+            beyond = np.where(
+                t > high, density(high, 1) * (t - high), np.where(t < low, density(low, 1) * (t - low), 0)
+            )
+            return np.asarray(inside + np.minimum(beyond, 0.0) - total)
+
+        return marginal("lambda", log_density, low, high, EXP, rounding=1e-9)
+
+    @cached_property
+    def tau(self) -> Marginal | PointMass:
+        """Posterior of tau, the prior sd of the scaled columns' coefficients."""
+        if isinstance(self.lambda_, PointMass):
+            return PointMass("tau", float(np.exp(-0.5 * self.t[0])))
+        return transformed(self.lambda_, "tau", _TAU)
+
+    @property
+    def scales(self) -> Mapping[str, Marginal | PointMass]:
+        """Lambda and tau."""
+        return {"lambda": self.lambda_, "tau": self.tau}
+
+    @property
+    def sigma(self) -> PointMass:
+        """Refused: there is no noise variance."""
+        raise DataError(f"{self.family.text} have no noise sd sigma: lambda is 1 / tau² here")
+
+    @property
+    def spectrum(self) -> Any:
+        """Refused: the likelihood is not Gaussian."""
+        raise DataError(
+            f"this needs the spectrum of a Gaussian likelihood, and the model is of {self.family.text}: coefficients, "
+            "lambda, predictions, draws and leave-one-out work for it, rules for lambda and the slider do not"
+        )
+
+    @property
+    def log_marginal_likelihood(self) -> float:
+        """Log p(y) in nats; its standard error is ``log_evidence[1]``."""
+        if self.log_evidence is None:
+            raise DataError("this posterior was sampled (see `check`), and chains have no marginal likelihood")
+        return self.log_evidence[0]
+
+    # -- predictions -----------------------------------------------------------------------------------------------
+
+    def expected(self, X: Array, *, offset: ArrayLike | None = None, trials: ArrayLike | None = None) -> Array:
+        """Posterior mean of the expected outcome at new rows, (m,)."""
+        return self._expected(X, offset, trials).mean
+
+    def predict(
+        self, X: ArrayLike, weights: ArrayLike | None = None, *, offset: ArrayLike | None = None,
+        trials: ArrayLike | None = None,
+    ) -> Prediction:  # fmt: skip
+        """Posterior predictive distribution at new rows.
+
+        Parameters
+        ----------
+        X : array_like of shape (m, p)
+            Numeric, in the units of the data.
+        weights : None
+            New observations have none.
+        offset, trials : array_like of shape (m,), optional
+            A model that was fitted with an offset asks for it (``offset=0`` says that there is none).
+        """
+        if weights is not None:
+            raise DataError(f"weights of new observations are of Gaussian noise, and these are {self.family.text}")
+        expected = self._expected(X, offset, trials)
+        target = ObservedRows(
+            expected.labels, self.family, expected.draws, expected.deviations, expected.offset, expected.trials
+        )
+        noise = np.sqrt(np.maximum(np.square(target.sd) - np.square(expected.sd), 0.0))
+        return Prediction(expected, target, noise)
+
+    @cached_property
+    def _planes(self) -> PlaneDraws:
+        """What predictions are made from: at most 8 x 1024 draws."""
+        return PlaneDraws(*self._drawn, self.draws_.weight).at_most(_FOR_ROWS)
+
+    def _expected(self, X: ArrayLike, offset: ArrayLike | None, trials: ArrayLike | None) -> ExpectedRows:
+        """Check new rows and what goes with them."""
+        rows, p = np.asarray(X, dtype=np.float64), self.design.n_columns
+        if rows.ndim != 2 or rows.shape[1] != p:
+            raise DataError(f"X must have shape (rows, {p}), got {rows.shape}")
+        shift = _per_row(offset, len(rows), "offset", needed="offset" in self.asks)
+        m = None
+        if trials is not None or "trials" in self.asks:
+            if not self.family.takes_trials:
+                raise DataError(f"{self.family.text} have no trials; exposure is an offset")
+            m = _per_row(trials, len(rows), "trials", needed=True)
+            if not ((m >= 1) & (m == np.rint(m))).all():
+                raise DataError("trials must be whole numbers, 1 or more")
+        labels = tuple([str(i) for i in range(len(rows))])
+        return ExpectedRows(labels, self.family, self._planes, rows - self.design.mean, shift, m)
+
+    @cached_property
+    def loo(self) -> LeaveOneOut:
+        """Leave-one-out predictive densities."""
+        problem = self.rows()
+
+        def without(row: int) -> PlaneDraws:
+            try:
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore", BayesRidgeWarning)  # about the others alone, of which nobody asked
+                    return self.infer(problem.without(row), self.prior)._planes
+            except ImproperPosteriorError as error:
+                where = int(self.design.input_rows[row])
+                raise DataError(f"without row {where} there is no posterior, so no leave-one-out: {error}") from error
+
+        return leave_one_out(problem, self._planes, without)
+
+    def rows(self) -> Outcome:
+        """The data.
+
+        Raises
+        ------
+        RowsAbsentError
+            If the model was saved without them.
+        """
+        if self.problem is None:
+            raise RowsAbsentError("this needs the rows of the data, and the model was saved without them (rows=True)")
+        return self.problem
+
+    # -- draws -----------------------------------------------------------------------------------------------------
+
+    def draw(self, draws: int = 1000, chains: int = 4, random_state: int | np.random.Generator | None = None) -> Draws:
+        """Draws of all parameters in proportion to the weights, arrays of shape (chains, draws, ...)."""
+        if draws < 1 or chains < 1:
+            raise DataError(f"draws and chains must be at least 1, got draws={draws}, chains={chains}")
+        rng = np.random.default_rng(random_state)
+        weight = self.draws_.weight.ravel()
+        picked = rng.choice(len(weight), (chains, draws), p=weight)
+        theta = self.draws_.theta.reshape(len(weight), -1)[picked]
+        tau = np.exp(-0.5 * self._t_given(theta, rng))
+        coef, centre = self.directions.coefficients(self.design, theta, tau, rng)
+        intercept = centre - coef @ self.design.mean if self.design.fit_intercept else centre
+        return Draws(intercept, coef, np.ones(tau.shape), tau, tau**-2.0)
+
+    def _t_given(self, theta: Array, rng: np.random.Generator) -> Array:
+        """Draw log lambda given the coordinates: the data say no more of it, and it need not stay at the nodes.
+
+        ``p(t | b)`` is the prior times N(b; 0, exp(-t)), on a fine grid.
+        """
+        if len(self.t) == 1:
+            return np.full(theta.shape[:-1], self.t[0])
+        b = theta[..., self.design.n_flat :]
+        squares = np.square(b).sum(axis=-1).ravel()
+        t = np.linspace(self.t[0], self.t[-1], 1001)
+        log_p = density_of_t(self.prior)(t) + 0.5 * b.shape[-1] * t - 0.5 * squares[:, None] * np.exp(t)
+        below = np.cumsum(np.exp(log_p - log_p.max(axis=1, keepdims=True)), axis=1)
+        u = rng.random(len(below)) * below[:, -1]
+        cell = np.minimum((below < u[:, None]).sum(axis=1), len(t) - 1)
+        return np.asarray((t[cell] + (t[1] - t[0]) * (rng.random(len(cell)) - 0.5)).reshape(theta.shape[:-1]))
+
+    def to_datatree(
+        self,
+        draws: int | None = None,
+        chains: int | None = None,
+        random_state: int | np.random.Generator | None = None,
+        *,
+        predictive: bool = False,
+    ) -> xr.DataTree:
+        """Draws as an ArviZ ``xarray.DataTree``, by default four chains of 1000.
+
+        Groups posterior, observed_data and constant_data; with ``predictive=True`` posterior_predictive and
+        log_likelihood.
+        """
+        rng = np.random.default_rng(random_state)
+        attrs: dict[str, str | int | float] = {
+            "method": self.method, "family": self.family.text, "prior": self.prior.text, "sampler": self.how,
+            "check": "; ".join(self.check),
+        }  # fmt: skip
+
+        def predicted(drawn: Draws, rng: np.random.Generator) -> tuple[Array, Array]:
+            problem, design = self.rows(), self.design
+            seen = problem.count > 0
+            trials = None if problem.trials is None else problem.trials[seen]
+            eta = drawn.intercept[..., None] + drawn.coef @ design.X[seen].T + problem.offset[seen]
+            y = self.family.simulate(eta, trials, rng)
+            return y, self.family.log_density(eta, design.y[seen], trials)
+
+        drawn = self.draw(1000 if draws is None else draws, 4 if chains is None else chains, rng)
+        about = OutcomeText(f"linear predictor ({self.family.text})", predicted)
+        return to_datatree(
+            self.design, drawn, spectrum=None, attrs=attrs, random_state=rng, predictive=predictive, outcome=about
+        )
+
+    # -- files -----------------------------------------------------------------------------------------------------
+
+    def save(self, path: str | Path, *, rows: bool = False) -> Path:
+        """Write the model to a file, which :func:`bayesridge.load` reads; see :meth:`Posterior.save`."""
+        options = {**self.design.options(), "family": self.family.name, "method": self.method, "prior": self.prior}
+        return save_model(self, path, table=plain_table(self.design.names), options=options, rows=rows)
+
+    def state(self, *, rows: bool = False) -> State:
+        """What a file holds: the draws, the nodes, and how the columns enter; the data only if asked for."""
+        design, arrays = self.design.state(rows=rows)
+        arrays |= {name: getattr(self.draws_, name) for name in DRAWS}
+        arrays |= {"t": self.t, "log_step": self.log_step, "V": self.directions.V, "on_flat": self.directions.on_flat}
+        if rows:
+            problem = self.rows()
+            arrays |= {"offset": problem.offset} | ({} if problem.trials is None else {"trials": problem.trials})
+        evidence = None if self.log_evidence is None else list(self.log_evidence)
+        facts = {
+            "engine": "outcome", "family": self.family.name, "method": self.method, "prior": prior_state(self.prior),
+            "design": design, "how": self.how, "check": list(self.check), "log_evidence": evidence,
+            "asks": list(self.asks),
+        }  # fmt: skip
+        return facts, arrays
+
+    # -- tables ----------------------------------------------------------------------------------------------------
+
+    def ratios(self, level: float = 0.95) -> pd.DataFrame:
+        """Rate or odds ratios ``exp(coefficient)``: median and equal-tailed interval of each."""
+        import pandas as pd
+
+        from bayesridge.posteriors.summary import interval_names
+
+        low, high = interval_names(level)
+        ends = np.exp(self.coefficients.interval(level))
+        table = {self.family.ratio: np.exp(self.coefficients.median), low: ends[:, 0], high: ends[:, 1]}
+        return pd.DataFrame(table, index=list(self.design.names))
+
+    def facts(self) -> dict[str, Any]:
+        """What a record of this posterior holds beside its tables."""
+        record: dict[str, Any] = {
+            "family": self.family.name, "how": self.how, "check": list(self.check),
+            "ratios": {self.family.ratio: self.ratios().to_dict(orient="index")},
+        }  # fmt: skip
+        if self.log_evidence is not None:
+            record["log_marginal_likelihood"], record["log_marginal_likelihood_se"] = self.log_evidence
+        try:
+            loo = self.loo
+            record["loo"] = {"elpd_loo": loo.elpd_loo, "se": loo.se, "p_loo": loo.p_loo, "rmse": loo.rmse}
+        except DataError as why:
+            record["no_loo"] = str(why)
+        return record
+
+
+def _per_row(values: ArrayLike | None, m: int, what: str, *, needed: bool) -> Array:
+    if values is None:
+        if needed:
+            raise DataError(
+                f"the model was fitted with {what}, and a prediction needs it for the new rows: {what}=..., one a row"
+            )
+        return np.zeros(m)
+    column = np.asarray(values, dtype=np.float64)
+    if column.shape not in ((), (m,)):
+        raise DataError(f"{what} must be one number, or one for each of {m} rows, got shape {column.shape}")
+    if not np.isfinite(column).all():
+        where = np.flatnonzero(~np.isfinite(np.broadcast_to(column, (m,))))
+        raise DataError(f"{what} must be finite; row {where[0]} is not ({len(where)} in all)")
+    return np.array(np.broadcast_to(column, (m,)))

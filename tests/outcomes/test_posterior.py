@@ -1,0 +1,197 @@
+"""Poisson and binomial posteriors against brute-force integration, and under what must not matter."""
+
+from __future__ import annotations
+
+import dense
+import numpy as np
+import pytest
+
+from bayesridge import FixedLambda, HalfT, posterior
+from bayesridge.linalg.design import build_design
+from bayesridge.outcomes.family import FAMILIES
+from bayesridge.outcomes.hamiltonian import Chains
+from bayesridge.outcomes.infer import _judge, default_prior
+from bayesridge.outcomes.nodes import lay_nodes
+from bayesridge.outcomes.penalized import penalized_mode
+from bayesridge.outcomes.prior import density_of_t
+from bayesridge.outcomes.problem import make_outcome
+
+#: P(|t| > 5.4) = .001 with seven degrees of freedom
+FAR = 5.4
+
+
+def standard(X):
+    return (X - X.mean(axis=0)) / X.std(axis=0)
+
+
+def table(n=30, p=2, seed=3, family="poisson"):
+    rng = np.random.default_rng(seed)
+    X = standard(rng.standard_normal((n, p)))
+    eta = 0.3 + X @ np.linspace(0.6, -0.3, p)
+    y = rng.poisson(np.exp(eta)) if family == "poisson" else rng.random(n) < 1.0 / (1.0 + np.exp(-eta))
+    return X, y.astype(float)
+
+
+CASES = {
+    "counts": ("poisson", *table(), None, 0.0),
+    "mostly zeros": ("poisson", table(seed=5)[0], np.r_[np.zeros(26), 1.0, 1.0, 2.0, 1.0], None, 0.0),
+    "exposure": ("poisson", *table(seed=7), None, np.linspace(-1.0, 1.0, 30)),
+    "yes and no": ("binomial", *table(family="binomial"), None, 0.0),
+    "three yes": ("binomial", table(seed=11)[0], np.isin(np.arange(30), [3, 11, 20]).astype(float), None, 0.0),
+    "separated": ("binomial", table(seed=13)[0], (table(seed=13)[0][:, 0] > 0.1).astype(float), None, 0.0),
+    "trials": ("binomial", table(seed=17)[0], np.arange(30) % 4.0, np.full(30, 4.0), 0.0),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_against_brute_force(name):
+    family, X, y, trials, offset = CASES[name]
+    given = {"offset": offset} if np.ndim(offset) else {}
+    post = posterior(X, y, family=family, trials=trials, **given)
+    scale = FAMILIES[family].unit / np.sqrt(2.0)
+    b, w, log_tau, log_evidence = dense.integrate(family, X, y, 4.0, scale, offset, trials)
+    mean = w @ b
+    sd = np.sqrt(w @ np.square(b - mean))
+    found = np.r_[post.intercept.mean, post.coefficients.mean]
+    mcse = np.r_[post.intercept.mcse, post.coefficients.mcse]
+    separated = "separated" in " ".join(post.check)
+    assert separated == (name == "separated")
+    assert (np.abs(found - mean) < FAR * mcse + 1e-3 * sd).all()
+    np.testing.assert_allclose(np.r_[post.intercept.sd, post.coefficients.sd], sd, rtol=0.15 if separated else 0.05)
+    for q in (0.025, 0.5, 0.975):
+        wanted = [dense.quantile(b[:, j], w, q) for j in range(3)]
+        got = np.r_[post.intercept.quantile(q), post.coefficients.quantile(q)]
+        # the certificate's promise: .05 sd is the largest standard error
+        assert (np.abs(got - wanted) < 2.36 * 0.05 * sd).all(), (name, q, (got - wanted) / sd)
+    for q in (0.1, 0.5, 0.9):
+        assert np.log(post.tau.quantile(q)) == pytest.approx(dense.quantile(log_tau, w, q), abs=0.05)
+    assert post.log_marginal_likelihood == pytest.approx(log_evidence, abs=FAR * post.log_evidence[1] + 1e-3)
+
+
+def test_standard_errors_are_honest():
+    """Of 30 means 95% lie within 2.36 standard errors: fewer than 24 do with probability 1e-4."""
+    inside = 0
+    for seed in range(15):
+        X, y = table(n=25, p=1, seed=100 + seed, family="poisson" if seed % 2 else "binomial")
+        family = "poisson" if seed % 2 else "binomial"
+        post = posterior(X, y, family=family)
+        b, w, _, _ = dense.integrate(family, X, y, 4.0, FAMILIES[family].unit)
+        error = np.abs(np.r_[post.intercept.mean, post.coefficients.mean] - w @ b)
+        inside += int((error < 2.36 * np.r_[post.intercept.mcse, post.coefficients.mcse]).sum())
+    assert inside >= 24
+
+
+def test_the_mode_is_the_penalised_fit_of_scikit_learn():
+    from sklearn.linear_model import LogisticRegression, PoissonRegressor
+
+    X, y = table(n=80, p=5)
+    for lam in (0.3, 5.0, 200.0):
+        mode = coefficients_at_mode("poisson", X, y, lam)
+        theirs = PoissonRegressor(alpha=lam / len(y), solver="newton-cholesky", tol=1e-12, max_iter=1000).fit(X, y)
+        np.testing.assert_allclose(mode, np.r_[theirs.intercept_, theirs.coef_], rtol=0, atol=1e-8)
+        mode = coefficients_at_mode("binomial", X, np.minimum(y, 1.0), lam)
+        theirs = LogisticRegression(C=1.0 / lam, solver="newton-cholesky", tol=1e-12, max_iter=1000)
+        theirs.fit(X, np.minimum(y, 1.0))
+        np.testing.assert_allclose(mode, np.r_[theirs.intercept_, theirs.coef_[0]], rtol=0, atol=1e-8)
+
+
+def coefficients_at_mode(family, X, y, lam):
+    problem = make_outcome(FAMILIES[family], build_design(X, y))
+    mode = penalized_mode(problem, lam).mean
+    coef, centre = problem.directions.coefficients(problem.design, mode, np.array(1.0), np.random.default_rng(0))
+    return np.r_[centre - coef @ problem.design.mean, coef]
+
+
+def test_chains_agree_with_the_correction():
+    """The fallback on a problem where it is not needed."""
+    X, y = table(n=40, p=3, seed=21)
+    problem = make_outcome(FAMILIES["poisson"], build_design(X, y))
+    nodes = lay_nodes(problem, density_of_t(default_prior(problem.family, problem.design)))
+    chains = Chains(problem, nodes, np.random.default_rng(1))
+    before = chains.run(100)
+    from bayesridge.outcomes.correction import joined
+
+    draws = joined(before, chains.run(100))
+    verdict = _judge(problem, nodes, before, draws, weighted=False)
+    assert verdict.standard_error < 0.1
+    post = posterior(X, y, family="poisson")
+    coef, _ = problem.directions.coefficients(problem.design, draws.theta, np.ones(1), np.random.default_rng(0))
+    gap = coef.mean(axis=(0, 1)) - post.coefficients.mean
+    error = coef.mean(axis=1).std(axis=0, ddof=1) / np.sqrt(8)
+    assert (np.abs(gap) < FAR * np.hypot(error, post.coefficients.mcse)).all()
+    t = np.array([node.t for node in nodes])
+    share = draws.mass.sum(axis=0) / draws.mass.sum()
+    assert share @ t == pytest.approx(np.log(post.lambda_.quantile(np.linspace(0.005, 0.995, 100))).mean(), abs=0.1)
+
+
+def test_wide_tables_are_sampled_or_certified():
+    X, y = table(n=20, p=40, seed=2)
+    post = posterior(X, y, family="poisson")
+    assert post.coefficients.values.shape[2] == 40
+    # what no row sees keeps its prior: in the null space the draws have sd tau
+    V = post.directions.V
+    null = np.eye(40) - V @ V.T
+    direction = null[:, 0] / np.linalg.norm(null[:, 0])
+    tau2 = np.exp(-post.t[post.draws_.node])
+    got = post.contrast(direction * post.design.scale).sd[0] ** 2
+    assert got == pytest.approx((post.draws_.weight * tau2).sum(), rel=0.1)
+
+
+# -- what must not matter --------------------------------------------------------------------------------------------
+
+
+def test_units_of_the_columns():
+    X, y = table(n=50)
+    one, two = (posterior(Z, y, family="poisson") for Z in (X, X * [1000.0, 0.01] + [5.0, -3.0]))
+    np.testing.assert_allclose(two.coefficients.mean * [1000.0, 0.01], one.coefficients.mean, rtol=1e-6)
+    np.testing.assert_allclose(two.predict(X * [1000.0, 0.01] + [5.0, -3.0]).mean, one.predict(X).mean, rtol=1e-6)
+
+
+def test_frequency_weights_are_repeated_rows():
+    X, y = table(n=30)
+    counts = np.arange(30) % 3
+    one = posterior(X, y, family="poisson", weights=counts.astype(float))
+    two = posterior(np.repeat(X, counts, axis=0), np.repeat(y, counts), family="poisson")
+    gap = np.abs(one.coefficients.mean - two.coefficients.mean)
+    assert (gap < FAR * np.hypot(one.coefficients.mcse, two.coefficients.mcse)).all()
+    assert one.loo.elpd_loo == pytest.approx(two.loo.elpd_loo, abs=0.02)
+
+
+def test_an_offset_is_a_known_part_of_eta():
+    X, y = table(n=50)
+    one = posterior(X, y, family="poisson", offset=np.zeros(50))
+    two = posterior(X, y, family="poisson", offset=np.full(50, 2.5))
+    np.testing.assert_allclose(two.coefficients.mean, one.coefficients.mean, atol=1e-4 * one.coefficients.sd.min())
+    assert two.intercept.mean[0] == pytest.approx(one.intercept.mean[0] - 2.5, abs=1e-5)
+
+
+def test_rows_and_columns_in_another_order():
+    X, y = table(n=40, p=3)
+    one = posterior(X, y, family="poisson")
+    two = posterior(X[::-1, [2, 0, 1]], y[::-1], family="poisson")
+    gap = two.coefficients.mean - one.coefficients.mean[[2, 0, 1]]
+    assert (np.abs(gap) < FAR * np.hypot(one.coefficients.mcse[[2, 0, 1]], two.coefficients.mcse)).all()
+
+
+def test_flat_columns_and_a_given_lambda_are_the_likelihood():
+    """All columns flat but one that is noise at a huge lambda: maximum likelihood, nearly Gaussian at n = 2000."""
+    import statsmodels.api as sm
+
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((2000, 3))
+    y = rng.poisson(np.exp(0.5 + X @ [0.3, -0.2, 0.0])).astype(float)
+    post = posterior(X, y, family="poisson", unpenalized=[0, 1], prior=FixedLambda(1e8))
+    theirs = sm.GLM(y, sm.add_constant(X[:, :2]), family=sm.families.Poisson()).fit()
+    np.testing.assert_allclose(post.coefficients.mean[:2], theirs.params[1:], atol=0.1 * theirs.bse[1:].min())
+    np.testing.assert_allclose(post.coefficients.sd[:2], theirs.bse[1:], rtol=0.05)
+    assert post.method == "fixed"
+    assert post.lambda_.median == pytest.approx(1e8)
+
+
+def test_another_prior_is_used():
+    X, y = table(n=30)
+    scale = 0.05
+    post = posterior(X, y, family="poisson", prior=HalfT(5.0, scale, on="tau"))
+    b, w, log_tau, _ = dense.integrate("poisson", X, y, 5.0, scale)
+    assert np.log(post.tau.median) == pytest.approx(dense.quantile(log_tau, w, 0.5), abs=0.05)
+    assert (np.abs(post.coefficients.mean - (w @ b)[1:]) < FAR * post.coefficients.mcse + 1e-4).all()
