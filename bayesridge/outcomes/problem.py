@@ -9,16 +9,15 @@ gamma flat: r = rank coordinates in the place of p, and what is left of beta, ``
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from bayesridge.errors import ConstantTargetWarning, DataError, PerfectFitWarning
+from bayesridge.errors import DataError
 from bayesridge.linalg.design import Design
-from bayesridge.linalg.spectrum import factorize
+from bayesridge.linalg.spectrum import factor_of
 from bayesridge.outcomes.family import Family
 
 Array = NDArray[np.float64]
@@ -162,14 +161,10 @@ def make_outcome(
         _refuse(~((m >= 1) & (m == np.rint(m))), m, design, "trials must be whole numbers, 1 or more")
     wrong, expected = family.wrong(design.y, m)
     _refuse(wrong, design.y, design, expected)
-    with warnings.catch_warnings():
-        # what is said of the target there is about Gaussian noise
-        warnings.simplefilter("ignore", ConstantTargetWarning)
-        warnings.simplefilter("ignore", PerfectFitWarning)
-        spectrum = factorize(design)
-    flat = spectrum.flat
-    on_flat = np.zeros((len(design.unpenalized), spectrum.n_features)) if flat is None else flat.on_predictors
-    directions = Directions(np.ascontiguousarray(spectrum.V), on_flat)
+    factor = factor_of(design)
+    flat = factor.flat
+    on_flat = np.zeros((len(design.unpenalized), factor.n_features)) if flat is None else flat.on_predictors
+    directions = Directions(np.ascontiguousarray(factor.V), on_flat)
     asks = tuple([name for name, given in (("offset", offset), ("trials", trials)) if given is not None])
     return Outcome(family, design, directions, directions.of(design, design.X), shift, m, asks)
 
