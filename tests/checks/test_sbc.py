@@ -37,8 +37,8 @@ PROPER = (HalfNormal(1.0), InverseGamma(4.0, 3.0))
      ("custom R2", (20, 5)), ("fixed tau", (20, 40)), ("known noise", (20, 40)), ("least squares", (20, 5))],
 )  # fmt: skip
 def test_shipped_priors_are_calibrated(name, size):
-    """150 data sets each; eight studies that each raise a false alarm with probability 1e-3."""
-    found = calibrate(name, size, 150)
+    """1% of the study, 50 data sets each; eight studies that each raise a false alarm with probability 1e-3."""
+    found = calibrate(name, size, 50)
     assert found.refused == 0
     assert min(found.p_adjusted.values()) > 1e-3, found.verdict
     assert "log likelihood" in found.pits
@@ -178,10 +178,10 @@ def test_precision_instead_of_variance_is_found():
         return stats.t(3, scale=0.5).logpdf(1.0 / tau) + np.log(2.0) - 2.0 * np.log(tau)
 
     noise = InverseGamma(4.0, 3.0)
-    wrong = sbc((20, 5), half_t, noise, fit_prior=Custom(swapped, of="tau"), simulations=60, random_state=14)
+    wrong = sbc((20, 5), half_t, noise, fit_prior=Custom(swapped, of="tau"), simulations=40, random_state=14)
     assert {"lambda", "tau"} <= set(wrong.failed)
     assert "fitted with custom on tau" in wrong.verdict
-    right = sbc((20, 5), half_t, noise, simulations=60, random_state=14)
+    right = sbc((20, 5), half_t, noise, simulations=40, random_state=14)
     assert right.passed
 
 

@@ -8,6 +8,7 @@ from bayesridge.fit import posterior
 from bayesridge.hyper.evidence import maximize_evidence, profile_log_evidence
 from bayesridge.linalg.design import build_design
 from bayesridge.linalg.spectrum import factorize
+from bayesridge.priors import FixedLambda
 
 SIZES = [0.1, 0.03, 0.01, 0.003, 0.001]
 
@@ -30,13 +31,16 @@ def gap_to_grid(X, y):
     return float(profile_log_evidence(spectrum, grid).max()) - maximize_evidence(spectrum).best.log_evidence
 
 
+def r2_of(post, X, y):
+    error = y - post.predict(X).mean
+    return 1.0 - float(error @ error) / float(np.square(y - y.mean()).sum())
+
+
 def study(d, replications, method=None):
     r2, worst = [], -np.inf
     for seed in range(replications):
         X, y, X_new, y_new = data_set(d, seed)
-        post = posterior(X, y, method=method)
-        error = y_new - post.predict(X_new).mean
-        r2.append(1.0 - float(error @ error) / float(np.square(y_new - y_new.mean()).sum()))
+        r2.append(r2_of(posterior(X, y, method=method), X_new, y_new))
         worst = max(worst, gap_to_grid(X, y))
     return float(np.median(r2)), worst
 
@@ -48,6 +52,15 @@ def test_right_mode(d):
     median, worst = study(d, 25)
     assert median >= 0.90
     assert worst <= 1e-6
+
+
+def test_the_other_mode_predicts_nothing():
+    """The maximum at the larger lambda shrinks the difference away: what a search that stops there would report."""
+    X, y, X_new, y_new = data_set(0.003, 0)
+    modes = posterior(X, y).evidence.modes
+    assert len(modes) > 1
+    lost = posterior(X, y, prior=FixedLambda(max(mode.lam for mode in modes)))
+    assert r2_of(lost, X_new, y_new) < 0.5
 
 
 @pytest.mark.slow
