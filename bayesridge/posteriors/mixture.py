@@ -129,6 +129,7 @@ class _StudentTable:
         if self.coefficients[0][0] >= _NOTHING and (far := np.abs(u) >= _TABLE_END).any():
             w = u[far]
             value[far], density[far] = stdtr(self.df, w), np.exp(_log_density(w, self.df))
+            w = np.clip(w, -1e150, 1e150)  # squares do not overflow
             slope[far] = -(self.df + 1.0) * w / (self.df + w * w) * density[far]
         return value, density, slope
 

@@ -30,9 +30,9 @@ class BrokenInvariantError(Exception):
 
 
 def require(truth, text):
-    """Raise the text unless every element is true."""
+    """Raise the text unless every element is true; one that writes out arrays is a function, called when needed."""
     if not np.all(truth):
-        raise BrokenInvariantError(text)
+        raise BrokenInvariantError(text() if callable(text) else text)
 
 
 def fitted(case: Case, numbers, unit=1.0, layout=None):
@@ -60,39 +60,41 @@ def promised(post):
     """What every posterior answers, with the invariants of one posterior checked on the way."""
     coef, found = post.coefficients, {}
     found["mean"], found["sd"] = np.asarray(coef.mean), np.asarray(coef.sd)
-    require(np.isfinite(found["mean"]) | np.isinf(found["sd"]), f"a mean is {found['mean']}")
-    require(found["sd"] >= 0, f"an sd is {found['sd']}")
+    require(np.isfinite(found["mean"]) | np.isinf(found["sd"]), lambda: f"a mean is {found['mean']}")
+    require(found["sd"] >= 0, lambda: f"an sd is {found['sd']}")
     quantiles = np.array([coef.quantile(q) for q in LEVELS])
     require(np.isfinite(quantiles), "a quantile of a coefficient is not finite")
-    require(np.diff(quantiles, axis=0) >= 0, f"quantiles of a coefficient are not in order: {quantiles.T}")
+    require(np.diff(quantiles, axis=0) >= 0, lambda: f"quantiles of a coefficient are not in order: {quantiles.T}")
     found["quantiles"] = quantiles
     positive = np.asarray(coef.prob_positive)
-    require((positive >= 0) & (positive <= 1), f"P(> 0) is {positive}")
+    require((positive >= 0) & (positive <= 1), lambda: f"P(> 0) is {positive}")
     # the cdf crosses each level there, within a small part of the interval: it may jump
     room = CROSSED * (quantiles[-1] - quantiles[0]) + 1e-14 * np.abs(quantiles)
     below, above = (np.array([coef.cdf(row) for row in quantiles + side * room]) for side in (-1, 1))
     ends = [coef.cdf(np.full(len(coef), end)) for end in (-np.inf, np.inf)]
-    require((np.r_[below, ends] >= 0) & (np.r_[above, ends] <= 1), f"a cdf is {below.T}, {above.T}, {ends}")
+    require((np.r_[below, ends] >= 0) & (np.r_[above, ends] <= 1), lambda: f"a cdf is {below.T}, {above.T}, {ends}")
     q = np.array(LEVELS)[:, None]
     wrong = (quantiles[-1] > quantiles[0]) & ((below > q + 1e-9) | (above < q - 1e-9))  # point masses apart
-    require(~wrong, f"the cdf at a quantile is {below[wrong][:3]} to {above[wrong][:3]}")
+    require(~wrong, lambda: f"the cdf at a quantile is {below[wrong][:3]} to {above[wrong][:3]}")
     for name in ("lambda_", "sigma", "tau", "r2", "effective_dof"):
-        scale = getattr(post, name)
-        values = np.array([float(scale.quantile(q)) for q in LEVELS])
-        require(~np.isnan(values), f"a quantile of {name} is NaN: {values}")
-        require(values[1:] >= values[:-1], f"quantiles of {name} are not in order: {values}")
-        require(values >= 0, f"{name} is negative: {values}")
-        found[name] = values
-    require(found["r2"] <= 1, f"R2 is {found['r2']}")
+        found[name] = _ordered(name, np.asarray(getattr(post, name).quantile(np.array(LEVELS))))
+    require(found["r2"] <= 1, lambda: f"R2 is {found['r2']}")
     evidence = post.log_marginal_likelihood
     require(not np.isnan(evidence), "log p(y) is NaN")
     found["evidence"] = evidence
     at = post.predict(np.asarray(post.design.X[:2], dtype=float))
     low, high = np.asarray(at.interval(0.9)).T
-    require(np.isfinite(low) & np.isfinite(high), f"a predictive interval is {low}, {high}")
-    require(low <= high, f"a predictive interval is {low}, {high}")
+    require(np.isfinite(low) & np.isfinite(high), lambda: f"a predictive interval is {low}, {high}")
+    require(low <= high, lambda: f"a predictive interval is {low}, {high}")
     found["predicted"] = np.array([low, high])
     return found
+
+
+def _ordered(name, values):
+    require(~np.isnan(values), lambda: f"a quantile of {name} is NaN: {values}")
+    require(values[1:] >= values[:-1], lambda: f"quantiles of {name} are not in order: {values}")
+    require(values >= 0, lambda: f"{name} is negative: {values}")
+    return values
 
 
 def check(case: Case):
@@ -113,9 +115,9 @@ def check(case: Case):
                 abs(found["evidence"] - log_evidence) <= room, f"log p(y) {found['evidence']}, exactly {log_evidence}"
             )
             off = np.abs(found["mean"] - mean)
-            require(off <= SAME * sd + 1e-9 * np.abs(mean), f"means {found['mean']}, exactly {mean}; sd {sd}")
+            require(off <= SAME * sd + 1e-9 * np.abs(mean), lambda: f"means {found['mean']}, exactly {mean}; sd {sd}")
             off = np.abs(found["sd"] / np.where(sd > 0, sd, 1.0) - 1.0)
-            require((off <= SAME) | (sd == 0) | np.isinf(found["sd"]), f"sds {found['sd']}, exactly {sd}")
+            require((off <= SAME) | (sd == 0) | np.isinf(found["sd"]), lambda: f"sds {found['sd']}, exactly {sd}")
     return "doubtful" if doubtful else "fitted"
 
 
@@ -153,8 +155,9 @@ def _compare(found, other, *, order=slice(None), factor=1.0, coef=1.0, evidence=
         f"quantiles moved by {np.nanmax(np.abs(got - found['quantiles']) / (room + 1e-300)):.3g} x their room",
     )
     for name, unit in (("lambda_", 1.0), ("sigma", factor), ("r2", 1.0), ("effective_dof", 1.0)):
-        pair = f"{name} {found[name]} became {other[name] / unit}"
-        require(np.isclose(other[name] / unit, found[name], rtol=SAME, atol=1e-300), pair)
+        got = other[name] / unit
+        same = np.isclose(got, found[name], rtol=SAME, atol=1e-300)
+        require(same, lambda name=name, got=got: f"{name} {found[name]} became {got}")
     if evidence:
         require(
             np.isclose(other["evidence"], found["evidence"], rtol=1e-9, atol=SAME),
