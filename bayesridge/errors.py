@@ -74,6 +74,10 @@ class DroppedRowsWarning(BayesRidgeWarning):
     """Rows with missing values were left out, as the caller asked."""
 
 
+class ReadingWarning(BayesRidgeWarning):
+    """A file says something in a way that leaves a choice; the text says what was made of it."""
+
+
 class WeightsWarning(BayesRidgeWarning):
     """Frequency weights do not look like counts of rows, and the number of observations is their sum."""
 

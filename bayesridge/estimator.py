@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -24,8 +23,6 @@ from bayesridge.posteriors.prediction import Prediction
 from bayesridge.posteriors.summary import (
     at_a_glance,
     coefficient_table,
-    describe_data,
-    describe_model,
     hyper_table,
 )
 from bayesridge.priors import BetaR2, FixedLambda, Jeffreys, NoisePrior, Prior, check_priors
@@ -399,17 +396,7 @@ class BayesRidge(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         return {"text/plain": repr(self), "text/html": self._result_html()}
 
     def _result_html(self) -> str:
-        posterior = self.posterior_
-
-        def table(frame: Any) -> str:
-            return str(frame.to_html(float_format=lambda value: f"{value:.4g}", border=0))
-
-        said = "; ".join([posterior.how, *posterior.check])
-        return (
-            f"<div><strong>Bayesian ridge regression</strong> ({html.escape(said)})<br>"
-            f"{html.escape(describe_data(posterior))}<br>prior: {html.escape(describe_model(posterior))}"
-            f"{table(self.hyper_summary())}{table(self.summary())}</div>"
-        )
+        return str(self.posterior_._repr_html_())
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

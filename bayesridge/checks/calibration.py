@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from bayesridge.checks.ecdf_bands import EcdfBand, ecdf, simultaneous_band, uniformity_pvalue
 from bayesridge.errors import DataError
+from bayesridge.posteriors.shown import ShownCheck
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
 Array = NDArray[np.float64]
 
 
-@dataclass(frozen=True, eq=False)
-class CalibrationResult:
+@dataclass(frozen=True, eq=False, repr=False)
+class CalibrationResult(ShownCheck):
     """Result of simulation-based calibration.
 
     Attributes

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -26,9 +26,13 @@ from bayesridge.checks.spectral_check import spectral_check
 from bayesridge.errors import BayesRidgeError, DataError
 from bayesridge.fit import posterior_of
 from bayesridge.posteriors.posterior import Posterior
+from bayesridge.posteriors.shown import ShownCheck
 from bayesridge.rules.backtest import backtest
 from bayesridge.rules.duplicates import NearDuplicates, find_near_duplicates
 from bayesridge.rules.problem import Rule
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Status = Literal["passed", "alarm", "note", "not judged"]
 
@@ -76,8 +80,8 @@ class Entry:
         return QUESTIONS[self.key]
 
 
-@dataclass(frozen=True, eq=False)
-class ReportCard:
+@dataclass(frozen=True, eq=False, repr=False)
+class ReportCard(ShownCheck):
     """Result of :func:`validate`.
 
     Attributes
@@ -132,6 +136,15 @@ class ReportCard:
             lines.append(f"Not judged: {', '.join(skipped)}.")
         lines.append(f"A false alarm anywhere on the card has probability {100 * self.alpha:g}% at most.")
         return " ".join(lines)
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """One row for each entry: question, status and what was found."""
+        import pandas as pd
+
+        rows = [[entry.question, entry.status, entry.text] for entry in self.entries]
+        index = pd.Index([entry.key for entry in self.entries], name="check")
+        return pd.DataFrame(rows, columns=["question", "status", "found"], index=index)
 
     def to_record(self) -> dict[str, Any]:
         """Everything for JSON."""

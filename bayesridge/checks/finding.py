@@ -7,27 +7,20 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
+from bayesridge.posteriors.shown import HasTable, ShownCheck
+
 if TYPE_CHECKING:
     import pandas as pd
 
 
-class Details(Protocol):
+class Details(HasTable, Protocol):
     """What every check of this package returns, beside its own numbers and arrays."""
-
-    @property
-    def passed(self) -> bool: ...  # noqa: D102
-
-    @property
-    def verdict(self) -> str: ...  # noqa: D102
-
-    @property
-    def table(self) -> pd.DataFrame: ...  # noqa: D102
 
     def to_record(self) -> dict[str, Any]: ...  # noqa: D102
 
 
-@dataclass(frozen=True, eq=False)
-class Finding:
+@dataclass(frozen=True, eq=False, repr=False)
+class Finding(ShownCheck):
     """What was found.
 
     Attributes

@@ -22,6 +22,7 @@ from bayesridge.fit import one_lambda
 from bayesridge.hyper.marginal import PointMass
 from bayesridge.hyper.nodes import HyperPosterior
 from bayesridge.posteriors.posterior import Posterior
+from bayesridge.posteriors.shown import ShownCheck
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,8 +33,8 @@ Array = NDArray[np.float64]
 LIMIT = 0.5
 
 
-@dataclass(frozen=True, eq=False)
-class RowInfluence:
+@dataclass(frozen=True, eq=False, repr=False)
+class RowInfluence(ShownCheck):
     """Result of :func:`row_influence`.
 
     Attributes

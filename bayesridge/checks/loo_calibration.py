@@ -22,6 +22,7 @@ from bayesridge.checks.ecdf_bands import ecdf
 from bayesridge.checks.replicates import check_rows, observed_residuals, replicated_residuals
 from bayesridge.errors import DataError
 from bayesridge.posteriors.posterior import Posterior
+from bayesridge.posteriors.shown import ShownCheck
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,8 +51,8 @@ class IntervalCoverage:
     expected: tuple[int, int]
 
 
-@dataclass(frozen=True, eq=False)
-class LooCalibration:
+@dataclass(frozen=True, eq=False, repr=False)
+class LooCalibration(ShownCheck):
     """Result of :func:`loo_calibration`.
 
     Attributes

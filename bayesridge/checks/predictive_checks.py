@@ -18,6 +18,7 @@ from bayesridge.checks.calibration import holm
 from bayesridge.checks.replicates import Residuals, check_rows, observed_residuals, replicated_residuals
 from bayesridge.errors import DataError
 from bayesridge.posteriors.posterior import Posterior
+from bayesridge.posteriors.shown import ShownCheck
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,8 +52,8 @@ class PredictiveCheck:
     reading: str
 
 
-@dataclass(frozen=True, eq=False)
-class PredictiveChecks:
+@dataclass(frozen=True, eq=False, repr=False)
+class PredictiveChecks(ShownCheck):
     """Result of :func:`predictive_checks`.
 
     Attributes

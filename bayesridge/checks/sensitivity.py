@@ -35,6 +35,7 @@ from bayesridge.linalg.targets import rows_counted
 from bayesridge.posteriors.mixture import Mixture
 from bayesridge.posteriors.posterior import Posterior
 from bayesridge.posteriors.quantity import MixtureQuantity
+from bayesridge.posteriors.shown import ShownCheck
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -72,8 +73,8 @@ class Sensitivity:
     diagnosis: str
 
 
-@dataclass(frozen=True, eq=False)
-class PowerScaling:
+@dataclass(frozen=True, eq=False, repr=False)
+class PowerScaling(ShownCheck):
     """Result of :func:`power_scaling`.
 
     Attributes

@@ -29,6 +29,7 @@ from bayesridge.checks.own_scales import own_scales
 from bayesridge.errors import DataError
 from bayesridge.linalg.spectrum import Spectrum
 from bayesridge.posteriors.posterior import Posterior
+from bayesridge.posteriors.shown import ShownCheck
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -60,8 +61,8 @@ class SpectralTest:
     reading: str
 
 
-@dataclass(frozen=True, eq=False)
-class SpectralCheck:
+@dataclass(frozen=True, eq=False, repr=False)
+class SpectralCheck(ShownCheck):
     """Result of :func:`spectral_check`.
 
     Attributes

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from bayesridge.cli.options import AsJson, Jobs, Level, Model, Seed, as_text, collected_warnings, command
+from bayesridge.cli.options import AsJson, Jobs, Level, Model, Seed, as_text, collected_warnings, command, echo_json
 
 # Only what --help needs is imported here; the rest waits until there is something to do.
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def choose(
         record["saved"] = [str(out / name) for name in _FILES]
         _save(comparison, record, out)
     if as_json:
-        typer.echo(as_text(record))
+        echo_json(record)
         return
     from bayesridge.cli.terminal import print_comparison
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from bayesridge.cli.options import AsJson, Level, Model, Seed, as_text, collected_warnings, command
+from bayesridge.cli.options import AsJson, Level, Model, Seed, as_text, collected_warnings, command, echo_json
 
 # Only what --help needs is imported here; the rest waits until there is something to do.
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def fit(
         coefficients = coefficient_table(sampled or post, level)
         _save(coefficients, tree, record, partial(save_model, post, table=table, options=options), out)
     if as_json:
-        typer.echo(as_text(record))
+        echo_json(record)
         return
     from bayesridge.cli.terminal import print_fit
 

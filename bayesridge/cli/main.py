@@ -1,13 +1,16 @@
-"""The command line: ``bayesridge fit TABLE --target y``, and ``choose``, ``validate``, ``report``."""
+"""The command line: ``bayesridge look TABLE``, ``fit``, ``predict``, ``choose``, ``validate``, ``report``."""
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 
 import typer
 
 from bayesridge.cli.choose import choose
 from bayesridge.cli.fit import fit
+from bayesridge.cli.look import look
+from bayesridge.cli.predict import predict
 from bayesridge.cli.report import report
 from bayesridge.cli.validate import validate
 
@@ -40,10 +43,12 @@ def _main(
     """
 
 
-for _command in (fit, choose, validate, report):
+for _command in (look, fit, predict, choose, validate, report):
     app.command()(_command)
 
 
 def main() -> None:
     """Run the command line."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # a name that a terminal cannot show
     app()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import inspect
 import json
+import re
+import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,6 +26,12 @@ PRIORS = (
 Level = Annotated[float, typer.Option(help="Probability of the equal-tailed intervals.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 Seed = Annotated[int, typer.Option(help="Seed of everything that is random.")]
+Encoding = Annotated[
+    str | None, typer.Option(help="Of a text file, as latin-1: UTF-8 if left out, Latin-1 where it is none.")
+]
+DecimalMark = Annotated[
+    Literal[".", ","] | None, typer.Option(help="Before decimals; what the numbers show, if left out.")
+]
 Jobs = Annotated[int, typer.Option(help="Processes for long work (-1: one a core).")]
 
 
@@ -45,6 +53,8 @@ class Model:
     ] = "frequency"
     unpenalized: Annotated[list[str] | None, typer.Option(help="Column with a flat prior; may be repeated.")] = None
     drop: Annotated[list[str] | None, typer.Option(help="Column to leave out; may be repeated.")] = None
+    encoding: Encoding = None
+    decimal: DecimalMark = None
     missing: Annotated[
         Literal["error", "drop"], typer.Option(help="What to do with rows that have missing values.")
     ] = "error"
@@ -63,21 +73,24 @@ class Model:
         """
         from bayesridge.cli.prior_text import parse_noise, parse_prior
         from bayesridge.errors import DataError
+        from bayesridge.tables.columns import quoted_list
         from bayesridge.tables.files import read_table, take_column
 
         prior = None if self.prior is None else parse_prior(self.prior)
         noise = None if self.noise is None else parse_noise(self.noise)
-        frame = read_table(self.table)
+        with working(f"reading {self.table}"):
+            frame = read_table(self.table, encoding=self.encoding, decimal=self.decimal, drop=self.drop or [])
         w = None
         if self.weights is not None:
             frame, w = take_column(frame, self.weights, "weights")
-        for name in self.drop or []:
-            frame, _ = take_column(frame, name, "drop")
         y = None
-        if self.target is not None:
+        left, tilde, _ = (self.formula or "").partition("~")
+        if tilde and self.target == left.strip().strip("`"):
+            pass  # the formula takes it
+        elif self.target is not None:
             frame, y = take_column(frame, self.target, "target")
         elif self.formula is None or "~" not in self.formula:
-            raise DataError(f"name the target column with --target; the table has {', '.join(map(str, frame.columns))}")
+            raise DataError(f"name the target column with --target; the table has {quoted_list(frame.columns)}")
         return {
             "X": frame, "y": y, "formula": self.formula, "prior": prior, "noise_prior": noise, "weights": w,
             "weight_kind": self.weight_kind, "fit_intercept": not self.no_intercept, "scale": not self.no_scale,
@@ -106,7 +119,7 @@ def command(run: Callable[..., None]) -> Callable[..., None]:
     @wraps(run)
     def called(**options: Any) -> None:
         model = Model(**{name: options.pop(name) for name, _ in shared})
-        with one_line_errors():
+        with one_line_errors(model.target):
             run(model, **options)
 
     called.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
@@ -115,8 +128,8 @@ def command(run: Callable[..., None]) -> Callable[..., None]:
 
 
 @contextmanager
-def one_line_errors() -> Iterator[None]:
-    """End the command with one line on stderr where it cannot go on."""
+def one_line_errors(target: str | None = None) -> Iterator[None]:
+    """End the command with one line on stderr where it cannot go on, its advice in options of the command line."""
     from bayesridge.errors import BayesRidgeError
 
     try:
@@ -131,7 +144,7 @@ def one_line_errors() -> Iterator[None]:
         text, code = "interrupted; nothing was changed", 130
     else:
         return
-    typer.echo(f"bayesridge: {' '.join(text.split())}", err=True)
+    typer.echo(f"bayesridge: {in_options(' '.join(text.split()), target)}", err=True)
     raise typer.Exit(code)
 
 
@@ -141,7 +154,55 @@ def collected_warnings(into: list[str]) -> Iterator[None]:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         yield
-    into.extend(text for text in dict.fromkeys(str(item.message) for item in caught) if text not in into)
+    found = dict.fromkeys(in_options(str(item.message)) for item in caught)
+    into.extend(text for text in found if text not in into)
+
+
+#: What Python's arguments are called on the command line; any other ``name="value"`` is ``--name value``.
+_FLAGS = (
+    (re.compile(r"fit_intercept=False"), "--no-intercept"),
+    (re.compile(r"scale=False"), "--no-scale"),
+    (re.compile(r"\bunpenalized=\[[^]]*\]"), "--unpenalized COLUMN"),
+    (
+        re.compile(r"\bmethod='fixed' needs one of lam=\.\.\. and a fixing prior"),
+        "--method fixed needs a fixing --prior",
+    ),
+    (re.compile(r"\(- ([^()]*)\)"), r"(--drop '\1')"),
+    (re.compile(r"Leave dates out"), "Leave dates out (--drop NAME)"),
+    (re.compile(r"""\b(formula)=(["'].*?["'])"""), r"--\1 \2"),
+    (re.compile(r"""\b(missing|encoding|decimal|drop|method|level)=["']?([^\s"',;)]*)["']?"""), r"--\1 \2"),
+)
+
+
+def in_options(text: str, target: str | None = None) -> str:
+    """Say with options what a message says with arguments of Python's functions."""
+    for pattern, flag in _FLAGS:
+        text = pattern.sub(flag, text)
+    if target is not None:
+        text = text.replace('"y ~ ."', f'"{target} ~ ."' if target.isidentifier() else f"'`{target}` ~ .'")
+    return text.replace("--encoding ...", "--encoding NAME")
+
+
+@contextmanager
+def working(what: str) -> Iterator[None]:
+    """Say on a terminal what is being done, while it is done."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status(what):
+        yield
+
+
+def echo_json(record: dict[str, Any]) -> None:
+    """Print a record as JSON, in ASCII where the output has nothing else."""
+    text = as_text(record)
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        text = json.dumps(record, indent=2)
+    typer.echo(text)
 
 
 def as_text(record: dict[str, Any]) -> str:

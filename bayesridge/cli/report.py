@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bayesridge.cli.options import Level, Model, Seed, collected_warnings, command
+from bayesridge.cli.options import Level, Model, Seed, collected_warnings, command, working
 
 # Only what --help needs is imported here; the rest waits until there is something to do.
 if TYPE_CHECKING:
@@ -38,13 +39,20 @@ def report(
         post = one_lambda(posterior(**model.read()))
     # what the rules have to say of these data stands in their own table
     with collected_warnings([]):
-        comparison = compare_lambda(post, level=level, progress=False)
+        comparison = compare_lambda(post, level=level, progress=sys.stderr.isatty())
     own = {
         "title": title, "date": date, "level": None if level == 0.95 else f"{level:g}", "seed": seed or None, "out": out
     }  # fmt: skip
-    path = write_page(
-        post, out, comparison=comparison, level=level, random_state=seed, warnings=warned, source=_source(model, own)
-    )
+    with working(f"writing {out}"):
+        path = write_page(
+            post,
+            out,
+            comparison=comparison,
+            level=level,
+            random_state=seed,
+            warnings=warned,
+            source=_source(model, own),
+        )
     for message in warned:
         typer.echo(f"warning: {message}", err=True)
     typer.echo(f"wrote {path} ({path.stat().st_size / 1000:.0f} kB)")
@@ -71,13 +79,13 @@ def _python(model: Model, own: Mapping[str, Any]) -> str:
     lines = ["from bayesridge import posterior, report", "from bayesridge.tables.files import read_table"]
     readers = [name for name, used in (("parse_noise", model.noise), ("parse_prior", model.prior)) if used]
     lines += [f"from bayesridge.cli.prior_text import {', '.join(readers)}"] if readers else []
-    lines += ["", f"table = read_table({str(model.table)!r})"]
+    reading = {"encoding": model.encoding, "decimal": model.decimal, "drop": model.drop or None}
+    how = "".join(f", {name}={value!r}" for name, value in reading.items() if value is not None)
+    lines += ["", f"table = read_table({str(model.table)!r}{how})"]
     arguments = ["table"]
     if model.weights is not None:
         lines.append(f"weights = table.pop({model.weights!r})")
-    if model.drop:
-        lines.append(f"table = table.drop(columns={model.drop!r})")
-    if model.target is not None:
+    if model.target is not None and "~" not in (model.formula or ""):
         lines.append(f"y = table.pop({model.target!r})")
         arguments.append("y")
     chosen = {

@@ -15,15 +15,14 @@ from rich.console import Console
 from rich.text import Text
 
 from bayesridge.cli.grid import grid
+from bayesridge.posteriors.quantity import interval_names
+from bayesridge.posteriors.shown import number, probability
 from bayesridge.posteriors.summary import (
     coefficient_table,
     describe_data,
     describe_model,
     evidence_sentences,
     hyper_table,
-    interval_names,
-    number,
-    probability,
 )
 
 if TYPE_CHECKING:
@@ -84,11 +83,15 @@ class Screen:
         """Print a line, wrapped between words; `lead` stands before it in bold (or `style`)."""
         self.console.print(Text.assemble((self.fit(lead), style or "bold"), (self.fit(text), "" if lead else style)))
 
+    def line(self, text: object) -> None:
+        """Print a line that is to be copied: never wrapped here."""
+        self.console.print(Text(self.fit(text)), soft_wrap=True)
+
     def table(self, heading: str, names: Sequence[object], columns: Mapping[str, Sequence[str]]) -> None:
         """Print a table."""
         cells = {self.fit(title): [self.fit(cell) for cell in column] for title, column in columns.items()}
         for line in grid(self.fit(heading), [self.fit(name) for name in names], cells, self.width):
-            self.console.print(Text(self.fit(line)), soft_wrap=True)
+            self.line(line)
         self.say()
 
     def open(self, lead: str, text: str, posterior: AnyPosterior) -> None:
@@ -103,7 +106,7 @@ class Screen:
         for message in warnings:
             self.say(message, lead="warning: ", style="yellow")
         for path in saved:
-            self.console.print(Text(self.fit(f"wrote {path}")), soft_wrap=True)
+            self.line(f"wrote {path}")
 
 
 # -- fit -----------------------------------------------------------------------------------------------------------

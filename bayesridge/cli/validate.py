@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bayesridge.cli.options import AsJson, Jobs, Model, Seed, as_text, collected_warnings, command
+from bayesridge.cli.options import AsJson, Jobs, Model, Seed, as_text, collected_warnings, command, echo_json
 
 # Only what --help needs is imported here; the rest waits until there is something to do.
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def validate(
     if out is not None:
         _save(card, record, out)
     if as_json:
-        typer.echo(as_text(record))
+        echo_json(record)
         return
     from bayesridge.cli.terminal import print_card
 

@@ -22,6 +22,8 @@ from bayesridge.persistence import plain_table, prior_from_state, prior_state, s
 from bayesridge.posteriors.draws import Draws
 from bayesridge.posteriors.prediction import Prediction, noise_variance, refuse_outcome_terms
 from bayesridge.posteriors.quantity import DrawnQuantity
+from bayesridge.posteriors.shown import Shown
+from bayesridge.posteriors.summary import ShownPosterior
 from bayesridge.priors import NoisePrior, Prior
 
 if TYPE_CHECKING:
@@ -41,8 +43,8 @@ _ABOUT = ("model_name", "sampler", "compile_seconds", "sampling_seconds", "inter
 _SCALES = {"lambda": "lambda_", "sigma": "sigma", "tau": "tau", "R2": "r2", "effective dof": "effective_dof"}
 
 
-@dataclass(frozen=True, eq=False)
-class SampledPosterior:
+@dataclass(frozen=True, eq=False, repr=False)
+class SampledPosterior(ShownPosterior):
     """Everything known after seeing the data, from Markov chains.
 
     Attributes
@@ -339,12 +341,6 @@ class SampledPosterior:
         sizes = self._drawn.sizes
         return np.random.default_rng(random_state).integers(sizes["chain"] * sizes["draw"], size=(chains, draws))
 
-    def summary(self, level: float = 0.95) -> pd.DataFrame:
-        """Posterior of intercept and coefficients: mean, sd, equal-tailed interval, P(> 0), mcse, effective draws."""
-        from bayesridge.posteriors.summary import coefficient_table
-
-        return coefficient_table(self, level)
-
     def save(self, path: str | Path, *, rows: bool = False) -> Path:
         """Write the draws to a file, which :func:`bayesridge.load` makes an estimator of; by custom ``*.bridge``.
 
@@ -493,8 +489,8 @@ class DrawnScalar:
         return Interval(float(ends[0]), float(ends[1]))
 
 
-@dataclass(frozen=True, eq=False)
-class SampledLeaveOneOut:
+@dataclass(frozen=True, eq=False, repr=False)
+class SampledLeaveOneOut(Shown):
     """Leave-one-out estimated by Pareto-smoothed importance sampling.
 
     Attributes
@@ -512,6 +508,19 @@ class SampledLeaveOneOut:
     p_loo: float
     pointwise: Array
     pareto_k: Array
+
+    def summary(self, level: float = 0.95) -> pd.DataFrame:  # noqa: ARG002
+        """One row for each observation: its elpd, and the shape of the tail of its weights."""
+        import pandas as pd
+
+        index = pd.RangeIndex(len(self.pointwise), name="row")
+        return pd.DataFrame({"elpd": self.pointwise, "Pareto k": self.pareto_k}, index=index)
+
+    def _headline(self) -> str:
+        return (
+            f"Leave-one-out, importance sampling: elpd {self.elpd_loo:.2f} (se {self.se:.2f}), p_loo {self.p_loo:.3g}, "
+            f"{self.bad_rows} rows not to be trusted"
+        )
 
     @property
     def bad_rows(self) -> int:

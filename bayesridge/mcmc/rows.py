@@ -23,7 +23,7 @@ Array = NDArray[np.float64]
 _BLOCK_VALUES = 1 << 21  # draws x rows worked on at a time
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class RowDraws(Quantity):
     """The expected target of m rows, or a new observation there, from draws; the draws x rows are never held at once.
 

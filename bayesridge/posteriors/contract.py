@@ -108,6 +108,10 @@ class AnyPosterior(Protocol):
         """Draws as an ArviZ ``xarray.DataTree``."""
         ...
 
+    def _repr_html_(self) -> str:
+        """The posterior in a notebook."""
+        ...
+
     def facts(self) -> dict[str, Any]:
         """What a record holds beside the tables."""
         ...

@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,7 +32,11 @@ from bayesridge.linalg.engine import Deletion, Engine
 from bayesridge.linalg.threads import run_blocks
 from bayesridge.posteriors.mixture import Mixture
 from bayesridge.posteriors.prediction import noise_variance
-from bayesridge.posteriors.quantity import MixtureQuantity, check_level
+from bayesridge.posteriors.quantity import MixtureQuantity, check_level, interval_names
+from bayesridge.posteriors.shown import Shown
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Array = NDArray[np.float64]
 
@@ -67,8 +71,8 @@ class Predictive(Protocol):
         """Equal-tailed intervals, (m, 2)."""
 
 
-@dataclass(frozen=True, eq=False)
-class LeaveOneOut:
+@dataclass(frozen=True, eq=False, repr=False)
+class LeaveOneOut(Shown):
     """Exact leave-one-out predictive densities.
 
     With frequency weights a row stands for w observations and *one* of them is left out; sums count it w times. Rows of
@@ -97,6 +101,19 @@ class LeaveOneOut:
     y: Array
     count: Array
     refitted: NDArray[np.bool_]
+
+    def summary(self, level: float = 0.95) -> pd.DataFrame:
+        """One row of the data each: the target; its mean, interval and cdf (``pit``) given the others; its elpd."""
+        import pandas as pd
+
+        low, high = interval_names(level)
+        ends = self.interval(level)
+        columns = {"y": self.y, "mean": self.mean, low: ends[:, 0], high: ends[:, 1], "pit": self.pit}
+        return pd.DataFrame(columns | {"elpd": self.pointwise}, index=pd.RangeIndex(len(self.y), name="row"))
+
+    def _headline(self) -> str:
+        p_loo = "infinite" if np.isinf(self.p_loo) else f"{self.p_loo:.3g}"
+        return f"Leave-one-out, exact: elpd {self.elpd_loo:.2f} (se {self.se:.2f}), p_loo {p_loo}, RMSE {self.rmse:.4g}"
 
     @cached_property
     def _seen(self) -> NDArray[np.bool_]:

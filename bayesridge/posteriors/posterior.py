@@ -31,6 +31,7 @@ from bayesridge.posteriors.facts import one_lambda_facts
 from bayesridge.posteriors.loo import LeaveOneOut, leave_one_out
 from bayesridge.posteriors.prediction import Prediction, predict, refuse_outcome_terms
 from bayesridge.posteriors.quantity import MixtureQuantity
+from bayesridge.posteriors.summary import ShownPosterior
 from bayesridge.priors import (
     FixedLambda,
     NoisePrior,
@@ -45,8 +46,8 @@ Array = NDArray[np.float64]
 Method = Literal["posterior", "evidence", "fixed"]
 
 
-@dataclass(frozen=True, eq=False)
-class Posterior:
+@dataclass(frozen=True, eq=False, repr=False)
+class Posterior(ShownPosterior):
     """Everything known after seeing the data.
 
     Attributes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -10,13 +11,17 @@ from numpy.typing import ArrayLike, NDArray
 from bayesridge.errors import DataError
 from bayesridge.hyper.nodes import HyperPosterior
 from bayesridge.linalg.engine import Engine
-from bayesridge.posteriors.quantity import MixtureQuantity, Quantity
+from bayesridge.posteriors.quantity import MixtureQuantity, Quantity, interval_names
+from bayesridge.posteriors.shown import Shown
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Array = NDArray[np.float64]
 
 
-@dataclass(frozen=True, eq=False)
-class Prediction:
+@dataclass(frozen=True, eq=False, repr=False)
+class Prediction(Shown):
     """Predictions for m rows.
 
     Attributes
@@ -55,6 +60,22 @@ class Prediction:
     def quantile(self, q: float) -> Array:
         """Predictive quantile, shape (m,)."""
         return self.target.quantile(q)
+
+    def summary(self, level: float = 0.95) -> pd.DataFrame:
+        """One row each: mean, sd and interval of a new observation; sd and interval of its expectation."""
+        import pandas as pd
+
+        low, high = interval_names(level)
+        new, expected = self.target.interval(level), self.expected.interval(level)
+        columns = {
+            "mean": self.mean, "sd": self.sd, low: new[:, 0], high: new[:, 1],
+            "expectation: sd": self.mean_sd,
+            f"expectation: {low}": expected[:, 0], f"expectation: {high}": expected[:, 1],
+        }  # fmt: skip
+        return pd.DataFrame(columns, index=pd.Index(self.target.labels, name="row"))
+
+    def _headline(self) -> str:
+        return f"Predictions of {len(self.target)} rows: a new observation, and its expectation"
 
     def log_density(self, y: ArrayLike) -> Array:
         """Log predictive density of new observations `y`, shape (m,)."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,6 +19,10 @@ from bayesridge.hyper.nodes import HyperPosterior, Nodes
 from bayesridge.linalg.engine import Engine, Linear
 from bayesridge.linalg.row_source import RowIndex
 from bayesridge.posteriors.mixture import Mixture
+from bayesridge.posteriors.shown import Shown
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Array = NDArray[np.float64]
 
@@ -32,7 +36,13 @@ def check_level(level: float) -> None:
         raise DataError(f"level must lie strictly between 0 and 1 (0.95 for 95%), got {level}")
 
 
-class Quantity(ABC):
+def interval_names(level: float, kind: str = "ETI") -> tuple[str, str]:
+    """Column names of an interval, such as ``("95% ETI low", "95% ETI high")``."""
+    check_level(level)
+    return f"{100 * level:g}% {kind} low", f"{100 * level:g}% {kind} high"
+
+
+class Quantity(Shown, ABC):
     """A labelled vector of m random numbers, in the units of the data.
 
     Attributes
@@ -112,6 +122,18 @@ class Quantity(ABC):
         tail = 0.5 * (1.0 - level)
         return np.column_stack([self.quantile(tail), self.quantile(1.0 - tail)])
 
+    def summary(self, level: float = 0.95) -> pd.DataFrame:
+        """One row for each number: mean, sd, equal-tailed interval, ``P(>0)``, and of draws their accuracy."""
+        import pandas as pd
+
+        low, high = interval_names(level)
+        ends = self.interval(level)
+        columns = {"mean": self.mean, "sd": self.sd, low: ends[:, 0], high: ends[:, 1], "P(>0)": self.prob_positive}
+        return pd.DataFrame(columns | self.sampling_errors, index=list(self.labels))
+
+    def _headline(self) -> str:
+        return f"Posterior of {len(self)} quantities"
+
 
 def _probability(q: float) -> float:
     if not 0.0 < q < 1.0:
@@ -122,7 +144,7 @@ def _probability(q: float) -> float:
 # -- exact mixtures ------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class MixtureQuantity(Quantity):
     """Linear functionals of the coefficients, the scales integrated: mixtures over the nodes, exact to quadrature.
 
@@ -239,7 +261,7 @@ def _flatten(nodes: Nodes, location: Array, variance: Array) -> Mixture:
 # -- draws -----------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class WeightedQuantity(Quantity):
     """Weighted draws in independent replicates (importance sampling), each replicate an estimate of its own.
 
@@ -322,7 +344,7 @@ class WeightedQuantity(Quantity):
         return out
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class DrawnQuantity(Quantity):
     """Draws of Markov chains.
 

@@ -9,16 +9,11 @@ import numpy as np
 
 from bayesridge.hyper.marginal import Scalar
 from bayesridge.posteriors.contract import AnyPosterior
-from bayesridge.posteriors.quantity import check_level
+from bayesridge.posteriors.quantity import interval_names
+from bayesridge.posteriors.shown import MOST_ROWS, Shown, as_printed, number
 
 if TYPE_CHECKING:
     import pandas as pd
-
-
-def interval_names(level: float, kind: str = "ETI") -> tuple[str, str]:
-    """Column names of an interval, such as ``("95% ETI low", "95% ETI high")``."""
-    check_level(level)
-    return f"{100 * level:g}% {kind} low", f"{100 * level:g}% {kind} high"
 
 
 def coefficient_table(posterior: AnyPosterior, level: float = 0.95) -> pd.DataFrame:
@@ -41,13 +36,7 @@ def coefficient_table(posterior: AnyPosterior, level: float = 0.95) -> pd.DataFr
     parts = [posterior.coefficients]
     if posterior.design.fit_intercept:
         parts.insert(0, posterior.intercept)
-    low, high = interval_names(level)
-    tables = []
-    for part in parts:
-        ends = part.interval(level)
-        columns = {"mean": part.mean, "sd": part.sd, low: ends[:, 0], high: ends[:, 1], "P(>0)": part.prob_positive}
-        tables.append(pd.DataFrame(columns | part.sampling_errors, index=list(part.labels)))
-    return pd.concat(tables)
+    return pd.concat([part.summary(level) for part in parts])
 
 
 def hyper_table(posterior: AnyPosterior, level: float = 0.95) -> pd.DataFrame:
@@ -113,18 +102,6 @@ def evidence_sentences(modes: Sequence[Mapping[str, Any]]) -> list[str]:
     return lines
 
 
-def number(value: float) -> str:
-    """Write a number with four significant digits."""
-    return f"{value:.4g}"
-
-
-def probability(value: float) -> str:
-    """Write a probability with three digits, and never 0 or 1 for what is neither."""
-    if value < 0.0005:
-        return "<0.001"
-    return ">0.999" if value > 0.9995 else f"{value:.3f}"
-
-
 def describe_data(posterior: AnyPosterior) -> str:
     """One line on the data."""
     design = posterior.design
@@ -141,37 +118,50 @@ def describe_model(posterior: AnyPosterior) -> str:
     return "; noise ".join(posterior.prior_texts)
 
 
+def glance(posterior: AnyPosterior) -> str:
+    """Say of what a posterior is, and what it says of the scales: a few lines."""
+    lines = [describe_data(posterior), f"prior: {describe_model(posterior)}", *posterior.check]
+    lines += _scale_sentences(posterior)
+    return "\n  ".join([f"Bayesian ridge regression ({posterior.how})", *lines])
+
+
+def largest(posterior: AnyPosterior, most: int) -> tuple[pd.DataFrame, str]:
+    """Return the coefficients with the largest |mean / sd| as they are printed, and what was left out."""
+    import pandas as pd
+
+    k, p = int(posterior.design.fit_intercept), len(posterior.coefficients)
+    rows = np.arange(p + k)
+    if p + k > most:
+        sd = posterior.coefficients.sd
+        size = np.abs(posterior.coefficients.mean) / np.where(sd > 0, sd, np.inf)
+        rows = np.concatenate([rows[:k], np.sort(np.argsort(-size)[: most - k]) + k])
+    parts = [posterior.intercept.summary()] if k else []
+    chosen = posterior.coefficients.take(rows[k:] - k).summary()  # quantiles cost a search each
+    more = f"... the {len(rows)} rows with the largest |mean / sd| of {p + k}; all in summary()"
+    return as_printed(pd.concat([*parts, chosen])), more if len(rows) < p + k else ""
+
+
 def at_a_glance(posterior: AnyPosterior, most: int = 12) -> str:
     """Return the result on one screen: data, lambda, noise, and the largest coefficients."""
-    table = coefficient_table(posterior)
-    lines = [
-        f"Bayesian ridge regression ({posterior.how})",
-        f"  {describe_data(posterior)}",
-        f"  prior: {describe_model(posterior)}",
-        *(f"  {line}" for line in posterior.check),
-        *(f"  {line}" for line in _scale_sentences(posterior)),
-    ]
-    shown = _largest(posterior, most)
-    text = as_printed(table.iloc[shown]).to_string()
-    lines.append(text)
-    if len(shown) < len(table):
-        lines.append(f"... the {len(shown)} rows with the largest |mean / sd| of {len(table)}; all in summary()")
-    return "\n".join(lines)
+    table, more = largest(posterior, most)
+    return "\n".join(filter(None, [glance(posterior), table.to_string(), more]))
 
 
-def as_printed(table: pd.DataFrame) -> pd.DataFrame:
-    """Return a table with its numbers as they are shown everywhere, as text; what does not exist is blank."""
-    columns = {}
-    for name in table.columns:
-        write = probability if str(name) in _PROBABILITIES else number
-        columns[name] = [
-            ("" if np.isnan(value) else write(float(value))) if isinstance(value, (float, np.floating)) else str(value)
-            for value in table[name]
-        ]
-    return type(table)(columns, index=table.index)
+class ShownPosterior(Shown):
+    """A posterior at a glance: data, lambda, noise, and the coefficients that matter most."""
 
+    def summary(self, level: float = 0.95) -> pd.DataFrame:
+        """Posterior of intercept and coefficients: mean, sd, equal-tailed interval, P(> 0); of draws their accuracy."""
+        return coefficient_table(self._any(), level)
 
-_PROBABILITIES = ("P(>0)",)
+    def _headline(self) -> str:
+        return glance(self._any())
+
+    def _parts(self) -> tuple[pd.DataFrame, str]:
+        return largest(self._any(), MOST_ROWS)
+
+    def _any(self) -> AnyPosterior:
+        return self  # type: ignore[return-value]
 
 
 def _scale_sentences(posterior: AnyPosterior) -> list[str]:
@@ -186,15 +176,6 @@ def _scale_sentences(posterior: AnyPosterior) -> list[str]:
     return [lambda_sentence(posterior, name=name) for name in lambdas] + last
 
 
-def _largest(posterior: AnyPosterior, most: int) -> list[int]:
-    k = int(posterior.design.fit_intercept)
-    p = len(posterior.coefficients)
-    if p + k <= most:
-        return list(range(p + k))
-    sd = posterior.coefficients.sd
-    size = np.abs(posterior.coefficients.mean) / np.where(sd > 0, sd, np.inf)
-    chosen = np.sort(np.argsort(-size)[: most - k]) + k
-    return [*range(k), *(int(i) for i in chosen)]
 
 
 #: Of every record that is written as JSON; a key that changes its meaning or goes away raises it.
@@ -229,6 +210,10 @@ def records(table: pd.DataFrame, level: float) -> dict[str, dict[str, Any]]:
     """Return the rows of a table by their labels, and columns by names for machines: ``eti_low``, ``sd_log``."""
     low, high = interval_names(level)
     keys = {low: "eti_low", high: "eti_high", "P(>0)": "prob_positive", "sd of log": "sd_log"}
+    keys |= {
+        "expectation: sd": "expectation_sd",
+        **{f"expectation: {end}": f"expectation_{keys[end]}" for end in (low, high)},
+    }
     rows = table.rename(columns=keys).to_dict(orient="index")
     return {str(label): {str(key): value for key, value in row.items()} for label, row in rows.items()}
 

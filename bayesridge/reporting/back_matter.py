@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bayesridge.posteriors.posterior import Posterior
-from bayesridge.posteriors.summary import describe_data, probability
+from bayesridge.posteriors.shown import probability
+from bayesridge.posteriors.summary import describe_data
 from bayesridge.priors import Prior
 from bayesridge.reporting import svg
 from bayesridge.reporting.checks import Checks

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayesridge.posteriors.quantity import Quantity
-from bayesridge.posteriors.summary import probability
+from bayesridge.posteriors.shown import probability
 from bayesridge.reporting import svg
 from bayesridge.reporting.content import Content
 from bayesridge.reporting.html import number, table, text

@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from bayesridge.linalg.spectral import SpectralEngine
 from bayesridge.linalg.targets import with_left_vectors
 from bayesridge.linalg.threads import threads_for
 from bayesridge.posteriors.quantity import check_level
+from bayesridge.posteriors.shown import Shown
 from bayesridge.rules.bootstrap import BootstrapChoices, Kind, bootstrap_choices, usual_kind
 from bayesridge.rules.catalogue import default_rules, make_rule
 from bayesridge.rules.cross_validation import CrossValidation
@@ -25,11 +26,14 @@ from bayesridge.rules.problem import Choice, LambdaInterval, LambdaProblem, Rule
 from bayesridge.rules.table import Row, RuleTable
 from bayesridge.rules.text import describe_disagreement, recommend
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 FULL = "full posterior (lambda integrated)"
 
 
 @dataclass(frozen=True, eq=False)
-class LambdaComparison(RuleTable):
+class LambdaComparison(RuleTable, Shown):
     """Every rule for lambda side by side, in numbers and words."""
 
     @cached_property
@@ -63,6 +67,10 @@ class LambdaComparison(RuleTable):
             "recommendation": self.recommendation,
         }
         return dict(jsonable(record))
+
+    def summary(self, level: float | None = None) -> pd.DataFrame:  # noqa: ARG002
+        """Return :attr:`table`, whose intervals have the level of the comparison."""
+        return self.table
 
     def __repr__(self) -> str:
         shown = self.table[["lambda", "interval low", "interval high", *_SHOWN]]

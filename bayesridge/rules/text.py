@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from bayesridge.hyper.marginal import PointMass
-from bayesridge.posteriors.summary import number
+from bayesridge.posteriors.shown import number
 from bayesridge.rules.bootstrap import BootstrapChoices, usual_kind
 from bayesridge.rules.table import Row, RuleTable
 

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayesridge.errors import DataError, DataTypeError
+from bayesridge.tables.guess import is_number, odd_one
 
 if TYPE_CHECKING:
     import narwhals.stable.v2 as nw
@@ -123,7 +124,8 @@ class Unusable(NamedTuple):
 
     def __str__(self) -> str:
         """Describe the column for an error message."""
-        return f"{self.what}, e.g. {self.value!r} in row {self.row}"
+        shown = str(self.value) if isinstance(self.value, dt.datetime) else repr(self.value)
+        return f"{self.what}, e.g. {shown} in row {self.row}"
 
 
 def joined(names: Sequence[str], columns: Sequence[Float | Unusable]) -> Float:
@@ -134,9 +136,20 @@ def joined(names: Sequence[str], columns: Sequence[Float | Unusable]) -> Float:
         raise error(
             f"Every column must hold numbers, and {len(bad)} of {len(names)} do not: "
             + listed([f"'{name}' ({column})" for name, column in bad])
-            + '. Use a formula (formula="y ~ x + C(group)" encodes categories), or convert to numbers first.'
+            + f". {_advice([column for _, column in bad])}"
         )
     return np.array([column for column in columns if not isinstance(column, Unusable)], dtype=np.float64).T
+
+
+def _advice(bad: Sequence[Unusable]) -> str:
+    """Say what to do about columns that are no numbers."""
+    numbers = [one.what == "text" and is_number(one.value) for one in bad]
+    dates = [one.what == "dates" for one in bad]
+    advice = ["Write numbers without units or separators of thousands."] if any(numbers) else []
+    advice += ["Leave dates out, or make numbers of them (a formula may say day.dt.year)."] if any(dates) else []
+    if any(not (number or date) for number, date in zip(numbers, dates, strict=True)):
+        advice.append('Correct such values, or let a formula code them as categories (formula="y ~ .").')
+    return " ".join(advice)
 
 
 def series_numbers(column: Any) -> Float | Unusable:
@@ -169,6 +182,8 @@ def object_numbers(column: NDArray[np.object_]) -> Float | Unusable:
         except (OverflowError, ValueError, TypeError) as error:
             raise DataError(f"A number does not fit into float64: {error}") from error
     row = next(i for i, value in enumerate(column) if type(value) in bad)
+    if isinstance(column[row], str):
+        row = _odd_row(column) or row
     value = column[row]
     if isinstance(value, str | bytes):
         return Unusable("text", value, row)
@@ -178,6 +193,11 @@ def object_numbers(column: NDArray[np.object_]) -> Float | Unusable:
         raise DataError(f"Complex data not supported ({value!r} in row {row}): take the real part.")
     what = f"an argument must be a string or a real number, not '{type(value).__name__}'"
     return Unusable(what, value, row, DataTypeError)
+
+
+def _odd_row(column: Any) -> int | None:
+    """Return the row of the value that keeps a column of numbers, written as text, from being numbers."""
+    return odd_one(list(column))
 
 
 def _pandas_numbers(column: pd.Series[Any]) -> Float | Unusable:
@@ -194,8 +214,8 @@ def _pandas_numbers(column: pd.Series[Any]) -> Float | Unusable:
     present = column.notna().to_numpy()
     if not present.any():
         return np.full(len(column), np.nan)  # nothing in it: `complete_rows` names it
-    row = int(present.argmax())
     text = pd.api.types.is_string_dtype(dtype)
+    row = (_odd_row(column) if text else None) or int(present.argmax())
     times = {"M": "dates", "m": "durations"}.get(dtype.kind, str(dtype))
     what = "categories" if category else "text" if text else times
     return Unusable(what, column.iloc[row], row)
@@ -211,7 +231,7 @@ def _narwhals_numbers(column: nw.Series[Any]) -> Float | Unusable:
         return np.full(len(column), np.nan)
     if dtype in (nw.Object, nw.Unknown):
         return object_numbers(np.array(column.to_list(), dtype=object))
-    row = int((~column.is_null()).to_numpy().argmax())
+    row = (_odd_row(column) if dtype == nw.String else None) or int((~column.is_null()).to_numpy().argmax())
     category = dtype in (nw.Categorical, nw.Enum)
     what = "categories" if category else "text" if dtype == nw.String else f"values of type {dtype}"
     return Unusable(what, column[row], row)

@@ -30,7 +30,10 @@ from bayesridge.tables.formula_columns import (
     take_columns,
     tidy,
 )
+from bayesridge.tables.guess import is_number, month_of, odd_one
 from bayesridge.tables.terms import is_intercept, parse_formula, plain_message
+
+_MANY = 20  # categories that no column of text is refused for
 
 
 class FormulaData(NamedTuple):
@@ -216,6 +219,9 @@ class _Side:
         twice = sorted({name for name in side.names if side.names.count(name) > 1})
         if twice:
             raise DataError(f"The formula makes these columns more than once: {quoted_list(twice)}.")
+        for expr, known in side.categories.items():
+            if expr in rows.learnt and len(known) > max(_MANY, n_complete // 2):
+                raise DataError(_nearly_unique(expr, known, n_complete))
         for term, owned in side.terms.items():
             if not owned:
                 warn(f"The term '{term}' adds no column: it has one category only.", ConstantColumnWarning)
@@ -277,6 +283,21 @@ class _Side:
             start += len(owned)
 
 
+def _ticked(name: str) -> str:
+    return name if name.isidentifier() else f"`{name}`"
+
+
+def _nearly_unique(name: str, known: tuple[Any, ...], n: int) -> str:
+    odd = odd_one(known)
+    where = f" ({known[odd]!r} is none)" if odd is not None else ""
+    numbers = "; most of its values are numbers, which have to be written alike" if is_number(known[0]) else ""
+    return (
+        f"'{name}' is text with {len(known)} different values in {n} rows, such as {known[0]!r}{numbers}{where}: "
+        f"next to every row would have a coefficient of its own. Leave it out (- {name}), or write "
+        f"C({_ticked(name)}) where that is meant."
+    )
+
+
 # ---------------------------------------------------------------- formulaic
 
 
@@ -320,8 +341,8 @@ def _check_factors(
         if array.dtype.kind not in "biuf":
             what = {"M": "dates", "m": "durations", "c": "complex numbers"}.get(array.dtype.kind, str(array.dtype))
             raise DataError(
-                f"'{expr}' holds {what}, not numbers. Convert it first (dates, say, to days since the "
-                f"first), or write C({expr}) to treat its values as categories."
+                f"'{expr}' holds {what}, not numbers. Leave it out (- {expr})"
+                + (f", or take a number of it, such as {month_of(expr)}." if what == "dates" else ".")
             )
         if array.shape[:1] != checked.shape:
             raise DataError(f"'{expr}' has shape {array.shape}; one value for each of {len(checked)} rows is needed.")

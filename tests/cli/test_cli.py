@@ -150,7 +150,7 @@ BAD = {
     "twice": ("twice.csv", "a,a,y\n1,2,3\n2,1,4\n", [], "a"),
     "text": ("text.csv", "a,y\nx,1\nz,2\nw,4\n", [], "a"),
     "one row": ("one.csv", "a,y\n1,2\n", [], "1"),
-    "binary": ("binary.csv", b"\xff\xfe\x00\x01a,y\n", [], "UTF-8"),
+    "binary": ("binary.csv", b"\xff\x00\x01a,y\n", [], "UTF-8"),
     "not parquet": ("not.parquet", "a,y\n1,2\n", [], "Parquet"),
     "unknown kind": ("table.xyz", "a,y\n1,2\n", [], "kind"),
     "bad prior": ("ok.csv", "a,y\n1,2\n2,3\n3,5\n", ["--prior", "nosuch:1"], "nosuch"),

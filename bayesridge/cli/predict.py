@@ -1,0 +1,124 @@
+"""The command ``bayesridge predict MODEL NEW.csv``: predictions of a saved model with their intervals."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from bayesridge.cli.options import (
+    AsJson,
+    DecimalMark,
+    Encoding,
+    Level,
+    as_text,
+    collected_warnings,
+    echo_json,
+    one_line_errors,
+    working,
+)
+
+# Only what --help needs is imported here; the rest waits until there is something to do.
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from bayesridge.estimator import BayesRidge
+
+_MOST_ROWS = 60
+
+
+def predict(
+    model: Annotated[Path, typer.Argument(help="A model.bridge, or the folder that `fit --out` wrote it to.")],
+    table: Annotated[Path, typer.Argument(help="CSV or Parquet file with the model's columns, in any order.")],
+    level: Level = 0.95,
+    missing: Annotated[
+        Literal["error", "drop"], typer.Option(help="What to do with rows that have missing values.")
+    ] = "error",
+    drop: Annotated[list[str] | None, typer.Option(help="Column of the table to ignore; may be repeated.")] = None,
+    encoding: Encoding = None,
+    decimal: DecimalMark = None,
+    out: Annotated[Path | None, typer.Option(help="File to write, .csv or .json.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Predict the target of new rows: mean, sd and interval of a new observation, and interval of its expectation."""
+    with one_line_errors():
+        from bayesridge.errors import DataError
+        from bayesridge.estimator import load
+        from bayesridge.posteriors.summary import SCHEMA, jsonable, records
+        from bayesridge.tables.files import read_table
+
+        if out is not None and out.suffix not in (".csv", ".json"):
+            raise DataError(f"--out {out}: the name should end in .csv or .json")
+        warned: list[str] = []
+        with collected_warnings(warned), working(f"predicting {table}"):
+            fitted = load(model / "model.bridge" if model.is_dir() else model)
+            rows = _rows(fitted, read_table(table, encoding=encoding, decimal=decimal, drop=drop or []), missing)
+            found = fitted.predictive(rows).summary(level).set_axis(rows.index)
+        design = fitted.posterior_.design
+        record = {
+            "schema": SCHEMA, "model": str(model), "table": str(table), "target": design.target_name, "level": level,
+            "predictions": [
+                {"row": jsonable(row), **one}
+                for row, one in zip(found.index, records(found, level).values(), strict=True)
+            ],
+            "warnings": warned,
+        }  # fmt: skip
+        if out is not None:
+            _save(found, jsonable(record), out)
+        if as_json:
+            echo_json(jsonable(record))
+            return
+        _print(found, design.target_name, warned, out)
+
+
+def _rows(fitted: BayesRidge, table: pd.DataFrame, missing: str) -> pd.DataFrame:
+    """Take the model's columns, by their names, and the rows that are complete where others are to be left out."""
+    from bayesridge.errors import DataError, DroppedRowsWarning, warn
+    from bayesridge.tables.columns import listed, quoted_list
+
+    formula = fitted._table.formula
+    names = list(formula.variables if formula is not None else (fitted._table.columns or table.columns))
+    absent = [name for name in names if name not in table.columns]
+    if absent:
+        raise DataError(
+            f"the model needs columns that the table does not have: {quoted_list(absent)}. The table has: "
+            f"{quoted_list(table.columns)}."
+        )
+    rows = table[names]
+    gaps = rows.isna()
+    if not gaps.to_numpy().any():
+        return rows
+    where = listed([f"'{name}' in row {gaps.index[gaps[name]][0]}" for name in names if gaps[name].any()])
+    count = int(gaps.any(axis=1).sum())
+    if missing == "error":
+        raise DataError(
+            f"{count} of {len(rows)} rows have missing values, the first of each column: {where}. There is no prediction "
+            'for them: fill them in, or use missing="drop" to leave them out.'
+        )
+    warn(f"Left out {count} of {len(rows)} rows with missing values ({where}).", DroppedRowsWarning)
+    return rows.dropna()
+
+
+def _save(found: pd.DataFrame, record: dict[str, object], out: Path) -> None:
+    from bayesridge.atomic import write_atomically
+    from bayesridge.tables.files import csv_text
+
+    text = csv_text(found, "row") if out.suffix == ".csv" else as_text(record) + "\n"
+    write_atomically(out, text.encode())
+
+
+def _print(found: pd.DataFrame, target: str, warned: list[str], out: Path | None) -> None:
+    from bayesridge.cli.terminal import Screen
+    from bayesridge.posteriors.shown import as_printed
+
+    screen = Screen.standard()
+    screen.say(
+        f" of {len(found)} rows: a new observation, and its expectation (ETI: equal-tailed intervals)", lead=target
+    )
+    screen.say()
+    shown = as_printed(found.iloc[:_MOST_ROWS])
+    screen.table("row", list(shown.index), {str(name): list(shown[name]) for name in shown})
+    if len(found) > _MOST_ROWS:
+        screen.say(f"the first {_MOST_ROWS} of {len(found)}; --out or --json give all")
+    screen.close(warned, [] if out is None else [str(out)])
