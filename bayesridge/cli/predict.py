@@ -93,8 +93,8 @@ def _rows(fitted: BayesRidge, table: pd.DataFrame, missing: str) -> pd.DataFrame
     count = int(gaps.any(axis=1).sum())
     if missing == "error":
         raise DataError(
-            f"{count} of {len(rows)} rows have missing values, the first of each column: {where}. There is no prediction "
-            'for them: fill them in, or use missing="drop" to leave them out.'
+            f"{count} of {len(rows)} rows have missing values, the first of each column: {where}. There is no "
+            'prediction for them: fill them in, or use missing="drop" to leave them out.'
         )
     warn(f"Left out {count} of {len(rows)} rows with missing values ({where}).", DroppedRowsWarning)
     return rows.dropna()
