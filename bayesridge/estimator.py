@@ -18,8 +18,10 @@ from bayesridge.mcmc.posterior import SampledPosterior
 from bayesridge.outcomes.infer import outcome_from_state
 from bayesridge.persistence import Table, read_model, save_model
 from bayesridge.posteriors.contract import AnyPosterior
+from bayesridge.posteriors.contrasts import effect_rows
 from bayesridge.posteriors.posterior import Posterior
 from bayesridge.posteriors.prediction import Prediction
+from bayesridge.posteriors.quantity import Quantity
 from bayesridge.posteriors.summary import (
     at_a_glance,
     coefficient_table,
@@ -346,6 +348,31 @@ class BayesRidge(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         if of not in ("new", "mean"):
             raise DataError(f"of must be 'new' or 'mean', got {of!r}")
         return found.interval(level) if of == "new" else found.expected.interval(level)
+
+    def effects(
+        self, X: pd.DataFrame, variable: str, values: tuple[Any, Any] | None = None, *, by_row: bool = False
+    ) -> Quantity:
+        """Posterior of what a change of one variable does to the expected target, however a formula uses it.
+
+        Parameters
+        ----------
+        X : pandas.DataFrame of shape (m, p)
+            Rows to average over: those of the fit, or others.
+        variable : str
+            A column of X. Of a number the slope, d E[y] / d variable; of text and booleans each category against the
+            first one.
+        values : tuple of two, optional
+            Compare these two values instead.
+        by_row : bool
+            Whether to return the effect at each row instead of the plain average over rows.
+
+        Returns
+        -------
+        Quantity
+            With mean, interval, ``prob``, ``rope``, ``summary()``.
+        """
+        rows, labels = effect_rows(self._rows, X, variable, values, by_row=by_row)
+        return self.posterior_.contrast(rows, labels)
 
     # -- results -------------------------------------------------------------------------------------------------
 

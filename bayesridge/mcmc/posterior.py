@@ -19,6 +19,7 @@ from bayesridge.linalg.spectrum import Spectrum
 from bayesridge.mcmc.rows import RowDraws
 from bayesridge.mcmc.tree_state import tree_from_state, tree_state
 from bayesridge.persistence import plain_table, prior_from_state, prior_state, save_model
+from bayesridge.posteriors.contrasts import Asked, Contrast, contrast_rows
 from bayesridge.posteriors.draws import Draws
 from bayesridge.posteriors.prediction import Prediction, noise_variance, refuse_outcome_terms
 from bayesridge.posteriors.quantity import DrawnQuantity
@@ -44,7 +45,7 @@ _SCALES = {"lambda": "lambda_", "sigma": "sigma", "tau": "tau", "R2": "r2", "eff
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class SampledPosterior(ShownPosterior):
+class SampledPosterior(ShownPosterior, Asked):
     """Everything known after seeing the data, from Markov chains.
 
     Attributes
@@ -149,14 +150,19 @@ class SampledPosterior(ShownPosterior):
     def _centres(self) -> Array:
         return np.asarray(self._intercepts + self.coefficients.values @ self.design.mean)
 
-    def contrast(self, A: ArrayLike, labels: tuple[str, ...] | None = None) -> DrawnQuantity:
-        """Posterior of linear combinations ``A @ coef``, A of shape (m, p)."""
-        rows = np.atleast_2d(np.asarray(A, dtype=np.float64))
-        p = len(self.design.names)
-        if rows.ndim != 2 or rows.shape[1] != p:
-            raise DataError(f"A must have {p} columns, one for each coefficient, got shape {np.shape(A)}")
-        names = labels or tuple([f"contrast {i}" for i in range(len(rows))])
-        return DrawnQuantity(names, self.coefficients.values @ rows.T)
+    def contrast(self, what: Contrast, labels: tuple[str, ...] | None = None) -> DrawnQuantity:
+        """Posterior of linear combinations of the coefficients.
+
+        Parameters
+        ----------
+        what : str, mapping, sequence of str, or array_like of shape (m, p)
+            ``"bmi - bp"`` (odd names in backticks), ``{"bmi": 1, "bp": -1}``, several expressions, or ``A`` of
+            ``A @ coef``.
+        labels : tuple of str, optional
+            What to call them.
+        """
+        rows, found = contrast_rows(what, self.design.names)
+        return DrawnQuantity(labels or found, self.coefficients.values @ rows.T)
 
     def covariance(self) -> Array:
         """Posterior covariance matrix of the p coefficients (p x p), in the units of the data."""

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from bayesridge.hyper.marginal import Scalar
 from bayesridge.linalg.design import Design, State
+from bayesridge.posteriors.contrasts import Contrast
 from bayesridge.posteriors.prediction import Prediction
 from bayesridge.posteriors.quantity import Quantity
 
@@ -76,6 +77,10 @@ class AnyPosterior(Protocol):
     @property
     def scales(self) -> Mapping[str, Scalar]:
         """Some of "lambda", "sigma", "tau", "R2" and "effective dof"."""
+        ...
+
+    def contrast(self, what: Contrast, labels: tuple[str, ...] | None = None) -> Quantity:
+        """Linear combinations of the coefficients."""
         ...
 
     def expected(self, X: Array, *, offset: ArrayLike | None = None, trials: ArrayLike | None = None) -> Array:

@@ -25,6 +25,7 @@ from bayesridge.linalg.filters import effective_dof, filter_factors, shrinkage
 from bayesridge.linalg.spectral import SpectralEngine, spectrum_of
 from bayesridge.linalg.spectrum import Spectrum
 from bayesridge.persistence import plain_table, prior_from_state, prior_state, save_model
+from bayesridge.posteriors.contrasts import Asked, Contrast, contrast_rows
 from bayesridge.posteriors.draws import Draws, draw_posterior
 from bayesridge.posteriors.exact_datatree import exact_datatree
 from bayesridge.posteriors.facts import one_lambda_facts
@@ -47,7 +48,7 @@ Method = Literal["posterior", "evidence", "fixed"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Posterior(ShownPosterior):
+class Posterior(ShownPosterior, Asked):
     """Everything known after seeing the data.
 
     Attributes
@@ -242,14 +243,19 @@ class Posterior(ShownPosterior):
         """Posterior mean of the expected target at the column means: no lambda moves it."""
         return self.design.y_mean if self.design.fit_intercept else 0.0
 
-    def contrast(self, A: ArrayLike, labels: tuple[str, ...] | None = None) -> MixtureQuantity:
-        """Posterior of linear combinations ``A @ coef``, A of shape (m, p)."""
-        rows = np.atleast_2d(np.asarray(A, dtype=np.float64))
-        p = self.design.n_columns
-        if rows.ndim != 2 or rows.shape[1] != p:
-            raise DataError(f"A must have {p} columns, one for each coefficient, got shape {np.shape(A)}")
-        names = labels or tuple([f"contrast {i}" for i in range(len(rows))])
-        return MixtureQuantity(names, self.engine, self.engine.contrasts(rows), self.hyper)
+    def contrast(self, what: Contrast, labels: tuple[str, ...] | None = None) -> MixtureQuantity:
+        """Posterior of linear combinations of the coefficients.
+
+        Parameters
+        ----------
+        what : str, mapping, sequence of str, or array_like of shape (m, p)
+            ``"bmi - bp"`` (odd names in backticks), ``{"bmi": 1, "bp": -1}``, several expressions, or ``A`` of
+            ``A @ coef``.
+        labels : tuple of str, optional
+            What to call them.
+        """
+        rows, found = contrast_rows(what, self.design.names)
+        return MixtureQuantity(labels or found, self.engine, self.engine.contrasts(rows), self.hyper)
 
     def covariance(self) -> Array:
         """Posterior covariance matrix of the p coefficients (p x p), in the units of the data."""

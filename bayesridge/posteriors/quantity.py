@@ -112,6 +112,17 @@ class Quantity(Shown, ABC):
         below, above = (self._cdf_at_ends(end) for end in ends)
         return np.clip(above - below, 0.0, 1.0)
 
+    def rope(self, low: ArrayLike, high: ArrayLike) -> pd.DataFrame:
+        """Probabilities below, in and above a region of practical equivalence, one row for each number."""
+        import pandas as pd
+
+        columns = {
+            "P(below)": self.prob(high=low), "P(in)": self.prob(low, high), "P(above)": 1.0 - self._cdf_at_ends(
+                np.broadcast_to(np.asarray(high, dtype=np.float64), (len(self),))
+            ),
+        }  # fmt: skip
+        return pd.DataFrame(columns, index=list(self.labels))
+
     def _cdf_at_ends(self, value: Array) -> Array:
         inner = self.cdf(np.where(np.isfinite(value), value, 0.0))
         return np.where(np.isposinf(value), 1.0, np.where(np.isneginf(value), 0.0, inner))

@@ -1,0 +1,195 @@
+"""Questions in the analyst's words, as linear combinations of coefficients: "bmi - bp", {"bmi": 1}, "bmi > bp"."""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from bayesridge.errors import DataError
+from bayesridge.tables.columns import quoted_list
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Array = NDArray[np.float64]
+
+Contrast = str | Mapping[str, float] | Sequence[str] | ArrayLike
+
+_LONGEST = 10_000  # characters
+_STEP = 1e-4  # of a column's sd: the error of a central difference of a cubic is 1e-8 of it, rounding less
+
+
+def contrast_rows(what: Contrast, names: Sequence[str]) -> tuple[Array, tuple[str, ...]]:
+    """Read linear combinations of coefficients.
+
+    Parameters
+    ----------
+    what : str, mapping, sequence of str, or array_like of shape (m, p)
+        ``"bmi - bp"`` (odd names in backticks), ``{"bmi": 1, "bp": -1}``, several expressions, or the numbers.
+    names : sequence of str
+        Of the p coefficients.
+
+    Returns
+    -------
+    rows : ndarray of shape (m, p)
+    labels : tuple of str
+    """
+    if isinstance(what, str):
+        what = [what]
+    if isinstance(what, Mapping):
+        row = np.zeros(len(names))
+        for name, factor in what.items():
+            row[_place(str(name), names)] += float(factor)
+        return row[None, :], (" + ".join(f"{factor:g} {name}" for name, factor in what.items()),)
+    if isinstance(what, Sequence) and len(what) and all(isinstance(one, str) for one in what):
+        found = [_linear(_tree(str(one)).body, *_tree_names(str(one), names)) for one in what]
+        for text, row in zip(what, found, strict=True):
+            if row[-1]:
+                raise DataError(f"{text!r} adds the number {row[-1]:g}, which no coefficient goes with")
+        return np.array(found)[:, :-1], tuple(map(str, what))
+    rows = np.atleast_2d(np.asarray(what, dtype=np.float64))
+    if rows.ndim != 2 or rows.shape[1] != len(names):
+        raise DataError(f"A must have {len(names)} columns, one for each coefficient, got shape {np.shape(what)}")
+    return rows, tuple([f"contrast {i}" for i in range(len(rows))])
+
+
+def statement_rows(text: str, names: Sequence[str]) -> tuple[Array, float, float]:
+    """Read ``"bmi > bp"`` or ``"bmi < 2"``: a combination of coefficients, and between which numbers it is to lie."""
+    body = _tree(text).body
+    if not (isinstance(body, ast.Compare) and len(body.ops) == 1 and isinstance(body.ops[0], ast.Gt | ast.Lt)):
+        raise DataError(f"a statement such as 'bmi > bp' or 'bmi - bp < 2' is needed, got {text!r}")
+    columns, ticked = _tree_names(text, names)
+    difference = _linear(body.left, columns, ticked) - _linear(body.comparators[0], columns, ticked)
+    above = isinstance(body.ops[0], ast.Gt)
+    return difference[None, :-1], *((-difference[-1], np.inf) if above else (-np.inf, -difference[-1]))
+
+
+def _place(name: str, names: Sequence[str]) -> int:
+    if name in names:
+        return list(names).index(name)
+    near = difflib.get_close_matches(name, names, n=1)
+    hint = f" Did you mean '{near[0]}'?" if near else ""
+    raise DataError(f"There is no coefficient '{name}'.{hint} There are: {quoted_list(names)}.")
+
+
+def _tree(text: str) -> ast.Expression:
+    """Parse an expression; names in backticks become _0, _1, ..."""
+    if len(text) > _LONGEST:
+        raise DataError(f"a contrast has {len(text)} characters, more than {_LONGEST}: give a dict or numbers")
+    count = iter(range(len(text)))
+    try:
+        return ast.parse(re.sub(r"`[^`]*`", lambda _: f"_{next(count)}", text).strip(), mode="eval")
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        raise DataError(f"{text!r} cannot be read: write 'bmi - bp', odd names in backticks") from error
+
+
+def _tree_names(text: str, names: Sequence[str]) -> tuple[Sequence[str], dict[str, str]]:
+    return names, {f"_{k}": name for k, name in enumerate(re.findall(r"`([^`]*)`", text))}
+
+
+def _linear(node: ast.expr, names: Sequence[str], ticked: Mapping[str, str]) -> Array:
+    """Coefficients of an expression, and last the number that it adds."""
+    match node:
+        case ast.Constant(value=int() | float() as value) if not isinstance(value, bool):
+            return np.append(np.zeros(len(names)), float(value))
+        case ast.Name(id=name):
+            row = np.zeros(len(names) + 1)
+            row[_place(ticked.get(name, name), names)] = 1.0
+            return row
+        case ast.UnaryOp(op=ast.USub() | ast.UAdd() as op, operand=part):
+            row = _linear(part, names, ticked)
+            return -row if isinstance(op, ast.USub) else row
+        case ast.BinOp(left=left, op=ast.Add() | ast.Sub() as op, right=right):
+            other = _linear(right, names, ticked)
+            return _linear(left, names, ticked) + (other if isinstance(op, ast.Add) else -other)
+        case ast.BinOp(left=left, op=ast.Mult() | ast.Div() as op, right=right):
+            one, other = _linear(left, names, ticked), _linear(right, names, ticked)
+            if not other[:-1].any() and (isinstance(op, ast.Mult) or other[-1]):
+                return np.asarray(one * other[-1] if isinstance(op, ast.Mult) else one / other[-1])
+            if isinstance(op, ast.Mult) and not one[:-1].any():
+                return np.asarray(other * one[-1])
+    raise DataError(f"{ast.unparse(node)!r} is no sum of coefficients times numbers")
+
+
+class Asked:
+    """Answers in the analyst's words, for a posterior that has contrasts."""
+
+    def prob(self, statement: str) -> float:
+        """Posterior probability of a statement on coefficients, such as ``"bmi > bp"`` or ``"bmi - bp < 2"``."""
+        asked: Any = self
+        rows, low, high = statement_rows(statement, asked.design.names)
+        return float(asked.contrast(rows).prob(low, high)[0])
+
+
+# -- what a change of one variable does to the expected target --------------------------------------------------------
+
+
+def effect_rows(
+    encode: Callable[[Any], Array],
+    table: pd.DataFrame,
+    variable: str,
+    values: tuple[Any, Any] | None = None,
+    *,
+    by_row: bool = False,
+) -> tuple[Array, tuple[str, ...]]:
+    """Effects of a variable on the expected target, as linear combinations of the coefficients.
+
+    Parameters
+    ----------
+    encode : callable
+        A table to the columns of the design.
+    table : pandas.DataFrame of m rows
+    variable : str
+        A column of it, however often a formula names it.
+    values : tuple of two, optional
+        Change from the first to the second; else the slope of a number, and each category against the first.
+    by_row : bool
+        Whether to return the effect at each row; their average otherwise.
+
+    Returns
+    -------
+    rows : ndarray of shape (k, p)
+    labels : tuple of str
+    """
+    import pandas as pd
+
+    if not isinstance(table, pd.DataFrame):
+        raise DataError(f"effects need a pandas data frame with the column {variable!r}, not {type(table).__name__}")
+    if variable not in table.columns:
+        raise DataError(f"There is no column '{variable}'. The table has: {quoted_list(table.columns)}.")
+    column = table[variable]
+
+    def at(value: Any) -> Array:
+        return encode(table.assign(**{variable: value}))
+
+    numeric = pd.api.types.is_numeric_dtype(column.dtype) and not pd.api.types.is_bool_dtype(column.dtype)
+    if values is not None:
+        changes = {f"{variable}: {values[0]} to {values[1]}": at(values[1]) - at(values[0])}
+    elif numeric:
+        changes = {f"slope of {variable}": _slope(column, at)}
+    else:
+        first, *others = sorted(column.dropna().unique())
+        base = at(first)
+        changes = {f"{variable}: {first} to {one}": at(one) - base for one in others}
+    if not changes:
+        raise DataError(f"'{variable}' has one value only: say which two to compare, values=(a, b)")
+    if not by_row:
+        return np.array([rows.mean(axis=0) for rows in changes.values()]), tuple(changes)
+    labels = [f"{label}, row {row}" for label in changes for row in table.index]
+    return np.concatenate(list(changes.values())), tuple(labels)
+
+
+def _slope(column: pd.Series[Any], at: Callable[[Any], Array]) -> Array:
+    """Difference quotient at each row, within the range of the column: a spline ends there."""
+    x = column.to_numpy(dtype=np.float64)
+    step = _STEP * (float(np.nanstd(x)) or max(1.0, float(np.nanmax(np.abs(x)))))
+    low, high = (x - step, x + step) if np.nanstd(x) == 0 else (
+        np.maximum(x - step, np.nanmin(x)), np.minimum(x + step, np.nanmax(x))
+    )  # fmt: skip
+    return np.asarray((at(high) - at(low)) / (high - low)[:, None])
