@@ -24,11 +24,12 @@ from __future__ import annotations
 import pymc as pm
 
 from bayesridge.linalg.design import Design
-from bayesridge.models.parts import coefficients, flat_part, observe, standardized
+from bayesridge.models.parts import coefficients, flat_part, observe, of_table, standardized
 from bayesridge.models.scales import noise_scale, penalty
 from bayesridge.priors import BetaR2, Custom, FixedLambda, Gamma, HalfPrior, LogNormal, NoisePrior
 
 
+@of_table
 def conjugate(
     design: Design,
     *,
@@ -41,6 +42,7 @@ def conjugate(
     Parameters
     ----------
     design : Design
+        Or X and y: a table of numbers and its target.
     prior : BetaR2, LogNormal, Gamma, FixedLambda, HalfT, HalfCauchy, HalfNormal or Custom
         Of R^2, lambda or tau/sigma.
     noise_prior : NoisePrior

@@ -20,17 +20,19 @@ import pymc as pm
 import pytensor.tensor as pt
 
 from bayesridge.linalg.design import Design
-from bayesridge.models.parts import flat_part, observe, standardized
+from bayesridge.models.parts import flat_part, observe, of_table, standardized
 from bayesridge.models.scales import noise_scale, penalty
 from bayesridge.priors import BetaR2, NoisePrior
 
 
+@of_table
 def elastic_net(design: Design, *, prior: BetaR2, noise_prior: NoisePrior, mix_a: float, mix_b: float) -> pm.Model:
     """Build the model with a prior between normal and Laplace.
 
     Parameters
     ----------
     design : Design
+        Or X and y: a table of numbers and its target.
     prior : BetaR2
         Of the share of variance explained.
     noise_prior : NoisePrior

@@ -15,15 +15,17 @@ import numpy as np
 import pymc as pm
 
 from bayesridge.linalg.design import Design
-from bayesridge.models.parts import coefficients, flat_part, observe, standardized
+from bayesridge.models.parts import coefficients, flat_part, observe, of_table, standardized
 
 
+@of_table
 def fixed(design: Design, *, sigma: float, tau: float) -> pm.Model:
     """Build the model with known scales.
 
     Parameters
     ----------
     design : Design
+        Or X and y: a table of numbers and its target.
     sigma : float
         Noise standard deviation, in the units of y.
     tau : float

@@ -18,17 +18,19 @@ from __future__ import annotations
 import pymc as pm
 
 from bayesridge.linalg.design import Design
-from bayesridge.models.parts import coefficients, flat_part, observe, standardized
+from bayesridge.models.parts import coefficients, flat_part, observe, of_table, standardized
 from bayesridge.models.scales import precisions
 from bayesridge.priors import GammaPrecisions
 
 
+@of_table
 def gamma_precisions(design: Design, *, prior: GammaPrecisions, centred: bool) -> pm.Model:
     """Build the model with gamma priors on 1/sigma^2 and 1/tau^2.
 
     Parameters
     ----------
     design : Design
+        Or X and y: a table of numbers and its target.
     prior : GammaPrecisions
         Shapes and rates; rates are in squared units of y.
     centred : bool

@@ -22,11 +22,12 @@ from __future__ import annotations
 import pymc as pm
 
 from bayesridge.linalg.design import Design
-from bayesridge.models.parts import coefficients, flat_part, observe, standardized
+from bayesridge.models.parts import coefficients, flat_part, observe, of_table, standardized
 from bayesridge.models.scales import noise_scale, prior_scale
 from bayesridge.priors import Custom, FixedTau, HalfPrior, NoisePrior
 
 
+@of_table
 def hierarchical(
     design: Design, *, prior: HalfPrior | FixedTau | Custom, noise_prior: NoisePrior, centred: bool
 ) -> pm.Model:
@@ -35,6 +36,7 @@ def hierarchical(
     Parameters
     ----------
     design : Design
+        Or X and y: a table of numbers and its target.
     prior : HalfT, HalfCauchy, HalfNormal, FixedTau or Custom
         Of tau, the prior sd of the standardised coefficients, in the units of y.
     noise_prior : NoisePrior

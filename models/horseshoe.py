@@ -18,11 +18,12 @@ import pymc as pm
 
 from bayesridge.errors import PriorError
 from bayesridge.linalg.design import Design
-from bayesridge.models.parts import flat_part, observe, standardized
+from bayesridge.models.parts import flat_part, observe, of_table, standardized
 from bayesridge.models.scales import noise_scale
 from bayesridge.priors import NoisePrior
 
 
+@of_table
 def horseshoe(
     design: Design, *, noise_prior: NoisePrior, expected_nonzero: float, slab_scale: float, slab_df: float
 ) -> pm.Model:
@@ -31,6 +32,7 @@ def horseshoe(
     Parameters
     ----------
     design : Design
+        Or X and y: a table of numbers and its target.
     noise_prior : NoisePrior
         Of sigma.
     expected_nonzero : float

@@ -16,17 +16,19 @@ from __future__ import annotations
 import pymc as pm
 
 from bayesridge.linalg.design import Design
-from bayesridge.models.parts import flat_part, observe, standardized
+from bayesridge.models.parts import flat_part, observe, of_table, standardized
 from bayesridge.models.scales import noise_scale, penalty
 from bayesridge.priors import BetaR2, NoisePrior
 
 
+@of_table
 def lasso(design: Design, *, prior: BetaR2, noise_prior: NoisePrior) -> pm.Model:
     """Build the model with a Laplace prior.
 
     Parameters
     ----------
     design : Design
+        Or X and y: a table of numbers and its target.
     prior : BetaR2
         Of the share of variance explained.
     noise_prior : NoisePrior

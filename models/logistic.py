@@ -17,15 +17,17 @@ import pymc as pm
 
 from bayesridge.errors import DataError
 from bayesridge.linalg.design import Design
-from bayesridge.models.parts import standardized
+from bayesridge.models.parts import of_table, standardized
 
 
+@of_table
 def logistic(design: Design, *, tau: float, intercept_sd: float) -> pm.Model:
     """Build the logistic model.
 
     Parameters
     ----------
     design : Design
+        Or X and y: a table of numbers and its target.
         With an intercept, zeros and ones as target, all columns penalised, without weights.
     tau : float
         Prior standard deviation of the standardised coefficients.

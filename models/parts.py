@@ -8,7 +8,9 @@ A frequency weight w multiplies the log likelihood of its row instead (the row s
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import wraps
 from typing import Any
 
 import numpy as np
@@ -16,9 +18,24 @@ import pymc as pm
 from numpy.typing import NDArray
 from pymc.logprob.transforms import Transform
 
-from bayesridge.linalg.design import Design
+from bayesridge.linalg.design import Design, build_design
+from bayesridge.tables.frames import read_columns, read_target
 
 Array = NDArray[np.float64]
+
+
+def of_table(make: Callable[..., pm.Model]) -> Callable[..., pm.Model]:
+    """Let a model take ``model(X, y, ...)``, a table of numbers and its target, in the place of a design."""
+
+    @wraps(make)
+    def model(design: Any, y: Any = None, **options: Any) -> pm.Model:
+        if isinstance(design, Design):
+            return make(design, **options)
+        columns = read_columns(design)
+        target, name = read_target(y, len(columns.values))
+        return make(build_design(columns.values, target, names=columns.names, target_name=name or "y"), **options)
+
+    return model
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,17 +17,19 @@ import numpy as np
 import pymc as pm
 
 from bayesridge.linalg.design import Design
-from bayesridge.models.parts import flat_part, observe, standardized
+from bayesridge.models.parts import flat_part, observe, of_table, standardized
 from bayesridge.models.scales import noise_scale, penalty
 from bayesridge.priors import BetaR2, NoisePrior
 
 
+@of_table
 def r2d2(design: Design, *, prior: BetaR2, noise_prior: NoisePrior, concentration: float) -> pm.Model:
     """Build the model with a Dirichlet share of the explained variance.
 
     Parameters
     ----------
     design : Design
+        Or X and y: a table of numbers and its target.
         With at least two penalised columns.
     prior : BetaR2
         Of the share of variance explained.

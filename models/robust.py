@@ -18,11 +18,12 @@ import pymc as pm
 
 from bayesridge.errors import DataError
 from bayesridge.linalg.design import Design
-from bayesridge.models.parts import coefficients, flat_part, standardized
+from bayesridge.models.parts import coefficients, flat_part, of_table, standardized
 from bayesridge.models.scales import noise_scale, penalty
 from bayesridge.priors import BetaR2, Custom, FixedLambda, Gamma, HalfPrior, LogNormal, NoisePrior
 
 
+@of_table
 def robust(
     design: Design,
     *,
@@ -37,6 +38,7 @@ def robust(
     Parameters
     ----------
     design : Design
+        Or X and y: a table of numbers and its target.
         Without frequency weights (write the rows out instead).
     prior, noise_prior : Prior, NoisePrior
         As in the conjugate model; the noise prior is on the scale sigma.

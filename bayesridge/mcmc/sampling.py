@@ -24,7 +24,7 @@ from bayesridge.mcmc.diagnostics import diagnose
 from bayesridge.mcmc.posterior import EXTRA, SampledPosterior
 from bayesridge.posteriors.datatree import to_datatree
 from bayesridge.posteriors.draws import Draws, draws_given
-from bayesridge.posteriors.exact_datatree import prior_draws
+from bayesridge.posteriors.exact_datatree import add_log_prior, prior_draws
 from bayesridge.posteriors.posterior import Posterior, infer
 from bayesridge.priors import (
     NoisePrior,
@@ -140,6 +140,7 @@ def nuts_posterior(
         found = draws_of(design, drawn.posterior)
     proper = prior_draws(spectrum, prior, noise_prior, found.sigma.size, rng)
     sampled = _result(design, spectrum, exact.prior_texts, found, drawn, name, proper, rng)
+    add_log_prior(sampled.datatree, prior, spectrum.signal)
     return replace(sampled, priors=(prior, noise_prior))
 
 

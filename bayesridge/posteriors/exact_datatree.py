@@ -65,9 +65,36 @@ def exact_datatree(
     drawn = draw_posterior(engine, hyper, draws=draws, chains=chains, random_state=rng)
     spectrum = engine.spectrum
     known = {} if plugged_in or spectrum is None else prior_draws(spectrum, prior, noise_prior, chains * draws, rng)
-    return to_datatree(
+    tree = to_datatree(
         engine.design, drawn, spectrum=spectrum, prior=known, attrs=attrs, random_state=rng, predictive=predictive
     )
+    if not plugged_in and spectrum is not None:
+        add_log_prior(tree, prior, spectrum.signal)
+    return tree
+
+
+def add_log_prior(tree: xr.DataTree, prior: Prior, signal: float) -> None:
+    """Add the group ``log_prior``, in place: the prior of the penalty at each draw, as far as it is learnt.
+
+    A power of a density depends on whose density it is; this is that of the variable which the prior names, as in
+    :func:`bayesridge.checks.sensitivity.power_scaling`, so that ``arviz.psense_summary`` scales the same. The prior of
+    the coefficients given tau is none that a user sets, and is not in it; neither is that of sigma.
+    """
+    import xarray as xr
+
+    name = "tau" if prior.variable == "tau" else "lambda_"
+    drawn = tree["posterior"].to_dataset()
+    if prior.known is not None or name not in drawn:
+        return
+    scale = drawn[name]
+    log_x: Array = np.log(np.asarray(scale.values))
+    try:
+        # log p + jacobian less (log p / 2 + jacobian): half the log density in its own variable, but for a constant
+        half = prior.log_density(log_x, signal) - prior.power(0.5).log_density(log_x, signal)
+    except DataError:
+        return  # a prior without powers
+    values = (scale.dims, 2.0 * half, {"long_name": f"log density of the prior ({prior.text}), up to a constant"})
+    tree["log_prior"] = xr.DataTree(xr.Dataset({name: values}, coords=scale.coords))
 
 
 def _check_size(design: Design, draws: int, *, predictive: bool) -> None:

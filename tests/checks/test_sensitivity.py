@@ -55,29 +55,20 @@ def test_prior_to_a_power_in_its_own_variable(prior, jacobian):
 
 def test_agrees_with_arviz_on_draws():
     import arviz as az
+    import xarray as xr
 
     X, y = table()
     post = posterior(X, y, prior=BetaR2(20.0, 20.0))
     found = power_scaling(post).table
     values = []
     for seed in range(12):  # the definition depends on the range of 4000 draws, so more draws are not better ones
-        drawn = post.draw(1000, 4, seed)
-        r2 = post.spectrum.signal / (post.spectrum.signal + drawn.lam)
-        mean = drawn.intercept[..., None] + drawn.coef @ X.T
-        likelihood = -0.5 * ((y - mean) / drawn.sigma[..., None]) ** 2 - np.log(drawn.sigma)[..., None]
-        groups = {
-            "posterior": {
-                "lambda": np.log(drawn.lam),
-                "sigma": np.log(drawn.sigma),
-                "R2": r2,
-                "x1": drawn.coef[..., 1],
-            },
-            "log_prior": {"r2": 19.0 * np.log(r2) + 19.0 * np.log1p(-r2)},
-            "log_likelihood": {"y": likelihood},
-        }
+        tree = post.to_datatree(1000, 4, seed, predictive=True)
+        drawn = tree["posterior"]
+        shown = {"lambda": np.log(drawn["lambda_"]), "sigma": np.log(drawn["sigma"]), "R2": drawn["r2"]}
+        tree["posterior"] = xr.DataTree(xr.Dataset(shown | {"x1": drawn["coef"][..., 1].drop_vars("feature")}))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about heavy tails of the weights
-            values.append(az.psense_summary(az.from_dict(groups), round_to=6)[["prior", "likelihood"]])
+            values.append(az.psense_summary(tree, round_to=6)[["prior", "likelihood"]])
     mean = sum(values) / len(values)
     for name in ("lambda", "sigma", "R2", "x1"):
         # ArviZ's square root of a noisy divergence is biased upwards by some per cent, and its range is random
