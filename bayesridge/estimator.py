@@ -18,7 +18,7 @@ from bayesridge.mcmc.posterior import SampledPosterior
 from bayesridge.outcomes.infer import outcome_from_state
 from bayesridge.persistence import Table, read_model, save_model
 from bayesridge.posteriors.contract import AnyPosterior
-from bayesridge.posteriors.contrasts import effect_rows
+from bayesridge.posteriors.contrasts import effect_steps
 from bayesridge.posteriors.posterior import Posterior
 from bayesridge.posteriors.prediction import Prediction
 from bayesridge.posteriors.quantity import Quantity
@@ -369,10 +369,10 @@ class BayesRidge(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         Returns
         -------
         Quantity
-            With mean, interval, ``prob``, ``rope``, ``summary()``.
+            With mean, interval, ``prob``, ``rope``, ``summary()``. Of counts the effect is on their rate (offset 0), of
+            successes on the probability of one trial.
         """
-        rows, labels = effect_rows(self._rows, X, variable, values, by_row=by_row)
-        return self.posterior_.contrast(rows, labels)
+        return self.posterior_.effects(effect_steps(self._rows, X, variable, values), by_row=by_row)
 
     # -- results -------------------------------------------------------------------------------------------------
 

@@ -23,11 +23,13 @@ from bayesridge.outcomes.prior import density_of_t
 from bayesridge.outcomes.problem import Directions, Outcome
 from bayesridge.outcomes.rows import ExpectedRows, ObservedRows, PlaneDraws
 from bayesridge.persistence import plain_table, prior_state, save_model
+from bayesridge.posteriors.contrasts import Asked, Contrast, Step, contrast_rows, step_labels
 from bayesridge.posteriors.datatree import OutcomeText, to_datatree
 from bayesridge.posteriors.draws import Draws
 from bayesridge.posteriors.loo import LeaveOneOut
 from bayesridge.posteriors.prediction import Prediction
 from bayesridge.posteriors.quantity import WeightedQuantity
+from bayesridge.posteriors.summary import ShownPosterior
 from bayesridge.priors import Prior
 
 if TYPE_CHECKING:
@@ -40,11 +42,12 @@ Array = NDArray[np.float64]
 DRAWS = ("theta", "node", "log_weight", "mass")
 _SEED = 7  # of what the data never saw of the coefficients
 _TAU = Link(lambda t: np.exp(-0.5 * t), lambda tau: -2.0 * np.log(tau), lambda t: -0.5 * t - np.log(2.0), False)
+_BLOCK_VALUES = 1 << 22  # draws x rows worked on at a time
 _FOR_ROWS = 1_024  # draws of each replicate that predictions of new rows are made from
 
 
-@dataclass(frozen=True, eq=False)
-class OutcomePosterior:
+@dataclass(frozen=True, eq=False, repr=False)
+class OutcomePosterior(ShownPosterior, Asked):
     """Everything known after seeing counts or successes; satisfies the contract of every posterior.
 
     Attributes
@@ -115,14 +118,25 @@ class OutcomePosterior:
         values = centre - coef @ self.design.mean if self.design.fit_intercept else 0.0 * centre
         return WeightedQuantity(("intercept",), values[..., None], self.draws_.weight)
 
-    def contrast(self, A: ArrayLike, labels: tuple[str, ...] | None = None) -> WeightedQuantity:
-        """Posterior of linear combinations ``A @ coef``, A of shape (m, p)."""
-        rows = np.atleast_2d(np.asarray(A, dtype=np.float64))
-        p = self.design.n_columns
-        if rows.ndim != 2 or rows.shape[1] != p:
-            raise DataError(f"A must have {p} columns, one for each coefficient, got shape {np.shape(A)}")
-        names = labels or tuple([f"contrast {i}" for i in range(len(rows))])
-        return WeightedQuantity(names, self._drawn[0] @ rows.T, self.draws_.weight)
+    def contrast(self, what: Contrast, labels: tuple[str, ...] | None = None) -> WeightedQuantity:
+        """Posterior of linear combinations of the coefficients, as ``"bmi - bp"``: see `Posterior.contrast`."""
+        rows, found = contrast_rows(what, self.design.names)
+        return WeightedQuantity(labels or found, self._drawn[0] @ rows.T, self.draws_.weight)
+
+    def effects(self, steps: Mapping[str, Step], *, by_row: bool = False) -> WeightedQuantity:
+        """Effects of steps on the expected outcome (a rate, or the probability of one trial), not on eta."""
+        planes, mean = self._planes, self.design.mean
+        block = max(1, _BLOCK_VALUES // planes.weight.size)
+        parts = []
+        for step in steps.values():
+            found = []
+            for k in range(0, len(step.width), block):
+                part = slice(k, k + block)
+                high, low = (self.family.mean(planes.eta(X[part] - mean), None) for X in (step.high, step.low))
+                change = (high - low) / step.width[part]
+                found.append(change if by_row else change.sum(axis=-1, keepdims=True) / len(step.width))
+            parts.append(np.concatenate(found, axis=-1) if by_row else np.sum(found, axis=0))
+        return WeightedQuantity(step_labels(steps, by_row=by_row), np.concatenate(parts, axis=-1), planes.weight)
 
     def covariance(self) -> Array:
         """Posterior covariance matrix of the p coefficients (p x p)."""
@@ -359,7 +373,7 @@ class OutcomePosterior:
         """Rate or odds ratios ``exp(coefficient)``: median and equal-tailed interval of each."""
         import pandas as pd
 
-        from bayesridge.posteriors.summary import interval_names
+        from bayesridge.posteriors.quantity import interval_names
 
         low, high = interval_names(level)
         ends = np.exp(self.coefficients.interval(level))

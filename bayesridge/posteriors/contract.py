@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from bayesridge.hyper.marginal import Scalar
 from bayesridge.linalg.design import Design, State
-from bayesridge.posteriors.contrasts import Contrast
+from bayesridge.posteriors.contrasts import Contrast, Step
 from bayesridge.posteriors.prediction import Prediction
 from bayesridge.posteriors.quantity import Quantity
 
@@ -81,6 +81,10 @@ class AnyPosterior(Protocol):
 
     def contrast(self, what: Contrast, labels: tuple[str, ...] | None = None) -> Quantity:
         """Linear combinations of the coefficients."""
+        ...
+
+    def effects(self, steps: Mapping[str, Step], *, by_row: bool = False) -> Quantity:
+        """Effects of changes of the columns on the expected target."""
         ...
 
     def expected(self, X: Array, *, offset: ArrayLike | None = None, trials: ArrayLike | None = None) -> Array:

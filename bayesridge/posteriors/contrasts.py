@@ -6,12 +6,13 @@ import ast
 import difflib
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bayesridge.errors import DataError
+from bayesridge.posteriors.quantity import Quantity
 from bayesridge.tables.columns import quoted_list
 
 if TYPE_CHECKING:
@@ -117,8 +118,25 @@ def _linear(node: ast.expr, names: Sequence[str], ticked: Mapping[str, str]) -> 
     raise DataError(f"{ast.unparse(node)!r} is no sum of coefficients times numbers")
 
 
+# -- what a change of one variable does to the expected target --------------------------------------------------------
+
+
+class Step(NamedTuple):
+    """A change of the columns at m rows, whose effect is the difference of the expected target over `width`.
+
+    Attributes
+    ----------
+    low, high : ndarray of shape (m, p)
+    width : ndarray of shape (m,)
+    """
+
+    low: Array
+    high: Array
+    width: Array
+
+
 class Asked:
-    """Answers in the analyst's words, for a posterior that has contrasts."""
+    """Answers in the analyst's words, for a posterior with contrasts whose expected target is linear in the columns."""
 
     def prob(self, statement: str) -> float:
         """Posterior probability of a statement on coefficients, such as ``"bmi > bp"`` or ``"bmi - bp < 2"``."""
@@ -126,19 +144,26 @@ class Asked:
         rows, low, high = statement_rows(statement, asked.design.names)
         return float(asked.contrast(rows).prob(low, high)[0])
 
+    def effects(self, steps: Mapping[str, Step], *, by_row: bool = False) -> Quantity:
+        """Effects of steps on the expected target, averaged over their rows, or at each of them."""
+        asked: Any = self
+        rows = [(step.high - step.low) / step.width[:, None] for step in steps.values()]
+        rows = rows if by_row else [one.mean(axis=0, keepdims=True) for one in rows]
+        found: Quantity = asked.contrast(np.concatenate(rows), step_labels(steps, by_row=by_row))
+        return found
 
-# -- what a change of one variable does to the expected target --------------------------------------------------------
+
+def step_labels(steps: Mapping[str, Step], *, by_row: bool) -> tuple[str, ...]:
+    """Name the effects of steps."""
+    if not by_row:
+        return tuple(steps)
+    return tuple([f"{label}, row {i}" for label, step in steps.items() for i in range(len(step.width))])
 
 
-def effect_rows(
-    encode: Callable[[Any], Array],
-    table: pd.DataFrame,
-    variable: str,
-    values: tuple[Any, Any] | None = None,
-    *,
-    by_row: bool = False,
-) -> tuple[Array, tuple[str, ...]]:
-    """Effects of a variable on the expected target, as linear combinations of the coefficients.
+def effect_steps(
+    encode: Callable[[Any], Array], table: pd.DataFrame, variable: str, values: tuple[Any, Any] | None = None
+) -> dict[str, Step]:
+    """Say which changes of the columns are effects of a variable.
 
     Parameters
     ----------
@@ -149,13 +174,10 @@ def effect_rows(
         A column of it, however often a formula names it.
     values : tuple of two, optional
         Change from the first to the second; else the slope of a number, and each category against the first.
-    by_row : bool
-        Whether to return the effect at each row; their average otherwise.
 
     Returns
     -------
-    rows : ndarray of shape (k, p)
-    labels : tuple of str
+    dict of str to Step
     """
     import pandas as pd
 
@@ -163,33 +185,27 @@ def effect_rows(
         raise DataError(f"effects need a pandas data frame with the column {variable!r}, not {type(table).__name__}")
     if variable not in table.columns:
         raise DataError(f"There is no column '{variable}'. The table has: {quoted_list(table.columns)}.")
-    column = table[variable]
+    column, one = table[variable], np.ones(len(table))
 
     def at(value: Any) -> Array:
         return encode(table.assign(**{variable: value}))
 
-    numeric = pd.api.types.is_numeric_dtype(column.dtype) and not pd.api.types.is_bool_dtype(column.dtype)
     if values is not None:
-        changes = {f"{variable}: {values[0]} to {values[1]}": at(values[1]) - at(values[0])}
-    elif numeric:
-        changes = {f"slope of {variable}": _slope(column, at)}
-    else:
-        first, *others = sorted(column.dropna().unique())
-        base = at(first)
-        changes = {f"{variable}: {first} to {one}": at(one) - base for one in others}
-    if not changes:
+        return {f"{variable}: {values[0]} to {values[1]}": Step(at(values[0]), at(values[1]), one)}
+    if pd.api.types.is_numeric_dtype(column.dtype) and not pd.api.types.is_bool_dtype(column.dtype):
+        low, high = _around(column.to_numpy(dtype=np.float64))
+        return {f"slope of {variable}": Step(at(low), at(high), high - low)}
+    first, *others = sorted(column.dropna().unique()) or [None]
+    if not others:
         raise DataError(f"'{variable}' has one value only: say which two to compare, values=(a, b)")
-    if not by_row:
-        return np.array([rows.mean(axis=0) for rows in changes.values()]), tuple(changes)
-    labels = [f"{label}, row {row}" for label in changes for row in table.index]
-    return np.concatenate(list(changes.values())), tuple(labels)
+    base = at(first)
+    return {f"{variable}: {first} to {other}": Step(base, at(other), one) for other in others}
 
 
-def _slope(column: pd.Series[Any], at: Callable[[Any], Array]) -> Array:
-    """Difference quotient at each row, within the range of the column: a spline ends there."""
-    x = column.to_numpy(dtype=np.float64)
-    step = _STEP * (float(np.nanstd(x)) or max(1.0, float(np.nanmax(np.abs(x)))))
-    low, high = (x - step, x + step) if np.nanstd(x) == 0 else (
-        np.maximum(x - step, np.nanmin(x)), np.minimum(x + step, np.nanmax(x))
-    )  # fmt: skip
-    return np.asarray((at(high) - at(low)) / (high - low)[:, None])
+def _around(x: Array) -> tuple[Array, Array]:
+    """Values on both sides of each, within their range: a spline ends there."""
+    spread = float(np.nanstd(x))
+    step = _STEP * (spread or max(1.0, float(np.nanmax(np.abs(x)))))
+    if spread == 0:
+        return x - step, x + step
+    return np.maximum(x - step, np.nanmin(x)), np.minimum(x + step, np.nanmax(x))

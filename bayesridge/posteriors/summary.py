@@ -176,8 +176,6 @@ def _scale_sentences(posterior: AnyPosterior) -> list[str]:
     return [lambda_sentence(posterior, name=name) for name in lambdas] + last
 
 
-
-
 #: Of every record that is written as JSON; a key that changes its meaning or goes away raises it.
 SCHEMA = 1
 

@@ -181,3 +181,21 @@ def test_probabilities_read_the_same_in_python_and_on_the_terminal(post, capsys)
     for text in (printed, repr(post), post.to_markdown()):
         assert ">0.999" in text
         assert "1.000" not in text
+
+
+def test_effects_on_counts_are_on_their_rate_and_not_on_its_logarithm():
+    rng = np.random.default_rng(8)
+    table = pd.DataFrame({"x": rng.standard_normal(60), "g": np.array(["a", "b"])[np.arange(60) % 2]})
+    table["y"] = rng.poisson(np.exp(1.0 + 0.5 * table["x"] + 0.3 * (table["g"] == "b")))
+    est = BayesRidge(formula="y ~ x + g", family="poisson").fit(table)
+    for variable, values, change in (("x", (0.0, 1.0), {"x": (0.0, 1.0)}), ("g", None, {"g": ("a", "b")})):
+        found = est.effects(table, variable, values)
+        ((name, (low, high)),) = change.items()
+        gap = est.predict(table.assign(**{name: high})) - est.predict(table.assign(**{name: low}))
+        assert found.mean[0] == pytest.approx(gap.mean(), rel=1e-9)
+        assert est.effects(table, variable, values, by_row=True).mean == pytest.approx(gap, rel=1e-9)
+    # d exp(eta) / dx = coefficient times the rate: in the mean over draws near their product
+    slope = est.effects(table, "x")
+    assert slope.mean[0] == pytest.approx(est.coef_[0] * est.predict(table).mean(), rel=0.02)
+    assert "poisson" in repr(est.posterior_).lower() or "counts" in repr(est.posterior_)
+    assert 0.0 <= est.posterior_.prob("x > 0") <= 1.0
