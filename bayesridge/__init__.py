@@ -51,6 +51,11 @@ _HOMES = {
     "DroppedRowsWarning": "errors",
     "AccuracyWarning": "errors",
     "DuplicateRowsWarning": "errors",
+    "FormulaError": "errors",
+    "ModelFileError": "errors",
+    "RowsAbsentError": "errors",
+    "ReadingWarning": "errors",
+    "WeightsWarning": "errors",
 }
 _MODULES = ("datasets", "models", "plots")
 
@@ -71,6 +76,7 @@ __all__ = [
     "FixedScales",
     "FixedSigma",
     "FixedTau",
+    "FormulaError",
     "Gamma",
     "GammaPrecisions",
     "HalfCauchy",
@@ -81,10 +87,14 @@ __all__ = [
     "Jeffreys",
     "LogNormal",
     "MissingExtraError",
+    "ModelFileError",
     "NoSignalWarning",
     "PerfectFitWarning",
     "Posterior",
     "PriorError",
+    "ReadingWarning",
+    "RowsAbsentError",
+    "WeightsWarning",
     "__version__",
     "backtest",
     "compare",
@@ -114,11 +124,16 @@ if TYPE_CHECKING:
         DataTypeError,
         DroppedRowsWarning,
         DuplicateRowsWarning,
+        FormulaError,
         ImproperPosteriorError,
         MissingExtraError,
+        ModelFileError,
         NoSignalWarning,
         PerfectFitWarning,
         PriorError,
+        ReadingWarning,
+        RowsAbsentError,
+        WeightsWarning,
     )
     from bayesridge.estimator import BayesRidge, load
     from bayesridge.fit import posterior

@@ -47,7 +47,7 @@ def contrast_rows(what: Contrast, names: Sequence[str]) -> tuple[Array, tuple[st
         row = np.zeros(len(names))
         for name, factor in what.items():
             row[_place(str(name), names)] += float(factor)
-        return row[None, :], (" + ".join(f"{factor:g} {name}" for name, factor in what.items()),)
+        return row[None, :], (_as_sum(what),)
     if isinstance(what, Sequence) and len(what) and all(isinstance(one, str) for one in what):
         found = [_linear(_tree(str(one)).body, *_tree_names(str(one), names)) for one in what]
         for text, row in zip(what, found, strict=True):
@@ -58,6 +58,15 @@ def contrast_rows(what: Contrast, names: Sequence[str]) -> tuple[Array, tuple[st
     if rows.ndim != 2 or rows.shape[1] != len(names):
         raise DataError(f"A must have {len(names)} columns, one for each coefficient, got shape {np.shape(what)}")
     return rows, tuple([f"contrast {i}" for i in range(len(rows))])
+
+
+def _as_sum(factors: Mapping[str, float]) -> str:
+    """Write factors as people write sums: ``s5 - 10 age``."""
+    text = "".join(
+        f" {'-' if factor < 0 else '+'} {'' if abs(factor) == 1 else f'{abs(factor):g} '}{name}"
+        for name, factor in factors.items()
+    )
+    return text.removeprefix(" + ").removeprefix(" ")
 
 
 def statement_rows(text: str, names: Sequence[str]) -> tuple[Array, float, float]:

@@ -143,7 +143,7 @@ class Quantity(Shown, ABC):
         return pd.DataFrame(columns | self.sampling_errors, index=list(self.labels))
 
     def _headline(self) -> str:
-        return f"Posterior of {len(self)} quantities"
+        return f"Posterior of {len(self)} number{'s' if len(self) > 1 else ''}"
 
 
 def _probability(q: float) -> float:

@@ -39,6 +39,7 @@ def test_several_at_once_and_numbers():
     rows, labels = contrast_rows(["bmi", "bp - s1"], NAMES)
     np.testing.assert_array_equal(rows, [[1, 0, 0, 0], [0, 1, -1, 0]])
     assert labels == ("bmi", "bp - s1")
+    assert contrast_rows({"bmi": -1, "bp": 2.5, "s1": -0.5}, NAMES)[1] == ("- bmi + 2.5 bp - 0.5 s1",)
     np.testing.assert_array_equal(contrast_rows(np.eye(4)[:2], NAMES)[0], np.eye(4)[:2])
 
 
