@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from bayesridge.cli.options import AsJson, Level, Model, Seed, as_text, collected_warnings, command, echo_json
+from bayesridge.cli.options import AsJson, Level, Model, Seed, as_text, collected_warnings, command, echo_json, working
 
 # Only what --help needs is imported here; the rest waits until there is something to do.
 if TYPE_CHECKING:
@@ -59,7 +59,8 @@ def fit(
     out = None if out is None else check_folder(out, {*_FILES})
     warned: list[str] = []
     with collected_warnings(warned):
-        post, table = _fit(model, method)
+        with working("fitting"):
+            post, table = _fit(model, method)
         sampled = _sample(post, sampler, draws, tune, seed, show=not as_json) if method == "nuts" else None
         record = dict(jsonable(to_record(sampled or post, level)))
     record["warnings"] = warned

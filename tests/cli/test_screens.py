@@ -113,3 +113,20 @@ def test_a_grid_that_does_not_fit_stands_in_pieces():
         "klmnop",
         "b                    2",
     ]
+
+
+def test_look_and_predict_cut_no_number_either(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(2)
+    frame = pd.DataFrame(rng.standard_normal((12, 5)) * [1e-7, 1.0, 1e6, 3.0, 1e-3], columns=NAMES)
+    frame.assign(y=frame[NAMES[2]] * 1e3).to_csv("t.csv", index=False)
+    commands = [["look", "t.csv"], ["predict", "m", "t.csv"]]
+    noisy = frame.assign(y=frame[NAMES[2]] * 1e3 + 1e9 * rng.standard_normal(12))
+    noisy.to_csv("noisy.csv", index=False)
+    done = CliRunner().invoke(app, ["fit", "noisy.csv", "--target", "y", "--out", "m"])
+    assert done.exit_code == 0, done.stderr
+    for words in commands:
+        texts = {width: CliRunner(env={"COLUMNS": str(width)}).invoke(app, words).stdout for width in (60, 80, 300)}
+        for width in (60, 80):
+            assert sorted(set(numbers(texts[width]))) == sorted(set(numbers(texts[300]))), words
+            assert "…" not in texts[width]
