@@ -6,6 +6,7 @@
 PYTHON ?= python3
 ARGS ?=
 UPGRADE ?=
+COUNT ?= 100000
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -34,7 +35,7 @@ demo: $(VENV)/.runtime ## fit the diabetes table from the command line
 test: $(VENV)/.dev ## run the tests (all but those marked slow)
 	$(PYTEST) $(ARGS)
 
-test-fast: $(VENV)/.dev ## run the fast numerical tests, under a minute: what one runs while working
+test-fast: $(VENV)/.dev ## run the numerics, under a minute: what one runs while working
 	$(PYTEST) -m "numerics and not slow" $(ARGS)
 
 test-kernels: $(VENV)/.dev ## run them under the BLAS kernels of other processors
@@ -46,8 +47,8 @@ study: $(VENV)/.dev ## run the long studies (marked slow) and record what took h
 	mkdir -p build
 	$(PYTEST) -m slow --durations=0 --junit-xml=build/study.xml $(ARGS)
 
-fuzz: $(VENV)/.dev ## fuzz 100,000 inputs; ARGS="--seed 2 --only 17" repeats one
-	$(ONE_THREAD) $(BIN)/python -m tests.fuzz.run --count 100000 $(ARGS)
+fuzz: $(VENV)/.dev ## fuzz 100,000 inputs, or COUNT of them; ARGS="--seed 2 --only 17" repeats one
+	$(ONE_THREAD) $(BIN)/python -m tests.fuzz.run --count $(COUNT) $(ARGS)
 
 test-notebooks: $(VENV)/.dev ## run the notebooks from top to bottom; each ends in assertions
 	$(PYTEST) --nbmake --nbmake-timeout=600 notebooks $(ARGS)
