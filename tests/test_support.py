@@ -30,11 +30,19 @@ from tests.test_seams import chains, kernel, table, two_penalties
 PAGE = Path(__file__).parents[1] / "docs" / "architecture.md"
 START, END = "<!-- the table: python -m tests.test_support -->\n", "<!-- end -->"
 
+
+def counts() -> Any:
+    rng = np.random.default_rng(5)
+    X = rng.standard_normal((60, 2))
+    return posterior(X, rng.poisson(np.exp(0.5 + X @ [0.4, -0.3])).astype(float), family="poisson")
+
+
 ENGINES: dict[str, Callable[[], Any]] = {
     "one lambda": lambda: posterior(*table()),
     "lambda plugged in": lambda: posterior(*table(), method="evidence"),
     "several scales (a test's engine)": lambda: two_penalties(step=0.5),
     "kernel (a test's engine)": kernel,
+    "counts (Poisson)": counts,
     "sampled": chains,
 }
 
@@ -91,7 +99,7 @@ ONLY_ONE_LAMBDA = (
     "plot: loo_pit", "report",
 )  # fmt: skip
 OTHERS = {"several scales (a test's engine)": "one lambda", "kernel (a test's engine)": "one lambda",
-          "sampled": "exact posterior"}  # fmt: skip
+          "counts (Poisson)": "rules for lambda and the slider", "sampled": "exact posterior"}  # fmt: skip
 
 #: What the error of a cell says; every other cell passes.
 REFUSED = {

@@ -23,6 +23,7 @@ from bayesridge.outcomes.prior import density_of_t
 from bayesridge.outcomes.problem import Directions, Outcome
 from bayesridge.outcomes.rows import ExpectedRows, ObservedRows, PlaneDraws
 from bayesridge.persistence import plain_table, prior_state, save_model
+from bayesridge.posteriors.comparison import refuse_other_constants
 from bayesridge.posteriors.contrasts import Asked, Contrast, Step, contrast_rows, step_labels
 from bayesridge.posteriors.datatree import OutcomeText, to_datatree
 from bayesridge.posteriors.draws import Draws
@@ -200,6 +201,19 @@ class OutcomePosterior(ShownPosterior, Asked):
         if self.log_evidence is None:
             raise DataError("this posterior was sampled (see `check`), and chains have no marginal likelihood")
         return self.log_evidence[0]
+
+    def log_bayes_factor(self, other: OutcomePosterior) -> float:
+        """Log Bayes factor against another family or another model of the same data: positive favours this one.
+
+        Its standard error is that of both evidences, ``log_evidence[1]``.
+
+        Raises
+        ------
+        DataError
+            If the data or the flat priors differ, or one was sampled by chains.
+        """
+        refuse_other_constants(self.design, other.design)
+        return self.log_marginal_likelihood - other.log_marginal_likelihood
 
     # -- predictions -----------------------------------------------------------------------------------------------
 

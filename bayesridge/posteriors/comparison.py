@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayesridge.errors import DataError
+from bayesridge.linalg.design import Design
 from bayesridge.posteriors.contract import AnyPosterior
 
 if TYPE_CHECKING:
@@ -103,20 +104,52 @@ def _numbered(posteriors: Sequence[AnyPosterior]) -> dict[str, AnyPosterior]:
     return {str(k): post for k, post in enumerate(posteriors, 1)}
 
 
+def differs(one: Design, other: Design) -> str:
+    """Name what of the data differs: "targets", "weights", "kinds of weights", or nothing (an empty text)."""
+    for what, name in (("y", "targets"), ("weights", "weights")):
+        a, b = getattr(one, what), getattr(other, what)
+        if (a is None) != (b is None) or (a is not None and not np.array_equal(a, b)):
+            return name
+    return "kinds of weights" if one.weights is not None and one.weight_kind != other.weight_kind else ""
+
+
+def flat_names(design: Design) -> tuple[str, ...]:
+    """What has a flat (improper) prior: its arbitrary constant is in log p(y), and cancels where both have it."""
+    names = [design.names[j] for j in design.unpenalized]
+    return tuple(sorted([*names, *(["intercept"] if design.fit_intercept else [])]))
+
+
+def refuse_other_constants(one: Design, other: Design) -> None:
+    """Refuse a Bayes factor of models whose data or flat priors differ.
+
+    Raises
+    ------
+    DataError
+    """
+    if differs(one, other):
+        raise DataError(
+            "a Bayes factor compares models of the same data, and the targets, rows or weights of these two differ"
+        )
+    if flat_names(one) != flat_names(other):
+        raise DataError(
+            f"flat (improper) priors differ: {flat_names(one)} against {flat_names(other)}; their arbitrary constants "
+            "do not cancel"
+        )
+
+
 def _same_data(named: Mapping[str, AnyPosterior]) -> None:
-    (first, one), *others = ((name, post.design) for name, post in named.items())
-    for name, design in others:
-        for what in ("y", "input_rows", "weights"):
-            a, b = getattr(one, what), getattr(design, what)
-            if (a is None) != (b is None) or (a is not None and not np.array_equal(a, b)):
-                said = {"y": "targets", "input_rows": "rows", "weights": "weights"}[what]
-                raise DataError(
-                    f"posteriors are compared on the same data, and the {said} of {first!r} and {name!r} differ: fit "
-                    "both to the same rows and target"
-                )
-        if one.weights is not None and one.weight_kind != design.weight_kind:
-            raise DataError(f"the weights of {first!r} and {name!r} mean different things: {one.weighting}, "
-                            f"{design.weighting}")  # fmt: skip
+    (first, one), *others = named.items()
+    for name, post in others:
+        if what := differs(one.design, post.design):
+            raise DataError(
+                f"posteriors are compared on the same data, and the {what} of {first!r} and {name!r} differ: fit both "
+                "to the same rows and target"
+            )
+        if hasattr(one, "family") != hasattr(post, "family"):
+            raise DataError(
+                f"the predictions of {first!r} and {name!r} are not comparable: one gives densities of a measured "
+                "target, the other probabilities of counts"
+            )
 
 
 def _ask(notes: list[str], name: str, what: str, question: Callable[..., Any], *of: Any) -> Any:

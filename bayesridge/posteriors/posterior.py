@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -25,6 +24,7 @@ from bayesridge.linalg.filters import effective_dof, filter_factors, shrinkage
 from bayesridge.linalg.spectral import SpectralEngine, spectrum_of
 from bayesridge.linalg.spectrum import Spectrum
 from bayesridge.persistence import plain_table, prior_from_state, prior_state, save_model
+from bayesridge.posteriors.comparison import refuse_other_constants
 from bayesridge.posteriors.contrasts import Asked, Contrast, contrast_rows
 from bayesridge.posteriors.draws import Draws, draw_posterior
 from bayesridge.posteriors.exact_datatree import exact_datatree
@@ -376,15 +376,7 @@ class Posterior(ShownPosterior, Asked):
             If the targets, rows or weights differ, or the models differ in a part whose prior is improper, whose
             arbitrary constant would then decide.
         """
-        if _fingerprint(self.design) != _fingerprint(other.design):
-            raise DataError(
-                "a Bayes factor compares models of the same data, and the targets, rows or weights of these two differ"
-            )
-        if _flat_names(self.design) != _flat_names(other.design):
-            raise DataError(
-                f"flat (improper) priors differ: {_flat_names(self.design)} against {_flat_names(other.design)}; their "
-                "arbitrary constants do not cancel"
-            )
+        refuse_other_constants(self.design, other.design)
         if _improper_noise(self) != _improper_noise(other):
             raise DataError(
                 "one model has the improper noise prior 1/sigma² and the other has not: give both a proper one"
@@ -399,19 +391,6 @@ class Posterior(ShownPosterior, Asked):
                     "method='evidence' chose lambda from the data: its evidence is a maximum, not a marginal"
                 )
         return self.log_marginal_likelihood - other.log_marginal_likelihood
-
-
-def _fingerprint(design: Design) -> str:
-    digest = hashlib.sha256(np.ascontiguousarray(design.y).tobytes())
-    if design.weights is not None:
-        digest.update(design.weight_kind.encode())
-        digest.update(np.ascontiguousarray(design.weights).tobytes())
-    return digest.hexdigest()
-
-
-def _flat_names(design: Design) -> tuple[str, ...]:
-    names = [design.names[j] for j in design.unpenalized]
-    return tuple(sorted([*names, *(["intercept"] if design.fit_intercept else [])]))
 
 
 def _improper_noise(posterior: Posterior) -> bool:

@@ -76,5 +76,8 @@ def test_other_data_are_refused():
         compare([one, kernel()])
     with pytest.raises(DataError, match="weights of 'a' and 'b' differ"):
         compare({"a": one, "b": posterior(X, y, weights=np.arange(40) % 3)})
+    counts = np.random.default_rng(4).poisson(np.exp(1.0 + 0.3 * X[:, 0] / X[:, 0].std())).astype(float)
+    with pytest.raises(DataError, match="densities of a measured target"):
+        compare([posterior(X, counts), posterior(X, counts, family="poisson")])
     with pytest.raises(DataError, match="two posteriors or more, got 1"):
         compare([one])
