@@ -80,7 +80,10 @@ class Mixture:
 
     def shortest_interval(self, level: float) -> tuple[Array, Array]:
         """Ends of the shortest interval holding `level` of each mixture; never longer than the equal-tailed one."""
-        both = self._blocked(_shortest_rows, np.full(len(self.location), level))
+        unit = self.scale.max(axis=1, initial=0.0)[:, None]  # in which densities and their slopes stay ordinary
+        unit = np.exp2(np.round(np.log2(np.where(unit > 0, unit, 1.0))))  # exactly
+        own = Mixture(self.location / unit, self.scale / unit, self.weight, self.df)
+        both = unit * own._blocked(_shortest_rows, np.full(len(self.location), level))
         return both[:, 0], both[:, 1]
 
     def _blocked(self, function: Callable[[Mixture, Array], Array], x: Array) -> Array:
