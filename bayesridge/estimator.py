@@ -44,6 +44,7 @@ Array = NDArray[np.float64]
 #: What makes a posterior of the state that a file holds, by the file's word for the engine.
 READERS: Mapping[str, Callable[[Mapping[str, Any], Mapping[str, NDArray[Any]]], AnyPosterior]] = {
     "spectrum": Posterior.from_state,
+    "groups": Posterior.from_state,
     "chains": SampledPosterior.from_state,
     "outcome": outcome_from_state,
 }
@@ -82,6 +83,9 @@ class BayesRidge(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     formula : str, optional
         Evaluated in the table passed as `X`, at fit and at prediction: ``"bmi * sex + C(site)"``. A left side names the
         target, and then `y` is left out.
+    groups : mapping of str to str or sequence of str, optional
+        Columns (or terms of the formula) in groups, each with a lambda of its own; see :func:`bayesridge.posterior`.
+        `prior` is then one for all, or a mapping of one for each.
     weight_kind : {"frequency", "precision", "survey"}
         What ``sample_weight`` means: a row counted w times (identical to repeating it), noise variance sigma^2 / w,
         or the units of a population that a row stands for; see :func:`bayesridge.posterior`.
@@ -106,7 +110,8 @@ class BayesRidge(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     intercept_ : float
         Posterior mean of the intercept.
     lambda_, sigma_, tau_ : float
-        Posterior *medians* (of lambda the mean may be infinite); the fixed or plugged-in lambda otherwise.
+        Posterior *medians* (of lambda the mean may be infinite); the fixed or plugged-in lambda otherwise. With groups
+        ``lambda_`` and ``tau_`` are arrays, one for each group in their order.
     coef_names_ : ndarray of str
         What each of ``coef_`` belongs to.
     n_features_in_, feature_names_in_
@@ -126,13 +131,14 @@ class BayesRidge(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         *,
         family: str | Family = "gaussian",
         method: Literal["posterior", "evidence", "fixed", "nuts"] = "posterior",
-        prior: Prior | None = None,
+        prior: Prior | Mapping[str, Prior] | None = None,
         noise_prior: NoisePrior | None = None,
         lam: float | None = None,
         fit_intercept: bool = True,
         scale: bool | Any = True,
         unpenalized: Sequence[str | int] = (),
         formula: str | None = None,
+        groups: Mapping[str, str | Sequence[str]] | None = None,
         weight_kind: Weighting = "frequency",
         missing: Literal["error", "drop"] = "error",
         sampler: Sampler | Mapping[str, Any] | str | None = None,
@@ -148,6 +154,7 @@ class BayesRidge(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         self.scale = scale
         self.unpenalized = unpenalized
         self.formula = formula
+        self.groups = groups
         self.weight_kind = weight_kind
         self.missing = missing
         self.sampler = sampler
@@ -189,7 +196,7 @@ class BayesRidge(RegressorMixin, BaseEstimator):  # type: ignore[misc]
             trials=trials,
         )
         kind: Literal["evidence"] | None = "evidence" if self.method == "evidence" else None
-        posterior = infer_problem(problem, prior, self.noise_prior, kind, self.family)
+        posterior = infer_problem(problem, prior, self.noise_prior, kind, self.family, self.groups)
         return self._keep(source_table(X, problem), self._sample(posterior) if self.method == "nuts" else posterior)
 
     def _sample(self, posterior: AnyPosterior) -> AnyPosterior:
@@ -197,8 +204,14 @@ class BayesRidge(RegressorMixin, BaseEstimator):  # type: ignore[misc]
 
         return sample(posterior, sampler=self.sampler, n_jobs=self.n_jobs, random_state=self.random_state)
 
-    def _prior(self) -> Prior | None:
+    def _prior(self) -> Prior | Mapping[str, Prior] | None:
         """The prior that was asked for; None for the family's own."""
+        if self.groups is not None:
+            if self.method != "posterior" or self.lam is not None:
+                raise PriorError("with groups every lambda is integrated: use method='posterior', without lam")
+            return self.prior
+        if isinstance(self.prior, Mapping):
+            raise PriorError("a prior for each group needs groups={...} too")
         if self.method not in ("posterior", "evidence", "fixed", "nuts"):
             raise PriorError(f"method must be 'posterior', 'evidence', 'fixed' or 'nuts', got {self.method!r}")
         check_priors(self.prior or BetaR2(), self.noise_prior or Jeffreys())
@@ -256,27 +269,30 @@ class BayesRidge(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     # medians take a root search each, which a fit inside a cross-validation does not want to pay for
 
     @property
-    def lambda_(self) -> float:
-        """Posterior median of lambda (the fixed or plugged-in value otherwise)."""
+    def lambda_(self) -> Any:
+        """Posterior median of lambda (the fixed or plugged-in value otherwise); with groups one for each, (G,)."""
         return self._median("lambda_", "lambda_")
 
     @property
     def sigma_(self) -> float:
         """Posterior median of the noise standard deviation, in units of y."""
-        return self._median("sigma_", "sigma")
+        return float(self._median("sigma_", "sigma"))
 
     @property
-    def tau_(self) -> float:
-        """Posterior median of the prior standard deviation of the scaled coefficients, in units of y."""
+    def tau_(self) -> Any:
+        """Posterior median of the prior standard deviation of the scaled coefficients, in units of y; (G,) by group."""
         return self._median("tau_", "tau")
 
-    def _median(self, name: str, quantity: str) -> float:
+    def _median(self, name: str, quantity: str) -> Any:
         if "posterior_" not in vars(self):
             raise AttributeError(f"{name} is there once fit has been called")
         try:
-            return float(getattr(self.posterior_, quantity).median)
+            if self.groups is None or len(self.groups) == 1 or quantity == "sigma":
+                return float(getattr(self.posterior_, quantity).median)
         except DataError as error:  # of a scale that this family has not
             raise AttributeError(str(error)) from error
+        start = f"{quantity.rstrip('_')}["
+        return np.array([scale.median for key, scale in self.posterior_.scales.items() if key.startswith(start)])
 
     # -- prediction ----------------------------------------------------------------------------------------------
 

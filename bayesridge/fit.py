@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 
 from bayesridge.errors import DataError, PriorError
 from bayesridge.linalg.design import Design, build_design
+from bayesridge.linalg.groups import group_engine
 from bayesridge.linalg.spectrum import factorize
 from bayesridge.persistence import Table
 from bayesridge.posteriors.contract import AnyPosterior
-from bayesridge.posteriors.posterior import Method, Posterior, infer
+from bayesridge.posteriors.posterior import Method, Posterior, infer, infer_groups
 from bayesridge.posteriors.prediction import refuse_outcome_terms
-from bayesridge.priors import BetaR2, Jeffreys, NoisePrior, Prior
+from bayesridge.priors import BetaR2, Jeffreys, NoisePrior, Prior, by_group
 from bayesridge.tables.columns import Columns
 from bayesridge.tables.formula import FormulaSpec
 from bayesridge.tables.frames import frame_names, read_columns, read_target, read_vector
@@ -106,12 +107,20 @@ def _beside(values: Any, n_rows: int, kept: NDArray[np.bool_] | None, what: str)
 
 def infer_problem(
     problem: Problem,
-    prior: Prior | None = None,
+    prior: Prior | Mapping[str, Prior] | None = None,
     noise_prior: NoisePrior | None = None,
     method: Method | None = None,
     family: str | Family = "gaussian",
+    groups: Mapping[str, str | Sequence[str]] | None = None,
 ) -> AnyPosterior:
     """Compute the posterior of a problem that was read; here, and nowhere else, the family chooses who does."""
+    if groups is not None:
+        if family != "gaussian":
+            raise DataError("several penalties are for the Gaussian family so far: leave groups out for another")
+        refuse_outcome_terms(problem.offset, problem.trials)
+        return _infer_groups(problem, prior, noise_prior or Jeffreys(), method, groups)
+    if isinstance(prior, Mapping):
+        raise PriorError("a prior for each group needs groups={...} too")
     if family == "gaussian":
         refuse_outcome_terms(problem.offset, problem.trials)
         return infer(problem.design, factorize(problem.design), prior or BetaR2(), noise_prior or Jeffreys(), method)
@@ -132,7 +141,7 @@ def posterior(
     X: Any,
     y: Any = None,
     *,
-    prior: Prior | None = None,
+    prior: Prior | Mapping[str, Prior] | None = None,
     noise_prior: NoisePrior | None = None,
     formula: str | None = None,
     weights: Any = None,
@@ -145,6 +154,7 @@ def posterior(
     family: str | Family = "gaussian",
     offset: Any = None,
     trials: Any = None,
+    groups: Mapping[str, str | Sequence[str]] | None = None,
 ) -> AnyPosterior:
     r"""Compute the exact posterior of a Bayesian ridge regression.
 
@@ -160,7 +170,7 @@ def posterior(
     y : array_like of shape (n,), optional
         Target; not needed when the formula names it.
     prior : Prior, optional
-        ``BetaR2(0.5, 0.5)`` by default; see :mod:`bayesridge.priors`.
+        ``BetaR2(0.5, 0.5)`` by default; see :mod:`bayesridge.priors`. With groups, one for all or one for each by name.
     noise_prior : NoisePrior, optional
         ``Jeffreys()`` by default.
     formula : str, optional
@@ -188,6 +198,12 @@ def posterior(
         Added to the linear predictor of counts: log exposure.
     trials : array_like of shape (n,), optional
         Numbers of trials of family "binomial"; one each by default.
+    groups : mapping of str to str or sequence of str, optional
+        Columns (or terms of the formula) in groups, each with a lambda of its own, all of them integrated:
+        ``{"size": ["area", "rooms"], "place": "C(district)"}``. Every penalised column belongs to one group. The
+        coefficients of dummy columns are random effects; with ``scale=False`` tau is then the standard deviation of
+        the effects. Independent priors, by default ``BetaR2(0.5, 0.5)`` on the share of variance that each group
+        explains beside the noise.
 
     Returns
     -------
@@ -204,7 +220,22 @@ def posterior(
         X, y, formula=formula, weights=weights, weight_kind=weight_kind, fit_intercept=fit_intercept, scale=scale,
         unpenalized=unpenalized, missing=missing, offset=offset, trials=trials,
     )  # fmt: skip
-    return infer_problem(problem, prior, noise_prior, method, family)
+    return infer_problem(problem, prior, noise_prior, method, family, groups)
+
+
+def _infer_groups(
+    problem: Problem,
+    prior: Prior | Mapping[str, Prior] | None,
+    noise_prior: NoisePrior,
+    method: Method | None,
+    groups: Mapping[str, str | Sequence[str]],
+) -> Posterior:
+    if method == "evidence":
+        raise DataError("with groups every lambda is integrated: method='evidence' is for one lambda")
+    if not groups:
+        raise DataError("groups names no group: leave it out, or say {'name': [columns]}")
+    engine = group_engine(problem.design, factorize(problem.design), groups, problem.columns.terms)
+    return infer_groups(engine, by_group(engine.names, prior), noise_prior)
 
 
 def posterior_of(data: Any, y: Any = None, **options: Any) -> Any:

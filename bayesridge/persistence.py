@@ -162,6 +162,9 @@ def prior_state(prior: Any) -> dict[str, Any]:
     name = type(prior).__name__
     if isinstance(prior, priors.Custom):
         return {"class": name, "values": {"of": prior.of, "label": prior.label}, "density": _tabulated(prior).state()}
+    if isinstance(prior, priors.ByGroup):
+        each = [prior_state(one) for one in prior.priors]
+        return {"class": name, "groups": list(prior.groups), "priors": each}
     if name not in _PRIORS:
         raise DataError(f"a saved model holds numbers and no code, and {name} is none of {', '.join(sorted(_PRIORS))}")
     values = {field.name: getattr(prior, field.name) for field in fields(prior)}
@@ -172,6 +175,8 @@ def prior_from_state(state: Mapping[str, Any]) -> Any:
     """Make a prior of its state."""
     if state["class"] == "Custom":
         return priors.Custom(StoredDensity.from_state(state["density"]), **state["values"])
+    if state["class"] == "ByGroup":
+        return priors.ByGroup(tuple(state["groups"]), tuple([prior_from_state(one) for one in state["priors"]]))
     if state["class"] not in _PRIORS:
         raise ModelFileError(f"its prior {state['class']!r} is none that this version knows")
     return _PRIORS[state["class"]](**state["values"])
@@ -187,7 +192,7 @@ def _option(name: str, value: Any) -> Any:
         return [_option(name, one) for one in value]
     if name == "random_state":
         return None  # a generator has moved on since
-    if name == "sampler":
+    if isinstance(value, Mapping) or name == "sampler":
         given = asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
         return {"options": {str(key): _option(key, one) for key, one in given.items()}}
     return {"prior": prior_state(value)}
@@ -196,7 +201,9 @@ def _option(name: str, value: Any) -> Any:
 def _from_option(value: Any) -> Any:
     if not isinstance(value, dict):
         return value
-    return value["options"] if "options" in value else prior_from_state(value["prior"])
+    if "options" in value:
+        return {key: _from_option(one) for key, one in value["options"].items()}
+    return prior_from_state(value["prior"])
 
 
 def _tabulated(prior: priors.Custom) -> StoredDensity:

@@ -1,6 +1,6 @@
-"""Four engines that are no spectrum go through everything above the seam: whatever comes next is an engine too.
+"""Four posteriors that rest on no spectrum go through everything above the seam: whatever comes next does too.
 
-A Gaussian with two penalties (block Cholesky), a kernel whose map to new points moves with its length-scale, weighted
+Columns in two groups, a kernel whose map to new points moves with its length-scale, weighted
 draws of a Poisson regression, and the draws of chains.
 """
 
@@ -13,7 +13,7 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.linalg import cho_factor, cho_solve, solve_triangular
+from scipy.linalg import cho_factor, cho_solve
 from scipy.special import gammaln
 
 from bayesridge.errors import DataError
@@ -137,112 +137,6 @@ class NoSpectrum:
         raise DataError("this engine keeps no state in files: save the draws, to_datatree().to_netcdf(path)")
 
 
-# -- a Gaussian with two penalties -----------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, eq=False)
-class Functionals:
-    A: np.ndarray
-    offset: np.ndarray
-    fixed: np.ndarray
-
-    def __len__(self):
-        return len(self.A)
-
-    def take(self, index):
-        return Functionals(self.A[index], self.offset[index], self.fixed[index])
-
-
-@dataclass(frozen=True, eq=False)
-class BlockConditional:
-    engine: object
-    theta: np.ndarray
-
-    @cached_property
-    def factors(self):
-        X, _, _ = self.engine.products
-        return [cho_factor(X + np.diag(np.exp(t)[self.engine.group]), lower=True)[0] for t in self.theta]
-
-    @cached_property
-    def beta(self):
-        return np.array([cho_solve((c, True), self.engine.products[1]) for c in self.factors])
-
-    def mean(self, linear):
-        return linear.offset[:, None] + linear.A @ self.beta.T
-
-    def variance(self, linear):
-        parts = [np.square(solve_triangular(c, linear.A.T, lower=True)).sum(axis=0) for c in self.factors]
-        return linear.fixed[:, None] + np.array(parts).T
-
-    def moments(self, linear, weight, noise):
-        return mixture_moments(self.mean(linear), self.variance(linear), weight, noise)
-
-    def draw(self, sigma, rng):
-        design, z = self.engine.design, rng.standard_normal((len(sigma), len(self.engine.group)))
-        noise = np.array(
-            [solve_triangular(c, one, lower=True, trans=1) for c, one in zip(self.factors, z, strict=True)]
-        )
-        coef = (self.beta + sigma[:, None] * noise) / design.scale
-        centre = design.y_mean + sigma * rng.standard_normal(len(sigma)) / np.sqrt(design.n_rows)
-        return CoefficientDraws(coef, centre - coef @ design.mean)
-
-
-@dataclass(frozen=True, eq=False)
-class TwoPenalties(NoSpectrum):
-    """Columns in groups, each with its own lambda."""
-
-    design: object
-    group: np.ndarray
-    step: float = 0.25
-
-    @property
-    def theta_names(self):
-        count = self.group.max() + 1
-        return ("log lambda",) if count == 1 else tuple(f"log lambda[{g}]" for g in range(count))
-
-    @property
-    def log_cell(self):
-        return len(self.theta_names) * np.log(self.step)
-
-    @cached_property
-    def products(self):
-        X, y = self.design.standardize(self.design.X, slice(None)), self.design.y - self.design.y_mean
-        return X.T @ X, X.T @ y, float(y @ y)
-
-    def evidence(self, theta):
-        given = self.at(theta)
-        log_det = np.array([np.log(c.diagonal()).sum() for c in given.factors])
-        constant = -0.5 * self.nu * np.log(2.0 * np.pi) - 0.5 * np.log(self.design.n_rows)
-        _, xy, yy = self.products
-        return constant - log_det + 0.5 * theta[:, self.group].sum(axis=1), yy - given.beta @ xy
-
-    def region(self):
-        h = len(self.theta_names)
-        line = np.arange(-7.0, 11.0, self.step)
-        return np.stack(np.meshgrid(*[line] * h, indexing="ij"), -1).reshape(-1, h)
-
-    def at(self, theta):
-        return BlockConditional(self, theta)
-
-    def coefficients(self):
-        return self.contrasts(np.eye(self.design.n_columns))
-
-    def contrasts(self, A):
-        return Functionals(A / self.design.scale, np.zeros(len(A)), np.zeros(len(A)))
-
-    def rows(self, X):
-        offset = np.full(len(X), self.design.y_mean)
-        return Functionals(self.design.standardize(X, slice(None)), offset, np.full(len(X), 1.0 / self.design.n_rows))
-
-    def covariance(self, theta, weight, noise):
-        L, given = self.coefficients(), self.at(theta)
-        spread = given.mean(L) - (given.mean(L) @ weight)[:, None]
-        within = [
-            w * s * L.A @ cho_solve((c, True), L.A.T) for w, s, c in zip(weight, noise, given.factors, strict=True)
-        ]
-        return sum(within) + (spread * weight) @ spread.T
-
-
 # -- a kernel whose map to new points moves with theta ---------------------------------------------------------------
 
 
@@ -334,9 +228,8 @@ class Kernel(NoSpectrum):
         return Points(X)
 
 
-def two_penalties(groups=(0, 0, 1, 1), step=0.25):
-    engine = TwoPenalties(build_design(*table()), np.array(groups), step)
-    return Posterior(engine, PRIOR, Jeffreys(), Lattice(engine))
+def two_penalties():
+    return posterior(*table(), prior=PRIOR, groups={"first": ["x0", "x1"], "second": ["x2", "x3"]})
 
 
 def kernel():
@@ -469,23 +362,6 @@ def test_draws_and_datatree_agree_with_the_quantities(name):
     assert (tree["posterior"]["lambda_"].values > 0).all()
 
 
-def test_one_group_of_the_block_engine_is_the_spectrum():
-    blocks = two_penalties(groups=(0, 0, 0, 0), step=0.1)
-    exact = posterior(*table(), prior=PRIOR)
-    sd = exact.coefficients.sd
-    # the trapezoidal rule at a tenth of log lambda: nothing is left of its error
-    np.testing.assert_allclose(blocks.coefficients.mean, exact.coefficients.mean, rtol=0, atol=1e-9 * sd.min())
-    np.testing.assert_allclose(blocks.coefficients.sd, sd, rtol=1e-9)
-    for q in (0.025, 0.5, 0.975):
-        gap = blocks.coefficients.quantile(q) - exact.coefficients.quantile(q)
-        assert np.abs(gap / sd).max() < 1e-8
-    assert blocks.log_marginal_likelihood == pytest.approx(exact.log_marginal_likelihood, abs=1e-9)
-    np.testing.assert_allclose(blocks.covariance(), exact.covariance(), rtol=1e-8, atol=1e-10 * sd.max() ** 2)
-    assert blocks.predict(table()[0][:3]).quantile(0.9) == pytest.approx(
-        exact.predict(table()[0][:3]).quantile(0.9), rel=1e-9
-    )
-
-
 def test_weighted_draws_know_their_error():
     """Against a dense grid over the three coefficients: eight replicates make a t with seven degrees of freedom."""
     post, (rows, y, precision) = weighted()
@@ -507,17 +383,18 @@ def test_weighted_draws_know_their_error():
 def test_what_needs_one_lambda_refuses_by_name():
     post = two_penalties()
     for ask in (lambda: post.spectrum, lambda: compare_lambda(post), lambda: post.r2, lambda: post.evidence):
-        with pytest.raises(DataError, match=r"lambda\[0\], log lambda\[1\]|one lambda"):
+        with pytest.raises(DataError, match=r"lambda\[first\], log lambda\[second\]|one lambda"):
             ask()
+    with pytest.raises(DataError, match=r"scales for one of lambda\[first\]"):
+        _ = post.lambda_
     with pytest.raises(DataError, match="no leave-one-out"):
-        _ = post.loo
+        _ = kernel().loo
 
 
 def test_a_prior_of_each_lambda_reaches_its_own_group():
     """Where the second group is noise, its lambda is the larger."""
     X, y = table(n=200)
-    design = build_design(X, X[:, :2] @ [3.0, -2.0] + (y - X @ np.linspace(1.0, -1.0, 4)))
-    engine = TwoPenalties(design, np.array([0, 0, 1, 1]))
-    scales = Posterior(engine, PRIOR, Jeffreys(), Lattice(engine)).scales
-    assert scales["lambda[1]"].median > 5.0 * scales["lambda[0]"].median
-    assert scales["lambda[0]"].interval()[0] < scales["lambda[0]"].median < scales["lambda[0]"].interval()[1]
+    y = X[:, :2] @ [3.0, -2.0] + (y - X @ np.linspace(1.0, -1.0, 4))
+    scales = posterior(X, y, prior=PRIOR, groups={"live": ["x0", "x1"], "noise": ["x2", "x3"]}).scales
+    assert scales["lambda[noise]"].median > 5.0 * scales["lambda[live]"].median
+    assert scales["lambda[live]"].interval()[0] < scales["lambda[live]"].median < scales["lambda[live]"].interval()[1]

@@ -40,7 +40,7 @@ def counts() -> Any:
 ENGINES: dict[str, Callable[[], Any]] = {
     "one lambda": lambda: posterior(*table()),
     "lambda plugged in": lambda: posterior(*table(), method="evidence"),
-    "several scales (a test's engine)": lambda: two_penalties(step=0.5),
+    "several groups": two_penalties,
     "kernel (a test's engine)": kernel,
     "counts (Poisson)": counts,
     "sampled": chains,
@@ -98,7 +98,7 @@ ONLY_ONE_LAMBDA = (
     "plot: lambda_posterior", "plot: ridge_trace", "plot: shrinkage", "plot: contours", "plot: bias_variance",
     "plot: loo_pit", "report",
 )  # fmt: skip
-OTHERS = {"several scales (a test's engine)": "one lambda", "kernel (a test's engine)": "one lambda",
+OTHERS = {"several groups": "one lambda", "kernel (a test's engine)": "one lambda",
           "counts (Poisson)": "rules for lambda and the slider", "sampled": "exact posterior"}  # fmt: skip
 
 #: What the error of a cell says; every other cell passes.
@@ -112,9 +112,8 @@ REFUSED = {
     **{
         (feature, engine): "has no leave-one-out"
         for feature in ("leave-one-out", "plot: predicted_observed")
-        for engine in ("several scales (a test's engine)", "kernel (a test's engine)")
+        for engine in ("kernel (a test's engine)",)
     },
-    ("save, load", "several scales (a test's engine)"): "keeps no state",
     ("save, load", "kernel (a test's engine)"): "keeps no state",
 }
 

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayesridge.errors import AccuracyWarning, ImproperPosteriorError, warn
+from bayesridge.hyper.lattice import ASKED_OF_LATTICE, lattice_posterior
 from bayesridge.hyper.likelihood import Likelihood, NoiseFactor
 from bayesridge.hyper.line import SigmaLine, conjugate_line, known_sigma_line
 from bayesridge.hyper.nodes import HyperPosterior
@@ -28,7 +29,7 @@ from bayesridge.hyper.point import conjugate_point, known_point
 from bayesridge.hyper.quadrature import ASKED_ACCURACY, integrate
 from bayesridge.linalg.engine import Engine
 from bayesridge.linalg.spectral import least_squares_of
-from bayesridge.priors import NoisePrior, Prior, ScalePrior, check_priors
+from bayesridge.priors import ByGroup, NoisePrior, Prior, ScalePrior, check_priors
 
 Array = NDArray[np.float64]
 
@@ -39,7 +40,7 @@ def infer_hyper(engine: Engine, prior: Prior, noise: NoisePrior) -> HyperPosteri
     Parameters
     ----------
     engine : Engine
-        With one hyperparameter, log lambda.
+        With one hyperparameter, log lambda; or with one for each group, and a prior by group.
     prior : Prior
         On lambda, on tau/sigma, on R^2, on tau, on both precisions, or fixed values.
     noise : NoisePrior
@@ -60,10 +61,16 @@ def infer_hyper(engine: Engine, prior: Prior, noise: NoisePrior) -> HyperPosteri
     AccuracyWarning
         If the estimated error of the integral is above :data:`~bayesridge.hyper.quadrature.ASKED_ACCURACY`.
     """
-    hyper = _place(Likelihood(engine), *separate(prior, noise))
-    if hyper.error > ASKED_ACCURACY:
+    asked = ASKED_ACCURACY
+    if isinstance(prior, ByGroup):
+        check_priors(prior, noise)
+        hyper: HyperPosterior = lattice_posterior(engine, prior, noise)
+        asked = ASKED_OF_LATTICE
+    else:
+        hyper = _place(Likelihood(engine), *separate(prior, noise))
+    if hyper.error > asked:
         warn(
-            f"the integral over lambda and sigma is right to {hyper.error:.0e} only, not {ASKED_ACCURACY:.0e}: the log "
+            f"the integral over lambda and sigma is right to {hyper.error:.0e} only, not {asked:.0e}: the log "
             "density is rough, or so large (prior and data far apart) that its rounding counts",
             AccuracyWarning,
         )

@@ -150,7 +150,11 @@ _BLOCK_VALUES = 1 << 20
 
 
 def tau_from_joint(
-    grid: FineGrid, log_joint: Callable[[Array], Array], sigma_range: tuple[float, float], rounding: float
+    grid: FineGrid,
+    log_joint: Callable[[Array], Array],
+    sigma_range: tuple[float, float],
+    rounding: float,
+    name: str = "tau",
 ) -> Marginal:
     """Distribution of tau from the joint density of (log lambda, log sigma).
 
@@ -175,7 +179,7 @@ def tau_from_joint(
         return np.concatenate([_log_sum(part + grid.log_width) for part in parts])
 
     low, high = sigma_range
-    return marginal("tau", log_density, low - 0.5 * float(t[-1]), high - 0.5 * float(t[0]), rounding=rounding)
+    return marginal(name, log_density, low - 0.5 * float(t[-1]), high - 0.5 * float(t[0]), rounding=rounding)
 
 
 def tau_along_rows(

@@ -113,20 +113,26 @@ class SpectralConditional:
 
         ``beta = V (s z / (s^2 + lambda) + sigma V'eps / sqrt(s^2 + lambda)) + tau (I - V V') eps``.
         """
-        design, flat, n = self.design, self.spectrum.flat, len(self.lam)
-        beta = _draw_beta(self.spectrum, self.lam, sigma, rng)
-        centre = np.zeros(n)
-        if design.fit_intercept:
-            centre = design.y_mean + sigma * rng.standard_normal(n) / np.sqrt(design.total_weight)
-        coef = beta / design.scale[design.penalized]
-        if len(design.penalized) < design.n_columns:
-            coef, penalized = np.zeros((n, design.n_columns)), coef
-            coef[:, design.penalized] = penalized
-        if flat is not None:
-            noise = rng.standard_normal((n, len(self.spectrum.on_flat))) @ flat.root_inverse.T
-            gamma = self.spectrum.on_flat - beta @ flat.on_predictors.T + sigma[:, None] * noise
-            coef[:, design.unpenalized] = gamma / design.scale[design.unpenalized]
-        return CoefficientDraws(coef, centre - coef @ design.mean if design.fit_intercept else np.zeros(n))
+        return with_flat_draws(self.design, self.spectrum, _draw_beta(self.spectrum, self.lam, sigma, rng), sigma, rng)
+
+
+def with_flat_draws(
+    design: Design, spectrum: Spectrum, beta: Array, sigma: Array, rng: np.random.Generator
+) -> CoefficientDraws:
+    """Add draws of the intercept and the unpenalised columns to those of the standardised coefficients (n, p)."""
+    flat, n = spectrum.flat, len(beta)
+    centre = np.zeros(n)
+    if design.fit_intercept:
+        centre = design.y_mean + sigma * rng.standard_normal(n) / np.sqrt(design.total_weight)
+    coef = beta / design.scale[design.penalized]
+    if len(design.penalized) < design.n_columns:
+        coef, penalized = np.zeros((n, design.n_columns)), coef
+        coef[:, design.penalized] = penalized
+    if flat is not None:
+        noise = rng.standard_normal((n, len(spectrum.on_flat))) @ flat.root_inverse.T
+        gamma = spectrum.on_flat - beta @ flat.on_predictors.T + sigma[:, None] * noise
+        coef[:, design.unpenalized] = gamma / design.scale[design.unpenalized]
+    return CoefficientDraws(coef, centre - coef @ design.mean if design.fit_intercept else np.zeros(n))
 
 
 @dataclass(frozen=True, eq=False)

@@ -126,33 +126,69 @@ def intercept_map(design: Design, spectrum: Spectrum) -> LinearMap:
 
 def prediction_map(design: Design, spectrum: Spectrum, X: Array) -> LinearMap:
     """Expected target ``b0 + x' coef`` at each row of X (m x p, units of the data)."""
-    rows = design.standardize(X, design.penalized)
-    m = len(X)
-    fixed = np.full(m, 1.0 / design.total_weight if design.fit_intercept else 0.0)
-    offset = np.full(m, design.y_mean)
-    return _project(spectrum, rows, _flat_rows(design, X - design.mean), offset, fixed)
+    return _project(spectrum, prediction_functionals(design, spectrum, X))
 
 
 def contrast_map(design: Design, spectrum: Spectrum, A: Array) -> LinearMap:
     """Linear combinations ``A @ coef`` of the coefficients (A: m x p, units of the data)."""
+    return _project(spectrum, contrast_functionals(design, spectrum, A))
+
+
+@dataclass(frozen=True, eq=False)
+class Functionals:
+    """m functionals ``offset + rows @ beta`` of the standardised penalised coefficients, flat directions eliminated.
+
+    Attributes
+    ----------
+    offset, fixed : ndarray of shape (m,)
+        `fixed` is the flat directions' variance over sigma^2.
+    rows : ndarray of shape (m, p_penalized)
+    """
+
+    offset: Array
+    rows: Array
+    fixed: Array
+
+    def __len__(self) -> int:
+        return len(self.offset)
+
+    def take(self, index: RowIndex) -> Functionals:
+        """Some of the functionals."""
+        return Functionals(self.offset[index], self.rows[index], self.fixed[index])
+
+
+def prediction_functionals(design: Design, spectrum: Spectrum, X: Array) -> Functionals:
+    """Expected target at each row of X (m x p, units of the data)."""
+    rows = design.standardize(X, design.penalized)
+    fixed = np.full(len(X), 1.0 / design.total_weight if design.fit_intercept else 0.0)
+    offset = np.full(len(X), design.y_mean)
+    return _without_flat(spectrum, rows, _flat_rows(design, X - design.mean), offset, fixed)
+
+
+def contrast_functionals(design: Design, spectrum: Spectrum, A: Array) -> Functionals:
+    """Linear combinations ``A @ coef`` of the coefficients (A: m x p, units of the data)."""
     rows = A[:, design.penalized] / design.scale[design.penalized]
     zero = np.zeros(len(A))
-    return _project(spectrum, rows, _flat_rows(design, A), zero, zero)
+    return _without_flat(spectrum, rows, _flat_rows(design, A), zero, zero)
 
 
 def _flat_rows(design: Design, rows: Array) -> Array:
     return np.asarray(rows[:, design.unpenalized] / design.scale[design.unpenalized])
 
 
-def _project(spectrum: Spectrum, rows: Array, flat_rows: Array, offset: Array, fixed: Array) -> LinearMap:
+def _without_flat(spectrum: Spectrum, rows: Array, flat_rows: Array, offset: Array, fixed: Array) -> Functionals:
     if spectrum.flat is not None:
         flat = spectrum.flat
         offset = offset + flat_rows @ spectrum.on_flat
         rows = rows - flat_rows @ flat.on_predictors
         fixed = fixed + np.square(flat_rows @ flat.root_inverse).sum(axis=1)
-    loadings = rows @ spectrum.V
-    null = _outside(np.einsum("ij,ij->i", rows, rows), loadings, spectrum)
-    return LinearMap(offset, loadings, null, fixed, np.ones(len(offset)))
+    return Functionals(offset, rows, fixed)
+
+
+def _project(spectrum: Spectrum, of: Functionals) -> LinearMap:
+    loadings = of.rows @ spectrum.V
+    null = _outside(np.einsum("ij,ij->i", of.rows, of.rows), loadings, spectrum)
+    return LinearMap(of.offset, loadings, null, of.fixed, np.ones(len(of)))
 
 
 def _outside(squares: Array, loadings: Array, spectrum: Spectrum) -> Array:

@@ -59,6 +59,12 @@ class RowParts:
     count: Array
     y: Array
 
+    @property
+    def alone(self) -> NDArray[np.intp]:
+        """Rows without which a flat direction has no posterior."""
+        left = self.rest + np.square(self.U).sum(axis=1)
+        return np.flatnonzero((self.count > 0) & (left <= 1e-13))
+
 
 def row_parts(design: Design, spectrum: Spectrum) -> RowParts:
     """Split residuals and leverages of all rows into what depends on lambda and what does not."""

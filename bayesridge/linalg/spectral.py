@@ -62,8 +62,7 @@ class SpectralDeletion:
     @property
     def alone(self) -> NDArray[np.intp]:
         """Rows without which a flat direction has no posterior."""
-        left = self.rows.rest + np.square(self.rows.U).sum(axis=1)
-        return np.flatnonzero((self.rows.count > 0) & (left <= 1e-13))
+        return self.rows.alone
 
     def at(self, theta: Array, part: slice) -> Deleted:
         """Delete each of some rows at each log lambda, theta of shape (K, 1)."""

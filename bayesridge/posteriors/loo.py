@@ -51,6 +51,7 @@ MOST_REFITS = 200
 _SMALLEST_GRID = 6  # fewer nodes are a known value, not a grid
 _TOLERANCE = 1e-9
 _EDGE = 1e-8
+_FAINT, _MOST_FAINT = 1e-4, 1e-2  # of several scales: nodes near the lattice's end, and what they may hold
 
 
 class Predictive(Protocol):
@@ -338,7 +339,8 @@ def _block(rows: Deletion, y: Array, nodes: Nodes, part: slice, tolerance: float
         weight = (nodes.weight[:, None] * nodes.noise.weight).ravel()
     with np.errstate(divide="ignore"):
         log_weight = np.log(weight)
-    inside = _in_sample((log_in + log_weight).reshape(len(location), -1, J))
+    one_line = nodes.theta.shape[1] == 1
+    inside = _in_sample((log_in + log_weight).reshape(len(location), -1, J), one_line=one_line)
     tilted = log_weight - log_out
     log_total = np.logaddexp.reduce(tilted, axis=1)
     share = np.exp(tilted - log_total[:, None])
@@ -348,11 +350,15 @@ def _block(rows: Deletion, y: Array, nodes: Nodes, part: slice, tolerance: float
     if J > 1:
         cancelled = np.repeat(cancelled, J, axis=1)
     lost = (share * cancelled * pull).sum(axis=1)
-    doubtful = (lost > MOST_LOST) | unresolved(share.reshape(len(share), -1, J), tolerance)
+    doubtful = lost > MOST_LOST
+    if one_line:
+        doubtful |= unresolved(share.reshape(len(share), -1, J), tolerance)
+    else:  # a row that moves the scales to where the lattice ends
+        doubtful |= share[:, weight < _FAINT * weight.max()].sum(axis=1) > _MOST_FAINT
     return _Block(-log_total, inside, location, scale, share, doubtful)
 
 
-def _in_sample(terms: Array) -> Array:
+def _in_sample(terms: Array, *, one_line: bool) -> Array:
     """Log of the sum over nodes; infinite where the sum does not end.
 
     When X can fit every row, the density of a row's own y grows like 1/sigma as sigma -> 0, and under priors such as
@@ -361,7 +367,7 @@ def _in_sample(terms: Array) -> Array:
     rows, K, J = terms.shape
     flat = terms.reshape(rows, -1)
     top = flat.max(axis=1)
-    ends = [terms[:, 0].max(axis=1)] if K >= _SMALLEST_GRID else []
+    ends = [terms[:, 0].max(axis=1)] if K >= _SMALLEST_GRID and one_line else []
     ends += [terms[:, :, 0].max(axis=1)] if J >= _SMALLEST_GRID else []
     value = top + np.log(np.exp(flat - top[:, None]).sum(axis=1))
     endless = [end > top + np.log(_EDGE) for end in ends]

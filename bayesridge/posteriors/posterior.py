@@ -21,6 +21,7 @@ from bayesridge.hyper.point import plug_in
 from bayesridge.linalg.design import Design, State
 from bayesridge.linalg.engine import Engine
 from bayesridge.linalg.filters import effective_dof, filter_factors, shrinkage
+from bayesridge.linalg.groups import GroupEngine, groups_of
 from bayesridge.linalg.spectral import SpectralEngine, spectrum_of
 from bayesridge.linalg.spectrum import Spectrum
 from bayesridge.persistence import plain_table, prior_from_state, prior_state, save_model
@@ -70,6 +71,8 @@ class Posterior(ShownPosterior, Asked):
 
     def __reduce__(self) -> tuple[Any, ...]:
         # The nodes hold functions of the prior, which do not pickle; inferring them again takes a millisecond.
+        if self.engine.spectrum is None:
+            return infer_groups, (self.engine, self.prior, self.noise_prior)
         return infer, (self.design, self.spectrum, self.prior, self.noise_prior, self.method)
 
     @property
@@ -361,8 +364,10 @@ class Posterior(ShownPosterior, Asked):
     @classmethod
     def from_state(cls, facts: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Posterior:
         """Make the posterior of its state."""
-        engine = SpectralEngine.from_state(facts, arrays)
         priors = prior_from_state(facts["prior"]), prior_from_state(facts["noise_prior"])
+        if facts["engine"] == "groups":
+            return infer_groups(GroupEngine.from_state(facts, arrays), *priors)
+        engine = SpectralEngine.from_state(facts, arrays)
         return infer(engine.design, engine.spectrum, *priors, "evidence" if facts["method"] == "evidence" else None)
 
     # -- comparison ----------------------------------------------------------------------------------------------
@@ -400,8 +405,9 @@ def _improper_noise(posterior: Posterior) -> bool:
 def options_of(posterior: Posterior) -> dict[str, Any]:
     """Return the arguments of the estimator that makes this posterior from plain columns."""
     plugged_in = posterior.method == "evidence"
-    about = {"method": posterior.method, "prior": None if plugged_in else posterior.prior}
-    return {**about, "noise_prior": posterior.noise_prior, **posterior.design.options()}
+    about: dict[str, Any] = {"method": posterior.method, "prior": None if plugged_in else posterior.prior}
+    about |= {"noise_prior": posterior.noise_prior, "groups": groups_of(posterior.engine)}
+    return {**about, **posterior.design.options()}
 
 
 def infer(
@@ -427,6 +433,11 @@ def infer(
     if not fixed:
         _warn_without_signal(design, spectrum)
     return Posterior(engine, prior, noise_prior, hyper, "fixed" if fixed else "posterior")
+
+
+def infer_groups(engine: Engine, prior: Prior, noise_prior: NoisePrior) -> Posterior:
+    """Compute the posterior of columns in groups, all scales integrated."""
+    return Posterior(engine, prior, noise_prior, infer_hyper(engine, prior, noise_prior))
 
 
 def _warn_without_signal(design: Design, spectrum: Spectrum) -> None:
