@@ -1,9 +1,10 @@
 r"""The posterior of several lambdas on a lattice: principal axes at the mode, about one standard deviation a step.
 
 The trapezoidal rule in several dimensions: for a smooth density its error falls like exp(-2 pi^2 / step^2), the step in
-standard deviations. The lattice is filled from the mode outwards as long as a node lies less than 14 nats below the
-top, so that skewed and heavy tails are followed where they go. Two things can go wrong and both are measured: too large
-a step (sums over every second plane of nodes have to agree), and a cut tail (the shell of nodes at the cut).
+standard deviations. The lattice is filled from the mode outwards as long as a node lies less than 14 nats below the top
+(10 with four lambdas and more), so that skewed and heavy tails are followed where they go. Two things can go wrong and
+both are measured: too large a step (sums over every second plane of nodes have to agree), and a cut tail (the shell of
+nodes at the cut).
 
 For the marginal of one lambda the same lattice is sheared, its first axis along that lambda: sums over the other axes
 are exact values of its density at equal steps, and a spline of their logarithm is the density. What goes with it, sigma
@@ -34,9 +35,8 @@ from bayesridge.priors import ByGroup, Conjugate, ScalePrior
 
 Array = NDArray[np.float64]
 
-_DROP = 14.0  # nats below the top
-_STEP = 0.8  # standard deviations
-_ALONG = 0.4  # and along the first axis of a sheared lattice, where a spline connects the nodes
+_DROP, _STEP = 14.0, 0.8  # nats below the top; standard deviations
+_WIDE_DROP, _WIDE_STEP = 10.0, 1.0  # the same from four lambdas on, where nodes are many
 _MOST_NODES = 60_000
 ASKED_OF_LATTICE = 2e-3
 _ASKED = 1e-3
@@ -124,7 +124,11 @@ class Filled:
     @property
     def cut(self) -> float:
         """Share of the nodes at the cut, about what lies beyond them."""
-        return float(self.weight[self.log_f < self.log_f.max() - _DROP].sum())
+        return float(self.weight[self.log_f < self.log_f.max() - _drop(self.index.shape[1])].sum())
+
+
+def _drop(dims: int) -> float:
+    return _DROP if dims <= 3 else _WIDE_DROP
 
 
 def fill(target: Target, centre: Array, axes: Array) -> Filled:
@@ -151,7 +155,7 @@ def fill(target: Target, centre: Array, axes: Array) -> Filled:
                 f"the posterior of {dims} lambdas would take more than {_MOST_NODES} nodes: join groups, or state "
                 "priors that say more of them"
             )
-        inner = front[log_f > top - _DROP]
+        inner = front[log_f > top - _drop(dims)]
         near = {tuple(map(int, one)) for one in (inner[:, None] + moves).reshape(-1, dims)} - known
         known |= near
         front = np.array(sorted(near), dtype=np.intp).reshape(-1, dims)
@@ -260,7 +264,7 @@ class LatticePosterior:
         order = [g, *[k for k in range(dims) if k != g]]
         covariance = (self.axes @ self.axes.T)[np.ix_(order, order)]
         sheared = np.linalg.cholesky(covariance)
-        sheared[:, 0] *= _ALONG / _STEP
+        sheared[:, 0] *= 0.5
         back = np.argsort(order)
         filled = fill(self.target, self.mode, sheared[back])
         planes, first = np.unique(filled.index[:, 0], return_inverse=True)
@@ -268,7 +272,7 @@ class LatticePosterior:
         mass = np.bincount(first, np.exp(filled.log_f - top))
         x = self.mode[g] + planes * sheared[0, 0]
         log_density = top + np.log(mass) + filled.log_cell - np.log(sheared[0, 0]) - filled.log_total
-        seen = log_density > log_density.max() - _DROP + 2.0  # planes at the cut hold a part of their mass
+        seen = log_density > log_density.max() - _drop(dims) + 2.0  # planes at the cut hold a part of their mass
         if self.target.noise is None:
             return Slices(x[seen], log_density[seen], np.full(int(seen.sum()), self.target.log_sigma), 0.0)
         share = np.exp(filled.log_f - top) / mass[first]
@@ -458,7 +462,7 @@ def lattice_posterior(engine: Engine, prior: ByGroup, noise: ScalePrior) -> Latt
     log_sigma = np.nan if noise.known is None else float(np.log(noise.known))
     target = Target(engine, prior, None if noise.known is not None else noise.conjugate, log_sigma)
     mode, axes = locate(target)
-    found = LatticePosterior(target, mode, _STEP * axes)
+    found = LatticePosterior(target, mode, (_STEP if len(mode) <= 3 else _WIDE_STEP) * axes)
     for _ in range(3):
         coarse = found._filled.step_errors > _ASKED
         if not coarse.any():
