@@ -264,8 +264,9 @@ def _gram_factors(
     values, vectors = np.linalg.eigh(gram)
     s2, V = values[::-1], vectors[:, ::-1]
     if not s2[-1] > s2[0] / GRAM_CONDITION_LIMIT**2:
-        condition = float(np.sqrt(s2[0] / max(s2[-1], s2[0] * _EPS**2)))
-        trouble = f"condition number above {min(condition, 1 / _EPS):.1e}, squared by the Gram"
+        least = max(s2[-1], s2[0] * _EPS**2)  # nothing may be left of columns that unpenalised ones span
+        condition = min(float(np.sqrt(s2[0] / least)), 1.0 / _EPS) if least > 0 else 1.0 / _EPS
+        trouble = f"condition number above {condition:.1e}, squared by the Gram"
     s = np.sqrt(np.maximum(s2, 0.0))
     rank = _rank(s, design)
     s, V = s[:rank], np.ascontiguousarray(V[:, :rank])  # a view would be laid out anew, and round anew, by a pickle

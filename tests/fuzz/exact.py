@@ -17,7 +17,7 @@ def exact_fit(case, numbers):
     p = X.shape[1]
     if p > 9 or (w is not None and (w == 0).any()) or (w is not None and case.weight_kind == "frequency"):
         return None
-    with mp.workdps(50 + 2 * abs(case.prior_decade) + case.graded):
+    with mp.workdps(50 + 2 * (abs(case.prior_decade) + abs(case.decade_x)) + case.graded):
         return _solve(case, X, y, np.ones(len(y)) if w is None else w, known)
 
 

@@ -27,6 +27,11 @@ FOUND = {
                       "weight_kind": "precision", "intercept": False, "unpenalized": (0,),
                       "prior": "gamma precisions", "prior_decade": -7, "noise_decade": -8, "relation": "order of rows"},
     ),
+    "a column that an unpenalised one spans": Case(
+        733557997, 4, ("binary", "duplicate"),
+        **ORDINARY | {"weight_kind": "precision", "intercept": False, "unpenalized": (1,), "prior": "gamma precisions",
+                      "prior_decade": -1, "noise_decade": -1, "relation": "sign of y"},
+    ),
     "a perfect fit by three rows that count 1e12": Case(
         1202570612, 3, ("plain", "sum of two", "constant"),
         **ORDINARY | {"target": "noise", "decade_x": 30, "layout": "list", "weights": "one 1e12", "intercept": False,
