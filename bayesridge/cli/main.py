@@ -39,7 +39,7 @@ def _main(
     """Bayesian ridge regression with the exact posterior, lambda included.
 
     Exit codes of all commands: 0 done, 1 the table, the priors, the options or the disk do not allow it (one line on
-    stderr says why), 2 the command line itself is wrong, 130 interrupted.
+    stderr says why), 2 the command line itself is wrong, 130 interrupted, 143 terminated.
     """
 
 

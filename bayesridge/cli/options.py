@@ -5,14 +5,17 @@ from __future__ import annotations
 import inspect
 import json
 import re
+import signal
 import sys
+import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import MISSING, dataclass, fields
 from functools import wraps
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_type_hints
+from types import FrameType
+from typing import Annotated, Any, Literal, NoReturn, get_type_hints
 
 import typer
 
@@ -102,7 +105,7 @@ def command(run: Callable[..., None]) -> Callable[..., None]:
     """Make a command of a function of a :class:`Model` and options of its own: typer sees all of them.
 
     Where data, priors, options or the disk do not allow it, the command ends with exit code 1 and one line on stderr;
-    when it is interrupted, with 130.
+    when it is interrupted, with 130, terminated, with 143.
     """
     hints = get_type_hints(run, include_extras=True)
     own = list(inspect.signature(run).parameters.values())[1:]
@@ -127,13 +130,44 @@ def command(run: Callable[..., None]) -> Callable[..., None]:
     return called
 
 
+class _Stopped(BaseException):
+    """A signal ends the command.
+
+    Not a KeyboardInterrupt: that tells simulations and samplers to go on with what they have.
+    """
+
+
+def _stop(number: int, _frame: FrameType | None) -> NoReturn:
+    for each, usual in _USUAL.items():  # a second signal does not wait for what is being cleared away
+        signal.signal(each, usual)
+    raise _Stopped(number)
+
+
+_USUAL: dict[int, Any] = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+
+
+@contextmanager
+def _signals_stop() -> Iterator[None]:
+    """Make Ctrl-C and SIGTERM end the command (only the main thread may say so, and only it is told)."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, _stop) for number in _USUAL}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 @contextmanager
 def one_line_errors(target: str | None = None) -> Iterator[None]:
     """End the command with one line on stderr where it cannot go on, its advice in options of the command line."""
     from bayesridge.errors import BayesRidgeError
 
     try:
-        yield
+        with _signals_stop():
+            yield
     except BrokenPipeError:  # of the terminal, as in `| head`: typer knows
         raise
     except (BayesRidgeError, OSError) as error:
@@ -141,7 +175,11 @@ def one_line_errors(target: str | None = None) -> Iterator[None]:
     except MemoryError as error:
         text, code = f"not enough memory: {error}", 1
     except KeyboardInterrupt:
-        text, code = "interrupted; nothing was changed", 130
+        text, code = "interrupted; no result is half-written", 130
+    except _Stopped as stopped:
+        number = stopped.args[0]
+        text = f"{'interrupted' if number == signal.SIGINT else 'terminated'}; no result is half-written"
+        code = 128 + number
     else:
         return
     typer.echo(f"bayesridge: {in_options(' '.join(text.split()), target)}", err=True)

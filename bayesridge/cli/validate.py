@@ -14,13 +14,15 @@ from bayesridge.cli.options import AsJson, Jobs, Model, Seed, as_text, collected
 if TYPE_CHECKING:
     from bayesridge.checks.card import ReportCard
 
-#: Entries with a table of their own, and its file.
+#: Each check's table.
 _TABLES = {
     "computation": "calibration.csv",
     "prior": "directions.csv",
     "sensitivity": "sensitivity.csv",
     "influence": "influence.csv",
     "leave-one-out": "leave_one_out.csv",
+    "noise": "noise.csv",
+    "duplicates": "near_duplicates.csv",
     "backtest": "backtest.csv",
 }
 _RECORD = "validation.json"

@@ -254,11 +254,12 @@ class MixtureQuantity(Quantity):
 def _overlapping(nodes: Nodes, location: Array, variance: Array) -> bool:
     """Whether neighbouring bells overlap; nodes that lie on no line (several scales) are their integrator's affair."""
     seen = nodes.weight > 1e-10
-    if nodes.theta.shape[1] != 1 or np.count_nonzero(seen) < 2:
+    pairs = seen[1:] & seen[:-1]  # neighbours: what lies between two modes far apart needs no nodes
+    if nodes.theta.shape[1] != 1 or not pairs.any():
         return True
-    steps = np.abs(np.diff(location[:, seen], axis=1))
-    scale = np.sqrt(variance[:, seen] * nodes.noise.squared_scale().min(axis=1)[seen])
-    return bool((steps <= np.minimum(scale[:, 1:], scale[:, :-1])).all())
+    steps = np.abs(np.diff(location, axis=1))[:, pairs]
+    scale = np.sqrt(variance * nodes.noise.squared_scale().min(axis=1))
+    return bool((steps <= np.minimum(scale[:, 1:], scale[:, :-1])[:, pairs]).all())
 
 
 def _flatten(nodes: Nodes, location: Array, variance: Array) -> Mixture:

@@ -48,8 +48,10 @@ def parse_formula(formula: str, columns: tuple[str, ...]) -> tuple[Any, Any, dic
             parsed = Formula(formula, _context=context)
         except Exception as error:  # formulaic's parser raises many kinds
             raise FormulaError(f"The formula {shown} cannot be read: {plain_message(error)}") from error
-        sides = (None, parsed) if isinstance(parsed, SimpleFormula) else (parsed.lhs, parsed.rhs)
-        if not all(side is None or isinstance(side, SimpleFormula) for side in sides):
+        sides = (None, parsed) if isinstance(parsed, SimpleFormula) else (None, None)
+        if hasattr(parsed, "rhs"):  # without a target, parts are a tuple of which nothing has a side
+            sides = parsed.lhs, parsed.rhs
+        if sides[1] is None or not all(side is None or isinstance(side, SimpleFormula) for side in sides):
             raise FormulaError(
                 f"The formula {shown} has several parts; write one target ~ terms joined by +. "
                 "(There is no '|': a group of coefficients shrunk together is C(group) itself.)"

@@ -121,7 +121,7 @@ def test_the_command_prints_and_saves(tmp_path):
     names = {path.name for path in (tmp_path / "card").iterdir()}
     assert names == {
         "validation.json", "calibration.csv", "directions.csv", "leave_one_out.csv", "sensitivity.csv", "influence.csv",
-        "backtest.csv",
+        "backtest.csv", "noise.csv", "near_duplicates.csv",
     }  # fmt: skip
     record = json.loads((tmp_path / "card" / "validation.json").read_text())
     assert record["passed"] is True

@@ -2,6 +2,8 @@
 
 import errno
 import os
+import signal
+import threading
 
 import pytest
 from typer.testing import CliRunner
@@ -61,3 +63,35 @@ def test_a_folder_with_other_files_is_refused_before_any_work(tmp_path, monkeypa
     done = CliRunner().invoke(app, ["fit", "t.csv", "--target", "y", "--out", "out"])
     assert done.exit_code == 1
     assert "notes.txt" in done.stderr
+
+
+#: Long work of each command: what computes there, as (module, function).
+LONG = {
+    "fit --method nuts": ("bayesridge.mcmc.sampling", "sample"),
+    "choose --bootstrap 4": ("bayesridge.linalg.runs", "_batch"),
+    "choose --rules cv5": ("bayesridge.rules.cross_validation", "choice_of_losses"),
+    "validate --simulations 200": ("bayesridge.checks.sbc_study", "_block"),
+    "report": ("bayesridge.reporting.build", "report_html"),
+}
+
+
+@pytest.mark.skipif(
+    threading.current_thread() is not threading.main_thread(), reason="signals are given to the main thread"
+)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
+@pytest.mark.parametrize("words", LONG)
+def test_a_signal_in_the_middle_of_long_work_ends_the_command(words, number, tmp_path, monkeypatch):
+    """Simulations and samplers keep what they have when interrupted; a command does not go on with it."""
+    monkeypatch.chdir(tmp_path)
+    load("longley").to_csv("t.csv", index=False)
+    module, name = LONG[words]
+    monkeypatch.setattr(f"{module}.{name}", lambda *_args, **_options: signal.raise_signal(number))
+    command, *options = words.split()
+    target = "page.html" if command == "report" else "out"
+    usual = signal.getsignal(number)
+    done = CliRunner().invoke(app, [command, "t.csv", "--target", "TOTEMP", *options, "--out", target])
+    assert (done.exit_code, done.stdout) == (128 + number, "")
+    assert done.stderr.startswith("bayesridge: interrupted" if number == signal.SIGINT else "bayesridge: terminated")
+    assert len(done.stderr.splitlines()) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["t.csv"]
+    assert signal.getsignal(number) is usual

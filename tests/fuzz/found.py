@@ -1,8 +1,10 @@
 """Cases in which the fuzzer found a defect, kept as they were found."""
 
 from tests.fuzz.cases import ORDINARY, Case
+from tests.fuzz.text import Text
 
 FOUND = {
+    "parts without a target": Text("formula", "bs(a, df=4) | np.exp(a) + log(a)"),
     "a weight of zero times an infinite variance": Case(
         1293432024, 3, ("plain",),
         **ORDINARY | {"decade_x": 8, "layout": "masked", "weight_kind": "precision", "prior": "gamma",

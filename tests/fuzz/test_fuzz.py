@@ -13,7 +13,7 @@ from tests.fuzz.cases import ORDINARY, Case, make_case, table
 from tests.fuzz.exact import exact_fit
 from tests.fuzz.found import FOUND
 from tests.fuzz.invariants import BrokenInvariantError, check
-from tests.fuzz.text import check_text, make_text
+from tests.fuzz.text import Text, check_text, make_text
 
 CASE = Case(7, 12, ("plain", "binary", "plain", "heavy tails"), **ORDINARY)
 
@@ -52,7 +52,8 @@ def test_words(text):
 
 @pytest.mark.parametrize("defect", FOUND)
 def test_what_was_found_stays_mended(defect):
-    check(FOUND[defect])
+    case = FOUND[defect]
+    (check_text if isinstance(case, Text) else check)(case)
 
 
 def test_a_case_is_made_from_its_number_alone():

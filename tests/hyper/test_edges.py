@@ -13,7 +13,7 @@ from bayesridge.fit import posterior
 from bayesridge.hyper.marginal import marginal
 from bayesridge.hyper.quadrature import integrate
 from bayesridge.posteriors.mixture import Mixture
-from bayesridge.priors import BetaR2, FixedLambda, FixedSigma, FixedTau, Gamma, HalfNormal, LogNormal
+from bayesridge.priors import BetaR2, FixedLambda, FixedSigma, FixedTau, Gamma, HalfCauchy, HalfNormal, LogNormal
 
 P = np.array([0.025, 0.3, 0.5, 0.9, 0.975])
 
@@ -226,6 +226,20 @@ def test_one_thread_or_two_differ_by_rounding_only(n, p):
     for one, same, near in zip(once, again, other, strict=True):
         assert np.array_equal(one, same)
         assert near == pytest.approx(one, rel=1e-10, abs=1e-10)
+
+
+@pytest.mark.filterwarnings("ignore::bayesridge.errors.NoSignalWarning")
+def test_nodes_are_not_doubled_for_the_gap_between_two_modes():
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((12, 30))
+    y = X[:, 0] + rng.standard_normal(12)
+    post = posterior(
+        X, y, prior=HalfCauchy(1e-20, on="tau"), noise_prior=HalfCauchy(1e-20, on="sigma")
+    )  # a spike at zero, and what the data say: 30 powers of ten apart in lambda
+    assert post.coefficients.mixture.location.shape[1] <= post.hyper.nodes.noise.squared_scale().size
+    low, high = post.coefficients.take(np.array([0])).hdi(0.9)[0]
+    mixture = post.coefficients.take(np.array([0]))
+    assert mixture.prob(low, high) == pytest.approx(0.9, abs=1e-8)
 
 
 def test_noise_without_a_mean_and_nodes_without_weight():
