@@ -29,6 +29,7 @@ from bayesridge.posteriors.summary import (
 )
 from bayesridge.priors import BetaR2, FixedLambda, Jeffreys, NoisePrior, Prior, check_priors
 from bayesridge.tables.alignment import align_columns
+from bayesridge.tables.frames import without_columns
 from bayesridge.tables.missing import require_finite
 from bayesridge.tables.weights import Weighting
 
@@ -174,7 +175,8 @@ class BayesRidge(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         sample_weight : array_like of shape (n,), optional
             See ``weight_kind``.
         offset, trials : array_like of shape (n,), optional
-            Of counts: log exposure, added to the linear predictor; numbers of trials.
+            Of counts: log exposure, added to the linear predictor (or an expression of the table's columns,
+            ``"log(exposure)"``); numbers of trials.
 
         Returns
         -------
@@ -300,10 +302,19 @@ class BayesRidge(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self)
         names = self.posterior_.design.names
         if self._table.formula is None:
+            if self._table.offset is not None:
+                X = without_columns(X, self._table.offset.variables)
             return align_columns(X, names, self._table.columns is not None)
         columns = self._table.formula.transform(X)
         require_finite(columns.values, columns.names)
         return columns.values
+
+    def _offset(self, X: Any, offset: Any) -> Any:
+        """What was passed; otherwise what the expression of the fit makes of the table."""
+        check_is_fitted(self)
+        if offset is not None or self._table.offset is None:
+            return offset
+        return self._table.offset.transform(X).values[:, 0]
 
     def predictive(self, X: Any, weights: Any = None, *, offset: Any = None, trials: Any = None) -> Prediction:
         """Posterior predictive distribution at new rows: mean, sd, quantiles, density, and its split.
@@ -320,7 +331,7 @@ class BayesRidge(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         -------
         Prediction
         """
-        return self.posterior_.predict(self._rows(X), weights, offset=offset, trials=trials)
+        return self.posterior_.predict(self._rows(X), weights, offset=self._offset(X, offset), trials=trials)
 
     def predict(self, X: Any, return_std: bool = False, *, offset: Any = None, trials: Any = None) -> Any:
         """Predict the target.
@@ -339,7 +350,7 @@ class BayesRidge(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         std : ndarray of shape (m,)
             Only with ``return_std=True``.
         """
-        rows = self._rows(X)
+        rows, offset = self._rows(X), self._offset(X, offset)
         if return_std:
             found = self.posterior_.predict(rows, offset=offset, trials=trials)
             return found.mean, found.sd

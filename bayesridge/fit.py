@@ -19,9 +19,10 @@ from bayesridge.posteriors.posterior import Method, Posterior, infer, infer_grou
 from bayesridge.posteriors.prediction import refuse_outcome_terms
 from bayesridge.priors import BetaR2, Jeffreys, NoisePrior, Prior, by_group
 from bayesridge.tables.columns import Columns
-from bayesridge.tables.formula import FormulaSpec
-from bayesridge.tables.frames import frame_names, read_columns, read_target, read_vector
+from bayesridge.tables.formula import FormulaSpec, fit_expression
+from bayesridge.tables.frames import frame_names, read_columns, read_target, read_vector, without_columns
 from bayesridge.tables.missing import complete_rows
+from bayesridge.tables.terms import split_offset
 from bayesridge.tables.weights import Weighting, as_counts, read_weights
 
 if TYPE_CHECKING:
@@ -39,15 +40,16 @@ class Problem:
     spec: FormulaSpec | None
     offset: Array | None = None
     trials: Array | None = None
+    offset_spec: FormulaSpec | None = None
 
 
 def source_table(X: Any, problem: Problem) -> Table:
     """Describe the table that a problem was read from."""
     if problem.spec is not None:
         names = frame_names(X) or ()
-        return Table(names, len(names), problem.spec)
+        return Table(names, len(names), problem.spec, problem.offset_spec)
     columns = problem.columns
-    return Table(columns.names if columns.named else None, len(columns.names), None)
+    return Table(columns.names if columns.named else None, len(columns.names), None, problem.offset_spec)
 
 
 def read_problem(
@@ -67,6 +69,10 @@ def read_problem(
     """Read a table, a formula and weights into a design. Parameters as for :func:`posterior`."""
     spec: FormulaSpec | None = None
     target_name: str | None = None
+    formula, within = split_offset(formula)
+    if within is not None and offset is not None:
+        raise DataError(f"the formula has offset({within}) and offset was passed too: leave one out")
+    X, offset, offset_spec = _expression(X, within or offset, formula)
     if formula is not None:
         made = FormulaSpec.fit(formula, X)
         spec, columns = made.spec, made.columns
@@ -90,8 +96,18 @@ def read_problem(
         weight_kind="precision" if weight_kind == "precision" else "frequency", survey=weight_kind == "survey",
         fit_intercept=fit_intercept, scale=divisors, unpenalized=unpenalized, terms=columns.terms, kept=kept,
     )  # fmt: skip
-    both = [_beside(values, len(design.X), kept, what) for values, what in ((offset, "offset"), (trials, "trials"))]
-    return Problem(design, columns, spec, *both)
+    shift, counts = (_beside(one, design.n_rows, kept, what) for one, what in ((offset, "offset"), (trials, "trials")))
+    return Problem(design, columns, spec, shift, counts, offset_spec)
+
+
+def _expression(X: Any, offset: Any, formula: str | None) -> tuple[Any, Any, FormulaSpec | None]:
+    """Evaluate an offset that is an expression; without a formula its columns are no predictors."""
+    if not isinstance(offset, str):
+        return X, offset, None
+    made = fit_expression(offset, X, "offset")
+    if formula is None:
+        X = without_columns(X, made.spec.variables)
+    return X, made.columns.values[:, 0], made.spec
 
 
 def _beside(values: Any, n_rows: int, kept: NDArray[np.bool_] | None, what: str) -> Array | None:
@@ -194,8 +210,9 @@ def posterior(
         Counts (log link) and successes of trials (logit link) have no sigma: lambda = 1 / tau^2, and the default prior
         is a half-t on tau (:func:`bayesridge.outcomes.infer.default_prior`). Their posterior is weighted draws whose
         ``check`` says how accurate they are.
-    offset : array_like of shape (n,), optional
-        Added to the linear predictor of counts: log exposure.
+    offset : array_like of shape (n,), or str, optional
+        Added to the linear predictor of counts: log exposure. As an expression of the table's columns,
+        ``"log(exposure)"``, or in the formula, ``"claims ~ age + offset(log(exposure))"``, predictions make it too.
     trials : array_like of shape (n,), optional
         Numbers of trials of family "binomial"; one each by default.
     groups : mapping of str to str or sequence of str, optional

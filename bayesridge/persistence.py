@@ -40,11 +40,14 @@ class Table(NamedTuple):
         Names of the table's columns; None for a bare array.
     n_columns : int
     formula : FormulaSpec or None
+    offset : FormulaSpec or None
+        Makes the offset, where an expression of the table's columns was given for it.
     """
 
     columns: tuple[str, ...] | None
     n_columns: int
     formula: FormulaSpec | None
+    offset: FormulaSpec | None = None
 
 
 def plain_table(names: tuple[str, ...]) -> Table:
@@ -120,6 +123,7 @@ def save_model(
         "table": {
             "columns": table.columns, "n_columns": table.n_columns,
             "formula": None if table.formula is None else formula_state(table.formula),
+            "offset": None if table.offset is None else formula_state(table.offset),
         },
         **facts,
     }  # fmt: skip
@@ -149,9 +153,10 @@ def read_model(path: str | Path) -> SavedModel:
         )
     state = manifest["table"]
     formula = None if state["formula"] is None else formula_from_state(state["formula"])
+    offset = None if state.get("offset") is None else formula_from_state(state["offset"])
     columns = None if state["columns"] is None else tuple(map(str, state["columns"]))
     options = {name: _from_option(value) for name, value in manifest["options"].items()}
-    return SavedModel((manifest, dict(arrays)), Table(columns, int(state["n_columns"]), formula), options)
+    return SavedModel((manifest, dict(arrays)), Table(columns, int(state["n_columns"]), formula, offset), options)
 
 
 # -- priors and options --------------------------------------------------------------------------------------------

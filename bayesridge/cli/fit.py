@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from bayesridge.mcmc.chains import SamplerName
     from bayesridge.mcmc.posterior import SampledPosterior
     from bayesridge.persistence import Table
+    from bayesridge.posteriors.contract import AnyPosterior
     from bayesridge.posteriors.posterior import Posterior
 
 _FILES = ("coefficients.csv", "draws.nc", "fit.json", "model.bridge")
@@ -47,27 +48,35 @@ def fit(
         Literal["pymc", "nutpie", "numpyro", "blackjax"] | None,
         typer.Option(help="Who samples under --method nuts: by default nutpie where installed, otherwise PyMC."),
     ] = None,
+    family: Annotated[
+        Literal["gaussian", "poisson", "binomial"],
+        typer.Option(help="What the target is: a number, a count, successes."),
+    ] = "gaussian",
+    offset: Annotated[
+        str | None, typer.Option(help="Of counts: an expression added to the linear predictor, as log(exposure).")
+    ] = None,
+    trials: Annotated[str | None, typer.Option(help="Column with the numbers of trials of --family binomial.")] = None,
     seed: Seed = 0,
     as_json: AsJson = False,
 ) -> None:
     """Fit a table and print coefficients, lambda with its uncertainty, noise, leave-one-out and diagnostics."""
     from bayesridge.atomic import check_folder
+    from bayesridge.fit import one_lambda
     from bayesridge.persistence import save_model
-    from bayesridge.posteriors.posterior import options_of
     from bayesridge.posteriors.summary import coefficient_table, jsonable, to_record
 
     out = None if out is None else check_folder(out, {*_FILES})
     warned: list[str] = []
     with collected_warnings(warned):
         with working("fitting"):
-            post, table = _fit(model, method)
-        sampled = _sample(post, sampler, draws, tune, seed, show=not as_json) if method == "nuts" else None
+            post, table = _fit(model, method, family, offset, trials)
+        sampled = _sample(one_lambda(post), sampler, draws, tune, seed, show=not as_json) if method == "nuts" else None
         record = dict(jsonable(to_record(sampled or post, level)))
     record["warnings"] = warned
     if out is not None:
         record["saved"] = [str(out / name) for name in _FILES]
         tree = sampled.to_datatree() if sampled is not None else post.to_datatree(max(1, draws // 4), 4, seed)
-        options = {**options_of(post), "formula": model.formula, "missing": model.missing}
+        options = {**post.options(), "formula": model.formula, "missing": model.missing}
         coefficients = coefficient_table(sampled or post, level)
         _save(coefficients, tree, record, partial(save_model, post, table=table, options=options), out)
     if as_json:
@@ -78,14 +87,14 @@ def fit(
     print_fit(sampled or post, record, level)
 
 
-def _fit(model: Model, method: str) -> tuple[Posterior, Table]:
+def _fit(model: Model, method: str, family: str, offset: str | None, trials: str | None) -> tuple[AnyPosterior, Table]:
     from bayesridge.errors import PriorError
-    from bayesridge.fit import read_problem, source_table
-    from bayesridge.linalg.spectrum import factorize
-    from bayesridge.posteriors.posterior import infer
-    from bayesridge.priors import BetaR2, Jeffreys
+    from bayesridge.fit import infer_problem, read_problem, source_table
+    from bayesridge.tables.files import take_column
 
-    data = model.read()
+    data = {**model.read(), "offset": offset}
+    if trials is not None:
+        data["X"], data["trials"] = take_column(data["X"], trials, "trials")
     prior, noise = data.pop("prior"), data.pop("noise_prior")
     fixing = prior is not None and prior.known is not None
     if method == "fixed" and not fixing:
@@ -96,7 +105,7 @@ def _fit(model: Model, method: str) -> tuple[Posterior, Table]:
         raise PriorError("--method evidence uses no prior of lambda: leave --prior out")
     kind: Literal["evidence"] | None = "evidence" if method == "evidence" else None
     problem = read_problem(**data)
-    post = infer(problem.design, factorize(problem.design), prior or BetaR2(), noise or Jeffreys(), kind)
+    post = infer_problem(problem, prior, noise, kind, family)
     return post, source_table(data["X"], problem)
 
 

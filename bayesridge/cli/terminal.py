@@ -140,6 +140,8 @@ def _coefficients(screen: Screen, frame: pd.DataFrame, level: float) -> None:
     columns["P(>0)"] = list(map(probability, rows["P(>0)"]))
     if "ess_bulk" in rows:
         columns["ESS"] = [f"{value:.0f}" for value in rows[["ess_bulk", "ess_tail"]].min(axis=1)]
+    elif "mcse" in rows:
+        columns["mcse"] = [f"{value:.1g}" for value in rows["mcse"]]
     screen.say(lead="Coefficients, units of the data (posterior)")
     screen.table("column", list(rows.index), columns)
     if len(frame) > _MOST_ROWS:
@@ -162,15 +164,17 @@ def _hyperparameters(screen: Screen, frame: pd.DataFrame, level: float) -> None:
         for name in ("median", *interval_names(level), "mean", "sd", "sd of log")
     }
     screen.say(lead="Penalty and noise (posterior)")
-    screen.table("", [_LABELS.get(str(name), name) for name in frame.index], columns)
+    labels = _LABELS if "sigma" in frame.index else {**_LABELS, "lambda": "lambda = 1/tau²"}
+    screen.table("", [labels.get(str(name), name) for name in frame.index], columns)
 
 
 def _facts(record: Mapping[str, Any]) -> list[str]:
     """Return a line for each thing that the record holds."""
     lines = [f"evidence       {line}" for line in evidence_sentences(record.get("evidence_modes", []))]
     if "log_marginal_likelihood" in record:
-        error = record.get("quadrature_error")
+        error, sampled = record.get("quadrature_error"), record.get("log_marginal_likelihood_se")
         known = "" if error is None else f" (quadrature error {error:.0e})"
+        known = known if sampled is None else f" (standard error {sampled:.0e})"
         lines.append(f"log p(y)       {record['log_marginal_likelihood']:.3f} nats{known}")
     if "loo" in record:
         lines.append(f"leave-one-out  {_leave_one_out(record['loo'])}")

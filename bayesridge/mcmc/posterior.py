@@ -368,14 +368,23 @@ class SampledPosterior(ShownPosterior, Asked):
             If the model was made from no prior objects, which the estimator would need: ``to_datatree().to_netcdf``
             keeps its draws.
         """
+        return save_model(self, path, table=plain_table(self.design.names), options=self.options(), rows=rows)
+
+    def options(self) -> dict[str, Any]:
+        """Return the arguments of the estimator that makes this posterior from plain columns.
+
+        Raises
+        ------
+        DataError
+            If none does.
+        """
         if self.priors is None:
             raise DataError(
                 f"no estimator makes the model {self.model_name}, so there is none to load: keep the draws with "
                 "to_datatree().to_netcdf(path)"
             )
         prior, noise_prior = self.priors
-        options = {"method": self.method, "prior": prior, "noise_prior": noise_prior, **self.design.options()}
-        return save_model(self, path, table=plain_table(self.design.names), options=options, rows=rows)
+        return {"method": self.method, "prior": prior, "noise_prior": noise_prior, **self.design.options()}
 
     def state(self, *, rows: bool = False) -> State:
         """What a file holds: the description of the data, the draws and the sampler's record."""

@@ -130,16 +130,16 @@ class Binomial(Family):
     takes_trials: ClassVar[bool] = True
 
     def log_density(self, eta: Array, y: Array, trials: Array | None) -> Array:
-        """``y eta - m log(1 + exp(eta)) + log C(m, y)``."""
+        """``log C(m, y) - y log(1 + exp(-eta)) - (m - y) log(1 + exp(eta))``: nothing cancels far out."""
         if trials is None:
-            return np.asarray(y * eta - np.logaddexp(0.0, eta))
+            return np.asarray(-np.logaddexp(0.0, (1.0 - 2.0 * y) * eta))
         constant = gammaln(trials + 1.0) - gammaln(y + 1.0) - gammaln(trials - y + 1.0)
-        return np.asarray(y * eta - trials * np.logaddexp(0.0, eta) + constant)
+        return np.asarray(constant - y * np.logaddexp(0.0, -eta) - (trials - y) * np.logaddexp(0.0, eta))
 
     def slope(self, eta: Array, y: Array, trials: Array | None) -> tuple[Array, Array]:
-        """``y - m pi`` and ``m pi (1 - pi)``."""
-        chance, m = expit(eta), 1.0 if trials is None else trials
-        return y - m * chance, m * chance * expit(-eta)
+        """``y - m pi``, written ``y (1 - pi) - (m - y) pi`` so that nothing cancels, and ``m pi (1 - pi)``."""
+        chance, rest, m = expit(eta), expit(-eta), 1.0 if trials is None else trials
+        return y * rest - (m - y) * chance, m * chance * rest
 
     def mean(self, eta: Array, trials: Array | None) -> Array:
         """Trials times the chance of success."""

@@ -23,7 +23,7 @@ from bayesridge.outcomes.propagation import propagate
 Array = NDArray[np.float64]
 
 _CUT = 12.0  # nats below the top: 6e-6 of the posterior
-_FURTHEST = 60.0  # |t| that is looked at
+_FURTHEST = 40.0  # |t| that is looked at
 _BULK = 3.0
 _STEP = 0.7  # of the bulk's half width over sqrt(2 * 3): sds of a Gaussian bulk
 _MOST_STEP = 1.5

@@ -360,10 +360,13 @@ class OutcomePosterior(ShownPosterior, Asked):
 
     # -- files -----------------------------------------------------------------------------------------------------
 
+    def options(self) -> dict[str, Any]:
+        """Return the arguments of the estimator that makes this posterior from plain columns."""
+        return {"family": self.family.name, "method": self.method, "prior": self.prior, **self.design.options()}
+
     def save(self, path: str | Path, *, rows: bool = False) -> Path:
         """Write the model to a file, which :func:`bayesridge.load` reads; see :meth:`Posterior.save`."""
-        options = {**self.design.options(), "family": self.family.name, "method": self.method, "prior": self.prior}
-        return save_model(self, path, table=plain_table(self.design.names), options=options, rows=rows)
+        return save_model(self, path, table=plain_table(self.design.names), options=self.options(), rows=rows)
 
     def state(self, *, rows: bool = False) -> State:
         """What a file holds: the draws, the nodes, and how the columns enter; the data only if asked for."""

@@ -102,6 +102,10 @@ class AnyPosterior(Protocol):
         """Posterior predictive distribution at new rows."""
         ...
 
+    def options(self) -> dict[str, Any]:
+        """Return the arguments of the estimator that makes this posterior from plain columns."""
+        ...
+
     def state(self, *, rows: bool = False) -> State:
         """What a file holds of it, ``"engine"`` among the facts; with the rows of the data, or without."""
         ...

@@ -339,6 +339,12 @@ class Posterior(ShownPosterior, Asked):
             chains=4 if chains is None else chains, random_state=random_state, predictive=predictive,
         )  # fmt: skip
 
+    def options(self) -> dict[str, Any]:
+        """Return the arguments of the estimator that makes this posterior from plain columns."""
+        prior = None if self.method == "evidence" else self.prior
+        about = {"method": self.method, "prior": prior, "noise_prior": self.noise_prior}
+        return {**about, "groups": groups_of(self.engine), **self.design.options()}
+
     def save(self, path: str | Path, *, rows: bool = False) -> Path:
         """Write the model to a file, which :func:`bayesridge.load` reads; by custom ``*.bridge``.
 
@@ -353,7 +359,7 @@ class Posterior(ShownPosterior, Asked):
         Path
             Of the file.
         """
-        return save_model(self, path, table=plain_table(self.design.names), options=options_of(self), rows=rows)
+        return save_model(self, path, table=plain_table(self.design.names), options=self.options(), rows=rows)
 
     def state(self, *, rows: bool = False) -> State:
         """What a file holds: the engine's state, the priors and the method; the nodes are placed again."""
@@ -400,14 +406,6 @@ class Posterior(ShownPosterior, Asked):
 
 def _improper_noise(posterior: Posterior) -> bool:
     return not posterior.prior.with_noise(posterior.noise_prior)[1].proper
-
-
-def options_of(posterior: Posterior) -> dict[str, Any]:
-    """Return the arguments of the estimator that makes this posterior from plain columns."""
-    plugged_in = posterior.method == "evidence"
-    about: dict[str, Any] = {"method": posterior.method, "prior": None if plugged_in else posterior.prior}
-    about |= {"noise_prior": posterior.noise_prior, "groups": groups_of(posterior.engine)}
-    return {**about, **posterior.design.options()}
 
 
 def infer(

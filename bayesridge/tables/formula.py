@@ -64,6 +64,22 @@ class FormulaData(NamedTuple):
     n_missing: int
 
 
+def fit_expression(expression: str, table: Any, what: str) -> FormulaData:
+    """Evaluate one expression of columns, such as ``log(exposure)``, and remember how.
+
+    Raises
+    ------
+    DataError
+        If it cannot be read, or is not one column of numbers.
+    """
+    made = FormulaSpec.fit(f"0 + {expression}", table)
+    if made.columns.values.shape[1] != 1 or made.y is not None:
+        raise DataError(
+            f"{what}={expression!r} must be one column of numbers, and makes {quoted_list(made.columns.names)}"
+        )
+    return made
+
+
 @dataclass(frozen=True, eq=False)
 class FormulaSpec:
     """A formula together with everything it learnt from the table it was fitted to.

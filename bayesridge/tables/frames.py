@@ -9,6 +9,7 @@ the phrases of scikit-learn where its own tools look for them.  Rows are counted
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -108,6 +109,15 @@ def as_frame(X: Any) -> Any:
     if isinstance(table, nw.LazyFrame):
         raise DataError(f"Expected a table in memory, got a lazy one ({type(X).__name__}): use X.collect().")
     return table if isinstance(table, nw.DataFrame) else None
+
+
+def without_columns(table: Any, names: Sequence[str]) -> Any:
+    """Return a data frame without some of its columns, where they are there."""
+    frame = as_frame(table)
+    if frame is None:
+        raise DataError(f"an expression of columns needs a data frame with names, not {type(table).__name__}")
+    there = [name for name in names if name in frame.columns]
+    return frame.drop(columns=there) if is_pandas(frame, "DataFrame") else frame.drop(there).to_native()
 
 
 def frame_names(table: Any) -> tuple[str, ...] | None:

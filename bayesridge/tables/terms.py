@@ -72,6 +72,24 @@ def parse_formula(formula: str, columns: tuple[str, ...]) -> tuple[Any, Any, dic
     return left, right, {str(term): _uses(term, columns) for term in [*(left or ()), *right]}
 
 
+def split_offset(formula: Any) -> tuple[Any, str | None]:
+    """Take the term ``offset(expression)`` out of a formula; return the rest, and the expression.
+
+    Only a term that is added at the end of the formula, or between others, is one: ``y ~ x + offset(log(n))``.
+    """
+    found = re.search(r"\+\s*offset\(", formula) if isinstance(formula, str) else None
+    if found is None:
+        return formula, None
+    depth, end = 1, found.end()
+    while end < len(formula) and depth:
+        depth += {"(": 1, ")": -1}.get(formula[end], 0)
+        end += 1
+    after = formula[end:].lstrip()
+    if depth or (after and not after.startswith("+")):
+        return formula, None  # the grammar says what is wrong with it
+    return formula[: found.start()].rstrip() + " " + after, formula[found.end() : end - 1]
+
+
 def is_intercept(term: Any) -> bool:
     """Say whether a term is the intercept."""
     # formulaic names its column "Intercept" and the term "1", and so may a column of the table be named.
