@@ -139,37 +139,6 @@ def profile_log_evidence_ml(design: Design, spectrum: Spectrum, lam: ArrayLike) 
     )
 
 
-def log_objective_sklearn(
-    spectrum: Spectrum,
-    lam: ArrayLike,
-    sigma: ArrayLike,
-    *,
-    alpha_1: float = 1e-6,
-    alpha_2: float = 1e-6,
-    lambda_1: float = 1e-6,
-    lambda_2: float = 1e-6,
-) -> Array:
-    """The objective of scikit-learn's ``BayesianRidge`` (its ``scores_``), for comparison only.
-
-    It is the evidence of the *centred* y with n degrees of freedom (the intercept neither integrated nor counted)
-    plus unnormalised Gamma log densities of the precisions 1/sigma^2 and 1/tau^2. Build the spectrum with
-    ``scale=False``: scikit-learn does not standardise.
-    """
-    variance = np.square(np.asarray(sigma, dtype=np.float64))
-    noise_precision = 1.0 / variance
-    prior_precision = check_lambda(lam) / variance
-    hyper = (
-        lambda_1 * np.log(prior_precision) - lambda_2 * prior_precision
-        + alpha_1 * np.log(noise_precision) - alpha_2 * noise_precision
-    )  # fmt: skip
-    centred = (
-        -0.5 * spectrum.n_obs * np.log(2.0 * np.pi * variance)
-        - 0.5 * (log_det_ratio(spectrum, lam) - spectrum.sum_log_weights)
-        - 0.5 * penalized_rss(spectrum, lam) / variance
-    )
-    return np.asarray(hyper + centred)
-
-
 Place = Literal["interior", "zero", "infinity", "flat"]
 
 

@@ -13,7 +13,6 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import brentq
 from scipy.special import expit
 
 from bayesridge.errors import DataError
@@ -222,30 +221,6 @@ def conditioning(spectrum: Spectrum, lam: float) -> Conditioning:
 def constraint_radius(spectrum: Spectrum, lam: ArrayLike) -> Array:
     """Radius t of the constraint ``|beta| <= t`` (standardised) that gives the same solution as lambda."""
     return np.asarray(np.linalg.norm(spectral_coefficients(spectrum, lam), axis=-1))
-
-
-def lambda_of_radius(spectrum: Spectrum, radius: float) -> float:
-    """Penalty whose solution has norm ``radius``: the inverse of :func:`constraint_radius`.
-
-    0 when the constraint does not bind (the least-squares solution is shorter), infinity for radius 0.
-    """
-    if not radius >= 0:
-        raise DataError(f"radius must be 0 or positive, got {radius}")
-    if radius >= float(constraint_radius(spectrum, 0.0)):
-        return 0.0
-    if radius == 0:
-        return np.inf
-    # |beta(lambda)| falls from |beta(0)| to 0; lambda |beta| <= |s z| bounds the root from above
-    target = np.log(radius)
-    high = np.log(np.linalg.norm(spectrum.s * spectrum.z) / radius)
-    low = np.log(spectrum.s2[-1]) - 40.0
-
-    def excess(t: float) -> float:
-        return float(np.log(constraint_radius(spectrum, np.exp(t))) - target)
-
-    if excess(low) <= 0:
-        return 0.0
-    return float(np.exp(brentq(excess, low, high + 1e-9, xtol=1e-14, rtol=1e-15)))
 
 
 @dataclass(frozen=True, eq=False)

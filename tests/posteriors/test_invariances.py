@@ -17,7 +17,6 @@ from bayesridge.linalg.filters import (
     conditioning,
     constraint_radius,
     effective_dof,
-    lambda_of_radius,
     penalized_rss,
     ridge_path,
 )
@@ -135,7 +134,6 @@ def test_functions_of_lambda(seed: int, shape: tuple[int, int], lam: float) -> N
     assert float(effective_dof(spectrum, lam)) == pytest.approx(dof, rel=1e-8)
     radius = float(constraint_radius(spectrum, lam))
     assert radius == pytest.approx(np.linalg.norm(beta), rel=1e-8)
-    assert lambda_of_radius(spectrum, radius) == pytest.approx(lam, rel=1e-7)
 
 
 def test_condition_numbers() -> None:
