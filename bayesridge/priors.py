@@ -83,6 +83,11 @@ class ScalePrior(ABC):
             return self.log_density(log_lam, signal)
         return np.asarray(self.log_density(log_sigma - 0.5 * log_lam) - np.log(2.0))
 
+    def log_density_of(self, theta: Array, signals: tuple[float, ...]) -> Array:
+        """Joint log density of the logarithms of several lambdas, theta of shape (K, G): each has this prior."""
+        terms = [self.log_density(t, signal) for t, signal in zip(theta.T, signals, strict=True)]
+        return np.asarray(np.sum(terms, axis=0))
+
     def draw(self, n: int, rng: np.random.Generator, signal: float = 1.0) -> Array:
         """Independent draws of the variable, from its density; a PriorError where that is improper."""
         if self.known is not None:

@@ -29,7 +29,7 @@ from bayesridge.hyper.point import conjugate_point, known_point
 from bayesridge.hyper.quadrature import ASKED_ACCURACY, integrate
 from bayesridge.linalg.engine import Engine
 from bayesridge.linalg.spectral import least_squares_of
-from bayesridge.priors import ByGroup, NoisePrior, Prior, ScalePrior, check_priors
+from bayesridge.priors import NoisePrior, Prior, ScalePrior, check_priors
 
 Array = NDArray[np.float64]
 
@@ -40,7 +40,7 @@ def infer_hyper(engine: Engine, prior: Prior, noise: NoisePrior) -> HyperPosteri
     Parameters
     ----------
     engine : Engine
-        With one hyperparameter, log lambda; or with one for each group, and a prior by group.
+        With one hyperparameter, log lambda; or with one for each group.
     prior : Prior
         On lambda, on tau/sigma, on R^2, on tau, on both precisions, or fixed values.
     noise : NoisePrior
@@ -61,13 +61,12 @@ def infer_hyper(engine: Engine, prior: Prior, noise: NoisePrior) -> HyperPosteri
     AccuracyWarning
         If the estimated error of the integral is above :data:`~bayesridge.hyper.quadrature.ASKED_ACCURACY`.
     """
-    asked = ASKED_ACCURACY
-    if isinstance(prior, ByGroup):
-        check_priors(prior, noise)
-        hyper: HyperPosterior = lattice_posterior(engine, prior, noise)
+    parts, asked = separate(prior, noise), ASKED_ACCURACY
+    if len(engine.theta_names) > 1:
+        hyper: HyperPosterior = lattice_posterior(engine, *parts)
         asked = ASKED_OF_LATTICE
     else:
-        hyper = _place(Likelihood(engine), *separate(prior, noise))
+        hyper = _place(Likelihood(engine), *parts)
     if hyper.error > asked:
         warn(
             f"the integral over lambda and sigma is right to {hyper.error:.0e} only, not {asked:.0e}: the log "

@@ -31,7 +31,7 @@ from bayesridge.hyper.line import FineGrid, tau_from_joint
 from bayesridge.hyper.marginal import Marginal, PointMass, Scalar, marginal
 from bayesridge.hyper.nodes import ConjugateNoise, KnownNoise, Nodes
 from bayesridge.linalg.engine import Engine
-from bayesridge.priors import ByGroup, Conjugate, ScalePrior
+from bayesridge.priors import Conjugate, ScalePrior
 
 Array = NDArray[np.float64]
 
@@ -51,7 +51,7 @@ class Target:
 
     Attributes
     ----------
-    engine, prior : Engine, ByGroup
+    engine, prior : Engine, ScalePrior
     noise : Conjugate or None
         The prior of sigma^2; None where sigma is known.
     log_sigma : float
@@ -59,7 +59,7 @@ class Target:
     """
 
     engine: Engine
-    prior: ByGroup
+    prior: ScalePrior
     noise: Conjugate | None
     log_sigma: float = np.nan
 
@@ -453,8 +453,10 @@ def _shape_of(variance: float) -> float:
     return a
 
 
-def lattice_posterior(engine: Engine, prior: ByGroup, noise: ScalePrior) -> LatticePosterior:
+def lattice_posterior(engine: Engine, prior: ScalePrior, noise: ScalePrior) -> LatticePosterior:
     """Place the nodes; axes whose steps show are halved."""
+    if prior.variable != "lambda" or prior.known is not None:
+        raise DataError(f"with several lambdas a prior is of R², lambda or tau/sigma, to be learnt, not {prior.text}")
     if noise.known is None and noise.conjugate is None:
         raise DataError(
             f"with several groups the noise prior is Jeffreys(), InverseGamma(...) or FixedSigma(...), not {noise.text}"
