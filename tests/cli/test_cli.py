@@ -8,7 +8,9 @@ import pytest
 from typer.testing import CliRunner
 
 from bayesridge.cli.main import app
+from bayesridge.cli.prior_text import parse_prior
 from bayesridge.datasets import load, load_xy
+from bayesridge.errors import PriorError
 from bayesridge.estimator import load as load_model
 from bayesridge.fit import posterior
 from bayesridge.priors import FixedLambda, HalfCauchy, HalfT
@@ -185,3 +187,9 @@ def test_wrong_command_line():
     assert run().exit_code == 2
     assert run("t.csv", "--method", "nosuch").exit_code == 2
     assert CliRunner().invoke(app, ["--version"]).stdout.startswith("bayesridge ")
+
+
+def test_a_target_that_a_prior_does_not_take_is_no_target():
+    with pytest.raises(PriorError, match=r"write r2:0.5,0.5"):
+        parse_prior("r2:1,1@tau")
+    assert parse_prior("half-t:3,1@tau").on == "tau"

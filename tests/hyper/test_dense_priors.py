@@ -11,6 +11,7 @@ import pytest
 from scipy import stats
 from scipy.integrate import quad
 
+from bayesridge.checks.prior_draws import Reference, draw_scales
 from bayesridge.errors import DataError, ImproperPosteriorError, PriorError
 from bayesridge.fit import posterior
 from bayesridge.posteriors.posterior import infer
@@ -320,3 +321,26 @@ def test_bayes_factors_and_their_refusals():
         one.log_bayes_factor(posterior(X, y, prior=FixedLambda(0.0)))
     with pytest.raises(DataError):
         one.log_bayes_factor(posterior(X, y, weights=np.full(len(y), 2.0)))
+
+
+@pytest.mark.parametrize(
+    "prior",
+    [
+        BetaR2(0.5, 2.0), LogNormal(5.0, 1.5), Gamma(2.0, 0.1), HalfCauchy(0.5), HalfT(3.0, 2.0), HalfNormal(1.5),
+        HalfT(4.0, 2.0, "tau"), GammaPrecisions(2.0, 1.0, 3.0, 2.0), FixedScales(2.0, 0.5), LogNormal(3.0, 1e-4),
+    ],
+    ids=lambda prior: prior.text,
+)  # fmt: skip
+def test_draws_from_densities_and_from_generators_are_of_one_distribution(prior):
+    """Every prior draws from its own density; simulation-based calibration by numpy's generators, independently."""
+    noise = Jeffreys() if prior.states_noise else InverseGamma(3.0, 2.0)
+    rng = np.random.default_rng(1)
+    lam, sigma, tau = draw_scales(prior, noise, 3.7, 4000, rng, Reference())
+    of_penalty, of_sigma = prior.with_noise(noise)
+    expected = lam if of_penalty.variable == "lambda" else tau
+    for one, values in ((of_penalty, expected), (of_sigma, sigma)):
+        drawn = one.draw(4000, rng, 3.7)
+        if one.known is not None:
+            np.testing.assert_array_equal(drawn, values)
+        else:
+            assert stats.ks_2samp(drawn, values).pvalue > 1e-4
