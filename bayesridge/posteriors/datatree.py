@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import gammaln
 
 from bayesridge.errors import DataError
 from bayesridge.linalg.design import Design
 from bayesridge.linalg.filters import effective_dof
 from bayesridge.linalg.spectrum import Spectrum
+from bayesridge.linalg.student import log_t_constant
 from bayesridge.posteriors.draws import Draws
 
 if TYPE_CHECKING:
@@ -343,7 +343,7 @@ def _log_density(u: Array, df: Array | None) -> Array:
     """Log density of a standard normal, or standard Student-t, variable."""
     if df is None:
         return np.asarray(-0.5 * (u * u + np.log(2.0 * np.pi)))
-    constant = gammaln(0.5 * (df + 1.0)) - gammaln(0.5 * df) - 0.5 * np.log(df * np.pi)
+    constant = log_t_constant(df)
     return np.asarray(constant - 0.5 * (df + 1.0) * np.log1p(u * u / df))
 
 

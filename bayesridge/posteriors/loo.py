@@ -22,13 +22,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import gammaln
 
 from bayesridge.errors import DataError
 from bayesridge.hyper.nodes import ConjugateNoise, HyperPosterior, Nodes
 from bayesridge.hyper.quadrature import weights_error
 from bayesridge.linalg.design import Design
 from bayesridge.linalg.engine import Deletion, Engine
+from bayesridge.linalg.student import log_t_constant
 from bayesridge.linalg.threads import run_blocks
 from bayesridge.posteriors.mixture import Mixture
 from bayesridge.posteriors.prediction import noise_variance
@@ -388,7 +388,7 @@ def unresolved(share: Array, tolerance: float = _TOLERANCE) -> NDArray[np.bool_]
 
 def _log_t(x: Array, scale: Array, df: float) -> Array:
     u2 = np.square(x / scale)
-    constant = gammaln(0.5 * (df + 1.0)) - gammaln(0.5 * df) - 0.5 * np.log(df * np.pi)
+    constant = log_t_constant(df)
     return np.asarray(constant - np.log(scale) - 0.5 * (df + 1.0) * np.log1p(u2 / df))
 
 

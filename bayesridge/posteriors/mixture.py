@@ -8,8 +8,9 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import gammaln, ndtr, ndtri, stdtr, stdtrit
+from scipy.special import ndtr, ndtri, stdtr, stdtrit
 
+from bayesridge.linalg.student import log_t_constant
 from bayesridge.linalg.threads import run_blocks
 
 Array = NDArray[np.float64]
@@ -157,8 +158,7 @@ def _normal(u: Array) -> tuple[Array, Array, Array]:
 def _log_density(u: Array, df: float) -> Array:
     if np.isinf(df):
         return np.asarray(-0.5 * u * u - 0.5 * np.log(2.0 * np.pi))
-    constant = gammaln(0.5 * (df + 1.0)) - gammaln(0.5 * df) - 0.5 * np.log(df * np.pi)
-    return np.asarray(constant - 0.5 * (df + 1.0) * np.log1p(u * u / df))
+    return np.asarray(log_t_constant(df) - 0.5 * (df + 1.0) * np.log1p(u * u / df))
 
 
 def _cdf_rows(part: Mixture, x: Array) -> Array:

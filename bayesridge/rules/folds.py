@@ -19,7 +19,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import gammaln
 
 from bayesridge.errors import BayesRidgeWarning, DataError
 from bayesridge.linalg.design import Design, build_design
@@ -34,6 +33,7 @@ from bayesridge.linalg.filters import (
 )
 from bayesridge.linalg.maps import LinearMap, prediction_map
 from bayesridge.linalg.spectrum import Spectrum, factorize
+from bayesridge.linalg.student import log_t_constant
 
 Array = NDArray[np.float64]
 Rows = NDArray[np.intp]
@@ -152,7 +152,7 @@ class HeldOut:
 
 
 def _log_student_t(error: Array, scale2: Array, nu: float) -> Array:
-    constant = gammaln(0.5 * (nu + 1.0)) - gammaln(0.5 * nu) - 0.5 * np.log(nu * np.pi)
+    constant = log_t_constant(nu)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         value = constant - 0.5 * np.log(scale2) - 0.5 * (nu + 1.0) * np.log1p(np.square(error) / (nu * scale2))
     return np.asarray(np.where((scale2 > 0) & np.isfinite(scale2), value, -np.inf))

@@ -242,6 +242,29 @@ def test_nodes_are_not_doubled_for_the_gap_between_two_modes():
     assert mixture.prob(low, high) == pytest.approx(0.9, abs=1e-8)
 
 
+@pytest.mark.parametrize("df", [0.9e5, 1.1e5, 1e9, 3e14])
+def test_student_t_of_many_degrees_of_freedom(df):
+    """The normal's, but for what Cornish and Fisher say of 1 / df."""
+    many = Mixture(np.zeros((2, 5000)), np.ones((2, 5000)), np.full(5000, 1 / 5000), df)  # enough for the table
+    z = stats.norm.ppf(0.025)
+    assert many.quantile(0.025) == pytest.approx(z + (z**3 + z) / (4.0 * df), rel=1e-9)
+    at = np.array([0.0, 2.0])
+    exact = stats.norm.logpdf(at) + (at**4 - 2.0 * at**2 - 1.0) / (4.0 * df)
+    assert many.log_pdf(at) == pytest.approx(exact, rel=1e-9)
+
+
+@pytest.mark.filterwarnings("ignore::bayesridge.errors.WeightsWarning")
+def test_leave_one_out_of_rows_that_count_a_population():
+    X, y = table()
+    post = posterior(X, y, weights=np.full(50, 1e12))
+    _, raw, rss = least_squares(X, y)
+    # one of 1e12 equal rows changes nothing: the normal density at least squares
+    rest = y - y.mean() - (X - X.mean(axis=0)) @ raw
+    exact = stats.norm.logpdf(rest, scale=np.sqrt(rss / 50))
+    assert post.loo.log_density == pytest.approx(exact, abs=1e-7)
+    assert post.predict(X).log_density(y) == pytest.approx(exact, abs=1e-7)
+
+
 def test_noise_without_a_mean_and_nodes_without_weight():
     X, y = table(3, 1)
     post = posterior(X, y, prior=Gamma(1.5, 1e6))
