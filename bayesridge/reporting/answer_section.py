@@ -47,6 +47,12 @@ def _lambda_sentence(content: Content) -> str:
         start = f"λ = {number(lam.median)} is plugged in where the evidence is highest; its uncertainty is ignored"
     elif lam.known:
         start = f"λ was fixed at {number(lam.value)}"
+    elif most and not post.spectrum.degenerate and post.evidence.best.place == "infinity":
+        ends = " to ".join(map(number, lam.interval(content.level)))
+        start = (
+            "These data show <strong>no signal</strong> of the columns: the evidence is highest as λ → ∞. What the "
+            f"prior leaves is λ = {number(lam.median)} (posterior median; {content.interval} {ends})"
+        )
     else:
         low, high = lam.interval(content.level)
         start = (

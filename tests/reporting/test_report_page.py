@@ -367,3 +367,15 @@ def test_the_page_and_the_report_card_say_the_same():
     for entry in card.entries:
         words = entry.text[:1].upper() + entry.text[1:]
         assert html.escape(words, quote=False) in page or html.escape(words) in page, entry.key
+
+
+@pytest.mark.filterwarnings("ignore::bayesridge.errors.NoSignalWarning")
+def test_data_without_signal_ask_for_no_lambda():
+    rng = np.random.default_rng(2)
+    X, y = rng.standard_normal((60, 4)), rng.standard_normal(60)
+    noise = posterior(X, y - X @ np.linalg.lstsq(X, y)[0])  # less than chance would leave
+    assert noise.evidence.best.place == "infinity"
+    said = report_html(noise, comparison=compare_lambda(noise, rules=pick_rules(["reml"], 0.95), progress=False))
+    assert "no signal" in said
+    assert "ask for a penalty" not in said
+    assert "ask for a penalty" in report_html(posterior(_ROWS, _TARGET))
