@@ -1,0 +1,359 @@
+r"""Exact posteriors of many targets regressed on the same columns, from one factor.
+
+Each target has a lambda, a sigma and an evidence of its own; nothing is shared between targets but the columns. With
+H = 1 / (s^2 + lambda_k) on a block's nodes and weights W (targets x K), means are ``V (s z * (W H))`` and the variance of
+a coefficient is
+
+    V^2 E[sigma^2 H] + null E[sigma^2 / lambda] + fixed E[sigma^2] + Var_k(V (s z * H_k)).
+
+The last term is a covariance over the nodes of one target. As functions of lambda the rank columns of H lie, to
+rounding, in a space of a dozen dimensions: with H = A B and the covariance of A's rows under a target's weights
+decomposed, L L', it is the sum of squares of V (s z * B'L), some five products.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from bayesridge.errors import ConstantTargetWarning, DataError, PerfectFitWarning, PriorError, warn
+from bayesridge.hyper.infer import separate
+from bayesridge.hyper.many import Block, Targets, integrate_targets, sigma_quantile
+from bayesridge.linalg.design import Design
+from bayesridge.linalg.factor import Factor
+from bayesridge.linalg.maps import LinearMap, coefficient_map, prediction_map
+from bayesridge.linalg.spectral import SpectralEngine
+from bayesridge.linalg.spectrum import factor_of, join, rounding_floor
+from bayesridge.linalg.targets import on_flat_columns, with_target
+from bayesridge.linalg.threads import threads_for
+from bayesridge.posteriors.posterior import Posterior, infer
+from bayesridge.posteriors.quantity import check_level
+from bayesridge.priors import NoisePrior, Prior
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Array = NDArray[np.float64]
+
+_BLOCK_VALUES = 1 << 21  # rows x targets worked on at a time
+_SAME = 1e-13
+
+
+@dataclass(frozen=True, eq=False)
+class Scale:
+    """A scale of each target.
+
+    Attributes
+    ----------
+    name : str
+    quantiles : callable
+    """
+
+    name: str
+    many: ManyPosteriors
+
+    @property
+    def median(self) -> Array:
+        """Posterior medians, (T,)."""
+        return self.quantile(0.5)
+
+    def quantile(self, q: float) -> Array:
+        """A quantile of each target, (T,)."""
+        if not 0.0 < q < 1.0:
+            raise DataError("probabilities must lie between 0 and 1")
+        many = self.many
+        out = np.empty(len(many))
+        for block in many.blocks:
+            shape = many.targets.shape
+            out[block.index] = block.quantile(q) if self.name == "lambda" else sigma_quantile(block, shape, q)
+        return out
+
+    def interval(self, level: float = 0.95) -> Array:
+        """Equal-tailed intervals, (T, 2)."""
+        check_level(level)
+        return np.stack([self.quantile(0.5 * (1.0 - level)), self.quantile(0.5 * (1.0 + level))], axis=1)
+
+
+@dataclass(frozen=True, eq=False)
+class ManyPosteriors:
+    """The posteriors of T targets. ``many[k]`` is the whole posterior of one of them.
+
+    Attributes
+    ----------
+    design : Design
+        Of the columns; its target is the first.
+    factor : Factor
+    Y : ndarray of shape (n, T)
+        The targets as given.
+    names : tuple of str
+        Theirs.
+    y_mean : ndarray of shape (T,)
+    z : ndarray of shape (T, rank)
+    on_flat : ndarray of shape (u, T)
+    prior, noise_prior : Prior, NoisePrior
+    targets : Targets
+    blocks : list of Block
+        Targets that share nodes.
+    """
+
+    design: Design
+    factor: Factor
+    Y: Array
+    names: tuple[str, ...]
+    y_mean: Array
+    z: Array
+    on_flat: Array
+    prior: Prior
+    noise_prior: NoisePrior
+    targets: Targets
+    blocks: list[Block]
+
+    def __len__(self) -> int:
+        return self.Y.shape[1]
+
+    def __getitem__(self, target: int | str) -> Posterior:
+        """The posterior of one target, by its position or name: distributions, predictions, leave-one-out, draws."""
+        k = self.names.index(target) if isinstance(target, str) else range(len(self))[target]
+        design, spectrum = with_target(self.design, self.factor, np.ascontiguousarray(self.Y[:, k]))
+        return infer(replace(design, target_name=self.names[k]), spectrum, self.prior, self.noise_prior)
+
+    @cached_property
+    def coef(self) -> Array:
+        """Posterior means of the coefficients, (T, p), in the units of the data."""
+        return self._means(self._coefficients)
+
+    @cached_property
+    def centre(self) -> Array:
+        """Expected targets at the column means, (T,)."""
+        return self.y_mean
+
+    @property
+    def intercept(self) -> Array:
+        """Posterior means of the intercepts, (T,)."""
+        if not self.design.fit_intercept:
+            return np.zeros(len(self))
+        return np.asarray(self.y_mean - self.coef @ self.design.mean)
+
+    @property
+    def lambda_(self) -> Scale:
+        """Lambda of each target."""
+        return Scale("lambda", self)
+
+    @property
+    def sigma(self) -> Scale:
+        """The noise standard deviation of each target."""
+        return Scale("sigma", self)
+
+    @cached_property
+    def log_marginal_likelihood(self) -> Array:
+        """Log p(y) of each target, (T,)."""
+        return self._gather(lambda block: block.log_evidence)
+
+    @cached_property
+    def quadrature_error(self) -> Array:
+        """Estimated relative error of each target's integral over lambda, (T,)."""
+        return self._gather(lambda block: block.error)
+
+    def coefficient_sd(self) -> Array:
+        """Posterior standard deviations of the coefficients, (T, p)."""
+        return np.sqrt(self._variances(self._coefficients))
+
+    def predict_mean(self, X: ArrayLike) -> Array:
+        """Expected targets at new rows, (m, T)."""
+        rows = np.asarray(X, dtype=np.float64)
+        return np.asarray(self.y_mean + (rows - self.design.mean) @ self.coef.T)
+
+    def predict_sd(self, X: ArrayLike) -> Array:
+        """Standard deviations of new observations at new rows, noise included, (m, T)."""
+        linear = prediction_map(self.design, self._spectrum, np.asarray(X, dtype=np.float64))
+        return np.sqrt(self._variances(linear) + self._gather(self._noise)[:, None]).T
+
+    def summary(self, level: float = 0.95) -> pd.DataFrame:
+        """A row for each target: lambda and sigma with their intervals, log p(y)."""
+        import pandas as pd
+
+        columns = {}
+        for scale in (self.lambda_, self.sigma):
+            ends = scale.interval(level)
+            columns[scale.name] = scale.median
+            columns[f"{scale.name} {100 * level:g}% ETI low"], columns[f"{scale.name} {100 * level:g}% ETI high"] = ends.T
+        columns["log p(y)"] = self.log_marginal_likelihood
+        return pd.DataFrame(columns, index=list(self.names))
+
+    def __repr__(self) -> str:
+        n, p = self.design.n_rows, self.design.n_columns
+        return (
+            f"Bayesian ridge regression (exact posteriors of {len(self)} targets, a lambda for each)\n"
+            f"  {n} rows, {p} columns; prior: {self.prior.text}; noise {self.noise_prior.text}\n"
+            "  summary(): one line a target; [k]: the whole posterior of one"
+        )
+
+    # -- products over the nodes -----------------------------------------------------------------------------------
+
+    @cached_property
+    def _spectrum(self):  # noqa: ANN202
+        factor = replace(self.factor, right=self.factor.V)
+        return join(factor, np.zeros(factor.rank), 1.0, np.zeros(len(self.on_flat)))
+
+    @cached_property
+    def _coefficients(self) -> LinearMap:
+        linear = coefficient_map(self.design, self._spectrum)
+        assert isinstance(linear, LinearMap)
+        return linear
+
+    def _gather(self, of) -> Array:  # noqa: ANN001
+        out = np.empty(len(self))
+        for block in self.blocks:
+            out[block.index] = of(block)
+        return out
+
+    def _noise(self, block: Block) -> Array:
+        """E[sigma^2] of the targets of a block."""
+        if self.targets.shape <= 1.0:
+            return np.full(len(block.index), np.inf)
+        return np.asarray((block.weight * block.rate).sum(axis=1) / (self.targets.shape - 1.0))
+
+    def _means(self, linear: LinearMap) -> Array:
+        """Means of functionals of every target, (T, m), the flat directions' part included."""
+        out = np.empty((len(self), len(linear)))
+        for block in self.blocks:
+            directions = (block.weight @ self._resolvent(block)) * (self.factor.s * self.z[block.index])
+            np.matmul(directions, linear.loadings.T, out=out[block.index] if False else (part := np.empty((len(block.index), len(linear)))))
+            out[block.index] = part
+        if len(self.on_flat):
+            out[:, self.design.unpenalized] += self.on_flat.T
+        return np.asarray(out * linear.unit)
+
+    def _resolvent(self, block: Block) -> Array:
+        """``1 / (s^2 + lambda)``, (K, rank)."""
+        return np.asarray(1.0 / (self.factor.s2 + np.exp(block.log_lam)[:, None]))
+
+    def _variances(self, linear: LinearMap) -> Array:
+        out = np.empty((len(self), len(linear)))
+        if self.targets.shape <= 1.0:  # sigma^2 has no mean
+            out[:] = np.inf
+            return out
+        squares = np.square(linear.loadings).T
+        for block in self.blocks:
+            noise = block.weight * block.rate / (self.targets.shape - 1.0)
+            part = (noise @ self._resolvent(block)) @ squares
+            part += np.multiply.outer(noise.sum(axis=1), linear.fixed)
+            if self.factor.rank < self.factor.n_features:
+                part += np.multiply.outer(noise @ np.exp(-block.log_lam), linear.null)
+            for one in self._between(block):
+                moved = one @ linear.loadings.T
+                moved *= moved
+                part += moved
+            out[block.index] = part
+        return np.asarray(out * np.square(linear.unit))
+
+    def _between(self, block: Block) -> list[Array]:
+        """Directions whose squares add up to the variance of the conditional means over the nodes, each (B, rank)."""
+        H = self._resolvent(block)
+        size = H.max(axis=0)
+        U, singular, axes = np.linalg.svd(H / size, full_matrices=False)
+        m = max(1, int(np.count_nonzero(singular > _SAME * singular[0])))
+        A, B = U[:, :m] * singular[:m], axes[:m] * size
+        apart = A - (block.weight @ A)[:, None, :]  # (B, K, m)
+        apart *= np.sqrt(block.weight)[:, :, None]
+        values, vectors = np.linalg.eigh(apart.transpose(0, 2, 1) @ apart)
+        scaled = self.factor.s * self.z[block.index]
+        largest = values.max()
+        roots = vectors * np.sqrt(np.maximum(values, 0.0))[:, None, :]
+        seen = np.flatnonzero(values.max(axis=0) > 1e-14 * largest)
+        return [(roots[:, :, k] @ B) * scaled for k in seen]
+
+
+def infer_many(
+    design: Design, Y: Array, prior: Prior, noise_prior: NoisePrior, names: tuple[str, ...] | None = None
+) -> ManyPosteriors:
+    """Compute the posteriors of many targets on the columns of a design.
+
+    Parameters
+    ----------
+    design : Design
+        Its own target does not matter.
+    Y : ndarray of shape (n_rows, T)
+        Finite.
+    prior : Prior
+        On lambda, on tau/sigma, or on R^2; learnt, not fixed.
+    noise_prior : NoisePrior
+        Jeffreys or inverse-gamma.
+    names : tuple of str, optional
+
+    Returns
+    -------
+    ManyPosteriors
+
+    Raises
+    ------
+    PriorError
+        For priors under which sigma does not integrate out in closed form.
+    """
+    of_lambda, of_sigma = separate(prior, noise_prior)
+    noise = of_sigma.conjugate
+    if of_lambda.variable != "lambda" or of_lambda.known is not None or noise is None:
+        raise PriorError(
+            "many targets at once need a prior on lambda, tau/sigma or R² that is learnt, and Jeffreys() or "
+            f"InverseGamma(...) for the noise; got {prior.text} and {noise_prior.text}: fit targets one by one"
+        )
+    names = names or tuple(f"y{k}" for k in range(Y.shape[1]))
+    with threads_for(design.n_columns):
+        factor = factor_of(design)
+    y_mean, z, r0, on_flat = _project(design, factor, Y, names)
+    engine = SpectralEngine(design, join(factor, np.zeros(factor.rank), 1.0, np.zeros(len(on_flat))))
+    targets = Targets(
+        factor.s2, np.square(z), r0 + 2.0 * noise.scale, 0.5 * factor.nu + noise.shape, of_lambda, factor.signal,
+        engine.constant + noise.log_norm,
+    )  # fmt: skip
+    ends = np.log(factor.s2[[-1, 0]]) if factor.rank else np.zeros(2)
+    blocks = integrate_targets(targets, float(ends[0]), float(ends[1]))
+    return ManyPosteriors(design, factor, Y, names, y_mean, z, on_flat, prior, noise_prior, targets, blocks)
+
+
+def _project(design: Design, factor: Factor, Y: Array, names: tuple[str, ...]) -> tuple[Array, Array, Array, Array]:
+    """Means, z, r0 and the coefficients on the flat columns of all targets; what :func:`with_target` does for one."""
+    from bayesridge.linalg.spectrum import left_of
+
+    U, root, w = left_of(design, factor), design.root_weights(), design.weights
+    T = Y.shape[1]
+    y_mean, z, r0 = np.zeros(T), np.empty((T, factor.rank)), np.empty(T)
+    on_flat = np.empty((len(design.unpenalized), T))
+    constant, perfect = np.zeros(T, dtype=bool), np.zeros(T, dtype=bool)
+    Z = design.standardized(None, design.unpenalized)
+    size = max(1, _BLOCK_VALUES // design.n_rows)
+    share = None if w is None else w / design.total_weight
+    spanned = factor.rank >= factor.nu
+    for start in range(0, T, size):
+        part = slice(start, start + size)
+        rest = np.array(Y[:, part])
+        if design.fit_intercept:
+            for _ in range(2):  # the second takes what the rounding of the first left
+                mean = rest.mean(axis=0) if share is None else share @ rest
+                rest -= mean
+                y_mean[part] += mean
+        on_flat[:, part] = on_flat_columns(design, factor, rest)
+        rest -= Z @ on_flat[:, part]
+        if root is not None:
+            rest *= root[:, None]
+        z[part] = rest.T @ U
+        total = np.einsum("ij,ij->j", rest, rest)
+        rest -= U @ z[part].T
+        r0[part] = 0.0 if spanned else np.einsum("ij,ij->j", rest, rest)
+        floor = np.array([rounding_floor(design, largest) for largest in np.abs(Y[:, part]).max(axis=0)])
+        constant[part] = total <= floor
+        perfect[part] = ~constant[part] & (r0[part] <= floor) & (not spanned)
+        r0[part] = np.where(constant[part] | perfect[part], floor, r0[part])
+        z[part][constant[part]] = 0.0
+    for bad, what, kind in (
+        (constant, "are constant to rounding: coefficients are 0", ConstantTargetWarning),
+        (perfect, "are linear functions of the columns to the rounding of their own values", PerfectFitWarning),
+    ):
+        if bad.any():
+            some = ", ".join([names[k] for k in np.flatnonzero(bad)[:5]])
+            warn(f"{np.count_nonzero(bad)} of {T} targets {what}, the noise is an upper bound: {some}", kind)
+    return y_mean, z, r0, on_flat
