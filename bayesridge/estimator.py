@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -19,6 +20,7 @@ from bayesridge.outcomes.infer import outcome_from_state
 from bayesridge.persistence import Table, read_model, save_model
 from bayesridge.posteriors.contract import AnyPosterior
 from bayesridge.posteriors.contrasts import effect_steps
+from bayesridge.posteriors.many import ManyPosteriors, infer_many
 from bayesridge.posteriors.posterior import Posterior
 from bayesridge.posteriors.prediction import Prediction
 from bayesridge.posteriors.quantity import Quantity
@@ -29,7 +31,8 @@ from bayesridge.posteriors.summary import (
 )
 from bayesridge.priors import BetaR2, FixedLambda, Jeffreys, NoisePrior, Prior, check_priors
 from bayesridge.tables.alignment import align_columns
-from bayesridge.tables.frames import without_columns
+from bayesridge.tables.columns import Columns
+from bayesridge.tables.frames import read_columns, without_columns
 from bayesridge.tables.missing import require_finite
 from bayesridge.tables.weights import Weighting
 
@@ -103,12 +106,12 @@ class BayesRidge(RegressorMixin, BaseEstimator):  # type: ignore[misc]
 
     Attributes
     ----------
-    posterior_ : Posterior or SampledPosterior
+    posterior_ : Posterior, SampledPosterior or ManyPosteriors
         Everything: distributions, predictions, leave-one-out, draws. Under method "nuts" it is the sampled posterior,
         whose ``check`` says what to think of the chains.
-    coef_ : ndarray of shape (p,)
+    coef_ : ndarray of shape (p,) or (T, p)
         Posterior means, in the units of the data (one for each column the formula makes).
-    intercept_ : float
+    intercept_ : float or ndarray of shape (T,)
         Posterior mean of the intercept.
     lambda_, sigma_, tau_ : float
         Posterior *medians* (of lambda the mean may be infinite); the fixed or plugged-in lambda otherwise. With groups
@@ -170,8 +173,9 @@ class BayesRidge(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         Parameters
         ----------
         X : array_like or data frame of shape (n, p)
-        y : array_like of shape (n,)
-            Left out when the formula names the target.
+        y : array_like of shape (n,) or (n, T)
+            Left out when the formula names the target. Several targets have a lambda, a sigma and an evidence each, and
+            share the factorisation of the columns.
         sample_weight : array_like of shape (n,), optional
             See ``weight_kind``.
         offset, trials : array_like of shape (n,), optional
@@ -184,9 +188,16 @@ class BayesRidge(RegressorMixin, BaseEstimator):  # type: ignore[misc]
             Itself, fitted.
         """
         prior = self._prior()
+        several = _several_targets(y)
+        plain = (self.method, self.missing, self.family, offset is None, trials is None)
+        if several is not None and plain != ("posterior", "error", "gaussian", True, True):
+            raise DataError(
+                "several targets at once take method='posterior', family='gaussian' and missing='error', no offset, no "
+                "trials: fit them one by one"
+            )
         problem = read_problem(
             X,
-            y,
+            y if several is None else several.values[:, 0].copy(),
             formula=self.formula,
             weights=sample_weight,
             weight_kind=self.weight_kind,
@@ -197,6 +208,10 @@ class BayesRidge(RegressorMixin, BaseEstimator):  # type: ignore[misc]
             offset=offset,
             trials=trials,
         )
+        if several is not None:
+            noise_prior = self.noise_prior or Jeffreys()
+            many = infer_many(problem.design, several.values, prior or BetaR2(), noise_prior, several.names)
+            return self._keep(source_table(X, problem), many)
         kind: Literal["evidence"] | None = "evidence" if self.method == "evidence" else None
         posterior = infer_problem(problem, prior, self.noise_prior, kind, self.family, self.groups)
         return self._keep(source_table(X, problem), self._sample(posterior) if self.method == "nuts" else posterior)
@@ -235,7 +250,7 @@ class BayesRidge(RegressorMixin, BaseEstimator):  # type: ignore[misc]
             raise PriorError("method='evidence' uses no prior of lambda: leave prior out, or use method='posterior'")
         return self.prior
 
-    def _keep(self, table: Table, posterior: AnyPosterior) -> Self:
+    def _keep(self, table: Table, posterior: AnyPosterior | ManyPosteriors) -> Self:
         # nothing is set before everything succeeded: no half-fitted estimator
         design = posterior.design
         self.n_features_in_ = table.n_columns
@@ -243,9 +258,14 @@ class BayesRidge(RegressorMixin, BaseEstimator):  # type: ignore[misc]
             self.feature_names_in_ = np.array(table.columns, dtype=object)
         elif hasattr(self, "feature_names_in_"):
             del self.feature_names_in_
-        self.posterior_ = posterior
-        self.coef_ = posterior.coefficients.mean
-        self.intercept_ = float(posterior.intercept.mean[0]) if design.fit_intercept else 0.0
+        if isinstance(posterior, ManyPosteriors):
+            coef: Array = posterior.coef
+            intercept: Any = posterior.intercept
+        else:
+            coef = posterior.coefficients.mean
+            intercept = posterior.intercept.mean[0] if design.fit_intercept else 0.0
+        self.posterior_, self.coef_ = posterior, coef
+        self.intercept_ = intercept if np.ndim(intercept) else float(intercept)
         self.coef_names_ = np.array(design.names, dtype=object)
         self._table = table
         return self
@@ -264,21 +284,28 @@ class BayesRidge(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         Path
             Of the file.
         """
-        check_is_fitted(self)
         options = self.get_params(deep=False)
-        return save_model(self.posterior_, path, table=self._table, options=options, rows=rows)
+        return save_model(self._one(), path, table=self._table, options=options, rows=rows)
+
+    def _one(self) -> AnyPosterior:
+        check_is_fitted(self)
+        if isinstance(self.posterior_, ManyPosteriors):
+            raise DataError(
+                f"this is for one target, and there are {len(self.posterior_)}: posterior_[k] is the posterior of one"
+            )
+        return self.posterior_
 
     # medians take a root search each, which a fit inside a cross-validation does not want to pay for
 
     @property
     def lambda_(self) -> Any:
-        """Posterior median of lambda (the fixed or plugged-in value otherwise); with groups one for each, (G,)."""
+        """Posterior median of lambda (the fixed or plugged-in value otherwise); one for each group or target."""
         return self._median("lambda_", "lambda_")
 
     @property
-    def sigma_(self) -> float:
-        """Posterior median of the noise standard deviation, in units of y."""
-        return float(self._median("sigma_", "sigma"))
+    def sigma_(self) -> Any:
+        """Posterior median of the noise standard deviation, in units of y; one for each target."""
+        return self._median("sigma_", "sigma")
 
     @property
     def tau_(self) -> Any:
@@ -290,8 +317,9 @@ class BayesRidge(RegressorMixin, BaseEstimator):  # type: ignore[misc]
             raise AttributeError(f"{name} is there once fit has been called")
         try:
             if self.groups is None or len(self.groups) == 1 or quantity == "sigma":
-                return float(getattr(self.posterior_, quantity).median)
-        except DataError as error:  # of a scale that this family has not
+                found = getattr(self.posterior_, quantity).median
+                return found if np.ndim(found) else float(found)
+        except DataError as error:  # of a scale that there is not
             raise AttributeError(str(error)) from error
         start = f"{quantity.rstrip('_')}["
         return np.array([scale.median for key, scale in self.posterior_.scales.items() if key.startswith(start)])
@@ -331,7 +359,7 @@ class BayesRidge(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         -------
         Prediction
         """
-        return self.posterior_.predict(self._rows(X), weights, offset=self._offset(X, offset), trials=trials)
+        return self._one().predict(self._rows(X), weights, offset=self._offset(X, offset), trials=trials)
 
     def predict(self, X: Any, return_std: bool = False, *, offset: Any = None, trials: Any = None) -> Any:
         """Predict the target.
@@ -346,15 +374,17 @@ class BayesRidge(RegressorMixin, BaseEstimator):  # type: ignore[misc]
 
         Returns
         -------
-        mean : ndarray of shape (m,)
-        std : ndarray of shape (m,)
+        mean : ndarray of shape (m,) or (m, T)
+        std : ndarray of shape (m,) or (m, T)
             Only with ``return_std=True``.
         """
         rows, offset = self._rows(X), self._offset(X, offset)
-        if return_std:
-            found = self.posterior_.predict(rows, offset=offset, trials=trials)
-            return found.mean, found.sd
-        return self.posterior_.expected(rows, offset=offset, trials=trials)
+        if not return_std:
+            return self.posterior_.expected(rows, offset=offset, trials=trials)
+        if isinstance(self.posterior_, ManyPosteriors):
+            return self.posterior_.expected(rows, offset=offset, trials=trials), self.posterior_.predict_sd(rows)
+        found = self.posterior_.predict(rows, offset=offset, trials=trials)
+        return found.mean, found.sd
 
     def predict_interval(
         self,
@@ -399,7 +429,7 @@ class BayesRidge(RegressorMixin, BaseEstimator):  # type: ignore[misc]
             With mean, interval, ``prob``, ``rope``, ``summary()``. Of counts the effect is on their rate (offset 0), of
             successes on the probability of one trial.
         """
-        return self.posterior_.effects(effect_steps(self._rows, X, variable, values), by_row=by_row)
+        return self._one().effects(effect_steps(self._rows, X, variable, values), by_row=by_row)
 
     # -- results -------------------------------------------------------------------------------------------------
 
@@ -407,15 +437,16 @@ class BayesRidge(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         """Posterior of intercept and coefficients: mean, sd, equal-tailed interval and P(> 0).
 
         Under method "nuts" with the Monte Carlo error of the mean, ``mcse``, and the effective draws, ``ess_bulk`` and
-        ``ess_tail``.
+        ``ess_tail``. With several targets a row for each: lambda, sigma and log p(y).
         """
         check_is_fitted(self)
+        if isinstance(self.posterior_, ManyPosteriors):
+            return self.posterior_.summary(level)
         return coefficient_table(self.posterior_, level)
 
     def hyper_summary(self, level: float = 0.95) -> pd.DataFrame:
         """Posterior of lambda, sigma, tau, R² and the effective degrees of freedom."""
-        check_is_fitted(self)
-        return hyper_table(self.posterior_, level)
+        return hyper_table(self._one(), level)
 
     def to_datatree(
         self,
@@ -430,13 +461,12 @@ class BayesRidge(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         ``predictive=True`` adds posterior_predictive, log_likelihood and prior_predictive: a number for each draw and
         row (a sampled posterior has them anyway).
         """
-        check_is_fitted(self)
-        return self.posterior_.to_datatree(draws, chains, random_state, predictive=predictive)
+        return self._one().to_datatree(draws, chains, random_state, predictive=predictive)
 
     def __repr__(self, N_CHAR_MAX: int = 700) -> str:
         if not hasattr(self, "posterior_"):
             return str(super().__repr__(N_CHAR_MAX))
-        return at_a_glance(self.posterior_)
+        return repr(self.posterior_) if isinstance(self.posterior_, ManyPosteriors) else at_a_glance(self.posterior_)
 
     @property
     def _repr_html_(self) -> Any:
@@ -455,7 +485,18 @@ class BayesRidge(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = self.missing == "drop"
+        tags.target_tags.multi_output = True
         return tags
+
+
+def _several_targets(y: Any) -> Columns | None:
+    """Read y where it has several columns."""
+    if getattr(y, "ndim", 1 if y is None else np.ndim(y)) != 2 or np.shape(y)[1] == 1:
+        return None
+    columns = read_columns(y)
+    require_finite(columns.values, columns.names)
+    names = columns.names if columns.named else tuple(f"y{k}" for k in range(len(columns.names)))
+    return replace(columns, names=names)
 
 
 def load(path: str | Path) -> BayesRidge:

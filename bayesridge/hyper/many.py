@@ -12,12 +12,12 @@ The integral of the interpolating sinc series gives the distribution function be
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import gammaln, sici
+from scipy.special import gammaincc, gammainccinv, gammaln, sici
 
 from bayesridge.errors import AccuracyWarning, ImproperPosteriorError, PriorError, warn
 from bayesridge.hyper.quadrature import ASKED_ACCURACY, weights_error
@@ -30,7 +30,7 @@ _BULK = 5.0
 _STEP = 0.4
 _TOLERANCE = 1e-10
 _BLOCK = 256  # targets
-_SCANNED = 1 << 21  # numbers of a scan at a time
+_SCANNED = 1 << 17  # numbers of a scan at a time
 _MOST_NODES = 20_000
 _OUTWARD = np.array([12.0, 16.0, 24.0, 32.0, 48.0, 64.0, 96.0, 128.0, 192.0, 256.0, 384.0, 512.0])
 
@@ -42,7 +42,7 @@ class Targets:
     Attributes
     ----------
     s2 : ndarray of shape (rank,)
-    z2 : ndarray of shape (T, rank)
+    z : ndarray of shape (T, rank)
     floor : ndarray of shape (T,)
         Twice the rate of sigma^2 where no direction is shrunk: ``r0 + 2 b0`` with an inverse-gamma prior (a0, b0).
     shape : float
@@ -55,26 +55,30 @@ class Targets:
     """
 
     s2: Array
-    z2: Array
+    z: Array
     floor: Array
     shape: float
     prior: ScalePrior
     signal: float
     constant: float
 
-    def log_f(self, rows: NDArray[np.intp] | slice, log_lam: Array) -> tuple[Array, Array]:
-        """Log density of log lambda, up to the constant, and twice the rate of sigma^2, both (targets, K)."""
-        # an overflowing ratio means g = 0
-        with np.errstate(over="ignore"):
-            ratio = np.multiply.outer(self.s2, np.exp(-log_lam))
-            excess = self.z2[rows] @ (1.0 / (1.0 + ratio))
-        floor = self.floor[rows, None]
+    def log_f(self, rows: NDArray[np.intp] | slice, log_lam: Array) -> Array:
+        """Log density of log lambda, up to the constant, (targets, K)."""
+        excess, floor = self._excess(rows, log_lam), self.floor[rows, None]
         known = floor > 0
         with np.errstate(divide="ignore"):
-            growth = np.where(known, np.log1p(excess / np.where(known, floor, 1.0)), np.log(excess))
-        log_det = np.where(ratio < 1e300, np.log1p(ratio), np.log(self.s2)[:, None] - log_lam).sum(axis=0)
-        log_prior = self.prior.log_density(log_lam, self.signal)
-        return log_prior - 0.5 * log_det - self.shape * growth, floor + excess
+            growth = np.log1p(excess / floor) if known.all() else np.log(excess / np.where(known, floor, 1.0) + known)
+        # log(1 + s^2 / lambda) where the ratio overflows
+        log_det = np.logaddexp(0.0, np.log(self.s2)[:, None] - log_lam).sum(axis=0)
+        return np.asarray(self.prior.log_density(log_lam, self.signal) - 0.5 * log_det - self.shape * growth)
+
+    def rate(self, rows: NDArray[np.intp] | slice, log_lam: Array) -> Array:
+        """Rate of sigma^2 given lambda, (targets, K)."""
+        return np.asarray(0.5 * (self.floor[rows, None] + self._excess(rows, log_lam)))
+
+    def _excess(self, rows: NDArray[np.intp] | slice, log_lam: Array) -> Array:
+        with np.errstate(over="ignore"):  # an infinite ratio means that nothing is left
+            return np.square(self.z[rows]) @ (1.0 / (1.0 + np.multiply.outer(self.s2, np.exp(-log_lam))))
 
     def log_offset(self, rows: NDArray[np.intp]) -> Array:
         """What the log density of each target is relative to."""
@@ -94,8 +98,6 @@ class Block:
     center, width : float
         ``log lambda = center + width sinh(v / width)``.
     weight : ndarray of shape (B, K)
-    rate : ndarray of shape (B, K)
-        Of sigma^2 given lambda.
     log_evidence, error : ndarray of shape (B,)
         Log p(y), and the estimated relative error of its integral.
     """
@@ -106,28 +108,31 @@ class Block:
     center: float
     width: float
     weight: Array
-    rate: Array
     log_evidence: Array
     error: Array
 
     def quantile(self, q: float) -> Array:
-        """Quantile of lambda of each target: Newton's method, kept in its bracket by bisection."""
-        step = float(self.v[1] - self.v[0])
-        below = np.cumsum(self.weight, axis=1) - 0.5 * self.weight
-        first = np.clip((below < q).sum(axis=1), 1, len(self.v) - 1)
-        low, high = self.v[np.maximum(first - 2, 0)], self.v[np.minimum(first + 1, len(self.v) - 1)]
-        x = 0.5 * (low + high)
-        for _ in range(60):
+        """Quantile of lambda of each target: cubic interpolation of the cdf at the nodes, and Newton's method."""
+        step, count = float(self.v[1] - self.v[0]), len(self.v)
+        apart = np.arange(count)
+        integral = 0.5 + sici(np.pi * (apart[:, None] - apart))[0] / np.pi
+        cdf = self.weight @ integral.T
+        j = np.clip((cdf < q).sum(axis=1) - 1, 0, count - 2)
+        rows = np.arange(len(j))
+        left, right = cdf[rows, j], cdf[rows, j + 1]
+        x = self.v[j] + step * np.clip((q - left) / np.maximum(right - left, 1e-300), 0.0, 1.0)
+        low, high = self.v[j], self.v[j + 1]
+        for _ in range(40):
             at = (x[:, None] - self.v) / step
             excess = (self.weight * (0.5 + sici(np.pi * at)[0] / np.pi)).sum(axis=1) - q
             density = (self.weight * np.sinc(at)).sum(axis=1) / step
             low, high = np.where(excess < 0, x, low), np.where(excess < 0, high, x)
             new = x - np.divide(excess, density, out=np.full_like(x, np.inf), where=density > 0)
-            new = np.where((new > low) & (new < high), new, 0.5 * (low + high))
+            new = np.where((new >= low) & (new <= high), new, 0.5 * (low + high))
             moved, x = np.abs(new - x).max(), new
-            if moved < 1e-9 * step:
+            if moved < 1e-5 * step:  # the error is squared once more
                 break
-        return np.exp(self.center + self.width * np.sinh(x / self.width))
+        return np.asarray(np.exp(self.center + self.width * np.sinh(x / self.width)))
 
 
 def integrate_targets(targets: Targets, low: float, high: float) -> list[Block]:
@@ -180,7 +185,7 @@ def _where_the_mass_is(targets: Targets, low: float, high: float, step: float) -
     """Ends of the mass and of its bulk for each target, from a coarse scan of its log density."""
     inner = np.arange(low - 10.0, high + 10.0 + step, step)
     x = np.concatenate([inner[0] - _OUTWARD[::-1], inner, inner[-1] + _OUTWARD])
-    found = [_mass(x, targets.log_f(part, x)[0]) for part in _parts(len(targets.floor), len(x))]
+    found = [_mass(x, targets.log_f(part, x)) for part in _parts(len(targets.floor), len(x))]
     return _Where(*(np.concatenate(values) for values in zip(*found, strict=True)))
 
 
@@ -216,7 +221,7 @@ def _block(targets: Targets, index: NDArray[np.intp], where: _Where, step: float
         ends = width * np.arcsinh((np.array([low, high]) - center) / width)
         v = np.arange(ends[0], ends[1] + step, step)
         log_lam, log_slope = center + width * np.sinh(v / width), np.log(np.cosh(v / width))
-        log_f, double_rate = targets.log_f(index, log_lam)
+        log_f = targets.log_f(index, log_lam)
         terms = log_f + log_slope
         top = terms.max(axis=1, keepdims=True)
         weight = np.exp(terms - top)
@@ -228,38 +233,31 @@ def _block(targets: Targets, index: NDArray[np.intp], where: _Where, step: float
             break
         step *= 0.5
     log_evidence = targets.log_offset(index) + (top + np.log(total))[:, 0] + np.log(step)
-    keep = (weight > 1e-20).any(axis=0)
-    keep = slice(int(keep.argmax()), len(keep) - int(keep[::-1].argmax()))  # the nodes stay equally spaced
-    return Block(
-        index, v[keep], log_lam[keep], center, width, weight[:, keep], 0.5 * double_rate[:, keep], log_evidence,
-        error + rounding,
-    )  # fmt: skip
+    seen = np.flatnonzero((weight > 1e-20).any(axis=0))
+    keep = slice(int(seen[0]), int(seen[-1]) + 1)  # the nodes stay equally spaced
+    return Block(index, v[keep], log_lam[keep], center, width, weight[:, keep].copy(), log_evidence, error + rounding)
 
 
-def sigma_quantile(block: Block, shape: float, q: float) -> Array:
-    """Quantile of sigma of each target, a mixture of inverse-gamma roots over the nodes."""
-    from scipy.special import gammaincc, gammainccinv
-
-    def cdf(log_sigma: Array) -> Array:
-        return np.asarray((block.weight * gammaincc(shape, block.rate * np.exp(-2.0 * log_sigma)[:, None])).sum(axis=1))
-
-    seen = block.weight > 1e-12
-    rate = np.where(seen, block.rate, np.nan)
-    ends = [0.5 * np.log(side / gammainccinv(shape, q)) for side in (np.nanmin(rate, axis=1), np.nanmax(rate, axis=1))]
-    return np.exp(_bisect(cdf, ends[0] - 1e-6, ends[1] + 1e-6, q))
-
-
-def _bisect(cdf: Callable[[Array], Array], low: Array, high: Array, q: float) -> Array:
-    """Where a distribution function is q, by the rule of false position, halved where it stalls (Illinois)."""
-    below, above = cdf(low) - q, cdf(high) - q
+def sigma_quantile(block: Block, rate: Array, shape: float, q: float) -> Array:
+    """Quantile of sigma of each target, a mixture of inverse-gamma roots over the nodes: Newton's method on its cdf."""
+    weight, log_rate = block.weight, np.log(rate)
+    seen = weight > 1e-14
+    bounds = np.where(seen, log_rate, np.inf).min(axis=1), np.where(seen, log_rate, -np.inf).max(axis=1)
+    # every component's quantile lies between those of the least and of the largest rate
+    middle = float(np.log(gammainccinv(shape, q)))
+    low, high = (0.5 * (side - middle) for side in bounds)
+    low, high = low - 1e-9, high + 1e-9
+    x = 0.5 * ((weight * log_rate).sum(axis=1) / weight.sum(axis=1) - middle)
+    peak = float(np.log(2.0) - gammaln(shape))
     for _ in range(60):
-        with np.errstate(invalid="ignore", divide="ignore"):
-            x = np.where(above != below, (low * above - high * below) / (above - below), low)
-        x = np.clip(x, np.minimum(low, high), np.maximum(low, high))
-        found = cdf(x) - q
-        crossed = found * above < 0
-        low, below = np.where(crossed, high, low), np.where(crossed, above, 0.5 * below)
-        moved, high, above = np.abs(x - high).max(), x, found
-        if moved < 1e-13 or np.abs(found).max() < 1e-15:
+        y = log_rate - 2.0 * x[:, None]
+        ratio = np.exp(y)
+        excess = (weight * gammaincc(shape, ratio)).sum(axis=1) - q
+        density = (weight * np.exp(peak + shape * y - ratio)).sum(axis=1)
+        low, high = np.where(excess < 0, x, low), np.where(excess < 0, high, x)
+        new = x - np.divide(excess, density, out=np.full_like(x, np.inf), where=density > 0)
+        new = np.where((new >= low) & (new <= high), new, 0.5 * (low + high))
+        moved, x = np.abs(new - x).max(), new
+        if moved < 1e-6 / np.sqrt(shape):  # the error is squared once more
             break
-    return high
+    return np.exp(x)

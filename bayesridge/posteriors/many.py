@@ -1,8 +1,8 @@
 r"""Exact posteriors of many targets regressed on the same columns, from one factor.
 
 Each target has a lambda, a sigma and an evidence of its own; nothing is shared between targets but the columns. With
-H = 1 / (s^2 + lambda_k) on a block's nodes and weights W (targets x K), means are ``V (s z * (W H))`` and the variance of
-a coefficient is
+H = 1 / (s^2 + lambda_k) on a block's nodes and weights W (targets x K), means are ``V (s z * (W H))`` and the variance
+of a coefficient is
 
     V^2 E[sigma^2 H] + null E[sigma^2 / lambda] + fixed E[sigma^2] + Var_k(V (s z * H_k)).
 
@@ -13,6 +13,8 @@ decomposed, L L', it is the sum of squares of V (s z * B'L), some five products.
 
 from __future__ import annotations
 
+import html
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -27,10 +29,11 @@ from bayesridge.linalg.design import Design
 from bayesridge.linalg.factor import Factor
 from bayesridge.linalg.maps import LinearMap, coefficient_map, prediction_map
 from bayesridge.linalg.spectral import SpectralEngine
-from bayesridge.linalg.spectrum import factor_of, join, rounding_floor
+from bayesridge.linalg.spectrum import Spectrum, factor_of, join, left_of, rounding_floor
 from bayesridge.linalg.targets import on_flat_columns, with_target
 from bayesridge.linalg.threads import threads_for
 from bayesridge.posteriors.posterior import Posterior, infer
+from bayesridge.posteriors.prediction import refuse_outcome_terms
 from bayesridge.posteriors.quantity import check_level
 from bayesridge.priors import NoisePrior, Prior
 
@@ -39,8 +42,8 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 
-_BLOCK_VALUES = 1 << 21  # rows x targets worked on at a time
-_SAME = 1e-13
+_BLOCK_VALUES = 1 << 18  # rows x targets worked on at a time
+_SAME = 1e-14
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,8 +52,8 @@ class Scale:
 
     Attributes
     ----------
-    name : str
-    quantiles : callable
+    name : {"lambda", "sigma"}
+    many : ManyPosteriors
     """
 
     name: str
@@ -68,8 +71,7 @@ class Scale:
         many = self.many
         out = np.empty(len(many))
         for block in many.blocks:
-            shape = many.targets.shape
-            out[block.index] = block.quantile(q) if self.name == "lambda" else sigma_quantile(block, shape, q)
+            out[block.index] = block.quantile(q) if self.name == "lambda" else many.sigma_quantile(block, q)
         return out
 
     def interval(self, level: float = 0.95) -> Array:
@@ -92,7 +94,6 @@ class ManyPosteriors:
     names : tuple of str
         Theirs.
     y_mean : ndarray of shape (T,)
-    z : ndarray of shape (T, rank)
     on_flat : ndarray of shape (u, T)
     prior, noise_prior : Prior, NoisePrior
     targets : Targets
@@ -105,7 +106,6 @@ class ManyPosteriors:
     Y: Array
     names: tuple[str, ...]
     y_mean: Array
-    z: Array
     on_flat: Array
     prior: Prior
     noise_prior: NoisePrior
@@ -113,7 +113,7 @@ class ManyPosteriors:
     blocks: list[Block]
 
     def __len__(self) -> int:
-        return self.Y.shape[1]
+        return int(self.Y.shape[1])
 
     def __getitem__(self, target: int | str) -> Posterior:
         """The posterior of one target, by its position or name: distributions, predictions, leave-one-out, draws."""
@@ -126,7 +126,7 @@ class ManyPosteriors:
         """Posterior means of the coefficients, (T, p), in the units of the data."""
         return self._means(self._coefficients)
 
-    @cached_property
+    @property
     def centre(self) -> Array:
         """Expected targets at the column means, (T,)."""
         return self.y_mean
@@ -148,6 +148,11 @@ class ManyPosteriors:
         """The noise standard deviation of each target."""
         return Scale("sigma", self)
 
+    @property
+    def tau(self) -> Scale:
+        """Refused: it takes a grid for each target."""
+        raise DataError("tau_ is there for one target: posterior_[k].tau")
+
     @cached_property
     def log_marginal_likelihood(self) -> Array:
         """Log p(y) of each target, (T,)."""
@@ -160,12 +165,14 @@ class ManyPosteriors:
 
     def coefficient_sd(self) -> Array:
         """Posterior standard deviations of the coefficients, (T, p)."""
-        return np.sqrt(self._variances(self._coefficients))
+        variance = self._variances(self._coefficients)
+        return np.sqrt(variance, out=variance)
 
-    def predict_mean(self, X: ArrayLike) -> Array:
-        """Expected targets at new rows, (m, T)."""
-        rows = np.asarray(X, dtype=np.float64)
-        return np.asarray(self.y_mean + (rows - self.design.mean) @ self.coef.T)
+    def expected(self, X: Array, *, offset: ArrayLike | None = None, trials: ArrayLike | None = None) -> Array:
+        """Posterior means of the expected targets at new rows, (m, T)."""
+        refuse_outcome_terms(offset, trials)
+        # centred, so that columns with large offsets lose no digits
+        return np.asarray(self.y_mean + (X - self.design.mean) @ self.coef.T)
 
     def predict_sd(self, X: ArrayLike) -> Array:
         """Standard deviations of new observations at new rows, noise included, (m, T)."""
@@ -180,7 +187,9 @@ class ManyPosteriors:
         for scale in (self.lambda_, self.sigma):
             ends = scale.interval(level)
             columns[scale.name] = scale.median
-            columns[f"{scale.name} {100 * level:g}% ETI low"], columns[f"{scale.name} {100 * level:g}% ETI high"] = ends.T
+            columns[f"{scale.name} {100 * level:g}% ETI low"], columns[f"{scale.name} {100 * level:g}% ETI high"] = (
+                ends.T
+            )
         columns["log p(y)"] = self.log_marginal_likelihood
         return pd.DataFrame(columns, index=list(self.names))
 
@@ -192,10 +201,14 @@ class ManyPosteriors:
             "  summary(): one line a target; [k]: the whole posterior of one"
         )
 
+    def _repr_html_(self) -> str:
+        return f"<pre>{html.escape(repr(self))}</pre>"
+
     # -- products over the nodes -----------------------------------------------------------------------------------
 
     @cached_property
-    def _spectrum(self):  # noqa: ANN202
+    def _spectrum(self) -> Spectrum:
+        """The factor with a target of zeros: functionals of the coefficients depend on no target."""
         factor = replace(self.factor, right=self.factor.V)
         return join(factor, np.zeros(factor.rank), 1.0, np.zeros(len(self.on_flat)))
 
@@ -205,28 +218,35 @@ class ManyPosteriors:
         assert isinstance(linear, LinearMap)
         return linear
 
-    def _gather(self, of) -> Array:  # noqa: ANN001
+    def _gather(self, of: Callable[[Block], Array]) -> Array:
         out = np.empty(len(self))
         for block in self.blocks:
             out[block.index] = of(block)
         return out
 
+    def sigma_quantile(self, block: Block, q: float) -> Array:
+        """Quantile of sigma of the targets of a block."""
+        return sigma_quantile(block, self._rate(block), self.targets.shape, q)
+
+    def _rate(self, block: Block) -> Array:
+        return self.targets.rate(block.index, block.log_lam)
+
     def _noise(self, block: Block) -> Array:
         """E[sigma^2] of the targets of a block."""
         if self.targets.shape <= 1.0:
             return np.full(len(block.index), np.inf)
-        return np.asarray((block.weight * block.rate).sum(axis=1) / (self.targets.shape - 1.0))
+        return np.asarray((block.weight * self._rate(block)).sum(axis=1) / (self.targets.shape - 1.0))
 
     def _means(self, linear: LinearMap) -> Array:
         """Means of functionals of every target, (T, m), the flat directions' part included."""
         out = np.empty((len(self), len(linear)))
         for block in self.blocks:
-            directions = (block.weight @ self._resolvent(block)) * (self.factor.s * self.z[block.index])
-            np.matmul(directions, linear.loadings.T, out=out[block.index] if False else (part := np.empty((len(block.index), len(linear)))))
-            out[block.index] = part
+            directions = (block.weight @ self._resolvent(block)) * (self.factor.s * self.targets.z[block.index])
+            out[block.index] = directions @ linear.loadings.T
         if len(self.on_flat):
             out[:, self.design.unpenalized] += self.on_flat.T
-        return np.asarray(out * linear.unit)
+        out *= linear.unit
+        return out
 
     def _resolvent(self, block: Block) -> Array:
         """``1 / (s^2 + lambda)``, (K, rank)."""
@@ -239,7 +259,7 @@ class ManyPosteriors:
             return out
         squares = np.square(linear.loadings).T
         for block in self.blocks:
-            noise = block.weight * block.rate / (self.targets.shape - 1.0)
+            noise = block.weight * self._rate(block) / (self.targets.shape - 1.0)
             part = (noise @ self._resolvent(block)) @ squares
             part += np.multiply.outer(noise.sum(axis=1), linear.fixed)
             if self.factor.rank < self.factor.n_features:
@@ -249,23 +269,42 @@ class ManyPosteriors:
                 moved *= moved
                 part += moved
             out[block.index] = part
-        return np.asarray(out * np.square(linear.unit))
+        out *= np.square(linear.unit)
+        return out
 
     def _between(self, block: Block) -> list[Array]:
         """Directions whose squares add up to the variance of the conditional means over the nodes, each (B, rank)."""
         H = self._resolvent(block)
         size = H.max(axis=0)
-        U, singular, axes = np.linalg.svd(H / size, full_matrices=False)
-        m = max(1, int(np.count_nonzero(singular > _SAME * singular[0])))
-        A, B = U[:, :m] * singular[:m], axes[:m] * size
+        H = (H - block.weight.mean(axis=0) @ H) / size
+        axes = _row_space(H * np.sqrt(block.weight.max(axis=0))[:, None])  # of the rows that a target gives weight to
+        A, B = H @ axes.T, axes * size
         apart = A - (block.weight @ A)[:, None, :]  # (B, K, m)
         apart *= np.sqrt(block.weight)[:, :, None]
         values, vectors = np.linalg.eigh(apart.transpose(0, 2, 1) @ apart)
-        scaled = self.factor.s * self.z[block.index]
+        scaled = self.factor.s * self.targets.z[block.index]
         largest = values.max()
         roots = vectors * np.sqrt(np.maximum(values, 0.0))[:, None, :]
         seen = np.flatnonzero(values.max(axis=0) > 1e-14 * largest)
         return [(roots[:, :, k] @ B) * scaled for k in seen]
+
+
+def _row_space(R: Array) -> Array:
+    """Orthonormal rows that span those of a matrix of low numerical rank, found through products with random vectors.
+
+    Halko, Martinsson & Tropp (2011), algorithm 4.1: what is left outside is looked at, and more are taken if it counts.
+    """
+    rng, size, most = np.random.default_rng(0), 32, min(R.shape)
+    while size < most:
+        Q = np.linalg.qr(R @ rng.standard_normal((R.shape[1], size)))[0]
+        inside = Q.T @ R
+        if np.abs(R - Q @ inside).max() <= _SAME * np.abs(R).max():
+            break
+        size *= 2
+    else:
+        inside = R
+    _, singular, axes = np.linalg.svd(inside, full_matrices=False)
+    return np.asarray(axes[: max(1, np.count_nonzero(singular > _SAME * singular[0]))])
 
 
 def infer_many(
@@ -307,18 +346,16 @@ def infer_many(
     y_mean, z, r0, on_flat = _project(design, factor, Y, names)
     engine = SpectralEngine(design, join(factor, np.zeros(factor.rank), 1.0, np.zeros(len(on_flat))))
     targets = Targets(
-        factor.s2, np.square(z), r0 + 2.0 * noise.scale, 0.5 * factor.nu + noise.shape, of_lambda, factor.signal,
+        factor.s2, z, r0 + 2.0 * noise.scale, 0.5 * factor.nu + noise.shape, of_lambda, factor.signal,
         engine.constant + noise.log_norm,
     )  # fmt: skip
     ends = np.log(factor.s2[[-1, 0]]) if factor.rank else np.zeros(2)
     blocks = integrate_targets(targets, float(ends[0]), float(ends[1]))
-    return ManyPosteriors(design, factor, Y, names, y_mean, z, on_flat, prior, noise_prior, targets, blocks)
+    return ManyPosteriors(design, factor, Y, names, y_mean, on_flat, prior, noise_prior, targets, blocks)
 
 
 def _project(design: Design, factor: Factor, Y: Array, names: tuple[str, ...]) -> tuple[Array, Array, Array, Array]:
     """Means, z, r0 and the coefficients on the flat columns of all targets; what :func:`with_target` does for one."""
-    from bayesridge.linalg.spectrum import left_of
-
     U, root, w = left_of(design, factor), design.root_weights(), design.weights
     T = Y.shape[1]
     y_mean, z, r0 = np.zeros(T), np.empty((T, factor.rank)), np.empty(T)
