@@ -45,6 +45,8 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 
+#: Method, treatment of missing values and family that several targets at once are for.
+_SEVERAL = ("posterior", "error", "gaussian")
 #: What makes a posterior of the state that a file holds, by the file's word for the engine.
 READERS: Mapping[str, Callable[[Mapping[str, Any], Mapping[str, NDArray[Any]]], AnyPosterior]] = {
     "spectrum": Posterior.from_state,
@@ -189,8 +191,8 @@ class BayesRidge(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         """
         prior = self._prior()
         several = _several_targets(y)
-        plain = (self.method, self.missing, self.family, offset is None, trials is None)
-        if several is not None and plain != ("posterior", "error", "gaussian", True, True):
+        plain = (self.method, self.missing, self.family) == _SEVERAL and offset is None and trials is None
+        if several is not None and not plain:
             raise DataError(
                 "several targets at once take method='posterior', family='gaussian' and missing='error', no offset, no "
                 "trials: fit them one by one"
@@ -485,13 +487,19 @@ class BayesRidge(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = self.missing == "drop"
-        tags.target_tags.multi_output = True
+        tags.target_tags.multi_output = (self.method, self.missing, self.family) == _SEVERAL
         return tags
 
 
 def _several_targets(y: Any) -> Columns | None:
     """Read y where it has several columns."""
-    if getattr(y, "ndim", 1 if y is None else np.ndim(y)) != 2 or np.shape(y)[1] == 1:
+    shape = getattr(y, "shape", None)
+    if shape is None and y is not None:
+        try:
+            shape = np.asarray(y).shape
+        except ValueError:  # a ragged list: what reads one target says so
+            return None
+    if shape is None or len(shape) != 2 or shape[1] == 1:
         return None
     columns = read_columns(y)
     require_finite(columns.values, columns.names)
