@@ -45,8 +45,8 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 
-#: Method, treatment of missing values and family that several targets at once are for.
-_SEVERAL = ("posterior", "error", "gaussian")
+#: Method, treatment of missing values, family and groups that several targets at once are for.
+_SEVERAL = ("posterior", "error", "gaussian", None)
 #: What makes a posterior of the state that a file holds, by the file's word for the engine.
 READERS: Mapping[str, Callable[[Mapping[str, Any], Mapping[str, NDArray[Any]]], AnyPosterior]] = {
     "spectrum": Posterior.from_state,
@@ -191,11 +191,11 @@ class BayesRidge(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         """
         prior = self._prior()
         several = _several_targets(y)
-        plain = (self.method, self.missing, self.family) == _SEVERAL and offset is None and trials is None
+        plain = (self.method, self.missing, self.family, self.groups) == _SEVERAL and offset is None and trials is None
         if several is not None and not plain:
             raise DataError(
-                "several targets at once take method='posterior', family='gaussian' and missing='error', no offset, no "
-                "trials: fit them one by one"
+                "several targets at once take method='posterior', family='gaussian', missing='error', and no groups, "
+                "offset or trials: fit them one by one"
             )
         problem = read_problem(
             X,
@@ -211,6 +211,8 @@ class BayesRidge(RegressorMixin, BaseEstimator):  # type: ignore[misc]
             trials=trials,
         )
         if several is not None:
+            if isinstance(prior, Mapping):
+                raise PriorError("a prior for each group takes groups=..., and several targets at once take one prior")
             noise_prior = self.noise_prior or Jeffreys()
             many = infer_many(problem.design, several.values, prior or BetaR2(), noise_prior, several.names)
             return self._keep(source_table(X, problem), many)
@@ -324,7 +326,7 @@ class BayesRidge(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         except DataError as error:  # of a scale that there is not
             raise AttributeError(str(error)) from error
         start = f"{quantity.rstrip('_')}["
-        return np.array([scale.median for key, scale in self.posterior_.scales.items() if key.startswith(start)])
+        return np.array([scale.median for key, scale in self._one().scales.items() if key.startswith(start)])
 
     # -- prediction ----------------------------------------------------------------------------------------------
 
@@ -487,7 +489,7 @@ class BayesRidge(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = self.missing == "drop"
-        tags.target_tags.multi_output = (self.method, self.missing, self.family) == _SEVERAL
+        tags.target_tags.multi_output = (self.method, self.missing, self.family, self.groups) == _SEVERAL
         return tags
 
 
