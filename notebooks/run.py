@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from pathlib import Path
@@ -27,8 +28,14 @@ def execute(source: Path) -> Path:
     for number, cell in enumerate(notebook.cells):
         cell["id"] = f"cell-{number:02d}"
     target = source.with_suffix(".ipynb")
-    nbformat.write(notebook, target)
+    target.write_text(_numbered_tables(nbformat.writes(notebook)) + "\n", encoding="utf-8")
     return target
+
+
+def _numbered_tables(text: str) -> str:
+    """Name pandas' styled tables by their order: their random names would change on every run."""
+    names: dict[str, str] = {}
+    return re.sub(r"\bT_[0-9a-f]{5}(?=[_ \\])", lambda m: names.setdefault(m[0], f"T_{len(names)}"), text)
 
 
 def main(prefixes: list[str]) -> None:
