@@ -265,6 +265,13 @@ def test_leave_one_out_of_rows_that_count_a_population():
     assert post.predict(X).log_density(y) == pytest.approx(exact, abs=1e-7)
 
 
+@pytest.mark.parametrize("noise", [None, HalfNormal(1.0, on="sigma"), FixedSigma(0.7)])
+def test_tau_under_a_fixed_lambda_is_sigma_over_its_root(noise):
+    X, y = table()
+    post = posterior(X, y, prior=FixedLambda(6.25), noise_prior=noise)
+    assert post.tau.quantile(P) == pytest.approx(post.sigma.quantile(P) / 2.5, rel=1e-10)
+
+
 def test_noise_without_a_mean_and_nodes_without_weight():
     X, y = table(3, 1)
     post = posterior(X, y, prior=Gamma(1.5, 1e6))
