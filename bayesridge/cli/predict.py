@@ -32,6 +32,7 @@ def predict(
     model: Annotated[Path, typer.Argument(help="A model.bridge, or the folder that `fit --out` wrote it to.")],
     table: Annotated[Path, typer.Argument(help="CSV or Parquet file with the model's columns, in any order.")],
     level: Level = 0.95,
+    trials: Annotated[str | None, typer.Option(help="Column with the numbers of trials.")] = None,
     missing: Annotated[
         Literal["error", "drop"], typer.Option(help="What to do with rows that have missing values.")
     ] = "error",
@@ -46,15 +47,19 @@ def predict(
         from bayesridge.errors import DataError
         from bayesridge.estimator import load
         from bayesridge.posteriors.summary import SCHEMA, jsonable, records
-        from bayesridge.tables.files import read_table
+        from bayesridge.tables.files import read_table, take_column
 
         if out is not None and out.suffix not in (".csv", ".json"):
             raise DataError(f"--out {out}: the name should end in .csv or .json")
         warned: list[str] = []
         with collected_warnings(warned), working(f"predicting {table}"):
             fitted = load(model / "model.bridge" if model.is_dir() else model)
-            rows = _rows(fitted, read_table(table, encoding=encoding, decimal=decimal, drop=drop or []), missing)
-            found = fitted.predictive(rows).summary(level).set_axis(rows.index)
+            new = read_table(table, encoding=encoding, decimal=decimal, drop=drop or [])
+            rows = _rows(fitted, new, missing)
+            known = (
+                {} if trials is None else {"trials": take_column(new, trials, "trials")[1].loc[rows.index].to_numpy()}
+            )
+            found = fitted.predictive(rows, **known).summary(level).set_axis(rows.index)
         design = fitted.posterior_.design
         record = {
             "schema": SCHEMA, "model": str(model), "table": str(table), "target": design.target_name, "level": level,
@@ -79,6 +84,8 @@ def _rows(fitted: BayesRidge, table: pd.DataFrame, missing: str) -> pd.DataFrame
 
     formula = fitted._table.formula
     names = list(formula.variables if formula is not None else (fitted._table.columns or table.columns))
+    if fitted._table.offset is not None:
+        names += [name for name in fitted._table.offset.variables if name not in names]
     absent = [name for name in names if name not in table.columns]
     if absent:
         raise DataError(

@@ -174,3 +174,16 @@ def test_predict_names_columns_rows_and_categories(tmp_path, monkeypatch):
     np.testing.assert_allclose(est.predict(frame[["x"]]), means, rtol=1e-12)
     assert run(["predict", "m", "train.csv", "--out", "p.txt"]).exit_code == 1
     assert run(["predict", "nosuch", "train.csv"]).exit_code == 1
+
+
+def test_predictions_of_counts_take_the_offset_from_the_new_table(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    x, exposure = rng.standard_normal(50), rng.uniform(1.0, 5.0, 50)
+    frame = pd.DataFrame({"x": x, "le": np.log(exposure), "y": rng.poisson(exposure * np.exp(0.4 * x))})
+    frame.to_csv("c.csv", index=False)
+    assert run(["fit", "c.csv", "--target", "y", "--family", "poisson", "--offset", "le", "--out", "m"]).exit_code == 0
+    frame.assign(le=frame["le"] + np.log(2.0)).to_csv("twice.csv", index=False)
+    once, twice = (json.loads(run(["predict", "m", name, "--json"]).stdout) for name in ("c.csv", "twice.csv"))
+    ratio = [b["mean"] / a["mean"] for a, b in zip(once["predictions"], twice["predictions"], strict=True)]
+    np.testing.assert_allclose(ratio, 2.0, rtol=1e-9)  # twice the exposure, twice the counts
