@@ -10,8 +10,10 @@ from tests.mcmc.agreement import LIMIT, PYMC
 from tests.truth.published import published, table
 
 
+@pytest.mark.slow
 @pytest.mark.mcmc
 @pytest.mark.xdist_group("mcmc")
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # a step of the warm-up overflows exp, and is rejected
 def test_poisson_model_agrees_with_the_engine():
     """Means, sds and quantiles within four Monte Carlo errors; a wrong offset is seen."""
     import arviz as az
@@ -46,6 +48,31 @@ def test_poisson_model_agrees_with_the_engine():
 
     assert furthest(post) < LIMIT
     assert furthest(wrong) > LIMIT
+
+
+@pytest.mark.mcmc
+def test_poisson_model_has_the_density_written_out():
+    """Log joint density of the PyMC model against scipy's densities, weights and offset included."""
+    from scipy import stats
+
+    from bayesridge.models.poisson import poisson
+
+    rng = np.random.default_rng(4)
+    X, offset, times = rng.standard_normal((12, 3)), np.linspace(-1.0, 1.0, 12), 1.0 + np.arange(12) % 2
+    y = rng.poisson(2.0, 12).astype(float)
+    design = build_design(X, y, weights=times, unpenalized=[2])
+    model = poisson(design, prior=HalfT(5.0, 0.6, on="tau"), offset=offset)
+    tau, raw, centre, gamma = 0.7, np.array([0.3, -1.1]), 0.4, np.array([-0.2])
+    Z = (X - design.mean) / design.scale
+    eta = offset + centre + Z[:, :2] @ (tau * raw) + Z[:, 2:] @ gamma
+    wanted = times @ stats.poisson.logpmf(y, np.exp(eta)) + stats.norm.logpdf(raw).sum()
+    wanted += np.log(2.0 / 0.6) + stats.t.logpdf(tau / 0.6, 5.0)
+    value = {rv.name: model.rvs_to_values[rv] for rv in model.free_RVs}
+    given = {"tau": np.log(tau), "beta_raw": raw, "centre": centre, "gamma": gamma}
+    point = {value[name].name: np.asarray(one) for name, one in given.items()}
+    found = model.compile_logp(jacobian=False, mode="FAST_COMPILE")(point)
+    # two libraries with log-gamma functions of their own
+    assert float(found) == pytest.approx(wanted, abs=1e-7)
 
 
 @pytest.mark.parametrize("fit", ["fit2", "fit3"])
