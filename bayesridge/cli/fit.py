@@ -71,20 +71,21 @@ def fit(
         with working("fitting"):
             post, table = _fit(model, method, family, offset, trials)
         sampled = _sample(one_lambda(post), sampler, draws, tune, seed, show=not as_json) if method == "nuts" else None
-        record = dict(jsonable(to_record(sampled or post, level)))
+        shown = sampled or post
+        record = dict(jsonable(to_record(shown, level)))
     record["warnings"] = warned
     if out is not None:
         record["saved"] = [str(out / name) for name in _FILES]
         tree = sampled.to_datatree() if sampled is not None else post.to_datatree(max(1, draws // 4), 4, seed)
-        options = {**post.options(), "formula": model.formula, "missing": model.missing}
-        coefficients = coefficient_table(sampled or post, level)
-        _save(coefficients, tree, record, partial(save_model, post, table=table, options=options), out)
+        options = {**shown.options(), "formula": model.formula, "missing": model.missing}
+        save = partial(save_model, shown, table=table, options=options)
+        _save(coefficient_table(shown, level), tree, record, save, out)
     if as_json:
         echo_json(record)
         return
     from bayesridge.cli.terminal import print_fit
 
-    print_fit(sampled or post, record, level)
+    print_fit(shown, record, level)
 
 
 def _fit(model: Model, method: str, family: str, offset: str | None, trials: str | None) -> tuple[AnyPosterior, Table]:
@@ -122,7 +123,7 @@ def _sample(
 def _save(
     coefficients: pd.DataFrame, tree: xr.DataTree, record: dict[str, Any], save: Callable[[Path], Any], out: Path
 ) -> None:
-    """Write the coefficients, the draws, the record, and the model (under NUTS, the exact posterior of the same)."""
+    """Write the coefficients, the draws, the record, and the model that they describe."""
     from bayesridge.atomic import write_folder
     from bayesridge.tables.files import csv_text
 

@@ -48,6 +48,8 @@ def leave_one_out(problem: Outcome, draws: PlaneDraws, without: Callable[[int], 
         raise DataError(reason)
     n, seen = problem.design.n_rows, problem.count > 0
     log_w = _log_weights(draws)
+    replicates = len(draws.weight)
+    each = np.full((replicates, n), np.nan)
     pointwise, inside, k = np.full(n, np.nan), np.full(n, np.nan), np.full(n, -np.inf)
     size = max(1, _BLOCK_VALUES // len(log_w))
     for part in [slice(start, start + size) for start in range(0, n, size)]:
@@ -55,6 +57,7 @@ def leave_one_out(problem: Outcome, draws: PlaneDraws, without: Callable[[int], 
         inside[part] = np.logaddexp.reduce(log_p + log_w[:, None], axis=0)
         tilted = log_w[:, None] - log_p
         pointwise[part] = -np.logaddexp.reduce(tilted, axis=0)
+        each[:, part] = _by_replicate(tilted, log_w, replicates)
         k[part] = [pareto_k(column) for column in tilted.T]
     doubtful = seen & (k >= LARGEST_K)
     if np.count_nonzero(doubtful) > MOST_REFITS:
@@ -67,9 +70,9 @@ def leave_one_out(problem: Outcome, draws: PlaneDraws, without: Callable[[int], 
     refits = {int(i): without(int(i)) for i in np.flatnonzero(doubtful)}
     for i, other in refits.items():
         row = slice(i, i + 1)
-        pointwise[i] = np.logaddexp.reduce(
-            _log_density(problem, _eta(problem, other, row), row)[:, 0] + _log_weights(other)
-        )
+        mine = _log_density(problem, _eta(problem, other, row), row) + _log_weights(other)[:, None]
+        pointwise[i] = np.logaddexp.reduce(mine[:, 0])
+        each[:, i] = -_by_replicate(mine, _log_weights(other), replicates)[:, 0]
     pointwise[~seen] = inside[~seen] = np.nan
     few = draws.at_most(_THINNED)
 
@@ -85,7 +88,16 @@ def leave_one_out(problem: Outcome, draws: PlaneDraws, without: Callable[[int], 
         trials = None if problem.trials is None else problem.trials[part]
         return CountMixture(problem.family, eta + problem.offset[part], np.exp(tilted), trials)
 
-    return LeaveOneOut(pointwise, inside, parts, problem.design.y, problem.count, doubtful)
+    totals = (each[:, seen] * problem.count[seen]).sum(axis=1)
+    mcse = float(totals.std(ddof=1) / np.sqrt(replicates)) if replicates > 1 else 0.0
+    how = "by reweighting draws"
+    return LeaveOneOut(pointwise, inside, parts, problem.design.y, problem.count, doubtful, how, mcse)
+
+
+def _by_replicate(log_terms: Array, log_w: Array, replicates: int) -> Array:
+    """``-log E[terms]`` by each replicate's own draws, (R, rows): their spread is the error of the whole."""
+    own = np.logaddexp.reduce(log_w.reshape(replicates, -1), axis=1)
+    return np.asarray(own[:, None] - np.logaddexp.reduce(log_terms.reshape(replicates, -1, log_terms.shape[1]), axis=1))
 
 
 def _eta(problem: Outcome, draws: PlaneDraws, part: slice) -> Array:

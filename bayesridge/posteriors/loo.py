@@ -74,7 +74,7 @@ class Predictive(Protocol):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class LeaveOneOut(Shown):
-    """Exact leave-one-out predictive densities.
+    """Leave-one-out predictive densities.
 
     With frequency weights a row stands for w observations and *one* of them is left out; sums count it w times. Rows of
     weight zero have no value (NaN) and do not count.
@@ -94,6 +94,10 @@ class LeaveOneOut(Shown):
         How many observations each row stands for.
     refitted : ndarray of bool, shape (n_rows,)
         Rows done by an actual fit without them, because the full posterior's nodes do not serve there.
+    how : str
+        How the densities were found.
+    mcse : float
+        Monte Carlo standard error of `elpd_loo`; 0 where nothing was drawn.
     """
 
     pointwise: Array
@@ -102,6 +106,8 @@ class LeaveOneOut(Shown):
     y: Array
     count: Array
     refitted: NDArray[np.bool_]
+    how: str = "exact"
+    mcse: float = 0.0
 
     def summary(self, level: float = 0.95) -> pd.DataFrame:
         """One row of the data each: the target; its mean, interval and cdf (``pit``) given the others; its elpd."""
@@ -114,7 +120,8 @@ class LeaveOneOut(Shown):
 
     def _headline(self) -> str:
         p_loo = "infinite" if np.isinf(self.p_loo) else f"{self.p_loo:.3g}"
-        return f"Leave-one-out, exact: elpd {self.elpd_loo:.2f} (se {self.se:.2f}), p_loo {p_loo}, RMSE {self.rmse:.4g}"
+        se = f"se {self.se:.2f}" + (f", of its computation {self.mcse:.2g}" if self.mcse else "")
+        return f"Leave-one-out, {self.how}: elpd {self.elpd_loo:.2f} ({se}), p_loo {p_loo}, RMSE {self.rmse:.4g}"
 
     @cached_property
     def _seen(self) -> NDArray[np.bool_]:
