@@ -12,12 +12,12 @@ __version__ = "0.1.0"
 
 #: What an analyst uses, and where it lives; the pieces it is made of are in the packages.
 _HOMES = {
-    "BayesRidge": "estimator",
+    "BayesRidge": "estimator.regressor",
     "Posterior": "posteriors.posterior",
     "backtest": "rules.backtest",
     "compare": "posteriors.comparison",
     "compare_lambda": "rules.comparison",
-    "load": "estimator",
+    "load": "estimator.files",
     "posterior": "fit",
     "report": "reporting.build",
     "sample": "mcmc.sampling",
@@ -135,7 +135,8 @@ if TYPE_CHECKING:
         RowsAbsentError,
         WeightsWarning,
     )
-    from bayesridge.estimator import BayesRidge, load
+    from bayesridge.estimator.files import load
+    from bayesridge.estimator.regressor import BayesRidge
     from bayesridge.fit import posterior
     from bayesridge.mcmc.sampling import sample
     from bayesridge.posteriors.comparison import compare

@@ -23,7 +23,7 @@ from bayesridge.cli.options import (
 if TYPE_CHECKING:
     import pandas as pd
 
-    from bayesridge.estimator import BayesRidge
+    from bayesridge.estimator.regressor import BayesRidge
 
 _MOST_ROWS = 60
 
@@ -45,7 +45,7 @@ def predict(
     """Predict the target of new rows: mean, sd and interval of a new observation, and interval of its expectation."""
     with one_line_errors():
         from bayesridge.errors import DataError
-        from bayesridge.estimator import load
+        from bayesridge.estimator.files import load
         from bayesridge.posteriors.summary import SCHEMA, jsonable, records
         from bayesridge.tables.files import read_table, take_column
 

@@ -11,7 +11,7 @@ from bayesridge.cli.main import app
 from bayesridge.cli.prior_text import parse_prior
 from bayesridge.datasets import load, load_xy
 from bayesridge.errors import PriorError
-from bayesridge.estimator import load as load_model
+from bayesridge.estimator.files import load as load_model
 from bayesridge.fit import posterior
 from bayesridge.priors import FixedLambda, HalfCauchy, HalfT
 

@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from bayesridge.cli.main import app
-from bayesridge.estimator import load
+from bayesridge.estimator.files import load
 
 FAR = "ein sehr langer Name: Entfernung zum Hauptbahnhof in Kilometern"
 HEAD = ["id", "Fläche", "Fläche", "Baujahr", "Ort", "Miete je m²", "verkauft am", "Lage", "Kennung", FAR, "Preis"]

@@ -6,7 +6,7 @@ import pytest
 
 from bayesridge.datasets import load
 from bayesridge.errors import DataError
-from bayesridge.estimator import BayesRidge
+from bayesridge.estimator.regressor import BayesRidge
 from bayesridge.fit import posterior
 from bayesridge.posteriors.contrasts import contrast_rows, statement_rows
 

@@ -12,7 +12,7 @@ from bayesridge.errors import (
     NoSignalWarning,
     PerfectFitWarning,
 )
-from bayesridge.estimator import BayesRidge
+from bayesridge.estimator.regressor import BayesRidge
 from bayesridge.fit import posterior
 from bayesridge.priors import FixedLambda, HalfCauchy
 

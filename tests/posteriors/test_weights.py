@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from bayesridge.errors import DataError
-from bayesridge.estimator import BayesRidge
+from bayesridge.estimator.regressor import BayesRidge
 from bayesridge.fit import posterior
 
 

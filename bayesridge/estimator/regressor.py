@@ -1,45 +1,27 @@
-"""The scikit-learn estimator."""
+"""The regression."""
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, RegressorMixin
-from sklearn.utils.validation import check_is_fitted
+from sklearn.base import RegressorMixin
 
-from bayesridge.errors import BayesRidgeError, DataError, ModelFileError, PriorError
+from bayesridge.errors import DataError, PriorError
+from bayesridge.estimator.shared import Fitted, prior_of_lambda
 from bayesridge.fit import infer_problem, read_problem, source_table
-from bayesridge.mcmc.posterior import SampledPosterior
-from bayesridge.outcomes.infer import outcome_from_state
-from bayesridge.persistence import Table, read_model, save_model
 from bayesridge.posteriors.contract import AnyPosterior
-from bayesridge.posteriors.contrasts import effect_steps
 from bayesridge.posteriors.many import ManyPosteriors, infer_many
-from bayesridge.posteriors.posterior import Posterior
-from bayesridge.posteriors.prediction import Prediction
-from bayesridge.posteriors.quantity import Quantity
-from bayesridge.posteriors.summary import (
-    at_a_glance,
-    coefficient_table,
-    hyper_table,
-)
-from bayesridge.priors import BetaR2, FixedLambda, Jeffreys, NoisePrior, Prior, check_priors
-from bayesridge.tables.alignment import align_columns
+from bayesridge.priors import BetaR2, Jeffreys, NoisePrior, Prior, check_priors
 from bayesridge.tables.columns import Columns
-from bayesridge.tables.frames import read_columns, without_columns
+from bayesridge.tables.frames import read_columns
 from bayesridge.tables.missing import require_finite
 from bayesridge.tables.weights import Weighting
 
 if TYPE_CHECKING:
-    import pandas as pd
-    import xarray as xr
-
     from bayesridge.mcmc.chains import Sampler
     from bayesridge.outcomes.family import Family
 
@@ -47,16 +29,9 @@ Array = NDArray[np.float64]
 
 #: Method, treatment of missing values, family and groups that several targets at once are for.
 _SEVERAL = ("posterior", "error", "gaussian", None)
-#: What makes a posterior of the state that a file holds, by the file's word for the engine.
-READERS: Mapping[str, Callable[[Mapping[str, Any], Mapping[str, NDArray[Any]]], AnyPosterior]] = {
-    "spectrum": Posterior.from_state,
-    "groups": Posterior.from_state,
-    "chains": SampledPosterior.from_state,
-    "outcome": outcome_from_state,
-}
 
 
-class BayesRidge(RegressorMixin, BaseEstimator):  # type: ignore[misc]
+class BayesRidge(RegressorMixin, Fitted):  # type: ignore[misc]
     r"""Bayesian ridge regression with the exact posterior, lambda included.
 
     .. math:: y_i = b_0 + x_i'\beta + e_i,\quad e_i \sim N(0, \sigma^2/w_i),\quad \beta_j \sim N(0, \tau^2),\quad
@@ -236,134 +211,14 @@ class BayesRidge(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         if self.method not in ("posterior", "evidence", "fixed", "nuts"):
             raise PriorError(f"method must be 'posterior', 'evidence', 'fixed' or 'nuts', got {self.method!r}")
         check_priors(self.prior or BetaR2(), self.noise_prior or Jeffreys())
-        fixing = self.prior is not None and self.prior.known is not None
-        if self.method == "fixed":
-            if (self.lam is None) == (not fixing):
-                raise PriorError(
-                    "method='fixed' needs one of lam=... and a fixing prior (FixedLambda, FixedTau, FixedScales)"
-                )
-            if self.lam is not None:
-                return FixedLambda(float(self.lam))
-            assert self.prior is not None
-            return self.prior
-        if self.method == "nuts" and self.lam is None:
-            return self.prior
-        if self.lam is not None or fixing:
-            raise PriorError(f"method={self.method!r} learns lambda: for a lambda that is given use method='fixed'")
-        if self.method == "evidence" and self.prior is not None:
-            raise PriorError("method='evidence' uses no prior of lambda: leave prior out, or use method='posterior'")
-        return self.prior
-
-    def _keep(self, table: Table, posterior: AnyPosterior | ManyPosteriors) -> Self:
-        # nothing is set before everything succeeded: no half-fitted estimator
-        design = posterior.design
-        self.n_features_in_ = table.n_columns
-        if table.columns is not None:
-            self.feature_names_in_ = np.array(table.columns, dtype=object)
-        elif hasattr(self, "feature_names_in_"):
-            del self.feature_names_in_
-        if isinstance(posterior, ManyPosteriors):
-            coef: Array = posterior.coef
-            intercept: Any = posterior.intercept
-        else:
-            coef = posterior.coefficients.mean
-            intercept = posterior.intercept.mean[0] if design.fit_intercept else 0.0
-        self.posterior_, self.coef_ = posterior, coef
-        self.intercept_ = intercept if np.ndim(intercept) else float(intercept)
-        self.coef_names_ = np.array(design.names, dtype=object)
-        self._table = table
-        return self
-
-    def save(self, path: str | Path, *, rows: bool = False) -> Path:
-        """Write the fitted model to a file, which :func:`bayesridge.load` reads; by custom ``*.bridge``.
-
-        Parameters
-        ----------
-        path : str or Path
-        rows : bool
-            Whether to store the data too, which leave-one-out and checks need after loading.
-
-        Returns
-        -------
-        Path
-            Of the file.
-        """
-        options = self.get_params(deep=False)
-        return save_model(self._one(), path, table=self._table, options=options, rows=rows)
-
-    def _one(self) -> AnyPosterior:
-        check_is_fitted(self)
-        if isinstance(self.posterior_, ManyPosteriors):
-            raise DataError(
-                f"this is for one target, and there are {len(self.posterior_)}: posterior_[k] is the posterior of one"
-            )
-        return self.posterior_
-
-    # medians take a root search each, which a fit inside a cross-validation does not want to pay for
-
-    @property
-    def lambda_(self) -> Any:
-        """Posterior median of lambda (the fixed or plugged-in value otherwise); one for each group or target."""
-        return self._median("lambda_", "lambda_")
+        return prior_of_lambda(self.method, self.prior, self.lam)
 
     @property
     def sigma_(self) -> Any:
         """Posterior median of the noise standard deviation, in units of y; one for each target."""
         return self._median("sigma_", "sigma")
 
-    @property
-    def tau_(self) -> Any:
-        """Posterior median of the prior standard deviation of the scaled coefficients, in units of y; (G,) by group."""
-        return self._median("tau_", "tau")
-
-    def _median(self, name: str, quantity: str) -> Any:
-        if "posterior_" not in vars(self):
-            raise AttributeError(f"{name} is there once fit has been called")
-        try:
-            if self.groups is None or len(self.groups) == 1 or quantity == "sigma":
-                found = getattr(self.posterior_, quantity).median
-                return found if np.ndim(found) else float(found)
-        except DataError as error:  # of a scale that there is not
-            raise AttributeError(str(error)) from error
-        start = f"{quantity.rstrip('_')}["
-        return np.array([scale.median for key, scale in self._one().scales.items() if key.startswith(start)])
-
     # -- prediction ----------------------------------------------------------------------------------------------
-
-    def _rows(self, X: Any) -> Array:
-        check_is_fitted(self)
-        names = self.posterior_.design.names
-        if self._table.formula is None:
-            if self._table.offset is not None:
-                X = without_columns(X, self._table.offset.variables)
-            return align_columns(X, names, self._table.columns is not None)
-        columns = self._table.formula.transform(X)
-        require_finite(columns.values, columns.names)
-        return columns.values
-
-    def _offset(self, X: Any, offset: Any) -> Any:
-        """What was passed; otherwise what the expression of the fit makes of the table."""
-        check_is_fitted(self)
-        if offset is not None or self._table.offset is None:
-            return offset
-        return self._table.offset.transform(X).values[:, 0]
-
-    def predictive(self, X: Any, weights: Any = None, *, offset: Any = None, trials: Any = None) -> Prediction:
-        """Posterior predictive distribution at new rows: mean, sd, quantiles, density, and its split.
-
-        Parameters
-        ----------
-        X : array_like or data frame of shape (m, p)
-        weights : array_like of shape (m,), optional
-            Precision weights of the new observations; 1 by default.
-        offset, trials : array_like of shape (m,), optional
-            Of counts; a model that was fitted with an offset needs it (0 for none).
-
-        Returns
-        -------
-        Prediction
-        """
-        return self._one().predict(self._rows(X), weights, offset=self._offset(X, offset), trials=trials)
 
     def predict(self, X: Any, return_std: bool = False, *, offset: Any = None, trials: Any = None) -> Any:
         """Predict the target.
@@ -410,82 +265,6 @@ class BayesRidge(RegressorMixin, BaseEstimator):  # type: ignore[misc]
             raise DataError(f"of must be 'new' or 'mean', got {of!r}")
         return found.interval(level) if of == "new" else found.expected.interval(level)
 
-    def effects(
-        self, X: pd.DataFrame, variable: str, values: tuple[Any, Any] | None = None, *, by_row: bool = False
-    ) -> Quantity:
-        """Posterior of what a change of one variable does to the expected target, however a formula uses it.
-
-        Parameters
-        ----------
-        X : pandas.DataFrame of shape (m, p)
-            Rows to average over: those of the fit, or others.
-        variable : str
-            A column of X. Of a number the slope, d E[y] / d variable; of text and booleans each category against the
-            first one.
-        values : tuple of two, optional
-            Compare these two values instead.
-        by_row : bool
-            Whether to return the effect at each row instead of the plain average over rows.
-
-        Returns
-        -------
-        Quantity
-            With mean, interval, ``prob``, ``rope``, ``summary()``. Of counts the effect is on their rate (offset 0), of
-            successes on the probability of one trial.
-        """
-        return self._one().effects(effect_steps(self._rows, X, variable, values), by_row=by_row)
-
-    # -- results -------------------------------------------------------------------------------------------------
-
-    def summary(self, level: float = 0.95) -> pd.DataFrame:
-        """Posterior of intercept and coefficients: mean, sd, equal-tailed interval and P(> 0).
-
-        Under method "nuts" with the Monte Carlo error of the mean, ``mcse``, and the effective draws, ``ess_bulk`` and
-        ``ess_tail``. With several targets a row for each: lambda, sigma and log p(y).
-        """
-        check_is_fitted(self)
-        if isinstance(self.posterior_, ManyPosteriors):
-            return self.posterior_.summary(level)
-        return coefficient_table(self.posterior_, level)
-
-    def hyper_summary(self, level: float = 0.95) -> pd.DataFrame:
-        """Posterior of lambda, sigma, tau, R² and the effective degrees of freedom."""
-        return hyper_table(self._one(), level)
-
-    def to_datatree(
-        self,
-        draws: int | None = None,
-        chains: int | None = None,
-        random_state: Any = None,
-        *,
-        predictive: bool = False,
-    ) -> xr.DataTree:
-        """Posterior draws as an ArviZ DataTree: four chains of 1000 by default, or the chains that NUTS drew.
-
-        ``predictive=True`` adds posterior_predictive, log_likelihood and prior_predictive: a number for each draw and
-        row (a sampled posterior has them anyway).
-        """
-        return self._one().to_datatree(draws, chains, random_state, predictive=predictive)
-
-    def __repr__(self, N_CHAR_MAX: int = 700) -> str:
-        if not hasattr(self, "posterior_"):
-            return str(super().__repr__(N_CHAR_MAX))
-        return repr(self.posterior_) if isinstance(self.posterior_, ManyPosteriors) else at_a_glance(self.posterior_)
-
-    @property
-    def _repr_html_(self) -> Any:
-        if not hasattr(self, "posterior_"):
-            return super()._repr_html_
-        return self._result_html
-
-    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, str]:
-        if not hasattr(self, "posterior_"):
-            return dict(super()._repr_mimebundle_(**kwargs))
-        return {"text/plain": repr(self), "text/html": self._result_html()}
-
-    def _result_html(self) -> str:
-        return str(self.posterior_._repr_html_())
-
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = self.missing == "drop"
@@ -507,39 +286,3 @@ def _several_targets(y: Any) -> Columns | None:
     require_finite(columns.values, columns.names)
     names = columns.names if columns.named else tuple(f"y{k}" for k in range(len(columns.names)))
     return replace(columns, names=names)
-
-
-def load(path: str | Path) -> BayesRidge:
-    """Read a fitted model.
-
-    Parameters
-    ----------
-    path : str or Path
-        Written by ``save``, or by ``bayesridge fit --out``.
-
-    Returns
-    -------
-    BayesRidge
-        Fitted. What needs the rows of the data raises a :class:`~bayesridge.errors.RowsAbsentError` unless they were
-        saved too.
-
-    Raises
-    ------
-    ModelFileError
-        If the file is damaged, was altered, is of a kind that this version does not know, or no model.
-    OSError
-        If it cannot be read.
-    """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # they were given when the model was fitted
-            saved = read_model(path)
-            facts, arrays = saved.state
-            if facts["engine"] not in READERS:
-                raise ModelFileError(f"{path} holds a {facts['family']} model of engine {facts['engine']!r}")
-            posterior = READERS[facts["engine"]](facts, arrays)
-            return BayesRidge(**saved.options)._keep(saved.table, posterior)
-    except (BayesRidgeError, KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
-        if isinstance(error, ModelFileError) and str(path) in str(error):
-            raise
-        raise ModelFileError(f"{path} does not describe a model ({type(error).__name__}: {error})") from error

@@ -1,0 +1,238 @@
+"""What the estimators share: how a fit is kept, new rows are read, and results are shown."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted
+
+from bayesridge.errors import DataError, PriorError
+from bayesridge.persistence import Table, save_model
+from bayesridge.posteriors.contract import AnyPosterior
+from bayesridge.posteriors.contrasts import effect_steps
+from bayesridge.posteriors.many import ManyPosteriors
+from bayesridge.posteriors.prediction import Prediction
+from bayesridge.posteriors.quantity import Quantity
+from bayesridge.posteriors.summary import at_a_glance, coefficient_table, hyper_table
+from bayesridge.priors import FixedLambda, Prior
+from bayesridge.tables.alignment import align_columns
+from bayesridge.tables.frames import without_columns
+from bayesridge.tables.missing import require_finite
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+
+Array = NDArray[np.float64]
+
+
+class Fitted(BaseEstimator):  # type: ignore[misc]
+    """An estimator around a posterior."""
+
+    posterior_: AnyPosterior | ManyPosteriors
+    groups: Any = None
+    _table: Table
+
+    def _keep(self, table: Table, posterior: AnyPosterior | ManyPosteriors) -> Self:
+        # nothing is set before everything succeeded: no half-fitted estimator
+        design = posterior.design
+        self.n_features_in_ = table.n_columns
+        if table.columns is not None:
+            self.feature_names_in_ = np.array(table.columns, dtype=object)
+        elif hasattr(self, "feature_names_in_"):
+            del self.feature_names_in_
+        if isinstance(posterior, ManyPosteriors):
+            coef: Array = posterior.coef
+            intercept: Any = posterior.intercept
+        else:
+            coef = posterior.coefficients.mean
+            intercept = posterior.intercept.mean[0] if design.fit_intercept else 0.0
+        self.posterior_, self.coef_ = posterior, coef
+        self.intercept_ = intercept if np.ndim(intercept) else float(intercept)
+        self.coef_names_ = np.array(design.names, dtype=object)
+        self._table = table
+        return self
+
+    def save(self, path: str | Path, *, rows: bool = False) -> Path:
+        """Write the fitted model to a file, which :func:`bayesridge.load` reads; by custom ``*.bridge``.
+
+        Parameters
+        ----------
+        path : str or Path
+        rows : bool
+            Whether to store the data too, which leave-one-out and checks need after loading.
+
+        Returns
+        -------
+        Path
+            Of the file.
+        """
+        options = self.get_params(deep=False)
+        return save_model(self._one(), path, table=self._table, options=options, rows=rows)
+
+    def _one(self) -> AnyPosterior:
+        check_is_fitted(self)
+        if isinstance(self.posterior_, ManyPosteriors):
+            raise DataError(
+                f"this is for one target, and there are {len(self.posterior_)}: posterior_[k] is the posterior of one"
+            )
+        return self.posterior_
+
+    # medians take a root search each, which a fit inside a cross-validation does not want to pay for
+
+    @property
+    def lambda_(self) -> Any:
+        """Posterior median of lambda (the fixed or plugged-in value otherwise); one for each group or target."""
+        return self._median("lambda_", "lambda_")
+
+    @property
+    def tau_(self) -> Any:
+        """Posterior median of the prior standard deviation of the scaled coefficients, in units of y; (G,) by group."""
+        return self._median("tau_", "tau")
+
+    def _median(self, name: str, quantity: str) -> Any:
+        if "posterior_" not in vars(self):
+            raise AttributeError(f"{name} is there once fit has been called")
+        try:
+            if self.groups is None or len(self.groups) == 1 or quantity == "sigma":
+                found = getattr(self.posterior_, quantity).median
+                return found if np.ndim(found) else float(found)
+        except DataError as error:  # of a scale that there is not
+            raise AttributeError(str(error)) from error
+        start = f"{quantity.rstrip('_')}["
+        return np.array([scale.median for key, scale in self._one().scales.items() if key.startswith(start)])
+
+    # -- rows ----
+
+    def _rows(self, X: Any) -> Array:
+        check_is_fitted(self)
+        names = self.posterior_.design.names
+        if self._table.formula is None:
+            if self._table.offset is not None:
+                X = without_columns(X, self._table.offset.variables)
+            return align_columns(X, names, self._table.columns is not None)
+        columns = self._table.formula.transform(X)
+        require_finite(columns.values, columns.names)
+        return columns.values
+
+    def _offset(self, X: Any, offset: Any) -> Any:
+        """What was passed; otherwise what the expression of the fit makes of the table."""
+        check_is_fitted(self)
+        if offset is not None or self._table.offset is None:
+            return offset
+        return self._table.offset.transform(X).values[:, 0]
+
+    def predictive(self, X: Any, weights: Any = None, *, offset: Any = None, trials: Any = None) -> Prediction:
+        """Posterior predictive distribution at new rows: mean, sd, quantiles, density, and its split.
+
+        Parameters
+        ----------
+        X : array_like or data frame of shape (m, p)
+        weights : array_like of shape (m,), optional
+            Precision weights of the new observations; 1 by default.
+        offset, trials : array_like of shape (m,), optional
+            Of counts; a model that was fitted with an offset needs it (0 for none).
+
+        Returns
+        -------
+        Prediction
+        """
+        return self._one().predict(self._rows(X), weights, offset=self._offset(X, offset), trials=trials)
+
+    def effects(
+        self, X: pd.DataFrame, variable: str, values: tuple[Any, Any] | None = None, *, by_row: bool = False
+    ) -> Quantity:
+        """Posterior of what a change of one variable does to the expected target, however a formula uses it.
+
+        Parameters
+        ----------
+        X : pandas.DataFrame of shape (m, p)
+            Rows to average over: those of the fit, or others.
+        variable : str
+            A column of X. Of a number the slope, d E[y] / d variable; of text and booleans each category against the
+            first one.
+        values : tuple of two, optional
+            Compare these two values instead.
+        by_row : bool
+            Whether to return the effect at each row instead of the plain average over rows.
+
+        Returns
+        -------
+        Quantity
+            With mean, interval, ``prob``, ``rope``, ``summary()``. Of counts the effect is on their rate (offset 0), of
+            successes on the probability of one trial.
+        """
+        return self._one().effects(effect_steps(self._rows, X, variable, values), by_row=by_row)
+
+    # -- results -------------------------------------------------------------------------------------------------
+
+    def summary(self, level: float = 0.95) -> pd.DataFrame:
+        """Posterior of intercept and coefficients: mean, sd, equal-tailed interval and P(> 0).
+
+        Under method "nuts" with the Monte Carlo error of the mean, ``mcse``, and the effective draws, ``ess_bulk`` and
+        ``ess_tail``. With several targets a row for each: lambda, sigma and log p(y).
+        """
+        check_is_fitted(self)
+        if isinstance(self.posterior_, ManyPosteriors):
+            return self.posterior_.summary(level)
+        return coefficient_table(self.posterior_, level)
+
+    def hyper_summary(self, level: float = 0.95) -> pd.DataFrame:
+        """Posterior of lambda, sigma, tau, R² and the effective degrees of freedom."""
+        return hyper_table(self._one(), level)
+
+    def to_datatree(
+        self,
+        draws: int | None = None,
+        chains: int | None = None,
+        random_state: Any = None,
+        *,
+        predictive: bool = False,
+    ) -> xr.DataTree:
+        """Posterior draws as an ArviZ DataTree: four chains of 1000 by default, or the chains that NUTS drew.
+
+        ``predictive=True`` adds posterior_predictive, log_likelihood and prior_predictive: a number for each draw and
+        row (a sampled posterior has them anyway).
+        """
+        return self._one().to_datatree(draws, chains, random_state, predictive=predictive)
+
+    def __repr__(self, N_CHAR_MAX: int = 700) -> str:
+        if not hasattr(self, "posterior_"):
+            return str(super().__repr__(N_CHAR_MAX))
+        return repr(self.posterior_) if isinstance(self.posterior_, ManyPosteriors) else at_a_glance(self.posterior_)
+
+    @property
+    def _repr_html_(self) -> Any:
+        if not hasattr(self, "posterior_"):
+            return super()._repr_html_
+        return self._result_html
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, str]:
+        if not hasattr(self, "posterior_"):
+            return dict(super()._repr_mimebundle_(**kwargs))
+        return {"text/plain": repr(self), "text/html": self._result_html()}
+
+    def _result_html(self) -> str:
+        return str(self.posterior_._repr_html_())
+
+
+def prior_of_lambda(method: str, prior: Prior | None, lam: float | None) -> Prior | None:
+    """The prior that `method`, `prior` and `lam` ask for together; None for the family's own."""
+    fixing = prior is not None and prior.known is not None
+    if method == "fixed":
+        if (lam is None) == (not fixing):
+            raise PriorError(
+                "method='fixed' needs one of lam=... and a fixing prior (FixedLambda, FixedTau, FixedScales)"
+            )
+        return prior if lam is None else FixedLambda(float(lam))
+    if method == "nuts" and lam is None:
+        return prior
+    if lam is not None or fixing:
+        raise PriorError(f"method={method!r} learns lambda: for a lambda that is given use method='fixed'")
+    if method == "evidence" and prior is not None:
+        raise PriorError("method='evidence' uses no prior of lambda: leave prior out, or use method='posterior'")
+    return prior
