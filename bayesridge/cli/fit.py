@@ -10,7 +10,20 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from bayesridge.cli.options import AsJson, Level, Model, Seed, as_text, collected_warnings, command, echo_json, working
+from bayesridge.cli.options import (
+    AsJson,
+    FamilyName,
+    Level,
+    Model,
+    Offset,
+    Seed,
+    Trials,
+    as_text,
+    collected_warnings,
+    command,
+    echo_json,
+    working,
+)
 
 # Only what --help needs is imported here; the rest waits until there is something to do.
 if TYPE_CHECKING:
@@ -48,14 +61,9 @@ def fit(
         Literal["pymc", "nutpie", "numpyro", "blackjax"] | None,
         typer.Option(help="Who samples under --method nuts: by default nutpie where installed, otherwise PyMC."),
     ] = None,
-    family: Annotated[
-        Literal["gaussian", "poisson", "binomial"],
-        typer.Option(help="What the target is: a number, a count, successes."),
-    ] = "gaussian",
-    offset: Annotated[
-        str | None, typer.Option(help="Of counts: an expression added to the linear predictor, as log(exposure).")
-    ] = None,
-    trials: Annotated[str | None, typer.Option(help="Column with the numbers of trials of --family binomial.")] = None,
+    family: FamilyName = "gaussian",
+    offset: Offset = None,
+    trials: Trials = None,
     seed: Seed = 0,
     as_json: AsJson = False,
 ) -> None:
@@ -91,11 +99,8 @@ def fit(
 def _fit(model: Model, method: str, family: str, offset: str | None, trials: str | None) -> tuple[AnyPosterior, Table]:
     from bayesridge.errors import PriorError
     from bayesridge.fit import infer_problem, read_problem, source_table
-    from bayesridge.tables.files import take_column
 
-    data = {**model.read(), "offset": offset}
-    if trials is not None:
-        data["X"], data["trials"] = take_column(data["X"], trials, "trials")
+    data = {**model.read(trials=trials), "offset": offset}
     prior, noise = data.pop("prior"), data.pop("noise_prior")
     fixing = prior is not None and prior.known is not None
     if method == "fixed" and not fixing:

@@ -35,6 +35,14 @@ Encoding = Annotated[
 DecimalMark = Annotated[
     Literal[".", ","] | None, typer.Option(help="Before decimals; what the numbers show, if left out.")
 ]
+FamilyName = Annotated[
+    Literal["gaussian", "poisson", "binomial"],
+    typer.Option("--family", help="What the target is: a number, a count, successes."),
+]
+Offset = Annotated[
+    str | None, typer.Option(help="Of counts: an expression added to the linear predictor, as log(exposure).")
+]
+Trials = Annotated[str | None, typer.Option(help="Column with the numbers of trials of --family binomial.")]
 Jobs = Annotated[int, typer.Option(help="Processes for long work (-1: one a core).")]
 
 
@@ -64,8 +72,13 @@ class Model:
     no_scale: Annotated[bool, typer.Option("--no-scale", help="Do not scale the columns to unit sd.")] = False
     no_intercept: Annotated[bool, typer.Option("--no-intercept", help="Fit without an intercept.")] = False
 
-    def read(self) -> dict[str, Any]:
+    def read(self, *, trials: str | None = None) -> dict[str, Any]:
         """Read the table; return keyword arguments ``X, y, formula, prior, ...`` of :func:`bayesridge.posterior`.
+
+        Parameters
+        ----------
+        trials : str, optional
+            Name of the column of trials, which are taken from the table.
 
         Raises
         ------
@@ -86,6 +99,9 @@ class Model:
         w = None
         if self.weights is not None:
             frame, w = take_column(frame, self.weights, "weights")
+        m = None
+        if trials is not None:
+            frame, m = take_column(frame, trials, "trials")
         y = None
         left, tilde, _ = (self.formula or "").partition("~")
         if tilde and self.target == left.strip().strip("`"):
@@ -98,6 +114,7 @@ class Model:
             "X": frame, "y": y, "formula": self.formula, "prior": prior, "noise_prior": noise, "weights": w,
             "weight_kind": self.weight_kind, "fit_intercept": not self.no_intercept, "scale": not self.no_scale,
             "unpenalized": self.unpenalized or [], "missing": self.missing,
+            "trials": m,
         }  # fmt: skip
 
 

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bayesridge.cli.options import Level, Model, Seed, collected_warnings, command, working
+from bayesridge.cli.options import FamilyName, Level, Model, Offset, Seed, Trials, collected_warnings, command, working
 
 # Only what --help needs is imported here; the rest waits until there is something to do.
 if TYPE_CHECKING:
+    from bayesridge.posteriors.contract import AnyPosterior
     from bayesridge.reporting.back_matter import Source
+    from bayesridge.rules.comparison import LambdaComparison
 
 
 @command
@@ -25,23 +27,27 @@ def report(
     title: Annotated[str | None, typer.Option(help="Title of the page.")] = None,
     date: Annotated[str | None, typer.Option(help="Date shown on the page; none if left out.")] = None,
     out: Annotated[Path, typer.Option(help="File to write.")] = Path("report.html"),
+    family: FamilyName = "gaussian",
+    offset: Offset = None,
+    trials: Trials = None,
 ) -> None:
     """Write one HTML page: the answer, a live lambda slider, coefficients, rules, predictions, checks, method.
 
+    Of counts and successes it has no slider, rules and checks of lambda, and says so.
     The page is a single file that opens in any browser, without a network; nothing in it is sent anywhere.
     """
-    from bayesridge.fit import one_lambda, posterior
+    from bayesridge.fit import posterior
     from bayesridge.reporting.build import report as write_page
-    from bayesridge.rules.comparison import compare_lambda
 
     warned: list[str] = []
     with collected_warnings(warned):
-        post = one_lambda(posterior(**model.read()))
+        post = posterior(**model.read(trials=trials), family=family, offset=offset)
     # what the rules have to say of these data stands in their own table
     with collected_warnings([]):
-        comparison = compare_lambda(post, level=level, progress=sys.stderr.isatty())
+        comparison = _comparison(post, level)
     own = {
-        "title": title, "date": date, "level": None if level == 0.95 else f"{level:g}", "seed": seed or None, "out": out
+        "title": title, "date": date, "level": None if level == 0.95 else f"{level:g}", "seed": seed or None, "out": out,
+        "family": None if family == "gaussian" else family, "offset": offset, "trials": trials,
     }  # fmt: skip
     with working(f"writing {out}"):
         path = write_page(
@@ -56,6 +62,19 @@ def report(
     for message in warned:
         typer.echo(f"warning: {message}", err=True)
     typer.echo(f"wrote {path} ({path.stat().st_size / 1000:.0f} kB)")
+
+
+def _comparison(post: AnyPosterior, level: float) -> LambdaComparison | None:
+    """Compare the rules with progress shown, where there is one lambda."""
+    from bayesridge.errors import DataError
+    from bayesridge.fit import one_lambda
+    from bayesridge.rules.comparison import compare_lambda
+
+    try:
+        one = one_lambda(post)
+    except DataError:
+        return None
+    return compare_lambda(one, level=level, progress=sys.stderr.isatty())
 
 
 def _source(model: Model, own: Mapping[str, Any]) -> Source:
@@ -82,6 +101,8 @@ def _python(model: Model, own: Mapping[str, Any]) -> str:
     reading = {"encoding": model.encoding, "decimal": model.decimal, "drop": model.drop or None}
     how = "".join(f", {name}={value!r}" for name, value in reading.items() if value is not None)
     lines += ["", f"table = read_table({str(model.table)!r}{how})"]
+    if own["trials"] is not None:
+        lines.append(f"trials = table.pop({own['trials']!r})")
     arguments = ["table"]
     if model.weights is not None:
         lines.append(f"weights = table.pop({model.weights!r})")
@@ -95,6 +116,8 @@ def _python(model: Model, own: Mapping[str, Any]) -> str:
         "scale": False if model.no_scale else None, "fit_intercept": False if model.no_intercept else None,
     }  # fmt: skip
     arguments += [f"{name}={value!r}" for name, value in chosen.items() if value is not None]
+    arguments += [f"{name}={own[name]!r}" for name in ("family", "offset") if own[name] is not None]
+    arguments += ["trials=trials"] if own["trials"] is not None else []
     arguments += ["weights=weights"] if model.weights is not None else []
     arguments += [f"prior=parse_prior({model.prior!r})"] if model.prior else []
     arguments += [f"noise_prior=parse_noise({model.noise!r})"] if model.noise else []

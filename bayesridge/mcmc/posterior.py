@@ -37,6 +37,10 @@ Seed = int | np.random.Generator | None
 #: Pareto shape above which the importance sampling of a row is not to be trusted.
 PARETO_LIMIT = 0.7
 
+_NO_DISTRIBUTIONS = (
+    "importance sampling gives no {} of left-out rows: the exact posterior of the same model does, method='posterior'"
+)
+
 #: Further parameters of some models.
 EXTRA = ("mix", "phi", "local")
 
@@ -532,10 +536,17 @@ class SampledLeaveOneOut(Shown):
         return pd.DataFrame({"elpd": self.pointwise, "Pareto k": self.pareto_k}, index=index)
 
     def _headline(self) -> str:
-        return (
-            f"Leave-one-out, importance sampling: elpd {self.elpd_loo:.2f} (se {self.se:.2f}), p_loo {self.p_loo:.3g}, "
-            f"{self.bad_rows} rows not to be trusted"
-        )
+        return f"Leave-one-out, {self.accuracy}: elpd {self.elpd_loo:.2f} (se {self.se:.2f}), p_loo {self.p_loo:.3g}"
+
+    @property
+    def accuracy(self) -> str:
+        """How the densities were found, and how exactly."""
+        return f"importance sampling, {self.bad_rows} rows not to be trusted"
+
+    @property
+    def pit(self) -> Array:
+        """Refused: importance sampling gives densities."""
+        raise DataError(_NO_DISTRIBUTIONS.format("distributions"))
 
     @property
     def bad_rows(self) -> int:
@@ -544,7 +555,4 @@ class SampledLeaveOneOut(Shown):
 
     def interval(self, level: float = 0.95) -> Array:
         """Refused: importance sampling gives densities."""
-        raise DataError(
-            f"importance sampling gives no {100 * level:g}% predictive intervals of left-out rows: the exact posterior "
-            "of the same model does, method='posterior'"
-        )
+        raise DataError(_NO_DISTRIBUTIONS.format(f"{100 * level:g}% predictive intervals"))

@@ -123,6 +123,13 @@ class LeaveOneOut(Shown):
         se = f"se {self.se:.2f}" + (f", of its computation {self.mcse:.2g}" if self.mcse else "")
         return f"Leave-one-out, {self.how}: elpd {self.elpd_loo:.2f} ({se}), p_loo {p_loo}, RMSE {self.rmse:.4g}"
 
+    @property
+    def accuracy(self) -> str:
+        """How the densities were found, and how exactly."""
+        error = f"; standard error of elpd_loo from its computation {self.mcse:.2g} nats" if self.mcse else ""
+        refits = f"; {np.count_nonzero(self.refitted)} rows by an actual refit" if self.refitted.any() else ""
+        return self.how + error + refits
+
     @cached_property
     def _seen(self) -> NDArray[np.bool_]:
         return self.count > 0

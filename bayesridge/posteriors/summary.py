@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bayesridge.errors import DataError
 from bayesridge.hyper.marginal import Scalar
 from bayesridge.posteriors.contract import AnyPosterior
 from bayesridge.posteriors.quantity import interval_names
@@ -153,6 +154,10 @@ class ShownPosterior(Shown):
     def summary(self, level: float = 0.95) -> pd.DataFrame:
         """Posterior of intercept and coefficients: mean, sd, equal-tailed interval, P(> 0); of draws their accuracy."""
         return coefficient_table(self._any(), level)
+
+    def ratios(self, level: float = 0.95) -> pd.DataFrame:  # noqa: ARG002
+        """Refused: the coefficients are not logarithms of rates or odds."""
+        raise DataError("coefficients are differences of the target here; ratios are of counts and successes, family=")
 
     def _headline(self) -> str:
         return glance(self._any())

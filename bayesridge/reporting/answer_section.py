@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import numpy as np
 
-from bayesridge.hyper.marginal import Marginal, PointMass
+from bayesridge.errors import DataError
+from bayesridge.hyper.marginal import Scalar
 from bayesridge.reporting import svg
-from bayesridge.reporting.content import Content
+from bayesridge.reporting.content import Content, LambdaContent
 from bayesridge.reporting.html import definition, number, percent, text
 from bayesridge.reporting.row_pictures import MOST_POINTS, predicted_observed
 
 
-def answer(content: Content) -> str:
+def answer(content: LambdaContent) -> str:
     """Headline sentence and key figures."""
     post = content.posterior
-    sentences = [_lambda_sentence(content), _prediction_sentence(content), _columns_sentence(content)]
+    sentences = [_lambda_sentence(content), _prediction_sentence(content), columns_sentence(content)]
     lam, dof = post.lambda_, post.effective_dof
     figures = [
-        definition("penalty λ" if lam.known else "penalty λ, posterior median", _figure(lam, content)),
-        definition("effective dof, intercept not counted", _figure(dof, content)),
-        definition(f"noise sd σ, units of {text(post.design.target_name)}", _figure(post.sigma, content)),
+        definition("penalty λ" if lam.known else "penalty λ, posterior median", key_figure(lam, content)),
+        definition("effective dof, intercept not counted", key_figure(dof, content)),
+        definition(f"noise sd σ, units of {text(post.design.target_name)}", key_figure(post.sigma, content)),
     ]
     if not content.loo_problem:
         loo = post.loo
@@ -29,15 +30,16 @@ def answer(content: Content) -> str:
     return f'<p class="lead">{lead}</p><dl class="figures">{"".join(figures)}</dl>'
 
 
-def _figure(marginal: Marginal | PointMass, content: Content) -> str:
+def key_figure(marginal: Scalar, content: Content) -> str:
+    """Return a scale in large digits, with its interval."""
     if marginal.known:
         word = "plugged in" if content.posterior.method == "evidence" else "fixed"
-        return f"<b>{number(marginal.value)}</b><small>{word}</small>"
+        return f"<b>{number(marginal.median)}</b><small>{word}</small>"
     low, high = marginal.interval(content.level)
     return f"<b>{number(marginal.median)}</b><small>{content.interval} {number(low)} to {number(high)}</small>"
 
 
-def _lambda_sentence(content: Content) -> str:
+def _lambda_sentence(content: LambdaContent) -> str:
     post = content.posterior
     lam, dof = post.lambda_, post.effective_dof
     most = post.spectrum.rank
@@ -76,7 +78,7 @@ def _shrinkage_word(share: float) -> str:
     return "shrunk noticeably" if share > 0.35 else "shrunk strongly"
 
 
-def _prediction_sentence(content: Content) -> str:
+def _prediction_sentence(content: LambdaContent) -> str:
     if content.loo_problem or content.data.errors is None:
         return ""
     rmse = content.posterior.loo.rmse
@@ -91,7 +93,8 @@ def _prediction_sentence(content: Content) -> str:
     )
 
 
-def _columns_sentence(content: Content) -> str:
+def columns_sentence(content: Content) -> str:
+    """Say which coefficients' intervals exclude zero."""
     ends, names = content.ends, content.posterior.design.names
     away = np.flatnonzero((ends[:, 0] > 0) | (ends[:, 1] < 0))
     p = len(ends)
@@ -108,14 +111,18 @@ def predictions(content: Content) -> str:
         return f'<p class="note">Leave-one-out is not available: {text(content.loo_problem)}.</p>'
     post = content.posterior
     loo = post.loo
-    pit = loo.pit[loo.count > 0]
-    inside = {level: float(np.mean(np.abs(pit - 0.5) <= 0.5 * level)) for level in (0.5, 0.8, 0.95)}
     facts = [
         ("elpd_loo", f"{loo.elpd_loo:.2f} (se {loo.se:.2f}) nats".replace("-", "−")),
         ("p_loo, effective number of parameters", _p_loo(loo.p_loo)),
-        ("RMSE, leave-one-out", number(loo.rmse)),
-        *[(f"rows inside their {100 * level:g}% ETI of prediction", percent(share)) for level, share in inside.items()],
     ]
+    try:
+        pit = loo.pit[loo.count > 0]
+    except DataError as why:
+        listed = "".join([definition(*fact) for fact in [*facts, ("computed by", text(loo.accuracy))]])
+        return f'<dl class="facts wide">{listed}</dl><p class="note">{text(why)}.</p>'
+    inside = {level: float(np.mean(np.abs(pit - 0.5) <= 0.5 * level)) for level in (0.5, 0.8, 0.95)}
+    facts.append(("RMSE, leave-one-out", number(loo.rmse)))
+    facts += [(content.inside(level), percent(share)) for level, share in inside.items()]
     if loo.refitted.any():
         facts.append(("rows done by an actual refit", str(int(loo.refitted.sum()))))
     listed = "".join([definition(name, value) for name, value in facts])
@@ -124,12 +131,9 @@ def predictions(content: Content) -> str:
     lines = f" Horizontal lines: {content.interval} of each prediction." if n <= 60 else ""
     picture = svg.figure(
         predicted_observed(post, content.level),
-        f"Each row predicted from the others, {content.averaged}.{lines}{some}",
+        f"Each row predicted from the others, {text(content.averaged)}.{lines}{some}",
     )
-    explain = (
-        "<p>Each row is predicted by the posterior given all other rows: exactly, for every λ, without refitting and "
-        "without importance sampling. Intervals that are honest hold as many rows as they say.</p>"
-    )
+    explain = f"<p>{text(content.predicted)}</p>"
     return f'<div class="side">{picture}<div>{explain}<dl class="facts">{listed}</dl></div></div>'
 
 

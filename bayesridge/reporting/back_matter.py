@@ -10,11 +10,10 @@ from dataclasses import dataclass
 from bayesridge.posteriors.posterior import Posterior
 from bayesridge.posteriors.shown import probability
 from bayesridge.posteriors.summary import describe_data
-from bayesridge.priors import Prior
 from bayesridge.reporting import svg
 from bayesridge.reporting.checks import Checks
-from bayesridge.reporting.content import averaged
-from bayesridge.reporting.html import definition, number, percent, table, template, text
+from bayesridge.reporting.content import Content, averaged
+from bayesridge.reporting.html import definition, number, table, template, text
 from bayesridge.reporting.row_pictures import influence, pit_ecdf, spectral_qq
 
 
@@ -42,21 +41,23 @@ class Source:
 
 def cautions(post: Posterior) -> list[str]:
     """Return what the posterior itself says against taking its numbers at face value."""
-    design, spectrum = post.design, post.spectrum
-    target = design.target_name
-    made = []
+    spectrum, target = post.spectrum, post.design.target_name
+    made = columns_left_out(post)
     if spectrum.degenerate == "constant":
         made.append(f"{target} is constant to rounding: coefficients are 0, the noise is an upper bound")
     if spectrum.degenerate == "perfect":
         made.append(f"{target} is a linear function of the columns to rounding: the noise is an upper bound")
-    if len(design.constant):
-        names = ", ".join(design.names[j] for j in design.constant)
-        made.append(f"columns without spread are left out, their coefficients are 0: {names}")
     if not spectrum.degenerate and spectrum.rank and post.evidence.best.place == "infinity":
         made.append(f"these data show no signal of the columns in {target}: predictions stay near its mean")
     if post.method == "evidence":
         made.append("lambda is plugged in at the maximum of the evidence: intervals ignore its uncertainty")
     return made
+
+
+def columns_left_out(post: Posterior) -> list[str]:
+    """Say which columns have no spread."""
+    names = ", ".join(post.design.names[j] for j in post.design.constant)
+    return [f"columns without spread are left out, their coefficients are 0: {names}"] if names else []
 
 
 def warnings_box(warnings: Sequence[str]) -> str:
@@ -67,8 +68,9 @@ def warnings_box(warnings: Sequence[str]) -> str:
     return f'<aside class="warnings" aria-label="warnings"><h2>Before you read on</h2><ul>{items}</ul></aside>'
 
 
-def data_and_model(post: Posterior) -> str:
+def data_and_model(content: Content) -> str:
     """What went in."""
+    post = content.posterior
     design = post.design
     scaled = "divided by their standard deviation" if _is_scaled(post) else "as given (not scaled to unit sd)"
     weights = "none" if design.weights is None else f"{design.weighting} (sum {number(design.total_weight)})"
@@ -78,8 +80,8 @@ def data_and_model(post: Posterior) -> str:
         ("penalised columns", f"{len(design.penalized)}, {scaled}"),
         ("weights", text(weights)),
         ("intercept", "flat prior, not penalised" if design.fit_intercept else "none"),
-        ("prior", text(_prior_in_words(post.prior))),
-        ("noise", text(post.noise_prior.text)),
+        ("prior", text(content.prior)),
+        ("noise" if "sigma" in post.scales else "outcome", text(post.prior_texts[1])),
         ("method", text(post.how)),
     ]
     if len(design.unpenalized):
@@ -88,17 +90,6 @@ def data_and_model(post: Posterior) -> str:
         facts.insert(3, ("left out (no spread)", text(", ".join(design.names[j] for j in design.constant))))
     listed = "".join([definition(name, value) for name, value in facts])
     return f'<dl class="facts wide">{listed}</dl>'
-
-
-def _prior_in_words(prior: Prior) -> str:
-    """Describe the prior, and what a prior on R² expects before the data."""
-    ends = prior.explained(0.9)
-    if ends is None:
-        return prior.text
-    return (
-        f"{prior.text}: before the data, the columns are expected to explain between {percent(ends[0])} and "
-        f"{percent(ends[1])} of the variance (90% ETI of the prior)"
-    )
 
 
 def _rows(post: Posterior) -> str:
@@ -139,7 +130,8 @@ def _check_pictures(checks: Checks) -> str:
     made = []
     if checks.calibration is not None:
         caption = "Leave-one-out PIT values: inside the band (simultaneous) predictions look calibrated."
-        made.append(svg.figure(pit_ecdf(checks.calibration), caption))
+        found = checks.calibration
+        made.append(svg.figure(pit_ecdf(found.z, found.ecdf, found.lower, found.upper), caption))
     if checks.spectral is not None:
         caption = "Standardised singular directions: on the line if ridge's prior is right (band: pointwise 95%)."
         made.append(svg.figure(spectral_qq(checks.spectral), caption))
@@ -182,8 +174,8 @@ def _scales(post: Posterior) -> str:
     return template("integrated.html", prior=text(post.prior.text))
 
 
-def reproduce(post: Posterior, source: Source, random_state: int) -> str:
-    """Versions, seed, command and code."""
+def reproduce(source: Source, python: str, seed: str) -> str:
+    """Versions, seed, command and code (`python` where the source has none)."""
     import numpy as np
     import scipy
 
@@ -193,10 +185,10 @@ def reproduce(post: Posterior, source: Source, random_state: int) -> str:
         f"bayesridge {__version__}, numpy {np.__version__}, scipy {scipy.__version__}, "
         f"Python {platform.python_version()}"
     )
-    parts = [f"<p>Made with {versions}; seed {random_state} for the simulations of the checks, all else is exact.</p>"]
+    parts = [f"<p>Made with {versions}{seed}.</p>"]
     if source.command:
         parts.append(f"<h3>In a terminal</h3>{_code(shlex.join(source.command), 'command')}")
-    parts.append(f"<h3>In Python</h3>{_code(source.python or _generic_python(post, random_state), 'Python code')}")
+    parts.append(f"<h3>In Python</h3>{_code(source.python or python, 'Python code')}")
     return "".join(parts)
 
 
@@ -204,7 +196,8 @@ def _code(words: str, name: str) -> str:
     return f'<pre tabindex="0" aria-label="{name}"><code>{text(words)}</code></pre>'
 
 
-def _generic_python(post: Posterior, random_state: int) -> str:
+def generic_python(post: Posterior, random_state: int) -> str:
+    """Return code that makes the page of such a posterior."""
     method = ', method="evidence"' if post.method == "evidence" else ""
     seed = f", random_state={random_state}" if random_state else ""
     return (

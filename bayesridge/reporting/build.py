@@ -4,29 +4,35 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from bayesridge.atomic import write_atomically
 from bayesridge.errors import DataError
 from bayesridge.fit import one_lambda
+from bayesridge.posteriors.contract import AnyPosterior
 from bayesridge.posteriors.posterior import Posterior
 from bayesridge.posteriors.quantity import check_level
 from bayesridge.posteriors.summary import describe_data
-from bayesridge.reporting import back_matter
+from bayesridge.reporting import back_matter, scales_section
 from bayesridge.reporting.answer_section import answer, predictions
 from bayesridge.reporting.back_matter import Source
 from bayesridge.reporting.checks import run_checks
-from bayesridge.reporting.content import Content
+from bayesridge.reporting.content import Content, LambdaContent
 from bayesridge.reporting.html import asset, data_script, template, text
-from bayesridge.reporting.payload import slider_data, to_json
+from bayesridge.reporting.payload import certain_columns, slider_data, to_json
 from bayesridge.reporting.slider_section import slider
 from bayesridge.reporting.table_sections import coefficients, rules
 from bayesridge.rules.comparison import LambdaComparison, compare_lambda
 
+#: Identity, name in the navigation ("" for none), title, and HTML.
+Section = tuple[str, str, str, str]
+_NONE = "'none'"
+
 
 def report_html(
-    post: Posterior,
+    post: AnyPosterior,
     *,
     comparison: LambdaComparison | None = None,
     level: float = 0.95,
@@ -34,11 +40,13 @@ def report_html(
     warnings: Sequence[str] | None = None,
     source: Source | None = None,
 ) -> str:
-    """Write a posterior as a self-contained HTML page with a live lambda slider.
+    """Write a posterior as a self-contained HTML page, of ridge with one lambda with a live slider.
 
     Parameters
     ----------
-    post : Posterior
+    post : AnyPosterior
+        Where it is not of one lambda and normal noise (counts, groups, sampled), what needs these is not on the page,
+        which says so.
     comparison : LambdaComparison, optional
         Of the rules for lambda on the same posterior; made here if left out.
     level : float
@@ -59,10 +67,25 @@ def report_html(
     Raises
     ------
     DataError
-        If `comparison` is of other data, or lambda is fixed at 0 or infinity, where there is no slider.
+        If `comparison` is of other data, or given where there is not one lambda, or lambda is fixed at 0 or infinity,
+        where there is no slider.
     """
     check_level(level)
-    post = one_lambda(post)
+    source = source or Source()
+    try:
+        one = one_lambda(post)
+    except DataError as why:
+        if comparison is not None:
+            raise
+        return _page(*_general_parts(post, level, warnings, source, str(why)))
+    return _page(*_lambda_parts(one, comparison, level, warnings, source, random_state))
+
+
+def _lambda_parts(
+    post: Posterior, comparison: LambdaComparison | None, level: float, warnings: Sequence[str] | None, source: Source,
+    random_state: int,
+) -> tuple[dict[str, str], list[Section], str]:  # fmt: skip
+    """Return the head of the page, its sections and what the slider needs, of ridge with one lambda."""
     if not 0.0 < post.lambda_.median < float("inf"):
         raise DataError(
             f"the report's slider is over the logarithm of lambda, and lambda is {post.lambda_.median:g} here; "
@@ -73,13 +96,47 @@ def report_html(
     elif comparison.problem.design is not post.design:
         raise DataError("the comparison of rules belongs to another fit: make it from the same posterior")
     data = slider_data(post, [row.lam for row in comparison.rows if row.available and row.key != "posterior"])
-    content = Content(post, comparison, data, level)
+    content = LambdaContent(post, level, data.columns, comparison, data)
+    python = back_matter.generic_python(post, random_state)
+    seed = f"; seed {random_state} for the simulations of the checks, all else is exact"
+    sections = [
+        ("answer", "Answer", "The answer", answer(content)),
+        ("slider", "Turn λ", "Turn λ yourself", slider(content)),
+        ("coefficients", "Coefficients", "Coefficients", coefficients(content)),
+        ("rules", "Which λ", "Which λ do the usual rules choose?", rules(content)),
+        ("predictions", "Predictions", "How well does it predict?", predictions(content)),
+        ("checks", "Checks", "Can it be trusted?", back_matter.diagnostics(run_checks(post, random_state))),
+        ("decay", "Weight decay", "Why a penalty is called weight decay", asset("decay.html")),
+        ("data", "", "Data and model", back_matter.data_and_model(content)),
+        ("method", "Method", "Method", back_matter.method(post)),
+        ("reproduce", "", "How to make this page again", back_matter.reproduce(source, python, seed)),
+    ]
     cautions = back_matter.cautions(post) if warnings is None else warnings
-    return _page(_parts(content, cautions, source or Source(), random_state))
+    return _head(post, cautions, source), sections, data_script("slider-data", to_json(data))
+
+
+def _general_parts(
+    post: Any, level: float, warnings: Sequence[str] | None, source: Source, why: str
+) -> tuple[dict[str, str], list[Section], str]:
+    """Return the same of any other posterior: what it offers, without a slider."""
+    content = Content(post, level, certain_columns(post))
+    about = f"# {describe_data(post)}\n# prior: {content.prior}\n"
+    python = f'from bayesridge import report\n\n{about}report(post, "report.html")\n'
+    sections = [
+        ("answer", "Answer", "The answer", scales_section.answer(content, why)),
+        ("coefficients", "Coefficients", "Coefficients", coefficients(content)),
+        ("scales", "Scales", "Scales", scales_section.scales(content)),
+        ("predictions", "Predictions", "How well does it predict?", predictions(content)),
+        ("checks", "Computation", "How was it computed, and how exactly?", scales_section.computation(content)),
+        ("data", "Data", "Data and model", back_matter.data_and_model(content)),
+        ("reproduce", "", "How to make this page again", back_matter.reproduce(source, python, "")),
+    ]
+    cautions = back_matter.columns_left_out(post) if warnings is None else warnings
+    return _head(post, cautions, source), sections, ""
 
 
 def report(
-    post: Posterior,
+    post: AnyPosterior,
     path: str | Path,
     *,
     comparison: LambdaComparison | None = None,
@@ -92,7 +149,7 @@ def report(
 
     Parameters
     ----------
-    post : Posterior
+    post : AnyPosterior
     path : str or Path
     comparison, level, random_state, warnings, source
         As for :func:`report_html`.
@@ -108,36 +165,36 @@ def report(
     return write_atomically(path, page)
 
 
-def _parts(content: Content, cautions: Sequence[str], source: Source, random_state: int) -> dict[str, str]:
-    """Return the HTML of each place in the page."""
-    post = content.posterior
+def _head(post: Posterior, cautions: Sequence[str], source: Source) -> dict[str, str]:
+    """Return the HTML of what stands above the sections."""
     date = f" · <time>{text(source.date)}</time>" if source.date else ""
     return {
         "title": text(source.title or f"Ridge regression of {post.design.target_name}"),
         "subtitle": text(describe_data(post)) + date,
         "warnings": back_matter.warnings_box(cautions),
-        "answer": answer(content),
-        "slider": slider(content),
-        "coefficients": coefficients(content),
-        "rules": rules(content),
-        "predictions": predictions(content),
-        "diagnostics": back_matter.diagnostics(run_checks(post, random_state)),
-        "data_and_model": back_matter.data_and_model(post),
-        "method": back_matter.method(post),
-        "reproduce": back_matter.reproduce(post, source, random_state),
-        "payload": data_script("slider-data", to_json(content.data)),
     }
 
 
-def _page(parts: dict[str, str]) -> str:
-    style, *scripts = [asset(name) for name in ("style.css", "slider.js", "decay.js")]
+def _page(head: Mapping[str, str], sections: Sequence[Section], payload: str) -> str:
+    style = asset("style.css")
+    scripts = [asset(name) for name in ("slider.js", "decay.js")] if payload else []
     # only these very texts may style the page or run in it; nothing may be fetched, framed, or sent
     policy = (
-        f"default-src 'none'; style-src {_hash(style)}; script-src {' '.join([_hash(one) for one in scripts])}; "
+        f"default-src 'none'; style-src {_hash(style)}; script-src {' '.join(map(_hash, scripts)) or _NONE}; "
         "img-src data:; base-uri 'none'; form-action 'none'"
     )
     blocks = "".join([f"<script>{one}</script>\n" for one in scripts])
-    return template("page.html", **parts, policy=policy, style=style, scripts=blocks)
+    nav = "".join([f'<li><a href="#{key}">{short}</a></li>\n' for key, short, _, _ in sections if short])
+    bodies = "".join(
+        [
+            f'<section id="{key}" aria-labelledby="{key}-title">\n<h2 id="{key}-title">{title}</h2>\n{body}\n'
+            "</section>\n"
+            for key, _, title, body in sections
+        ]
+    )
+    return template(
+        "page.html", **head, nav=nav, sections=bodies, payload=payload, policy=policy, style=style, scripts=blocks
+    )
 
 
 def _hash(content: str) -> str:

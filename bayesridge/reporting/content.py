@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bayesridge.errors import BayesRidgeError
 from bayesridge.posteriors.posterior import Posterior
+from bayesridge.reporting.html import percent
 from bayesridge.reporting.payload import SliderData
 from bayesridge.reporting.pictures import LambdaPictures
 from bayesridge.rules.comparison import LambdaComparison
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Array = NDArray[np.float64]
 
@@ -28,31 +33,52 @@ def averaged(post: Posterior) -> str:
 
 @dataclass(frozen=True, eq=False)
 class Content:
-    """What the sections are made from.
+    """What the sections of any posterior's page are made from.
 
     Attributes
     ----------
     posterior : Posterior
-    comparison : LambdaComparison
-    data : SliderData
+        Or any other: what it does not offer it refuses.
     level : float
         Of the equal-tailed intervals.
+    columns : ndarray of int
+        Columns of the design that are shown, in their order.
     """
 
     posterior: Posterior
-    comparison: LambdaComparison
-    data: SliderData
     level: float
-
-    @cached_property
-    def pictures(self) -> LambdaPictures:
-        """The pictures of lambda."""
-        return LambdaPictures(self.data, self.level)
+    columns: NDArray[np.intp]
 
     @property
     def averaged(self) -> str:
-        """Which scales are integrated, in words."""
-        return averaged(self.posterior)
+        """What kind of numbers these are."""
+        return self.posterior.how
+
+    @property
+    def prior(self) -> str:
+        """The prior in words."""
+        return self.posterior.prior_texts[0]
+
+    @property
+    def predicted(self) -> str:
+        """How each row was predicted from the others."""
+        return (
+            f"Each row is predicted by the posterior given all other rows ({self.posterior.loo.accuracy}). PIT values, "
+            "the probabilities of no more than was observed, are uniform where predictions are honest (for counts, "
+            "drawn at random within the probability of the count itself)."
+        )
+
+    def inside(self, level: float) -> str:
+        """Name the share of rows that were not far off."""
+        return f"PIT values in the central {100 * level:g}%"
+
+    @cached_property
+    def ratios(self) -> pd.DataFrame | None:
+        """Rate or odds ratios of the coefficients, where they are such."""
+        try:
+            return self.posterior.ratios(self.level)
+        except BayesRidgeError:
+            return None
 
     @property
     def interval(self) -> str:
@@ -72,3 +98,51 @@ class Content:
     def ends(self) -> Array:
         """Intervals of all coefficients, shape (p, 2)."""
         return self.posterior.coefficients.interval(self.level)
+
+
+@dataclass(frozen=True, eq=False)
+class LambdaContent(Content):
+    """What the sections of ridge with one lambda are made from.
+
+    Attributes
+    ----------
+    comparison : LambdaComparison
+    data : SliderData
+    """
+
+    comparison: LambdaComparison
+    data: SliderData
+
+    @cached_property
+    def pictures(self) -> LambdaPictures:
+        """The pictures of lambda."""
+        return LambdaPictures(self.data, self.level)
+
+    @property
+    def averaged(self) -> str:
+        """Which scales are integrated, in words."""
+        return averaged(self.posterior)
+
+    @property
+    def prior(self) -> str:
+        """The prior in words, and what a prior on R² expects before the data."""
+        prior = self.posterior.prior
+        ends = prior.explained(0.9)
+        if ends is None:
+            return prior.text
+        return (
+            f"{prior.text}: before the data, the columns are expected to explain between {percent(ends[0])} and "
+            f"{percent(ends[1])} of the variance (90% ETI of the prior)"
+        )
+
+    @property
+    def predicted(self) -> str:
+        """How each row was predicted from the others."""
+        return (
+            "Each row is predicted by the posterior given all other rows: exactly, for every λ, without refitting and "
+            "without importance sampling. Intervals that are honest hold as many rows as they say."
+        )
+
+    def inside(self, level: float) -> str:
+        """Name the share of rows that were not far off."""
+        return f"rows inside their {100 * level:g}% ETI of prediction"

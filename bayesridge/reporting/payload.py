@@ -206,8 +206,13 @@ def slider_range(post: Posterior, marks: ArrayLike = ()) -> tuple[float, float]:
 
 def shown_columns(post: Posterior) -> NDArray[np.intp]:
     """Columns whose coefficients are shown: all, or those farthest from zero in posterior sds, in the table's order."""
-    p, rank = post.design.n_columns, max(1, post.spectrum.rank)
-    most = min(MOST_COLUMNS, max(10, LOADING_BUDGET // rank))
+    rank = max(1, post.spectrum.rank)
+    return certain_columns(post, min(MOST_COLUMNS, max(10, LOADING_BUDGET // rank)))
+
+
+def certain_columns(post: Posterior, most: int = MOST_COLUMNS) -> NDArray[np.intp]:
+    """All columns, or the `most` (at most 40 then) whose coefficients are farthest from zero in posterior sds."""
+    p = post.design.n_columns
     if p <= most:
         return np.arange(p)
     most = min(most, 40)

@@ -7,7 +7,6 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from bayesridge.checks.influence import RowInfluence
-from bayesridge.checks.loo_calibration import LooCalibration
 from bayesridge.checks.spectral_check import SpectralCheck
 from bayesridge.posteriors.posterior import Posterior
 from bayesridge.reporting import svg
@@ -52,10 +51,9 @@ def predicted_observed(post: Posterior, level: float) -> str:
                      "leave-one-out prediction", "observed", body)  # fmt: skip
 
 
-def pit_ecdf(found: LooCalibration) -> str:
-    """ECDF of the leave-one-out PIT values less the uniform one, with its simultaneous band."""
-    z, difference = found.z, found.ecdf - found.z
-    low, high = found.lower - z, found.upper - z
+def pit_ecdf(z: Array, ecdf: Array, lower: Array, upper: Array) -> str:
+    """ECDF of the leave-one-out PIT values at points z less the uniform one, with its simultaneous band."""
+    difference, low, high = ecdf - z, lower - z, upper - z
     x = svg.x_axis(0.0, 1.0)
     y = svg.y_axis(*svg.span(difference, low, high))
     zero = f'<path class="zero" d="M{svg.LEFT} {float(y(0.0)):.1f}H{svg.RIGHT}"/>'

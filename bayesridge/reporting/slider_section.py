@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from bayesridge.reporting import svg
-from bayesridge.reporting.content import Content
+from bayesridge.reporting.content import LambdaContent
 from bayesridge.reporting.html import number, table, text
 from bayesridge.reporting.payload import SliderData, start_lambda
 from bayesridge.reporting.table_sections import columns_note
@@ -14,7 +14,7 @@ from bayesridge.reporting.table_sections import columns_note
 _STEPS = 400
 
 
-def slider(content: Content) -> str:
+def slider(content: LambdaContent) -> str:
     """Controls, numbers and pictures that follow lambda."""
     data = content.data
     low, high, start = data.low, data.high, start_lambda(data)
@@ -45,6 +45,8 @@ def slider(content: Content) -> str:
     bars = f"Share of each direction of the columns that is taken from the data. {marks}; filled: at the slider."
     shares = svg.figure(content.pictures.shrinkage(), bars)
     return (
+        '<noscript><p class="note">The slider needs JavaScript; all pictures and the other sections do not.</p>'
+        "</noscript>"
         f"{panel}{helper}{live}{_slider_pictures(content)}"
         f'<div class="side stay">{shares}<div>{live_coefficients(content)}</div></div>'
     )
@@ -63,7 +65,7 @@ def _scale(data: SliderData) -> str:
     return f'<svg class="scale" width="100%" height="17" aria-hidden="true">{marks}</svg>'
 
 
-def _jumps(content: Content) -> str:
+def _jumps(content: LambdaContent) -> str:
     """Buttons that set the slider to the posterior median, the evidence maximum, and the rules' choices."""
     data = content.data
     wanted: list[tuple[str, float]] = []
@@ -87,7 +89,7 @@ def _jumps(content: Content) -> str:
     return f'<div class="jumps" role="group" aria-label="set lambda to">{"".join(made)}</div>'
 
 
-def _readouts(content: Content) -> str:
+def _readouts(content: LambdaContent) -> str:
     unit = text(content.posterior.design.target_name)
     parts = [
         ("effectiveDof", "effective dof", "intercept not counted"),
@@ -106,7 +108,7 @@ def _readouts(content: Content) -> str:
     return f'<dl class="readouts">{"".join(made)}</dl>'
 
 
-def _slider_pictures(content: Content) -> str:
+def _slider_pictures(content: LambdaContent) -> str:
     pictures = content.pictures
     band = (
         "The band is the posterior's " + content.interval + "." if pictures.data.posterior.method == "posterior" else ""
@@ -127,7 +129,7 @@ def _slider_pictures(content: Content) -> str:
     return f'<div class="grid">{"".join(made)}</div>{lost}'
 
 
-def live_coefficients(content: Content) -> str:
+def live_coefficients(content: LambdaContent) -> str:
     """Coefficients at the slider's lambda, beside their posterior."""
     data, post = content.data, content.posterior
     unit = data.linear.unit

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from bayesridge.posteriors.quantity import Quantity
 from bayesridge.posteriors.shown import probability
 from bayesridge.reporting import svg
-from bayesridge.reporting.content import Content
+from bayesridge.reporting.content import Content, LambdaContent
 from bayesridge.reporting.html import number, table, text
 from bayesridge.reporting.payload import SliderData
 from bayesridge.rules.table import Row
@@ -18,25 +18,38 @@ Array = NDArray[np.float64]
 
 def coefficients(content: Content) -> str:
     """Posterior of the coefficients, with a forest picture."""
-    post, data = content.posterior, content.data
+    post, columns = content.posterior, content.columns
     head = ["column", f"standardised<small>mean, {content.interval}</small>", "mean", "sd", f"{content.interval} low",
             f"{content.interval} high", "P(&gt;0)"]  # fmt: skip
     rows = []
     if post.design.fit_intercept:
         rows.append(_coefficient_cells("intercept", "", post.intercept, 0, post.intercept.interval(content.level)))
-    part, unit = post.coefficients, data.linear.unit
+    part, scale = post.coefficients, post.design.scale
     ends = content.ends
-    scaled = ends[data.columns] / unit[:, None]
+    scaled = ends[columns] * scale[columns, None]
     low, high = svg.span(scaled, [0.0])
-    for k, j in enumerate(data.columns.tolist()):
-        point = float(part.mean[j] / unit[k])
+    for k, j in enumerate(columns.tolist()):
+        point = float(part.mean[j] * scale[j])
         picture = svg.strip(low, high, interval=(float(scaled[k, 0]), float(scaled[k, 1])), point=point, zero=0.0)
-        rows.append(_coefficient_cells(data.names[k], picture, part, j, ends))
+        rows.append(_coefficient_cells(post.design.names[j], picture, part, j, ends))
+    unit = "in units of the target" if content.ratios is None else f"logs of {content.ratios.columns[0]}s,"
     note = (
-        f'<p class="note">Posterior, {content.averaged}. Mean, sd and interval are in units of the target per unit '
+        f'<p class="note">Posterior, {text(content.averaged)}. Mean, sd and interval are {unit} per unit '
         "of the column; the picture multiplies by the column's standard deviation, so that rows can be compared.</p>"
     )
-    return table("Coefficients, units of the data", head, rows, left=2) + columns_note(content) + note
+    made = table("Coefficients, units of the data", head, rows, left=2) + columns_note(content) + note
+    return made + _ratios_table(content)
+
+
+def _ratios_table(content: Content) -> str:
+    """Coefficients as ratios, where they are logarithms of such."""
+    found = content.ratios
+    if found is None:
+        return ""
+    shown = found.iloc[content.columns]
+    rows = [[text(name), *map(number, row)] for name, row in zip(shown.index, shown.to_numpy(), strict=True)]
+    head = [f"{found.columns[0]}<small>median</small>", *map(text, found.columns[1:])]
+    return table(f"{found.columns[0].capitalize()}s, per unit of the column", ["column", *head], rows)
 
 
 def _coefficient_cells(name: str, picture: str, part: Quantity, j: int, ends: Array) -> list[str]:
@@ -46,7 +59,7 @@ def _coefficient_cells(name: str, picture: str, part: Quantity, j: int, ends: Ar
 
 def columns_note(content: Content) -> str:
     """Say which columns are shown where not all are."""
-    p, shown = content.posterior.design.n_columns, len(content.data.columns)
+    p, shown = content.posterior.design.n_columns, len(content.columns)
     if shown == p:
         return ""
     return (
@@ -55,7 +68,7 @@ def columns_note(content: Content) -> str:
     )
 
 
-def rules(content: Content) -> str:
+def rules(content: LambdaContent) -> str:
     """Every rule for lambda, as a picture and a table."""
     comparison = content.comparison
     marks = [row.lam for row in comparison.rows if row.available]
@@ -67,7 +80,7 @@ def rules(content: Content) -> str:
     return f'<div class="side">{picture}{words}</div>{_rules_table(content)}'
 
 
-def _rules_table(content: Content) -> str:
+def _rules_table(content: LambdaContent) -> str:
     data = content.data
     band = None
     if not content.posterior.lambda_.known:
@@ -108,11 +121,11 @@ def _on_scale(point: float | None, data: SliderData) -> float | None:
     return None if point is None or np.isnan(point) else float(np.clip(point, data.low, data.high))
 
 
-def _rule_lambda(content: Content, row: Row) -> float:
+def _rule_lambda(content: LambdaContent, row: Row) -> float:
     return content.posterior.lambda_.median if row.key == "posterior" else row.lam
 
 
-def _rule_cell(content: Content, row: Row) -> str:
+def _rule_cell(content: LambdaContent, row: Row) -> str:
     if row.key == "posterior":
         return "integrated"
     if not content.data.reaches(row.lam):

@@ -1,0 +1,92 @@
+"""The page of a posterior that is not of one lambda and normal noise: its scales, how it was computed, how exactly."""
+
+from __future__ import annotations
+
+from bayesridge.checks.ecdf_bands import ecdf, simultaneous_band
+from bayesridge.errors import DataError
+from bayesridge.posteriors.summary import hyper_table, lambda_sentence
+from bayesridge.reporting import svg
+from bayesridge.reporting.answer_section import columns_sentence, key_figure
+from bayesridge.reporting.content import Content
+from bayesridge.reporting.html import definition, number, table, text
+from bayesridge.reporting.row_pictures import pit_ecdf
+
+_MOST_FIGURES = 6  # scales with large digits; the table has all
+_BAND = 0.95
+
+
+def answer(content: Content, why: str) -> str:
+    """Every lambda in words, which coefficients are away from zero, key figures; and what is not on this page, and why.
+
+    Parameters
+    ----------
+    content : Content
+    why : str
+        The posterior's own words.
+    """
+    post = content.posterior
+    lambdas = [name for name in post.scales if name.startswith("lambda")]
+    sentences = [
+        *(text(lambda_sentence(post, content.level, name)) + "." for name in lambdas),
+        columns_sentence(content),
+    ]
+    figures = [
+        definition(text(name) + ("" if scale.known else ", posterior median"), key_figure(scale, content))
+        for name, scale in list(post.scales.items())[:_MOST_FIGURES]
+    ]
+    if not content.loo_problem:
+        elpd, small = number(round(post.loo.elpd_loo, 1)), f"se {number(post.loo.se)}, nats"
+        figures.append(definition("leave-one-out elpd", f"<b>{elpd}</b><small>{small}</small>"))
+    absent = (
+        "Not on this page: the slider, the rules for λ, the curve of the evidence and the checks of ridge with one λ "
+        f"and normal noise: {text(why)}."
+    )
+    return (
+        f'<p class="lead">{" ".join(sentences)}</p><dl class="figures">{"".join(figures)}</dl>'
+        f'<p class="note">{absent}</p>'
+    )
+
+
+def scales(content: Content) -> str:
+    """Every scale, as :func:`bayesridge.posteriors.summary.hyper_table` has it."""
+    found = hyper_table(content.posterior, content.level)
+    rows = [[text(name), *map(number, row)] for name, row in zip(found.index, found.to_numpy(), strict=True)]
+    note = "Mean and sd are left out (–) where they may be infinite; the effective dof do not count the intercept."
+    return table("Posterior of the scales", ["scale", *map(text, found.columns)], rows) + f'<p class="note">{note}</p>'
+
+
+def computation(content: Content) -> str:
+    """How the posterior was computed, and all that it says of its own accuracy."""
+    post = content.posterior
+    facts = [("how", text(post.how)), *(("check", text(line)) for line in post.check)]
+    record = post.facts()
+    if "log_marginal_likelihood" in record:
+        error = record.get("log_marginal_likelihood_se")
+        shown = f"{record['log_marginal_likelihood']:.2f}".replace("-", "−")
+        facts.append(("log p(y), nats", shown + ("" if error is None else f" (standard error {number(error)})")))
+    if "quadrature_error" in record:
+        facts.append(("relative error of the integral over the scales", number(record["quadrature_error"])))
+    part = post.coefficients
+    drawn = (part.mcse > 0) & (part.sd > 0)
+    if drawn.any():
+        worst = float((part.mcse[drawn] / part.sd[drawn]).max())
+        facts.append(("largest standard error of a coefficient's mean, posterior sds", number(worst)))
+    listed = "".join([definition(name, value) for name, value in facts])
+    return f'<dl class="facts wide">{listed}</dl>{_calibration(content)}'
+
+
+def _calibration(content: Content) -> str:
+    """PIT values of the rows left out, where there are such."""
+    if content.loo_problem:
+        return ""
+    loo = content.posterior.loo
+    try:
+        pit = loo.pit[loo.count > 0]
+        band = simultaneous_band(len(pit), _BAND)
+    except DataError:
+        return ""
+    caption = (
+        f"Leave-one-out PIT values. Band: where {100 * _BAND:g}% of the curves of as many independent uniform "
+        "values stay; those of rows left out depend on each other a little."
+    )
+    return svg.figure(pit_ecdf(band.z, ecdf(pit), band.lower, band.upper), caption)
