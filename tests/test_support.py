@@ -96,7 +96,7 @@ ONLY_ONE_LAMBDA = (
     "compare_lambda, rules", "backtest", "validate", "check: computation (SBC)", "check: prior of every direction",
     "check: leave-one-out calibration", "check: noise", "check: sensitivity to the prior", "check: influence of rows",
     "plot: lambda_posterior", "plot: ridge_trace", "plot: shrinkage", "plot: contours", "plot: bias_variance",
-    "plot: loo_pit", "report",
+    "plot: loo_pit",
 )  # fmt: skip
 OTHERS = {"several groups": "one lambda", "kernel (a test's engine)": "one lambda",
           "counts (Poisson)": "rules for lambda and the slider", "sampled": "exact posterior"}  # fmt: skip

@@ -114,7 +114,7 @@ class Model:
             "X": frame, "y": y, "formula": self.formula, "prior": prior, "noise_prior": noise, "weights": w,
             "weight_kind": self.weight_kind, "fit_intercept": not self.no_intercept, "scale": not self.no_scale,
             "unpenalized": self.unpenalized or [], "missing": self.missing,
-            "trials": m,
+            **({} if m is None else {"trials": m}),
         }  # fmt: skip
 
 

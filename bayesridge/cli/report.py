@@ -46,8 +46,8 @@ def report(
     with collected_warnings([]):
         comparison = _comparison(post, level)
     own = {
-        "title": title, "date": date, "level": None if level == 0.95 else f"{level:g}", "seed": seed or None, "out": out,
-        "family": None if family == "gaussian" else family, "offset": offset, "trials": trials,
+        "title": title, "date": date, "level": None if level == 0.95 else f"{level:g}", "seed": seed or None,
+        "out": out, "family": None if family == "gaussian" else family, "offset": offset, "trials": trials,
     }  # fmt: skip
     with working(f"writing {out}"):
         path = write_page(

@@ -8,7 +8,7 @@ from bayesridge.errors import DataError
 from bayesridge.hyper.marginal import Scalar
 from bayesridge.reporting import svg
 from bayesridge.reporting.content import Content, LambdaContent
-from bayesridge.reporting.html import definition, number, percent, text
+from bayesridge.reporting.html import definition, number, percent, sentence, text
 from bayesridge.reporting.row_pictures import MOST_POINTS, predicted_observed
 
 
@@ -119,7 +119,7 @@ def predictions(content: Content) -> str:
         pit = loo.pit[loo.count > 0]
     except DataError as why:
         listed = "".join([definition(*fact) for fact in [*facts, ("computed by", text(loo.accuracy))]])
-        return f'<dl class="facts wide">{listed}</dl><p class="note">{text(why)}.</p>'
+        return f'<dl class="facts wide">{listed}</dl><p class="note">{text(sentence(str(why)))}</p>'
     inside = {level: float(np.mean(np.abs(pit - 0.5) <= 0.5 * level)) for level in (0.5, 0.8, 0.95)}
     facts.append(("RMSE, leave-one-out", number(loo.rmse)))
     facts += [(content.inside(level), percent(share)) for level, share in inside.items()]
@@ -131,7 +131,7 @@ def predictions(content: Content) -> str:
     lines = f" Horizontal lines: {content.interval} of each prediction." if n <= 60 else ""
     picture = svg.figure(
         predicted_observed(post, content.level),
-        f"Each row predicted from the others, {text(content.averaged)}.{lines}{some}",
+        f"Each row predicted from the others ({text(content.averaged)}).{lines}{some}",
     )
     explain = f"<p>{text(content.predicted)}</p>"
     return f'<div class="side">{picture}<div>{explain}<dl class="facts">{listed}</dl></div></div>'

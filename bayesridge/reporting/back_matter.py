@@ -13,7 +13,7 @@ from bayesridge.posteriors.summary import describe_data
 from bayesridge.reporting import svg
 from bayesridge.reporting.checks import Checks
 from bayesridge.reporting.content import Content, averaged
-from bayesridge.reporting.html import definition, number, table, template, text
+from bayesridge.reporting.html import definition, number, sentence, table, template, text
 from bayesridge.reporting.row_pictures import influence, pit_ecdf, spectral_qq
 
 
@@ -115,15 +115,11 @@ def diagnostics(checks: Checks) -> str:
     cards = "".join(
         [
             f'<li class="check {line.state}"><h3>{text(line.name)} <span class="chip">{_STATES[line.state]}</span></h3>'
-            f'<p class="question">{text(line.question)}</p><p>{text(_sentence(line.verdict))}</p></li>'
+            f'<p class="question">{text(line.question)}</p><p>{text(sentence(line.verdict))}</p></li>'
             for line in checks.lines
         ]
     )
     return f'<ul class="checks">{cards}</ul>{_check_pictures(checks)}{_predictive_table(checks)}'
-
-
-def _sentence(words: str) -> str:
-    return words[:1].upper() + words[1:] + ("" if words.endswith(".") else ".")
 
 
 def _check_pictures(checks: Checks) -> str:

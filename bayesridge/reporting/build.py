@@ -131,7 +131,7 @@ def _general_parts(
         ("data", "Data", "Data and model", back_matter.data_and_model(content)),
         ("reproduce", "", "How to make this page again", back_matter.reproduce(source, python, "")),
     ]
-    cautions = back_matter.columns_left_out(post) if warnings is None else warnings
+    cautions = scales_section.cautions(post) if warnings is None else warnings
     return _head(post, cautions, source), sections, ""
 
 

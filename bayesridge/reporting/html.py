@@ -29,6 +29,11 @@ def text(value: object) -> str:
     return escape(str(value), quote=True)
 
 
+def sentence(words: str) -> str:
+    """Return words with a capital and a full stop."""
+    return words[:1].upper() + words[1:] + ("" if words.endswith(".") else ".")
+
+
 def number(value: float) -> str:
     """Write a number with four significant digits, typographic minus, infinity as a sign, NaN as a dash."""
     if np.isnan(value):

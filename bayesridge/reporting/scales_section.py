@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from bayesridge.checks.ecdf_bands import ecdf, simultaneous_band
 from bayesridge.errors import DataError
 from bayesridge.posteriors.summary import hyper_table, lambda_sentence
 from bayesridge.reporting import svg
 from bayesridge.reporting.answer_section import columns_sentence, key_figure
+from bayesridge.reporting.back_matter import columns_left_out
 from bayesridge.reporting.content import Content
 from bayesridge.reporting.html import definition, number, table, text
 from bayesridge.reporting.row_pictures import pit_ecdf
 
 _MOST_FIGURES = 6  # scales with large digits; the table has all
 _BAND = 0.95
+
+
+def cautions(post: Any) -> list[str]:
+    """Return what the posterior itself says against taking its numbers at face value."""
+    verdict = post.facts().get("verdict", "ok")
+    chains = [] if verdict == "ok" else [f"the chains are {verdict}: see how it was computed, below"]
+    return columns_left_out(post) + chains
 
 
 def answer(content: Content, why: str) -> str:
@@ -35,8 +45,8 @@ def answer(content: Content, why: str) -> str:
         for name, scale in list(post.scales.items())[:_MOST_FIGURES]
     ]
     if not content.loo_problem:
-        elpd, small = number(round(post.loo.elpd_loo, 1)), f"se {number(post.loo.se)}, nats"
-        figures.append(definition("leave-one-out elpd", f"<b>{elpd}</b><small>{small}</small>"))
+        elpd = f"{post.loo.elpd_loo:.1f}".replace("-", "−")
+        figures.append(definition("leave-one-out elpd, nats", f"<b>{elpd}</b><small>se {post.loo.se:.1f}</small>"))
     absent = (
         "Not on this page: the slider, the rules for λ, the curve of the evidence and the checks of ridge with one λ "
         f"and normal noise: {text(why)}."
@@ -51,7 +61,9 @@ def scales(content: Content) -> str:
     """Every scale, as :func:`bayesridge.posteriors.summary.hyper_table` has it."""
     found = hyper_table(content.posterior, content.level)
     rows = [[text(name), *map(number, row)] for name, row in zip(found.index, found.to_numpy(), strict=True)]
-    note = "Mean and sd are left out (–) where they may be infinite; the effective dof do not count the intercept."
+    note = "Mean and sd are left out (–) where they may be infinite."
+    if "effective dof" in found.index:
+        note += " Effective dof: intercept not counted."
     return table("Posterior of the scales", ["scale", *map(text, found.columns)], rows) + f'<p class="note">{note}</p>'
 
 
@@ -89,4 +101,4 @@ def _calibration(content: Content) -> str:
         f"Leave-one-out PIT values. Band: where {100 * _BAND:g}% of the curves of as many independent uniform "
         "values stay; those of rows left out depend on each other a little."
     )
-    return svg.figure(pit_ecdf(band.z, ecdf(pit), band.lower, band.upper), caption)
+    return f'<div class="grid">{svg.figure(pit_ecdf(band.z, ecdf(pit), band.lower, band.upper), caption)}</div>'

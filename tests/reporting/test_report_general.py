@@ -1,0 +1,152 @@
+"""The page of counts, groups and draws: its numbers are the posterior's, and it says what is not on it."""
+
+import html
+import re
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from bayesridge import compare_lambda, posterior
+from bayesridge.cli.report import report
+from bayesridge.errors import DataError
+from bayesridge.reporting.build import report_html
+from bayesridge.reporting.html import number
+from tests.reporting.test_report_page import Tree
+from tests.test_seams import chains, kernel, table, two_penalties
+from tests.test_support import counts
+
+POSTERIORS = {"counts": counts, "groups": two_penalties, "kernel": kernel, "sampled": chains}
+
+
+@pytest.fixture(scope="module", params=POSTERIORS)
+def post(request):
+    return POSTERIORS[request.param]()
+
+
+@pytest.fixture(scope="module")
+def page(post):
+    return report_html(post, level=0.9)
+
+
+def section(page, name):
+    return re.search(rf'<section id="{name}".*?</section>', page, re.DOTALL).group(0)
+
+
+def rows(page, caption):
+    """Cells of the table of this name, without tags, by the heading of the row."""
+    box = re.search(rf'aria-label="{caption}">(.*?)</table>', page, re.DOTALL).group(1)
+    cells = [re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row) for row in re.findall(r"<tr.*?</tr>", box)]
+    return {html.unescape(row[0]): row[1:] for row in cells}
+
+
+def refused(ask):
+    try:
+        ask()
+    except DataError as why:
+        return str(why)
+    return ""
+
+
+def test_numbers_on_the_page_are_those_of_the_posterior(post, page):
+    found, part, ends = (
+        rows(page, "Coefficients, units of the data"),
+        post.coefficients,
+        post.coefficients.interval(0.9),
+    )
+    assert found["column"][3:5] == ["90% ETI low", "90% ETI high"]
+    for j, name in enumerate(part.labels):
+        assert found[name][1:5] == [number(v) for v in (part.mean[j], part.sd[j], *ends[j])]
+    scales = rows(page, "Posterior of the scales")
+    for name, scale in post.scales.items():
+        assert scales[name][:3] == [number(v) for v in (scale.median, *scale.interval(0.9))]
+    for line in (post.how, *post.check):
+        assert html.escape(line) in section(page, "checks")
+
+
+def test_leave_one_out_on_the_page_is_that_of_the_posterior(post, page):
+    said = section(page, "predictions")
+    if refusal := refused(lambda: post.loo):
+        assert html.escape(refusal) in said
+        return
+    loo = post.loo
+    assert f"{loo.elpd_loo:.2f} (se {loo.se:.2f}) nats".replace("-", "−") in said
+    assert html.escape(loo.accuracy) in said
+    if refusal := refused(lambda: loo.pit):
+        assert html.escape(refusal)[1:] in said
+        return
+    assert f"{100 * np.mean(np.abs(loo.pit - 0.5) <= 0.25):.3g}%" in said
+    assert "Leave-one-out PIT values" in section(page, "checks")
+
+
+def test_what_needs_one_lambda_is_absent_and_the_page_says_why(post, page):
+    tree = Tree(page)
+    assert not {attrs.get("id") for _, attrs, _ in tree.elements} & {"slider", "rules", "decay", "lambda-range"}
+    assert not [tag for tag, _, _ in tree.elements if tag in ("script", "input")]
+    assert "script-src 'none'" in page
+    identities = {attrs["id"] for _, attrs, _ in tree.elements if "id" in attrs}
+    assert {a["href"][1:] for tag, a, _ in tree.elements if tag == "a"} <= identities
+    with pytest.raises(DataError) as why:
+        _ = post.spectrum
+    assert html.escape(str(why.value)) in section(page, "answer")
+    assert not re.search(r"\bnan\b|\binf\b|None", re.sub(r"<style>.*?</style>", "", page, flags=re.DOTALL))
+    with pytest.raises(DataError, match=re.escape(str(why.value))):
+        report_html(post, comparison=compare_lambda(posterior(*table()), progress=False))
+
+
+@pytest.mark.parametrize(("family", "ratio"), [("poisson", "Rate ratio"), ("binomial", "Odds ratio")])
+def test_ratios_stand_beside_their_logarithms(family, ratio):
+    rng = np.random.default_rng(2)
+    X = rng.standard_normal((50, 2))
+    post = posterior(X, rng.integers(0, 2, 50).astype(float), family=family)
+    found = rows(report_html(post), f"{ratio}s, per unit of the column")
+    medians, ends = np.exp(post.coefficients.median), np.exp(post.coefficients.interval())
+    for j, name in enumerate(post.design.names):
+        assert found[name] == [number(v) for v in (medians[j], *ends[j])]
+    assert not re.search(r"<caption>[^/]*ratio", report_html(two_penalties()))
+
+
+def test_chains_that_are_bad_are_warned_of_first():
+    post = chains()
+    assert "Before you read on" not in report_html(post)
+    post.diagnostics.attrs["verdict"] = "bad"
+    page = report_html(replace(post))
+    assert page.index("the chains are bad") < page.index('id="answer-title"')
+
+
+def test_hostile_names_do_nothing():
+    rng = np.random.default_rng(2)
+    X = pd.DataFrame(rng.standard_normal((40, 2)), columns=["<script>x</script>", "a & b"])
+    page = report_html(posterior(X, rng.poisson(2.0, 40).astype(float), family="poisson"))
+    assert "<script" not in page
+    assert [data for tag, data in Tree(page).texts if tag == "th"].count("<script>x</script>") == 2
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--formula", "claims ~ age + power", "--family", "poisson", "--offset", "log(years)"],
+        ["--target", "won", "--drop", "claims", "--family", "binomial", "--trials", "n", "--level", "0.8"],
+    ],
+)
+def test_command_writes_the_page_and_the_code_on_it_makes_it_again(tmp_path, monkeypatch, words):
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(1)
+    frame = pd.DataFrame(rng.standard_normal((40, 2)), columns=["age", "power"])
+    frame["years"] = rng.uniform(0.2, 3.0, 40)
+    frame["claims"], frame["n"] = rng.poisson(frame["years"]), rng.integers(1, 9, 40)
+    frame.assign(won=rng.binomial(frame["n"], 0.4)).to_csv("t.csv", index=False)
+    app = typer.Typer()
+    app.command()(report)
+    result = CliRunner().invoke(app, ["t.csv", *words])
+    assert result.exit_code == 0, result.output
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    code = next(data for tag, data in Tree(page).texts if tag == "code" and "report(post" in data)
+    (tmp_path / "report.html").unlink()
+    exec(code, {})
+    again = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert section(page, "reproduce") != section(again, "reproduce")  # the page knows how it was made
+    assert page.replace(section(page, "reproduce"), "") == again.replace(section(again, "reproduce"), "")
