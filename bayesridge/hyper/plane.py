@@ -90,9 +90,10 @@ class Plane(OneLambda):
         return marginal("sigma", density, *self._sigma_range(), rounding=self.rule.rounding)
 
     def _sigma_over_nodes(self, v: Array) -> Array:
-        log_det, excess = self._terms
-        joint = _log_integrand(self.data, self.log_prior, self.rule.x, log_det, excess, v[:, None])
-        return np.asarray(np.logaddexp.reduce(joint + self.rule.log_weight - self.rule.log_f, axis=1))
+        seen = np.isfinite(self.rule.log_f)  # a node without density has no weight either
+        log_det, excess = (terms[seen] for terms in self._terms)
+        joint = _log_integrand(self.data, self.log_prior, self.rule.x[seen], log_det, excess, v[:, None])
+        return np.asarray(np.logaddexp.reduce(joint + self.rule.log_weight[seen] - self.rule.log_f[seen], axis=1))
 
     def _sigma_anew(self, v: Array) -> Array:
         low, high = (np.full(len(v), end) for end in self.rule.ends)

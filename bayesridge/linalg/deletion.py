@@ -6,7 +6,7 @@ a = nu/2 + a0, B = Q/2 + b0 and B_-i = B - e^2 / (2 m)
 
     log p(y_i | y_-i) = log Gamma(a) - log Gamma(a - 1/2) - 1/2 log(2 pi) + 1/2 log(w m) + (a - 1/2) log B_-i - a log B,
 
-which is the Student-t of :mod:`bayesridge.posteriors.loo`, multiplied out. Cost: see :mod:`bayesridge.linalg.rows`.
+which is the Student-t of :mod:`bayesridge.posteriors.loo` with 2 a - 1 degrees of freedom. Cost: see :mod:`bayesridge.linalg.rows`.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import gammaln
 
 from bayesridge.linalg.filters import spectral_terms
 from bayesridge.linalg.rows import RowBasis
 from bayesridge.linalg.spectrum import Spectrum
+from bayesridge.linalg.student import log_t_constant
 from bayesridge.linalg.threads import run_blocks
 
 Array = NDArray[np.float64]
@@ -158,9 +158,12 @@ def log_density(block: DeletedRows, lambdas: Lambdas, noise: LooNoise) -> Array:
         variance = noise.sigma**2
         return np.asarray(0.5 * np.log(w * m / (2.0 * np.pi * variance)) - 0.5 * r * r * m / variance)
     a = 0.5 * lambdas.nu + noise.shape
-    B, without = 0.5 * lambdas.Q + noise.rate, 0.5 * block.Q_without + noise.rate
-    constant = gammaln(a) - gammaln(a - 0.5) - 0.5 * np.log(2.0 * np.pi)
-    return np.asarray(0.5 * np.log(w * m) + (a - 0.5) * np.log(without) + (constant - a * np.log(B)))
+    df = 2.0 * a - 1.0
+    if df <= 0:  # the other rows leave no degree of freedom: no density
+        return np.full(m.shape, -np.inf)
+    twice = block.Q_without + 2.0 * noise.rate
+    # a population makes a the size of itself: log1p, and not a difference of logarithms
+    return np.asarray(log_t_constant(df) + 0.5 * np.log(df * w * m / twice) - a * np.log1p(r * r * m / twice))
 
 
 def log_density_slope(block: DeletedRows, lambdas: Lambdas, noise: LooNoise, e1: Array, m1: Array) -> Array:
