@@ -59,4 +59,7 @@ def load(path: str | Path) -> BayesRidge:
     except (BayesRidgeError, KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
         if isinstance(error, ModelFileError) and str(path) in str(error):
             raise
-        raise ModelFileError(f"{path} does not describe a model ({type(error).__name__}: {error})") from error
+        missing = isinstance(error, KeyError)
+        why = f"it lacks {error}" if missing else f"{type(error).__name__}: {error}"
+        remedy = "; if another version of bayesridge wrote it, fit again and save" if missing else ""
+        raise ModelFileError(f"{path} does not describe a model ({why}){remedy}") from error

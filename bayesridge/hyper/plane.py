@@ -187,4 +187,9 @@ def plane_posterior(data: Likelihood, prior: ScalePrior, noise: ScalePrior) -> P
     def log_f(t: Array) -> Array:
         return integrate_sigma(data, log_prior, t).log_total
 
-    return Plane(data, integrate(log_f, data.scan(), "log lambda"), log_prior)
+    scan = data.scan()
+    inner = integrate_sigma(data, log_prior, scan)
+    with np.errstate(invalid="ignore"):  # zero everywhere: refused below
+        share = np.exp(inner.log_total - inner.log_total.max())
+    lost = float(share @ inner.error / share.sum())
+    return Plane(data, integrate(log_f, scan, "log lambda", lost), log_prior)

@@ -111,7 +111,7 @@ class LineRule:
         return float(line[0]), float(line[-1])
 
 
-def integrate(log_f: LogFunction, scan: Array, what: str) -> LineRule:
+def integrate(log_f: LogFunction, scan: Array, what: str, noise: float = 0.0) -> LineRule:
     """Integrate exp(log_f) over the real line.
 
     Parameters
@@ -123,6 +123,8 @@ def integrate(log_f: LogFunction, scan: Array, what: str) -> LineRule:
         ends are extended and narrow modes zoomed into.
     what : str
         The variable's name in error messages.
+    noise : float
+        Error of log_f where it is an integral itself: cells are not cut to follow it.
 
     Returns
     -------
@@ -158,7 +160,7 @@ def integrate(log_f: LogFunction, scan: Array, what: str) -> LineRule:
             stretch.count + extra * sum(grow),
         )  # fmt: skip
     for _ in range(8):
-        if _has_jump(values):
+        if _has_jump(values) or noise > _TOLERANCE:
             break  # the estimate below may be small by accident
         rule = _trapezoid(points, values, log_jacobian, stretch)
         error = rule.error - rule.rounding
@@ -171,7 +173,7 @@ def integrate(log_f: LogFunction, scan: Array, what: str) -> LineRule:
             break
         points, log_jacobian = stretch.nodes()
         values = log_f(points)
-    return _cells(log_f, points, values)
+    return _cells(log_f, points, values, noise)
 
 
 def refine(rule: LineRule, log_f: LogFunction) -> LineRule:
@@ -400,16 +402,16 @@ def adaptive_cells(log_f: LogFunction, edges: Array, tolerance: float = 1e-13) -
     return np.append(a[order], b[-1]), np.concatenate([cell[2] for cell in done])[order], unresolved
 
 
-def _cells(log_f: LogFunction, points: Array, values: Array) -> LineRule:
+def _cells(log_f: LogFunction, points: Array, values: Array, noise: float) -> LineRule:
     keep = np.flatnonzero(values > values.max() - _CUT)
     low = _boundary(log_f, points, values, int(keep[0]), -1)
     high = _boundary(log_f, points, values, int(keep[-1]), 1)
-    rounding = _rounding(float(values.max()))
+    rounding = _rounding(float(values.max())) + noise
     edges, _, unresolved = adaptive_cells(log_f, np.linspace(low, high, 17), 1e-12 + rounding)
     coarse = _gauss_rule(log_f, edges, 0.0)
     fine = _gauss_rule(log_f, np.sort(np.concatenate([edges, 0.5 * (edges[1:] + edges[:-1])])), 0.0)
     error = abs(float(np.expm1(fine.log_total - coarse.log_total))) + unresolved + rounding
-    return replace(coarse, error=error)
+    return replace(coarse, error=error, rounding=rounding)
 
 
 def _boundary(log_f: LogFunction, points: Array, values: Array, last: int, side: int) -> float:

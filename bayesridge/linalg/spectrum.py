@@ -20,6 +20,8 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import qr, solve_triangular
+from scipy.linalg.lapack import dormqr
 
 from bayesridge.errors import AccuracyWarning, ConstantTargetWarning, DataError, PerfectFitWarning, warn
 from bayesridge.linalg.design import Design
@@ -281,17 +283,26 @@ def _gram_factors(
 
 
 def _weighted_rows(design: Design, columns: NDArray[np.intp] | slice) -> Array:
-    rows = design.standardized(None, columns)
-    root = design.root_weights()
-    if root is not None:
-        rows *= root[:, None]
-    return rows
+    return _weighted(design, design.standardized(None, columns))
 
 
 def _weighted_target(design: Design) -> Array:
-    root = design.root_weights()
-    centred = design.y - design.y_mean
-    return centred if root is None else np.asarray(centred * root)
+    return _weighted(design, design.y - design.y_mean)
+
+
+def _weighted(design: Design, centred: Array) -> Array:
+    """Rows times their root weights, from rows centred at a mean that was rounded.
+
+    A row of nearly all weight is nearly the mean: what it differs by is less than the mean's rounding and, times its
+    root weight, as large as any other row. Centring twice has it to its own rounding.
+    """
+    if design.weights is None:
+        return centred
+    if design.fit_intercept:
+        centred -= (design.weights / design.total_weight) @ centred
+    root = np.sqrt(design.weights)
+    centred *= root if centred.ndim == 1 else root[:, None]
+    return centred
 
 
 def _flat_basis(design: Design) -> tuple[Array, Array, float]:
@@ -322,11 +333,12 @@ def _exact(design: Design) -> _Factors:
     X, y = _weighted_rows(design, design.penalized), _weighted_target(design)
     Q, R, log_det = _flat_basis(design)
     flat, on_flat = _flat_part(Q, R, X, y)
-    for _ in range(2 if flat is not None else 0):  # twice is enough for orthogonality to rounding
-        X = X - Q @ (Q.T @ X)
-        y = y - Q @ (Q.T @ y)
+    if flat is not None:
+        X, y = _projected(Q, X), _projected(Q, y[:, None])[:, 0]
     n, p = X.shape
     left = None
+    if n > p + 1 and p and (one := _heaviest(design)) is not None:
+        return _rows_apart(design, X, y, flat, on_flat, log_det, one)
     if n > p + 1:
         # the last column of the triangle holds Q'y, its corner the residual norm: r0 without cancellation
         triangle = np.linalg.qr(np.column_stack([X, y]), mode="r")
@@ -344,6 +356,61 @@ def _exact(design: Design) -> _Factors:
     return _Factors(s[:rank], z[:rank], Vt[:rank].T, r0, flat, on_flat, log_det, left, p - rank)
 
 
+def _projected(Q: Array, X: Array) -> Array:
+    """Columns less what Q explains of them, twice for orthogonality to rounding; what is spanned is exactly zero."""
+    size = np.sqrt(np.einsum("ij,ij->j", X, X))
+    for _ in range(2):
+        X = X - Q @ (Q.T @ X)
+    X[:, np.sqrt(np.einsum("ij,ij->j", X, X)) <= max(X.shape) * _EPS * size] = 0.0
+    return X
+
+
+_MOST_LOST = 1e-8  # posterior sds, without a warning
+_UNEVEN = 1e8  # weights this far apart: their roots take four digits
+
+
+def _heaviest(design: Design) -> int | None:
+    """The row that weighs most, if others weigh so much less that its rounding would take their digits."""
+    w = design.weights
+    if w is None or w.max() <= _UNEVEN * w[w > 0].min():
+        return None
+    return int(w.argmax())
+
+
+def _rows_apart(
+    design: Design, X: Array, y: Array, flat: FlatPart | None, on_flat: Array, log_det: float, heaviest: int
+) -> _Factors:
+    """Householder's QR with heavy rows first and columns pivoted: each row is rounded in its own size.
+
+    (Cox & Higham, 1998, Stability of Householder QR factorization for weighted least squares problems.) U of the
+    triangle would mix the rows again: with R b = Q'y the least-squares coefficients, z = U'Q'y is s V'b.
+    """
+    p = X.shape[1]
+    order = np.argsort(-np.einsum("ij,ij->i", X, X), kind="stable")
+    (reflections, tau), R, pivots = qr(X[order], mode="raw", pivoting=True)
+    turned = dormqr("L", "T", reflections, tau, y[order, None], 64)[0][:, 0]
+    triangle = np.empty((p, p))
+    triangle[:, pivots] = R[:p]
+    U, s, Vt = np.linalg.svd(triangle)
+    rank = min(_rank(s, design), _degrees(design))
+    if rank == p:
+        b = np.empty(p)
+        b[pivots] = solve_triangular(R[:p], turned[:p])
+        z = s * (Vt @ b)
+    else:
+        z = U.T @ turned[:p]
+    r0 = float(turned[p:] @ turned[p:] + z[rank:] @ z[rank:])
+    lost = _EPS * float(np.abs(z).max()) / np.sqrt(r0 / design.nu) if r0 > 0 else 1.0
+    if rank < p and lost > _MOST_LOST:
+        warn(
+            f"row {design.input_rows[heaviest]} (counted from 0) weighs so much more than others that its rounding "
+            f"takes their digits where columns are dependent: coefficients are right to {lost:.0e} posterior sd only; "
+            "drop dependent columns, or use weights nearer to each other",
+            AccuracyWarning,
+        )
+    return _Factors(s[:rank], z[:rank], Vt[:rank].T, r0, flat, on_flat, log_det, None, p - rank)
+
+
 # -- no more rows than columns: the n x n dual ---------------------------------------------------------------------
 
 
@@ -354,8 +421,7 @@ def _dual(design: Design) -> _Factors:
     rows = _weighted_rows(design, slice(0, p) if p == design.n_columns else design.penalized)
     flat, on_flat = _flat_part(Q, R, rows, y)
     if flat is not None:
-        rows -= Q @ (Q.T @ rows)
-        y = y - Q @ (Q.T @ y)
+        rows, y = _projected(Q, rows), _projected(Q, y[:, None])[:, 0]
     values, vectors = np.linalg.eigh(rows @ rows.T)
     # the flat directions (and rows of weight zero) are exact null vectors: they are not singular values
     most = min(_degrees(design), p)

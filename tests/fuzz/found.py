@@ -39,4 +39,44 @@ FOUND = {
         **ORDINARY | {"target": "noise", "decade_x": 30, "layout": "list", "weights": "one 1e12", "intercept": False,
                       "prior": "half-cauchy", "prior_decade": 2, "relation": "order of columns"},
     ),
+    "columns whose sums a row of nearly all weight rounds": Case(
+        1455230692, 6, ("plain", "plain", "one row", "plain", "constant", "constant", "nearly duplicate",
+        "one row", "sum of two"),
+        **ORDINARY | {"layout": "float32", "weights": "one 1e12", "weight_kind": "precision", "prior":
+        "half-cauchy", "prior_decade": 10, "noise": "custom", "noise_decade": -6, "relation":
+        "order of columns"},
+    ),
+    "a duplicate of an unpenalised column, rounded by a heavy row": Case(
+        185797839, 6, ("constant", "sum of two", "duplicate"),
+        **ORDINARY | {"decade_y": -3, "layout": "frame", "weights": "one 1e12", "unpenalized": (2,), "prior":
+        "gamma precisions", "prior_decade": -3, "relation": "order of rows"},
+    ),
+    "a row of nearly all weight among others": Case(
+        232419811, 12, ("heavy tails", "plain", "one row", "zero"),
+        **ORDINARY | {"decade_x": -30, "weights": "one 1e12", "intercept": False, "scale": False, "prior":
+        "half-cauchy", "noise": "inverse-gamma", "relation": "order of columns"},
+    ),
+    "a heavy row and dependent columns": Case(
+        1900367172, 12, ("binary", "plain", "zero", "nearly duplicate", "nearly duplicate", "plain", "plain",
+        "binary", "plain", "tied", "zero"),
+        **ORDINARY | {"weights": "one 1e12", "intercept": False, "scale": False, "prior": "half-t tau", "noise":
+        "half-cauchy", "relation": "order of rows"},
+    ),
+    "quantiles that are one number to rounding": Case(
+        1037964944, 40, ("heavy tails", "zero", "binary", "zero", "nearly duplicate"),
+        **ORDINARY | {"target": "perfect", "decade_x": -30, "layout": "reversed", "scale": False, "prior":
+        "half-t tau", "noise_decade": -1, "relation": "unit of a column"},
+    ),
+    "sigma that the nodes of lambda see roughly": Case(
+        21004947, 2, ("plain", "zero", "plain"),
+        **ORDINARY | {"target": "zero", "decade_y": -3, "layout": "list", "weights": "graded", "weight_kind":
+        "precision", "prior": "half-normal tau", "prior_decade": 1, "noise_decade": -7, "relation":
+        "unit of a column"},
+    ),
+    "nodes of lambda without density": Case(
+        642913184, 2, ("one row",),
+        **ORDINARY | {"target": "zero", "decade_y": 3, "weights": "all 1e12", "weight_kind": "precision",
+        "intercept": False, "prior": "custom tau", "prior_decade": 8, "noise_decade": -2, "relation":
+        "unit of y"},
+    ),
 }  # fmt: skip
