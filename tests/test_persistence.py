@@ -378,6 +378,19 @@ def test_unknown_schemas_and_engines_are_refused(saved, tmp_path):
             load(path)
 
 
+def test_a_state_that_lacks_something_is_refused_by_name(saved, tmp_path):
+    """As one written by an older version of the same schema would."""
+    manifest, arrays = unpack(saved)
+    path = tmp_path / "m.bridge"
+    ways = [("engine",), ("design",), ("table",), ("options",), *(("design", name) for name in manifest["design"])]
+    for *above, name in ways:
+        changed = copy.deepcopy(manifest)
+        del (changed[above[0]] if above else changed)[name]
+        path.write_bytes(pack(Bundle(changed, arrays)))
+        with pytest.raises(ModelFileError, match=f"it lacks '{name}'.; if another version of bayesridge wrote it"):
+            load(path)
+
+
 def test_a_full_disk_leaves_the_old_model(saved, tmp_path, monkeypatch):
     path = tmp_path / "m.bridge"
     path.write_bytes(saved.read_bytes())

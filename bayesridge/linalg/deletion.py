@@ -6,7 +6,8 @@ a = nu/2 + a0, B = Q/2 + b0 and B_-i = B - e^2 / (2 m)
 
     log p(y_i | y_-i) = log Gamma(a) - log Gamma(a - 1/2) - 1/2 log(2 pi) + 1/2 log(w m) + (a - 1/2) log B_-i - a log B,
 
-which is the Student-t of :mod:`bayesridge.posteriors.loo` with 2 a - 1 degrees of freedom. Cost: see :mod:`bayesridge.linalg.rows`.
+which is the Student-t of :mod:`bayesridge.posteriors.loo` with 2 a - 1 degrees of freedom. Cost: see
+:mod:`bayesridge.linalg.rows`.
 """
 
 from __future__ import annotations
