@@ -68,7 +68,8 @@ def posterior_predictive(
     y = np.sort(post.design.y[rows])
     low, high = y[0], y[-1]
     grid = np.linspace(low - 0.25 * (high - low), high + 0.25 * (high - low), _POINTS)
-    curves = _replicated_ecdfs(post, rows, grid, draws, np.random.default_rng(random_state))
+    made = _replicated_ecdfs if "sigma" in post.scales else _outcome_ecdfs
+    curves = made(post, rows, grid, draws, np.random.default_rng(random_state))
     tail = 0.5 * (1.0 - level)
     below, above = np.quantile(curves, [tail, 1.0 - tail], axis=0)
     ax = one_axes(ax, 4.0)
@@ -116,7 +117,18 @@ def _replicated_ecdfs(
     for start in range(0, draws, size):
         part = slice(start, start + size)
         mean = drawn.intercept[0, part, None] + design.source.times(drawn.coef[0, part].T).T[:, rows]
-        y = mean + drawn.sigma[0, part, None] * rng.standard_normal(mean.shape) / root
+        tails = drawn.noise_df
+        noise = rng.standard_normal(mean.shape) if tails is None else rng.standard_t(tails[0, part, None], mean.shape)
+        y = mean + drawn.sigma[0, part, None] * noise / root
         y.sort(axis=1)
         out[part] = [np.searchsorted(one, grid, side="right") for one in y]
     return out / len(rows)
+
+
+def _outcome_ecdfs(post: Posterior, rows: NDArray[np.intp], grid: Array, draws: int, rng: np.random.Generator) -> Array:
+    """Return the same of outcomes without a noise sd, which only the posterior knows how to simulate."""
+    if len(np.unique(rows)) < len(rows):
+        raise DataError("replicated counts need a row for each observation: repeat the rows in place of weights")
+    y = post.to_datatree(draws, 1, rng, predictive=True)["posterior_predictive"].to_dataset()["y"].values[0]
+    y = np.sort(y, axis=1)
+    return np.array([np.searchsorted(one, grid, side="right") for one in y]) / len(rows)

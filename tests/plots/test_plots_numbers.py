@@ -487,6 +487,25 @@ def test_replicates_follow_the_exact_predictive_distribution() -> None:
     np.testing.assert_allclose(share[1:-1][last], [(y <= at).mean() for at in x[1:-1][last]])
 
 
+@pytest.mark.parametrize("family", ["poisson", "binomial"])
+def test_replicates_of_counts_are_counts(family: str) -> None:
+    rng = np.random.default_rng(5)
+    X = rng.standard_normal((60, 2))
+    y, trials = rng.binomial(6, 0.4, 60).astype(float), np.full(60, 6.0) if family == "binomial" else None
+    post = posterior(X, y, family=family, offset=np.linspace(-0.5, 0.5, 60), trials=trials)
+    ax = plots.posterior_predictive(post, draws=400, lines=400)
+    curves = np.array([line.get_ydata() for line in ax.lines if len(line.get_xdata()) == 256])
+    grid = ax.lines[0].get_xdata()
+    target = post.predict(X, offset=np.linspace(-0.5, 0.5, 60), trials=trials).target
+    for value in (0.5, 1.5, 2.5, 4.5):
+        at = curves[:, np.searchsorted(grid, value)]
+        assert abs(at.mean() - target.cdf(value).mean()) < 4.5 * at.std() / np.sqrt(400)
+    assert (curves[:, grid < 0] == 0).all()
+    weighted = posterior(X, y, family="poisson", weights=np.full(60, 2.0))
+    with pytest.raises(DataError, match="repeat the rows"):
+        plots.posterior_predictive(weighted)
+
+
 def test_replicates_count_rows_by_frequency_and_leave_out_weight_zero() -> None:
     ax = plots.posterior_predictive(fitted("frequency weights"), draws=40)
     assert f"{fitted('frequency weights').design.n_obs:g} observations" in _title(ax)
