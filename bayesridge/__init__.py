@@ -13,6 +13,7 @@ __version__ = "0.1.0"
 #: What an analyst uses, and where it lives; the pieces it is made of are in the packages.
 _HOMES = {
     "BayesRidge": "estimator.regressor",
+    "BayesRidgeClassifier": "estimator.classifier",
     "Posterior": "posteriors.posterior",
     "backtest": "rules.backtest",
     "compare": "posteriors.comparison",
@@ -62,6 +63,7 @@ _MODULES = ("datasets", "models", "plots")
 __all__ = [
     "AccuracyWarning",
     "BayesRidge",
+    "BayesRidgeClassifier",
     "BayesRidgeError",
     "BayesRidgeWarning",
     "BetaR2",
@@ -135,6 +137,7 @@ if TYPE_CHECKING:
         RowsAbsentError,
         WeightsWarning,
     )
+    from bayesridge.estimator.classifier import BayesRidgeClassifier
     from bayesridge.estimator.files import load
     from bayesridge.estimator.regressor import BayesRidge
     from bayesridge.fit import posterior

@@ -42,12 +42,15 @@ class Table(NamedTuple):
     formula : FormulaSpec or None
     offset : FormulaSpec or None
         Makes the offset, where an expression of the table's columns was given for it.
+    labels : tuple of two or None
+        Of the classes, where the target is one of two.
     """
 
     columns: tuple[str, ...] | None
     n_columns: int
     formula: FormulaSpec | None
     offset: FormulaSpec | None = None
+    labels: tuple[Any, Any] | None = None
 
 
 def plain_table(names: tuple[str, ...]) -> Table:
@@ -93,7 +96,7 @@ def save_model(
         Customarily ``*.bridge``. An existing file is replaced when the new one is complete.
     table : Table
     options : mapping
-        Arguments of :class:`~bayesridge.BayesRidge`.
+        Arguments of the estimator.
     rows : bool
         Whether to store the data too: then all that a posterior answers is there after loading, leave-one-out and
         checks included, and whoever has the file has the data.
@@ -121,7 +124,7 @@ def save_model(
         },
         "options": {name: _option(name, value) for name, value in options.items()},
         "table": {
-            "columns": table.columns, "n_columns": table.n_columns,
+            "columns": table.columns, "n_columns": table.n_columns, "labels": table.labels,
             "formula": None if table.formula is None else formula_state(table.formula),
             "offset": None if table.offset is None else formula_state(table.offset),
         },
@@ -156,7 +159,9 @@ def read_model(path: str | Path) -> SavedModel:
     offset = None if state.get("offset") is None else formula_from_state(state["offset"])
     columns = None if state["columns"] is None else tuple(map(str, state["columns"]))
     options = {name: _from_option(value) for name, value in manifest["options"].items()}
-    return SavedModel((manifest, dict(arrays)), Table(columns, int(state["n_columns"]), formula, offset), options)
+    labels = None if state.get("labels") is None else tuple(state["labels"])
+    table = Table(columns, int(state["n_columns"]), formula, offset, labels)
+    return SavedModel((manifest, dict(arrays)), table, options)
 
 
 # -- priors and options --------------------------------------------------------------------------------------------

@@ -23,7 +23,7 @@ from bayesridge.cli.options import (
 if TYPE_CHECKING:
     import pandas as pd
 
-    from bayesridge.estimator.regressor import BayesRidge
+    from bayesridge.estimator.shared import Fitted
 
 _MOST_ROWS = 60
 
@@ -77,7 +77,7 @@ def predict(
         _print(found, design.target_name, warned, out)
 
 
-def _rows(fitted: BayesRidge, table: pd.DataFrame, missing: str) -> pd.DataFrame:
+def _rows(fitted: Fitted, table: pd.DataFrame, missing: str) -> pd.DataFrame:
     """Take the model's columns, by their names, and the rows that are complete where others are to be left out."""
     from bayesridge.errors import DataError, DroppedRowsWarning, warn
     from bayesridge.tables.columns import listed, quoted_list

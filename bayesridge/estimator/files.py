@@ -10,6 +10,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from bayesridge.errors import BayesRidgeError, ModelFileError
+from bayesridge.estimator.classifier import BayesRidgeClassifier
 from bayesridge.estimator.regressor import BayesRidge
 from bayesridge.mcmc.posterior import SampledPosterior
 from bayesridge.outcomes.infer import outcome_from_state
@@ -26,7 +27,7 @@ READERS: Mapping[str, Callable[[Mapping[str, Any], Mapping[str, NDArray[Any]]], 
 }
 
 
-def load(path: str | Path) -> BayesRidge:
+def load(path: str | Path) -> BayesRidge | BayesRidgeClassifier:
     """Read a fitted model.
 
     Parameters
@@ -36,7 +37,7 @@ def load(path: str | Path) -> BayesRidge:
 
     Returns
     -------
-    BayesRidge
+    BayesRidge or BayesRidgeClassifier
         Fitted. What needs the rows of the data raises a :class:`~bayesridge.errors.RowsAbsentError` unless they were
         saved too.
 
@@ -55,6 +56,8 @@ def load(path: str | Path) -> BayesRidge:
             if facts["engine"] not in READERS:
                 raise ModelFileError(f"{path} holds a {facts['family']} model of engine {facts['engine']!r}")
             posterior = READERS[facts["engine"]](facts, arrays)
+            if saved.table.labels is not None:
+                return BayesRidgeClassifier(**saved.options)._keep(saved.table, posterior)
             return BayesRidge(**saved.options)._keep(saved.table, posterior)
     except (BayesRidgeError, KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
         if isinstance(error, ModelFileError) and str(path) in str(error):
