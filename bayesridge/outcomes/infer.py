@@ -62,8 +62,9 @@ def infer_problem(problem: Outcome, prior: Prior) -> OutcomePosterior:
     refuse_flat_separation(problem)
     fixed = fixed_t(prior)
     with threads_for(max(problem.rows.shape[1], 32)):  # tall products too
-        nodes = lay_nodes(problem, density_of_t(prior)) if fixed is None else one_node(problem, fixed)
-        found = _draws(problem, nodes)
+        distinct = problem.merged()
+        nodes = lay_nodes(distinct, density_of_t(prior)) if fixed is None else one_node(distinct, fixed)
+        found = _draws(distinct, nodes)
     sentences = _sentences(problem, found)
     step = max(1, int(np.ceil(found.draws.node.size * problem.design.n_columns / _MOST_KEPT)))
     all_of = found.draws

@@ -121,6 +121,20 @@ class Outcome:
         first, second = self.family.slope(eta + self.offset, self.design.y, self.trials)
         return first * self.count, second * self.count
 
+    def merged(self) -> Outcome:
+        """The same likelihood from distinct rows, each counting for its equals, and none that counts for nothing.
+
+        Expectation propagation has a bell for each row: so repeated rows and their weights make the same numbers.
+        """
+        seen = np.flatnonzero(self.count > 0)
+        beside = [self.design.y, self.offset, *([] if self.trials is None else [self.trials])]
+        what = np.column_stack([self.design.X, *beside])[seen]
+        _, first, group = np.unique(what, axis=0, return_index=True, return_inverse=True)
+        at = seen[first]
+        design = replace(self.design, y=self.design.y[at], weights=np.bincount(group.ravel(), self.count[seen]))
+        trials = None if self.trials is None else self.trials[at]
+        return replace(self, design=design, rows=self.rows[at], offset=self.offset[at], trials=trials)
+
     def without(self, row: int) -> Outcome:
         """The other rows (one observation less, where a row stands for several); scales and coordinates are kept."""
         count = self.count.copy()
