@@ -134,6 +134,8 @@ class BayesRidgeClassifier(ClassifierMixin, Fitted):  # type: ignore[misc]
             raise DataError(f"link must be 'logit' or 'probit', got {self.link!r}")
         if self.method not in ("posterior", "fixed"):
             raise PriorError(f"method must be 'posterior' or 'fixed', got {self.method!r}")
+        if self.weight_kind not in ("frequency", "survey"):
+            raise DataError(f"weight_kind must be 'frequency' or 'survey', got {self.weight_kind!r}")
         if self.prior is not None:
             check_priors(self.prior, Jeffreys())
         prior = prior_of_lambda(self.method, self.prior, self.lam)

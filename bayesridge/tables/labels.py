@@ -102,8 +102,8 @@ def read_labels(y: Any) -> Labels:
     if len(classes) > 2:
         # the first sentence is scikit-learn's: its estimator checks look for it
         raise DataError(
-            f"Only binary classification is supported. The type of the target is multiclass. {name} has {len(classes)} "
-            f"classes, {listed([repr(one) for one in classes.tolist()])}: make the target one of them against the others"
+            f"Only binary classification is supported. The type of the target is multiclass. "
+            f"{name} has {len(classes)} classes, {listed([repr(one) for one in classes.tolist()])}: make it one of them against the others"
         )
     if len(classes) < 2:
         raise one_class(name, classes.tolist())
