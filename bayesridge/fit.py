@@ -206,10 +206,10 @@ def posterior(
         What to do with rows that have missing values.
     method : {"posterior", "evidence", "fixed"}, optional
         "evidence" plugs in the lambda that maximises the evidence, ignoring its uncertainty.
-    family : {"gaussian", "poisson", "binomial"} or Family
-        Counts (log link) and successes of trials (logit link) have no sigma: lambda = 1 / tau^2, and the default prior
-        is a half-t on tau (:func:`bayesridge.outcomes.infer.default_prior`). Their posterior is weighted draws whose
-        ``check`` says how accurate they are.
+    family : {"gaussian", "poisson", "binomial", "probit"} or Family
+        Counts (log link) and successes of trials (logit or probit link) have no sigma: lambda = 1 / tau^2, and the
+        default prior is a half-t on tau (:func:`bayesridge.outcomes.infer.default_prior`). Their posterior is weighted
+        draws whose ``check`` says how accurate they are.
     offset : array_like of shape (n,), or str, optional
         Added to the linear predictor of counts: log exposure. As an expression of the table's columns,
         ``"log(exposure)"``, or in the formula, ``"claims ~ age + offset(log(exposure))"``, predictions make it too.

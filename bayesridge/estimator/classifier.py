@@ -35,9 +35,9 @@ class BayesRidgeClassifier(ClassifierMixin, Fitted):  # type: ignore[misc]
     means, lambda integrated; ``posterior_.check`` says how accurate the numbers are.
 
     There is no ``class_weight``: weights that make a class count more than its rows claim data that are not there, and
-    the probabilities would be of another population. Where errors cost differently, compare ``predict_proba`` with
-    c0 / (c0 + c1) in the place of 1/2 (c0 the cost of calling the first class the second, c1 of the reverse); where the
-    rows were sampled by class, `sample_weight` with ``weight_kind="survey"`` says so.
+    the probabilities would be of another population. Where errors cost differently, predict the second class where its
+    probability exceeds c1 / (c1 + c2), with c1 the cost of predicting it wrongly and c2 of missing it; where rows were
+    sampled by class, pass `sample_weight` with ``weight_kind="survey"``.
 
     Parameters
     ----------

@@ -12,7 +12,7 @@ from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import betainc, expit, gammaln, pdtr
+from scipy.special import betainc, erfcx, expit, gammaln, log_expit, log_ndtr, ndtr, ndtri, pdtr
 
 from bayesridge.errors import DataError
 
@@ -27,8 +27,8 @@ class Family(ABC):
     name: ClassVar[str]
     #: In words, for reports.
     text: ClassVar[str]
-    #: What exp(coefficient) is.
-    ratio: ClassVar[str]
+    #: What exp(coefficient) is; None where it is nothing.
+    ratio: ClassVar[str | None]
     #: What a coefficient is in: the default prior's scale of tau, times sqrt(p).
     unit: ClassVar[float]
     takes_trials: ClassVar[bool] = False
@@ -76,7 +76,7 @@ class Poisson(Family):
 
     name: ClassVar[str] = "poisson"
     text: ClassVar[str] = "Poisson counts, log link"
-    ratio: ClassVar[str] = "rate ratio"
+    ratio: ClassVar[str | None] = "rate ratio"
     unit: ClassVar[float] = 1.0
 
     def log_density(self, eta: Array, y: Array, trials: Array | None) -> Array:  # noqa: ARG002
@@ -125,16 +125,26 @@ class Binomial(Family):
 
     name: ClassVar[str] = "binomial"
     text: ClassVar[str] = "binomial successes, logit link"
-    ratio: ClassVar[str] = "odds ratio"
+    ratio: ClassVar[str | None] = "odds ratio"
     unit: ClassVar[float] = float(np.pi / np.sqrt(3.0))
     takes_trials: ClassVar[bool] = True
 
+    @staticmethod
+    def chance(eta: Array) -> Array:
+        """Of success in one trial; of failure it is ``chance(-eta)``."""
+        return np.asarray(expit(eta))
+
+    @staticmethod
+    def log_chance(eta: Array) -> Array:
+        """Its log."""
+        return np.asarray(log_expit(eta))
+
     def log_density(self, eta: Array, y: Array, trials: Array | None) -> Array:
-        """``log C(m, y) - y log(1 + exp(-eta)) - (m - y) log(1 + exp(eta))``: nothing cancels far out."""
+        """``log C(m, y) + y log pi(eta) + (m - y) log pi(-eta)``: nothing cancels far out."""
         if trials is None:
-            return np.asarray(-np.logaddexp(0.0, (1.0 - 2.0 * y) * eta))
+            return self.log_chance((2.0 * y - 1.0) * eta)
         constant = gammaln(trials + 1.0) - gammaln(y + 1.0) - gammaln(trials - y + 1.0)
-        return np.asarray(constant - y * np.logaddexp(0.0, -eta) - (trials - y) * np.logaddexp(0.0, eta))
+        return np.asarray(constant + y * self.log_chance(eta) + (trials - y) * self.log_chance(-eta))
 
     def slope(self, eta: Array, y: Array, trials: Array | None) -> tuple[Array, Array]:
         """``y - m pi``, written ``y (1 - pi) - (m - y) pi`` so that nothing cancels, and ``m pi (1 - pi)``."""
@@ -143,23 +153,23 @@ class Binomial(Family):
 
     def mean(self, eta: Array, trials: Array | None) -> Array:
         """Trials times the chance of success."""
-        return np.asarray(expit(eta) * (1.0 if trials is None else trials))
+        return np.asarray(self.chance(eta) * (1.0 if trials is None else trials))
 
     def variance(self, eta: Array, trials: Array | None) -> Array:
         """``m pi (1 - pi)``."""
-        return np.asarray(expit(eta) * expit(-eta) * (1.0 if trials is None else trials))
+        return np.asarray(self.chance(eta) * self.chance(-eta) * (1.0 if trials is None else trials))
 
     def cdf(self, y: Array, eta: Array, trials: Array | None) -> Array:
         """Regularised incomplete beta function."""
         m = np.ones(1) if trials is None else trials
         k = np.floor(y)
-        inside = betainc(np.maximum(m - k, 0.5), np.maximum(k, 0.0) + 1.0, expit(-eta))
+        inside = betainc(np.maximum(m - k, 0.5), np.maximum(k, 0.0) + 1.0, self.chance(-eta))
         return np.where(k < 0, 0.0, np.where(k >= m, 1.0, inside))
 
     def simulate(self, eta: Array, trials: Array | None, rng: np.random.Generator) -> Array:
         """Successes."""
         m = 1 if trials is None else trials.astype(np.int64)
-        return rng.binomial(m, expit(eta)).astype(np.float64)
+        return rng.binomial(m, self.chance(eta)).astype(np.float64)
 
     def start(self, y: Array, trials: Array | None) -> Array:
         """Log odds with half a success and half a failure more."""
@@ -177,8 +187,45 @@ class Binomial(Family):
         return (y < 0) | (y > m) | (y != np.rint(y)), f"successes must be {said}"
 
 
+@dataclass(frozen=True)
+class Probit(Binomial):
+    """Successes of a number of trials with probit link: eta in sds of a normal variable that is positive or not."""
+
+    name: ClassVar[str] = "probit"
+    text: ClassVar[str] = "binomial successes, probit link"
+    ratio: ClassVar[str | None] = None
+    unit: ClassVar[float] = 1.0
+
+    @staticmethod
+    def chance(eta: Array) -> Array:
+        """Normal distribution function."""
+        return np.asarray(ndtr(eta))
+
+    @staticmethod
+    def log_chance(eta: Array) -> Array:
+        """Its log."""
+        return np.asarray(log_ndtr(eta))
+
+    def slope(self, eta: Array, y: Array, trials: Array | None) -> tuple[Array, Array]:
+        """``y h(eta) - (m - y) h(-eta)`` with ``h = phi / Phi``, and the same of ``-h'(x) = h(x) (x + h(x))``."""
+        m = 1.0 if trials is None else trials
+        (up, bent_up), (down, bent_down) = _mills(eta), _mills(-eta)
+        return y * up - (m - y) * down, y * bent_up + (m - y) * bent_down
+
+    def start(self, y: Array, trials: Array | None) -> Array:
+        """Probit with half a success and half a failure more."""
+        return np.asarray(ndtri((y + 0.5) / ((1.0 if trials is None else trials) + 1.0)))
+
+
+def _mills(x: Array) -> tuple[Array, Array]:
+    """``h = phi / Phi`` and ``h (x + h)``, whose sum cancels far below: there its series in 1 / x^2."""
+    h = np.sqrt(2.0 / np.pi) / erfcx(-x / np.sqrt(2.0))
+    far = np.square(np.minimum(x, -200.0))
+    return h, np.where(x < -200.0, 1.0 - 1.0 / far + 6.0 / far**2, h * (x + h))
+
+
 #: All families beside the Gaussian, by the name that `family=` takes.
-FAMILIES: dict[str, Family] = {one.name: one for one in (Poisson(), Binomial())}
+FAMILIES: dict[str, Family] = {one.name: one for one in (Poisson(), Binomial(), Probit())}
 
 
 def family_of(given: str | Family) -> Family:

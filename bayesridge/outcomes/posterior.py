@@ -392,6 +392,8 @@ class OutcomePosterior(ShownPosterior, Asked):
 
         from bayesridge.posteriors.quantity import interval_names
 
+        if self.family.ratio is None:
+            raise DataError(f"with {self.family.text}, exp(coefficient) is no ratio: see summary() and effects()")
         low, high = interval_names(level)
         ends = np.exp(self.coefficients.interval(level))
         table = {self.family.ratio: np.exp(self.coefficients.median), low: ends[:, 0], high: ends[:, 1]}
@@ -401,8 +403,9 @@ class OutcomePosterior(ShownPosterior, Asked):
         """What a record of this posterior holds beside its tables."""
         record: dict[str, Any] = {
             "family": self.family.name, "how": self.how, "check": list(self.check),
-            "ratios": {self.family.ratio: self.ratios().to_dict(orient="index")},
         }  # fmt: skip
+        if self.family.ratio is not None:
+            record["ratios"] = {self.family.ratio: self.ratios().to_dict(orient="index")}
         if self.log_evidence is not None:
             record["log_marginal_likelihood"], record["log_marginal_likelihood_se"] = self.log_evidence
         try:

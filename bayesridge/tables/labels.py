@@ -100,10 +100,11 @@ def read_labels(y: Any) -> Labels:
         raise DataError(f"{name}: {error}") from error
     classes, codes = np.unique(labels, return_inverse=True)
     if len(classes) > 2:
-        # the first sentence is scikit-learn's: its estimator checks look for it
+        shown = listed([repr(one) for one in classes.tolist()])
+        # the first sentences are scikit-learn's: its estimator checks look for them
         raise DataError(
-            f"Only binary classification is supported. The type of the target is multiclass. "
-            f"{name} has {len(classes)} classes, {listed([repr(one) for one in classes.tolist()])}: make it one of them against the others"
+            "Only binary classification is supported. The type of the target is multiclass. "
+            f"{name} has {len(classes)} classes, {shown}: make it one of them against the others"
         )
     if len(classes) < 2:
         raise one_class(name, classes.tolist())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.optimize import minimize
 from scipy.special import gammaln
+from scipy.stats import norm
 from scipy.stats import t as student
 
 
@@ -14,6 +15,8 @@ def log_likelihood(family, eta, y, trials):
         return (y * eta - np.exp(eta) - gammaln(y + 1)).sum(axis=-1)
     m = np.ones_like(y) if trials is None else trials
     constant = gammaln(m + 1) - gammaln(y + 1) - gammaln(m - y + 1)
+    if family == "probit":
+        return (y * norm.logcdf(eta) + (m - y) * norm.logsf(eta) + constant).sum(axis=-1)
     return (y * eta - m * np.logaddexp(0.0, eta) + constant).sum(axis=-1)
 
 
@@ -48,6 +51,8 @@ def integrate(family, X, y, df, scale, offset=0.0, trials=None, points=21, reach
         eta = D @ start + offset
         mu = np.exp(eta) if family == "poisson" else 1.0 / (1.0 + np.exp(-eta))
         w = mu if family == "poisson" else (1.0 if trials is None else trials) * mu * (1.0 - mu)
+        if family == "probit":
+            w = (1.0 if trials is None else trials) * norm.pdf(eta) ** 2 / (norm.cdf(eta) * norm.sf(eta))
         H = (D.T * w) @ D + np.diag(np.r_[0.0, np.full(p, 1.0 / tau2)])
         root = np.linalg.inv(np.linalg.cholesky(H)).T
         b = start + z @ root.T

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dense
+import mpmath
 import numpy as np
 import pytest
 
@@ -39,6 +40,7 @@ CASES = {
     "yes and no": ("binomial", *table(family="binomial"), None, 0.0),
     "three yes": ("binomial", table(seed=11)[0], np.isin(np.arange(30), [3, 11, 20]).astype(float), None, 0.0),
     "separated": ("binomial", table(seed=13)[0], (table(seed=13)[0][:, 0] > 0.1).astype(float), None, 0.0),
+    "probit": ("probit", table(seed=19)[0], np.arange(30) % 3.0, np.full(30, 2.0), 0.0),
     "trials": ("binomial", table(seed=17)[0], np.arange(30) % 4.0, np.full(30, 4.0), 0.0),
 }
 
@@ -66,6 +68,24 @@ def test_against_brute_force(name):
     for q in (0.1, 0.5, 0.9):
         assert np.log(post.tau.quantile(q)) == pytest.approx(dense.quantile(log_tau, w, q), abs=0.05)
     assert post.log_marginal_likelihood == pytest.approx(log_evidence, abs=FAR * post.log_evidence[1] + 1e-3)
+
+
+@pytest.mark.parametrize("eta", [-1e6, -250.0, -150.0, -20.0, -0.3, 0.0, 1.7, 9.0, 37.0, 60.0])
+def test_the_probit_and_its_derivatives(eta):
+    """Against 700 digits: one success of one trial, and its mirror image."""
+    family, at = FAMILIES["probit"], np.array([eta])
+    with mpmath.workdps(700):
+        x = mpmath.mpf(eta)
+        # far below the distribution function is an incomplete gamma function; its ratio to the density is Mills'
+        below = mpmath.erfc(-x / mpmath.sqrt(2)) / 2
+        h = mpmath.npdf(x) / below
+        log_below, first, second = (float(one) for one in (mpmath.log(below), h, h * (x + h)))
+    for y, sign in ((1.0, 1.0), (0.0, -1.0)):
+        got_first, got_second = family.slope(sign * at, np.array([y]), None)
+        assert family.log_density(sign * at, np.array([y]), None)[0] == pytest.approx(log_below, rel=1e-12, abs=1e-300)
+        assert got_first[0] == pytest.approx(sign * first, rel=1e-12, abs=1e-300)
+        # x + h loses x^2 in rounding, and the series is to 50 / x^6
+        assert got_second[0] == pytest.approx(second, rel=1e-10, abs=1e-300)
 
 
 def test_standard_errors_are_honest():
