@@ -181,8 +181,9 @@ def make_outcome(
     V = np.array(factor.V, order="C")
     # a direction has no sign of its own: that of its first large entry, which equal ones share, so that repeated rows,
     # their weights, and other units make the same draws
-    large = np.abs(V) > 0.618 * np.abs(V).max(axis=0, initial=0.0)
-    V *= np.where(V[large.argmax(axis=0), np.arange(V.shape[1])] < 0.0, -1.0, 1.0)
+    if V.size:
+        large = np.abs(V) > 0.618 * np.abs(V).max(axis=0)
+        V *= np.where(V[large.argmax(axis=0), np.arange(V.shape[1])] < 0.0, -1.0, 1.0)
     directions = Directions(V, on_flat)
     asks = tuple([name for name, given in (("offset", offset), ("trials", trials)) if given is not None])
     return Outcome(family, design, directions, directions.of(design, design.X), shift, m, asks)

@@ -176,6 +176,7 @@ def edited(row, value):
         (np.zeros(20), {}, ImproperPosteriorError, "separated by the intercept alone"),
         (np.ones(20), {"family": "binomial"}, ImproperPosteriorError, "separated by the intercept alone"),
         (np.where(X[:, 1] > 0.3, COUNTS + 1.0, 0.0), {"unpenalized": [1]}, None, None),
+        (COUNTS, {"unpenalized": [0, 1], "prior": FixedLambda(1.0)}, None, None),
         ((X[:, 1] > 0.3).astype(float), {"family": "binomial", "unpenalized": [1]}, ImproperPosteriorError, "x1"),
     ],
 )
