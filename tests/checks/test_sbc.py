@@ -22,7 +22,17 @@ from bayesridge.mcmc.sbc import sbc_nuts, sbc_sampler
 from bayesridge.posteriors.draws import Draws
 from bayesridge.posteriors.posterior import Posterior, infer
 from bayesridge.posteriors.summary import jsonable
-from bayesridge.priors import BetaR2, Custom, FixedScales, HalfCauchy, HalfNormal, HalfT, InverseGamma, Jeffreys
+from bayesridge.priors import (
+    BetaR2,
+    Custom,
+    FixedLambda,
+    FixedScales,
+    HalfCauchy,
+    HalfNormal,
+    HalfT,
+    InverseGamma,
+    Jeffreys,
+)
 from benchmarks.sbc_table import calibrate, cases
 
 X10 = np.random.default_rng(3).standard_normal((10, 3))
@@ -144,6 +154,24 @@ def test_draws_that_are_wrong_where_the_cdfs_are_right_fail(monkeypatch):
     assert {"lambda (draws)", "sigma (draws)", "x0 (draws)", "intercept (draws)"} < set(fine.pits)
     monkeypatch.setattr(Posterior, "draw", wrong)
     assert set(sbc((3, 1), **options).failed) == {"x0 (draws)", "intercept (draws)"}
+
+
+def test_an_intercept_drawn_with_a_plugged_in_sigma_fails(monkeypatch):
+    """It alone, Gaussian where it is Student-t with three degrees of freedom; found at each of four seeds tried."""
+    right = Posterior.draw
+
+    def wrong(self, draws, chains, rng):
+        drawn = right(self, draws, chains, rng)
+        error = self.sigma.median / np.sqrt(self.design.n_rows) * rng.standard_normal(drawn.intercept.shape)
+        return replace(drawn, intercept=self.design.y_mean - drawn.coef @ self.design.mean + error)
+
+    options = {"prior": FixedLambda(1.0), "simulations": 400, "joint": (), "random_state": 0}
+    fine = sbc((4, 1), **options)
+    assert fine.p_adjusted["intercept (draws)"] > 0.01, fine.verdict
+    monkeypatch.setattr(Posterior, "draw", wrong)
+    found = sbc((4, 1), **options)
+    assert found.failed == ("intercept (draws)",)
+    assert found.p_adjusted["intercept (draws)"] < 0.01
 
 
 def test_plugged_in_lambda_is_too_narrow():
