@@ -108,7 +108,7 @@ def columns_sentence(content: Content) -> str:
 def predictions(content: Content) -> str:
     """Leave-one-out: numbers, coverage, picture."""
     if content.loo_problem:
-        return f'<p class="note">Leave-one-out is not available: {text(content.loo_problem)}.</p>'
+        return f'<p class="note">Leave-one-out is not available: {text(content.loo_problem.rstrip("."))}.</p>'
     post = content.posterior
     loo = post.loo
     facts = [
