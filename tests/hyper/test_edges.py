@@ -14,6 +14,8 @@ from bayesridge.hyper.marginal import marginal
 from bayesridge.hyper.quadrature import integrate
 from bayesridge.posteriors.mixture import Mixture
 from bayesridge.priors import BetaR2, FixedLambda, FixedSigma, FixedTau, Gamma, HalfCauchy, HalfNormal, LogNormal
+from bayesridge.rules.leave_one_out import loo_rows
+from bayesridge.rules.problem import LambdaProblem
 
 P = np.array([0.025, 0.3, 0.5, 0.9, 0.975])
 
@@ -285,3 +287,13 @@ def test_quantiles_of_a_spike_far_from_its_tails():
     mixture = Mixture(location, np.array([[1e-8, 3e-7, 1e10]]), np.array([0.4, 0.6 - 1e-12, 1e-12]), 15.0)
     for q in P:
         assert mixture.cdf(mixture.quantile(q)) == pytest.approx(q, abs=1e-11)
+
+
+@pytest.mark.filterwarnings("ignore::bayesridge.errors.WeightsWarning")
+def test_the_rules_leave_out_rows_that_count_a_population():
+    X, y = table()
+    problem = LambdaProblem(posterior(X, y, weights=np.full(50, 1e12)))
+    _, raw, rss = least_squares(X, y)
+    rest = y - y.mean() - (X - X.mean(axis=0)) @ raw
+    found = loo_rows(problem.row_basis, problem.spectrum, problem.noise, np.zeros(1)).log_density[:, 0]
+    assert found == pytest.approx(stats.norm.logpdf(rest, scale=np.sqrt(rss / 50)), abs=1e-7)
