@@ -190,7 +190,7 @@ def test_too_few_simulations_and_targets_without_residuals_are_refused():
         loo_calibration(perfect)
 
 
-@pytest.mark.parametrize("unit", [1e-100, 1e-8, 1e8, 1e100])
+@pytest.mark.parametrize("unit", [1e-50, 1e-8, 1e8, 1e50])
 def test_units_do_not_matter(unit):
     rng = np.random.default_rng(12)
     X, y = simulated(rng, 60, 4)

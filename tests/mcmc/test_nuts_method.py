@@ -9,7 +9,7 @@ import xarray as xr
 from sklearn.base import clone
 from typer.testing import CliRunner
 
-from bayesridge import BayesRidge, posterior, sample
+from bayesridge import BayesRidge, load, posterior, sample
 from bayesridge.cli.main import app
 from bayesridge.cli.terminal import print_fit
 from bayesridge.errors import DataError, MissingExtraError, PriorError
@@ -79,11 +79,10 @@ def test_texts_name_the_sampler_and_the_verdict(fitted, capsys):
     assert record["loo"]["bad_rows"] == 0
 
 
-def test_draws_are_not_saved_as_a_model(fitted, tmp_path):
-    one, X, y = fitted
-    with pytest.raises(DataError, match=r"to_netcdf\(path\)"):
-        one.save(tmp_path / "m.bridge")
-    BayesRidge(sampler={"name": "numpyro"}).fit(X, y).save(tmp_path / "m.bridge")
+def test_draws_are_saved_as_they_are(fitted, tmp_path):
+    one, X, _ = fitted
+    one.save(tmp_path / "m.bridge")
+    np.testing.assert_array_equal(load(tmp_path / "m.bridge").predict(X), one.predict(X))
 
 
 def test_a_fixing_prior_is_sampled_and_lam_is_refused():
@@ -160,9 +159,12 @@ def test_command_line_end_to_end(tmp_path):
     assert record["sampling"]["chains"] == 4
     assert record["diagnostics"]["R-hat"]["limit"] == "<= 1.01"
     assert record["verdict"] in ("ok", "doubtful", "bad")
-    assert record["hyperparameters"]["lambda"]["mean"] == "NaN"
+    assert record["hyperparameters"]["lambda"]["mean"] is None
     frame = pd.read_csv(out / "coefficients.csv", index_col="column")
     with xr.open_datatree(out / "draws.nc", engine="h5netcdf") as tree:
         assert tree.attrs["method"] == "nuts"
         assert tree["posterior"]["coef"].shape == (4, 200, 4)
         np.testing.assert_allclose(tree["posterior"]["coef"].values.mean(axis=(0, 1)), frame["mean"].iloc[1:])
+    saved = load(out / "model.bridge")
+    assert saved.posterior_.method == "nuts"
+    np.testing.assert_allclose(saved.coef_, frame["mean"].iloc[1:])

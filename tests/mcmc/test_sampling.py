@@ -44,8 +44,8 @@ def test_result_has_the_groups_variables_and_dims_of_the_exact_one(problem, tmp_
     )
     sampled = result.datatree
     assert set(exact.children) == {
-        "posterior", "posterior_predictive", "log_likelihood", "prior", "prior_predictive", "observed_data",
-        "constant_data",
+        "posterior", "posterior_predictive", "log_likelihood", "log_prior", "prior", "prior_predictive",
+        "observed_data", "constant_data",
     }  # fmt: skip
     assert set(sampled.children) == set(exact.children) | {"sample_stats", "diagnostics"}
     assert {"coef_std", "lambda_", "sigma", "tau", "r2", "effective_dof"} <= set(exact["prior"].data_vars)

@@ -192,7 +192,7 @@ BAD = {
     "rows differ": (X0, Y0[:9], r"(?s)10.*9|9.*10"),
     "X is a vector": (X0[:, 0], Y0, "(10,)"),
     "X is a cube": (X0[:, :, None], Y0, r"3|dimension"),
-    "y is a matrix": (X0, np.column_stack([Y0, Y0]), r"\(10, 2\)|2 columns|one-dimensional"),
+    "y is a cube": (X0, np.zeros((10, 2, 2)), r"\(10, 2, 2\)|dim"),
     "strings": (frame(b=list("abcdefghij")), Y0, "b"),
     "inf": (with_value(np.inf), Y0, "inf"),
     "nan": (frame(b=with_value(np.nan)[:, 1]), Y0, "b.*1|1.*b"),
@@ -235,3 +235,8 @@ def test_unknown_unpenalised_column():
 def test_dependent_unpenalised_columns():
     with pytest.raises(DataError, match="dependent"):
         posterior(frame(c=2 * X0[:, 0]), Y0, unpenalized=["a", "c"])
+
+
+def test_several_targets_are_the_estimators():
+    with pytest.raises(BayesRidgeError, match=r"\(10, 2\)|2 columns|one-dimensional"):
+        posterior(X0, np.column_stack([Y0, Y0]))
