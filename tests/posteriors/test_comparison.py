@@ -4,7 +4,7 @@ import arviz as az
 import numpy as np
 import pytest
 
-from bayesridge import DataError, FixedLambda, LogNormal, compare, posterior
+from bayesridge import DataError, FixedLambda, LogNormal, WeightsWarning, compare, posterior
 from bayesridge.datasets import load_xy
 from tests.test_seams import chains, kernel, table, two_penalties
 
@@ -61,8 +61,8 @@ def test_what_a_posterior_lacks_is_said():
     assert "flat has no Bayes factor" in notes
     missing = found.table["log_bayes_factor"].isna()
     assert list(found.table.index[missing].sort_values()) == ["chains", "flat", "plugged in"]
-    assert found.table.loc["two", "lambda[1]"] == posts["two"].scales["lambda[1]"].median
-    assert np.isnan(found.table.loc["exact", "lambda[1]"])
+    assert found.table.loc["two", "lambda[second]"] == posts["two"].scales["lambda[second]"].median
+    assert np.isnan(found.table.loc["exact", "lambda[second]"])
 
 
 def test_other_data_are_refused():
