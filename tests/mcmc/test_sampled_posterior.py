@@ -121,7 +121,7 @@ def test_quantiles_of_many_rows_are_those_of_each_alone():
     many = RowDraws(tuple(map(str, range(400))), centre, coef, sigma, rows, np.ones(400))
     one = many.take(np.array([399]))
     together = many.quantile(0.9)  # more than one block
-    assert together[-1] == one.quantile(0.9)[0]
+    assert together[-1] == pytest.approx(one.quantile(0.9)[0], rel=1e-12)  # each is found about its own mean
     assert one.labels == ("399",)
     # far in the tail too: the mixture's probability there is that of its widest draw
     low = one.quantile(1e-30)
