@@ -115,8 +115,9 @@ def describe_data(posterior: AnyPosterior) -> str:
 
 
 def describe_model(posterior: AnyPosterior) -> str:
-    """One line on the priors."""
-    return "; noise ".join(posterior.prior_texts)
+    """One line on the prior, and on the noise or what stands in its place."""
+    prior, rest = posterior.prior_texts
+    return f"{prior}; {'noise' if 'sigma' in posterior.scales else 'outcome'} {rest}"
 
 
 def glance(posterior: AnyPosterior) -> str:
