@@ -34,7 +34,7 @@ def coefficients(content: Content) -> str:
         rows.append(_coefficient_cells(post.design.names[j], picture, part, j, ends))
     unit = "in units of the target" if content.ratios is None else f"logs of {content.ratios.columns[0]}s,"
     note = (
-        f'<p class="note">Posterior ({text(content.averaged)}). Mean, sd and interval are {unit} per unit '
+        f'<p class="note">Posterior, {text(content.averaged)}. Mean, sd and interval are {unit} per unit '
         "of the column; the picture multiplies by the column's standard deviation, so that rows can be compared.</p>"
     )
     made = table("Coefficients, units of the data", head, rows, left=2) + columns_note(content) + note
