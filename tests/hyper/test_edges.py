@@ -241,7 +241,8 @@ def test_nodes_are_not_doubled_for_the_gap_between_two_modes():
     assert post.coefficients.mixture.location.shape[1] <= post.hyper.nodes.noise.squared_scale().size
     low, high = post.coefficients.take(np.array([0])).hdi(0.9)[0]
     mixture = post.coefficients.take(np.array([0]))
-    assert mixture.prob(low, high) == pytest.approx(0.9, abs=1e-8)
+    # an end beside the spike is known to the rounding of the mean only, where the density is 1e10: 1e-6, by the kernel
+    assert mixture.prob(low, high) == pytest.approx(0.9, abs=1e-5)
 
 
 @pytest.mark.parametrize("df", [0.9e5, 1.1e5, 1e9, 3e14])
