@@ -336,8 +336,15 @@ def _exact(design: Design) -> _Factors:
     if flat is not None:
         X, y = _projected(Q, X), _projected(Q, y[:, None])[:, 0]
     n, p = X.shape
-    left = None
-    if n > p + 1 and p and (one := _heaviest(design)) is not None:
+    left, one = None, _heaviest(design)
+    if one is not None and flat is not None and p:
+        warn(
+            f"row {design.input_rows[one]} (counted from 0) weighs so much more than others that, beside unpenalised "
+            "columns, its rounding takes digits of theirs that cannot be bounded: penalise those columns, or use weights "
+            "nearer to each other",
+            AccuracyWarning,
+        )
+    if n > p + 1 and p and one is not None:
         return _rows_apart(design, X, y, flat, on_flat, log_det, one)
     if n > p + 1:
         # the last column of the triangle holds Q'y, its corner the residual norm: r0 without cancellation
