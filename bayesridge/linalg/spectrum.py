@@ -340,8 +340,8 @@ def _exact(design: Design) -> _Factors:
     if one is not None and flat is not None and p:
         warn(
             f"row {design.input_rows[one]} (counted from 0) weighs so much more than others that, beside unpenalised "
-            "columns, its rounding takes digits of theirs that cannot be bounded: penalise those columns, or use weights "
-            "nearer to each other",
+            "columns, its rounding takes digits of theirs that cannot be bounded: penalise those columns, or use "
+            "weights nearer to each other",
             AccuracyWarning,
         )
     if n > p + 1 and p and one is not None:
