@@ -88,12 +88,13 @@ class Chains:
         value, gradient = self._density(self._u)
         before = value - 0.5 * np.square(momentum).sum(axis=1)
         u = self._u
-        for _ in range(_LEAPS):
-            momentum = momentum + 0.5 * step * gradient
-            u = u + step * momentum
-            value, gradient = self._density(u)
-            momentum = momentum + 0.5 * step * gradient
-        gain = value - 0.5 * np.square(momentum).sum(axis=1) - before
+        with np.errstate(over="ignore", invalid="ignore"):  # a leap out of float64 gains nothing, and is not taken
+            for _ in range(_LEAPS):
+                momentum = momentum + 0.5 * step * gradient
+                u = u + step * momentum
+                value, gradient = self._density(u)
+                momentum = momentum + 0.5 * step * gradient
+            gain = value - 0.5 * np.square(momentum).sum(axis=1) - before
         taken = np.log(self.rng.random(len(gain))) < gain
         self._u = np.where(taken[:, None], u, self._u)
         return float(np.exp(np.minimum(np.where(np.isfinite(gain), gain, -np.inf), 0.0)).mean())

@@ -111,11 +111,15 @@ def _scan(problem: Outcome, log_prior: LogPrior) -> tuple[Array, Array, list[Arr
 def _refuse_endless(last: float, before: float, top: float, outward: int) -> None:
     if last < top - _CUT and last < before:
         return  # proper; moments of coefficients may not exist
-    where = "tau -> infinity" if outward < 0 else "tau -> 0"
+    if outward > 0:
+        raise ImproperPosteriorError(
+            f"the posterior of lambda = 1/tau² lies, or reaches, beyond {np.exp(_FURTHEST):.0e}: the prior of tau, the offset "
+            "or a weight is too far from the other data to be integrated; change its scale, or fix lambda"
+        )
     raise ImproperPosteriorError(
-        f"the posterior does not fall off as {where} (it loses {before - last:.1e} nats per unit of log lambda there), "
-        "so it cannot be normalised: the columns separate the outcomes and this prior of tau has too heavy a tail; use "
-        "the default, a half-t with at least q + 3 degrees of freedom, q flat columns with the intercept"
+        f"the posterior does not fall off as tau -> infinity (it loses {before - last:.1e} nats per unit of log lambda "
+        "there), so it cannot be normalised: the columns separate the outcomes and this prior of tau has too heavy a "
+        "tail; use the default, a half-t with at least q + 3 degrees of freedom, q flat columns with the intercept"
     )
 
 

@@ -12,12 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve
 
-from bayesridge.errors import AccuracyWarning, warn
+from bayesridge.errors import AccuracyWarning, DataError, warn
 from bayesridge.outcomes.problem import Outcome
 
 Array = NDArray[np.float64]
 
 _MOST_STEPS = 200
+_MOST_COUNTED = 1e14  # .02 nats of rounding a sum of this size
 _EPS = float(np.finfo(np.float64).eps)
 
 
@@ -61,6 +62,7 @@ def penalized_mode(problem: Outcome, lam: float, start: Array | None = None) -> 
     def height(at: Array) -> float:
         return float(problem.log_likelihood(at) - 0.5 * P @ np.square(at))
 
+    rounding = _rounding(problem)
     value = height(theta)
     for _ in range(_MOST_STEPS):
         first, second = problem.slope(D @ theta)
@@ -71,8 +73,14 @@ def penalized_mode(problem: Outcome, lam: float, start: Array | None = None) -> 
         gain = float(gradient @ step)
         if gain <= 4.0 * _EPS:
             break
+        if gain <= rounding + 8.0 * _EPS * abs(
+            value
+        ):  # less than heights are rounded by: the gradient alone knows, and ends it
+            theta = theta + step
+            value = height(theta)
+            break
         share = 1.0
-        while not height(theta + share * step) >= value + 1e-4 * share * gain - 8.0 * _EPS * abs(value):
+        while not height(theta + share * step) >= value + 1e-4 * share * gain - rounding - 8.0 * _EPS * abs(value):
             share *= 0.5
             if share < 1e-10:
                 break
@@ -89,6 +97,18 @@ def penalized_mode(problem: Outcome, lam: float, start: Array | None = None) -> 
     q, r = problem.n_flat, problem.rank
     log_evidence = value + 0.5 * r * np.log(lam) + 0.5 * q * np.log(2.0 * np.pi) - np.log(root.diagonal()).sum()
     return Bell(theta, root, float(log_evidence))
+
+
+def _rounding(problem: Outcome) -> float:
+    """What the log likelihood is rounded by: its terms, y eta and log y!, are larger than their sum."""
+    size = problem.design.y if problem.trials is None else problem.trials
+    total = float(problem.count @ size)
+    if total > _MOST_COUNTED:
+        raise DataError(
+            f"counts that add up to {total:.1e} have a likelihood whose rounding is larger than what it is to tell "
+            f"(float64; at most {_MOST_COUNTED:.0e}); model the logarithm of such counts as a Gaussian target"
+        )
+    return 64.0 * _EPS * total
 
 
 def first_guess(problem: Outcome) -> Array:

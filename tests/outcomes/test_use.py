@@ -17,6 +17,7 @@ from bayesridge import (
     DataError,
     FixedLambda,
     HalfCauchy,
+    HalfT,
     ImproperPosteriorError,
     PriorError,
     load,
@@ -201,3 +202,24 @@ def test_what_the_estimator_has_not_here(fitted):
     assert not hasattr(fitted, "sigma_")
     assert fitted.tau_ > 0
     assert fitted.lambda_ == pytest.approx(fitted.tau_**-2, rel=1e-6)
+
+
+@pytest.mark.parametrize("size", [1e9, 1e15])
+def test_counts_as_large_as_float64_tells_apart(size):
+    """Counts of 1e9 without noise give the coefficients that made them (sds 5e-6); beyond, the door says why not."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((30, 3))
+    y = np.round(size * np.exp(X @ [0.5, -0.3, 0.0]))
+    if size > 1e14:
+        with pytest.raises(DataError, match="add up to"):
+            posterior(X, y, family="poisson")
+    else:
+        found = posterior(X, y, family="poisson").coefficients.mean
+        np.testing.assert_allclose(found, [0.5, -0.3, 0.0], atol=1e-4)
+
+
+def test_a_prior_far_from_the_data_is_named_and_no_separation():
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((30, 3))
+    with pytest.raises(ImproperPosteriorError, match="too far from the other data"):
+        posterior(X, rng.poisson(np.exp(X[:, 0])), family="poisson", prior=HalfT(4.0, 1e-20, on="tau"))
