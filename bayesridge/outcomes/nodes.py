@@ -113,8 +113,8 @@ def _refuse_endless(last: float, before: float, top: float, outward: int) -> Non
         return  # proper; moments of coefficients may not exist
     if outward > 0:
         raise ImproperPosteriorError(
-            f"the posterior of lambda = 1/tau² lies, or reaches, beyond {np.exp(_FURTHEST):.0e}: the prior of tau, the offset "
-            "or a weight is too far from the other data to be integrated; change its scale, or fix lambda"
+            f"the posterior of lambda = 1/tau² lies, or reaches, beyond {np.exp(_FURTHEST):.0e}: the prior of tau, the "
+            "offset or a weight is too far from the other data to be integrated; change its scale, or fix lambda"
         )
     raise ImproperPosteriorError(
         f"the posterior does not fall off as tau -> infinity (it loses {before - last:.1e} nats per unit of log lambda "
