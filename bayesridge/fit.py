@@ -251,7 +251,7 @@ def _infer_groups(
         raise DataError("with groups every lambda is integrated: method='evidence' is for one lambda")
     if not groups:
         raise DataError("groups names no group: leave it out, or say {'name': [columns]}")
-    engine = group_engine(problem.design, factorize(problem.design), groups, problem.columns.terms)
+    engine = group_engine(problem.design, groups, problem.columns.terms)
     return infer_groups(engine, by_group(engine.names, prior), noise_prior)
 
 

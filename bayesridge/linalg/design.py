@@ -224,6 +224,7 @@ def build_design(
     fit_intercept: bool = True,
     scale: bool | Array = True,
     unpenalized: Sequence[str | int] = (),
+    unscaled: Sequence[str | int] = (),
     terms: Mapping[str, Sequence[str]] | None = None,
     kept: NDArray[np.bool_] | None = None,
     survey: bool = False,
@@ -248,6 +249,8 @@ def build_design(
         gives the divisors (positive).
     unpenalized : sequence of str or int
         Names (columns or terms) or indices of columns with a flat prior.
+    unscaled : sequence of str or int
+        Names or indices of columns that stay as they are whatever `scale` says: level effects, bases of smooths.
     terms : mapping, optional
         Term name to column names, from a formula.
     kept : ndarray of bool, optional
@@ -274,7 +277,8 @@ def build_design(
     source = row_source(X)
     n, p = source.shape
     columns = tuple(names) if names is not None else _default_names(p)
-    flat = _flat_columns(unpenalized, columns, terms or {})
+    flat = _named_columns(unpenalized, columns, terms or {}, "unpenalized")
+    as_given = _named_columns(unscaled, columns, terms or {}, "unscaled")
     n_obs = _count_observations(n, weights, weight_kind)
     _check_size(n_obs, int(fit_intercept) + len(flat))
     # Cross-products prove finiteness for free; only if they are not finite is the table searched.
@@ -291,14 +295,16 @@ def build_design(
     constant_mask = deviation[:p] <= 4.0 * _EPS * np.abs(mean[:p])
     _check_units(source, y, weights, deviation, np.append(constant_mask, False), (*columns, target_name))
     divisor = _divisors(scale, deviation[:p], constant_mask, flat, columns)
+    divisor[np.setdiff1d(as_given, flat)] = 1.0
     penalized, constant = _split_columns(p, flat, constant_mask, columns, fit_intercept)
     spread = squares[penalized] / divisor[penalized] ** 2
-    if _scaling(scale) != "unit sd" and len(penalized):
+    scaling = "given" if len(as_given) else _scaling(scale)
+    if scaling != "unit sd" and len(penalized):
         _check_grades(np.sqrt(spread), [columns[j] for j in penalized], source.shape)
     return Design(
         source=source, y=y, weights=weights, weight_kind=weight_kind, fit_intercept=fit_intercept, names=columns,
         target_name=target_name, penalized=penalized, unpenalized=flat, constant=constant, mean=mean[:p],
-        y_mean=float(mean[p]), scale=divisor, scaling=_scaling(scale), n_obs=n_obs, total_weight=total,
+        y_mean=float(mean[p]), scale=divisor, scaling=scaling, n_obs=n_obs, total_weight=total,
         signal=float(np.add.reduce(spread)) / n_obs, cross=cross, kept=kept, survey=survey,
     )  # fmt: skip
 
@@ -307,11 +313,11 @@ def _default_names(p: int) -> tuple[str, ...]:
     return tuple([f"x{j}" for j in range(p)])
 
 
-def _flat_columns(
-    wanted: Sequence[str | int], names: tuple[str, ...], terms: Mapping[str, Sequence[str]]
+def _named_columns(
+    wanted: Sequence[str | int], names: tuple[str, ...], terms: Mapping[str, Sequence[str]], what: str
 ) -> NDArray[np.intp]:
     if isinstance(wanted, str):
-        raise DataError(f"unpenalized takes a list of column names, e.g. [{wanted!r}]; got the string {wanted!r}")
+        raise DataError(f"{what} takes a list of column names, e.g. [{wanted!r}]; got the string {wanted!r}")
     if len(wanted) == 0:
         return np.empty(0, dtype=np.intp)
     position = {name: j for j, name in enumerate(names)}
@@ -320,12 +326,12 @@ def _flat_columns(
         if isinstance(key, str):
             expanded = [key] if key in position else list(terms.get(key, ()))
             if not expanded:
-                raise DataError(f"unpenalized names {key!r}, but the columns are {', '.join(names)}")
+                raise DataError(f"{what} names {key!r}, but the columns are {', '.join(names)}")
             found += [position[name] for name in expanded]
         elif 0 <= int(key) < len(names):
             found.append(int(key))
         else:
-            raise DataError(f"unpenalized column {key} is out of range for {len(names)} columns")
+            raise DataError(f"{what} column {key} is out of range for {len(names)} columns")
     return np.array(sorted(set(found)), dtype=np.intp)
 
 

@@ -32,10 +32,11 @@ from bayesridge.linalg.conditional import with_flat_draws
 from bayesridge.linalg.deletion import delete
 from bayesridge.linalg.design import Design, State
 from bayesridge.linalg.engine import CoefficientDraws, Deleted, Engine, LinearMoments, mixture_moments
+from bayesridge.linalg.levels import LevelRows
 from bayesridge.linalg.maps import Functionals, contrast_functionals, flat_gram, prediction_functionals
 from bayesridge.linalg.rows import RowParts, row_parts
 from bayesridge.linalg.spectral import SpectralEngine
-from bayesridge.linalg.spectrum import Spectrum
+from bayesridge.linalg.spectrum import Spectrum, factorize
 from bayesridge.linalg.targets import without_row
 
 Array = NDArray[np.float64]
@@ -183,7 +184,7 @@ class GroupEngine:
     group : ndarray of int, shape (n_columns,)
         Which group each column of the design belongs to; -1 for those that are not penalised.
     signals : tuple of float
-        For each group, the sum over its columns of the mean square (flat directions taken out).
+        For each group, the sum over its columns of the mean square, about their means; of level effects as they are.
     """
 
     design: Design
@@ -346,25 +347,38 @@ def _without_triangles(parts: Iterator[_Factors]) -> Iterator[tuple[Array, Array
 
 def group_engine(
     design: Design,
-    factor: Spectrum,
     groups: Mapping[str, str | Sequence[str]],
     terms: Mapping[str, Sequence[str]],
+    signals: Mapping[str, float] | None = None,
 ) -> GroupEngine:
-    """Put the penalised columns of a design into groups.
+    """Put the penalised columns of a design into groups; blocks of level effects among its rows are groups too.
 
     Parameters
     ----------
-    design, factor : Design, Spectrum
+    design : Design
     groups : mapping of str to str or sequence of str
         Group to its columns, or terms of a formula.
     terms : mapping
         Term to columns.
+    signals : mapping, optional
+        Group to the sum of squares of its columns over n, where that is not the one about their means: that of a smooth
+        beside its null space.
 
     Raises
     ------
     DataError
         If a group is empty or names what is no penalised column, columns are in two groups or in none.
     """
+    signals, source = dict(signals or {}), design.source
+    if isinstance(source, LevelRows):
+        for block, start in zip(source.levels, source.starts, strict=False):
+            if len(block.parts) > 1:
+                raise DataError(f"correlated effects of {block.name} are not there yet: state them as independent")
+            if block.name in groups:
+                raise DataError(f"{block.name!r} is a group of columns and one of levels: call one of them otherwise")
+            own = design.names[start : start + block.n_columns]
+            groups = {**groups, block.name: own}
+            signals[block.name] = float(block.signals(design.weights, design.n_obs)[0])
     position = {name: j for j, name in enumerate(design.names)}
     group = np.full(design.n_columns, -1, dtype=np.intp)
     fixed = {*design.unpenalized.tolist(), *design.constant.tolist()}
@@ -392,7 +406,8 @@ def group_engine(
         )
     spread = np.zeros(len(groups))
     np.add.at(spread, group[design.penalized], _mean_squares(design))
-    return GroupEngine(design, factor, tuple(groups), group, tuple(spread.tolist()))
+    found = [signals.get(name, one) for name, one in zip(groups, spread.tolist(), strict=True)]
+    return GroupEngine(design, factorize(design), tuple(groups), group, tuple(found))
 
 
 def groups_of(engine: Engine) -> dict[str, list[str]] | None:

@@ -12,7 +12,6 @@ from bayesridge import BayesRidge, load, posterior
 from bayesridge.errors import DataError, PriorError
 from bayesridge.linalg.design import build_design
 from bayesridge.linalg.groups import group_engine
-from bayesridge.linalg.spectrum import factorize
 from bayesridge.posteriors.posterior import infer_groups
 from bayesridge.posteriors.summary import hyper_table
 from bayesridge.priors import (
@@ -50,7 +49,7 @@ def test_one_group_is_the_spectrum(prior, unpenalized):
     """Two ways of linear algebra, one posterior: only rounding is between them."""
     X, y = table()
     design = build_design(X, y, unpenalized=unpenalized)
-    engine = group_engine(design, factorize(design), {"all": [name for name in NAMES if name not in unpenalized]}, {})
+    engine = group_engine(design, {"all": [name for name in NAMES if name not in unpenalized]}, {})
     made = infer_groups(engine, prior, Jeffreys())
     exact = posterior(X, y, prior=prior, unpenalized=unpenalized)
     sd = exact.coefficients.sd
@@ -168,7 +167,7 @@ def mixed(model):
 def mixed_engine(model):
     X, y, flat, groups = mixed(model)
     design = build_design(X, y, scale=False, unpenalized=flat)
-    return group_engine(design, factorize(design), groups, {})
+    return group_engine(design, groups, {})
 
 
 @pytest.mark.parametrize("model", ["Dyestuff", "Penicillin", "sleepstudy_zerocorr"])
@@ -206,7 +205,7 @@ def test_a_row_deleted_equals_the_engine_without_it(row):
     X, y = table()
     design = build_design(X, y, unpenalized=["x4"])
     groups = {"live": ["x0", "x1"], "rest": ["x2", "x3"]}
-    engine = group_engine(design, factorize(design), groups, {})
+    engine = group_engine(design, groups, {})
     theta = np.array([[0.5, 1.0], [-3.0, 8.0], [4.0, -2.0], [12.0, 12.0]])
     deleted = engine.deletion().at(theta, slice(row, row + 1))
     rest = engine.without(row)
