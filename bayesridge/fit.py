@@ -247,12 +247,10 @@ def _infer_groups(
     method: Method | None,
     groups: Mapping[str, str | Sequence[str]],
 ) -> Posterior:
-    if method == "evidence":
-        raise DataError("with groups every lambda is integrated: method='evidence' is for one lambda")
     if not groups:
         raise DataError("groups names no group: leave it out, or say {'name': [columns]}")
     engine = group_engine(problem.design, groups, problem.columns.terms)
-    return infer_groups(engine, by_group(engine.names, prior), noise_prior)
+    return infer_groups(engine, by_group(engine.names, prior), noise_prior, method)
 
 
 def posterior_of(data: Any, y: Any = None, **options: Any) -> Any:

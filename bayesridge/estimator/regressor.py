@@ -203,8 +203,10 @@ class BayesRidge(RegressorMixin, Fitted):  # type: ignore[misc]
     def _prior(self) -> Prior | Mapping[str, Prior] | None:
         """The prior that was asked for; None for the family's own."""
         if self.groups is not None:
-            if self.method != "posterior" or self.lam is not None:
-                raise PriorError("with groups every lambda is integrated: use method='posterior', without lam")
+            if self.method not in ("posterior", "evidence") or self.lam is not None:
+                raise PriorError(
+                    "with groups every lambda is learnt: use method='posterior' or 'evidence', without lam"
+                )
             return self.prior
         if isinstance(self.prior, Mapping):
             raise PriorError("a prior for each group needs groups={...} too")

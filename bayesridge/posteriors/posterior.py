@@ -18,6 +18,7 @@ from bayesridge.hyper.likelihood import Likelihood
 from bayesridge.hyper.marginal import Link, Marginal, PointMass, Scalar, monotone_link, transformed
 from bayesridge.hyper.nodes import HyperPosterior
 from bayesridge.hyper.point import plug_in
+from bayesridge.hyper.reml import Deviance, PluggedIn, estimate, log_marginal_without, plug_in_scales, plugged_at
 from bayesridge.linalg.design import Design, State
 from bayesridge.linalg.engine import Engine
 from bayesridge.linalg.filters import effective_dof, filter_factors, shrinkage
@@ -41,6 +42,7 @@ from bayesridge.priors import (
 )
 
 if TYPE_CHECKING:
+    import pandas as pd
     import xarray as xr
 
 Array = NDArray[np.float64]
@@ -72,7 +74,7 @@ class Posterior(ShownPosterior, Asked):
     def __reduce__(self) -> tuple[Any, ...]:
         # The nodes hold functions of the prior, which do not pickle; inferring them again takes a millisecond.
         if self.engine.spectrum is None:
-            return infer_groups, (self.engine, self.prior, self.noise_prior)
+            return infer_groups, (self.engine, self.prior, self.noise_prior, self.method)
         return infer, (self.design, self.spectrum, self.prior, self.noise_prior, self.method)
 
     @property
@@ -225,6 +227,50 @@ class Posterior(ShownPosterior, Asked):
         return self.hyper.log_marginal
 
     @property
+    def reml_criterion(self) -> float:
+        """Minus twice the restricted log likelihood at the scales plugged in (method="evidence"), as lme4 states it."""
+        if self.method != "evidence":
+            raise DataError("a REML criterion belongs to estimates: fit with method='evidence'")
+        return float(Deviance(self.engine, "REML").best(self.hyper.nodes.theta)[0][0])
+
+    def variance_components(self, kind: Literal["REML", "ML"] = "REML", level: float = 0.95) -> pd.DataFrame:
+        """Estimate the scales by the maximum of the likelihood, restricted or not, whatever the priors here.
+
+        Parameters
+        ----------
+        kind : {"REML", "ML"}
+        level : float
+            Of the intervals: by the curvature in the logarithms (Wald; zero has none), and by the profile
+            of the deviance. Both take the other scales for what fits best; only the posterior averages over them.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row each tau (zero: at the boundary) and sigma; ``attrs["criterion"]`` is -2 log likelihood.
+        """
+        import pandas as pd
+
+        found = estimate(self.engine, kind)
+        wald, profile = found.wald(level), found.profile(level)
+        low, high = f"{100 * level:g}% Wald", f"{100 * level:g}% profile"
+        columns = {"estimate": found.values, f"{low} low": wald[:, 0], f"{low} high": wald[:, 1]}
+        columns |= {f"{high} low": profile[:, 0], f"{high} high": profile[:, 1]}
+        table = pd.DataFrame(columns, index=list(found.names))
+        table.attrs["criterion"] = found.criterion
+        return table
+
+    def log_bayes_factor_of(self, group: str) -> float:
+        """Log Bayes factor of a group of effects against none of them (tau = 0), the other priors as they are."""
+        names = [name.split("[", 1)[-1].removesuffix("]") for name in self.engine.theta_names]
+        gone = [k for k, name in enumerate(names) if name == group]
+        if not gone or self.method == "evidence":
+            raise DataError(
+                f"{group!r} is no group of this model ({', '.join(dict.fromkeys(names))})" if not gone
+                else "method='evidence' chose the scales from the data: a Bayes factor needs method='posterior'"
+            )  # fmt: skip
+        return self.hyper.log_marginal - log_marginal_without(self.engine, gone, self.prior, self.noise_prior)
+
+    @property
     def quadrature_error(self) -> float:
         """Estimated relative error of the integral over lambda."""
         return self.hyper.error
@@ -304,6 +350,8 @@ class Posterior(ShownPosterior, Asked):
 
     def infer_again(self, engine: Engine) -> HyperPosterior:
         """Infer the scales of another engine under the same priors (a plugged-in lambda stays)."""
+        if isinstance(self.hyper, PluggedIn):
+            return plugged_at(self.hyper.estimate, engine, self.noise_prior.conjugate)
         prior = FixedLambda(self.lambda_.median) if self.method == "evidence" else self.prior
         return infer_hyper(engine, prior, self.noise_prior)
 
@@ -372,7 +420,7 @@ class Posterior(ShownPosterior, Asked):
         """Make the posterior of its state."""
         priors = prior_from_state(facts["prior"]), prior_from_state(facts["noise_prior"])
         if facts["engine"] == "groups":
-            return infer_groups(GroupEngine.from_state(facts, arrays), *priors)
+            return infer_groups(GroupEngine.from_state(facts, arrays), *priors, facts["method"])
         engine = SpectralEngine.from_state(facts, arrays)
         return infer(engine.design, engine.spectrum, *priors, "evidence" if facts["method"] == "evidence" else None)
 
@@ -433,8 +481,10 @@ def infer(
     return Posterior(engine, prior, noise_prior, hyper, "fixed" if fixed else "posterior")
 
 
-def infer_groups(engine: Engine, prior: Prior, noise_prior: NoisePrior) -> Posterior:
-    """Compute the posterior of columns in groups, all scales integrated."""
+def infer_groups(engine: Engine, prior: Prior, noise_prior: NoisePrior, method: Method | None = None) -> Posterior:
+    """Compute the posterior of columns in groups, all scales integrated, or plugged in at their REML estimates."""
+    if method == "evidence":
+        return Posterior(engine, prior, noise_prior, plug_in_scales(engine, noise_prior.conjugate), "evidence")
     return Posterior(engine, prior, noise_prior, infer_hyper(engine, prior, noise_prior))
 
 

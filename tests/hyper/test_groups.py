@@ -270,7 +270,7 @@ def test_terms_of_a_formula_are_groups():
         ({"groups": {"a": list(NAMES), "b": ["x1"]}}, "'x1' is in two groups"),
         ({"groups": {"a": [*NAMES, "x9"]}}, "names 'x9'"),
         ({"groups": {"a": list(NAMES)}, "unpenalized": ["x0"]}, "'x0' is unpenalised and in group"),
-        ({"groups": GROUPS, "method": "evidence"}, "every lambda is integrated"),
+        ({"groups": GROUPS, "method": "evidence", "noise_prior": HalfT(3.0, 1.0, "sigma")}, "takes Jeffreys"),
         ({"groups": GROUPS, "prior": FixedLambda(1.0)}, "to be learnt"),
         ({"groups": GROUPS, "prior": HalfCauchy(1.0, "tau")}, "to be learnt"),
         ({"groups": GROUPS, "prior": {"dead": BetaR2()}}, "prior names the group 'dead'"),

@@ -1,0 +1,118 @@
+"""REML and ML against published mixed models: criteria, estimates, profiles; the boundary; components against zero."""
+
+import pickle
+from functools import cache
+
+import numpy as np
+import pytest
+from scipy.special import gammaln
+
+from bayesridge import BayesRidge, load, posterior
+from bayesridge.errors import DataError, ImproperPosteriorError, NoSignalWarning
+from bayesridge.hyper.reml import Deviance, estimate, log_marginal_without
+from bayesridge.posteriors.quantity import MixtureQuantity
+from tests.hyper.test_groups import GROUPS, dummies, mixed_engine, table
+from tests.truth.published import published, text_table
+
+MODELS = ("Dyestuff", "Penicillin", "sleepstudy_zerocorr")
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("kind", ["REML", "ML"])
+def test_published_criteria_and_estimates(model, kind):
+    facts = published("mixedmodels_ml_reml")["fits"][model][f"computed_{kind}"]
+    engine = mixed_engine(model)
+    theta = -2.0 * np.log(np.array([facts["theta"]]))
+    assert Deviance(engine, kind).best(theta)[0][0] == pytest.approx(facts["objective"], rel=1e-10)
+    found = estimate(engine, kind)
+    assert found.criterion == pytest.approx(facts["objective"], rel=1e-10)
+    # the criterion is flat to second order there: half of its digits are those of the published estimates
+    np.testing.assert_allclose(found.values, [*facts["sds"], facts["sigma"]], rtol=3e-5)
+    assert not found.absent.any()
+    assert found.names[-1] == "sigma"
+
+
+@pytest.mark.parametrize(
+    ("model", "intervals"),
+    [
+        # Bates, "lme4: Mixed-effects modeling with R" (2010): confint(profile(...))
+        ("Dyestuff", [(12.1985, 84.0631), (38.2300, 67.6577)]),
+        ("sleepstudy_zerocorr", [(15.2586, 37.7865), (3.96407, 8.76916), (22.88056, 28.78760)]),
+    ],
+)
+def test_published_profile_intervals(model, intervals):
+    """Published ones are read off splines of the profile: they have four digits, and three where it bends."""
+    found = estimate(mixed_engine(model), "ML")
+    np.testing.assert_allclose(found.profile(), intervals, rtol=3e-4)
+    # Wald's are no more than near, and about the same logarithm
+    np.testing.assert_allclose(np.sqrt(found.wald().prod(axis=1)), found.values, rtol=1e-6)
+
+
+@cache
+def dyestuff2():
+    data = text_table("mixedmodels/dyestuff2.csv")
+    return dummies(data["Batch"]), np.array(data["Yield"], dtype=float)
+
+
+def test_an_estimate_at_the_boundary_is_zero():
+    """Dyestuff2 was made to have none: lme4 reports 161.8283 (REML), sigma 3.7157; 162.8730 (ML), sigma 3.6532."""
+    X, y = dyestuff2()
+    with pytest.warns(NoSignalWarning, match=r"tau\[batch\] is zero"):
+        post = posterior(X, y, scale=False, groups={"batch": [f"x{j}" for j in range(6)]}, method="evidence")
+    assert post.reml_criterion == pytest.approx(161.8283, abs=1e-4)
+    assert post.sigma.median == pytest.approx(3.7157, rel=0.03)
+    assert post.scales["tau[batch]"].median == 0.0
+    assert np.abs(post.coefficients.mean).max() < 1e-6
+    found = post.variance_components("ML")
+    assert found.attrs["criterion"] == pytest.approx(162.8730, abs=1e-4)
+    assert found.loc["sigma", "estimate"] == pytest.approx(3.6532, abs=1e-4)
+    assert found.loc["tau[batch]", ["estimate", "95% profile low"]].tolist() == [0.0, 0.0]
+    assert 0.5 < found.loc["tau[batch]", "95% profile high"] < 4.0
+    assert np.isnan(found.loc["tau[batch]", "95% Wald low"])
+
+
+def test_plugged_in_scales_make_a_posterior(tmp_path):
+    X, y = table()
+    y = y + 0.5 * X[:, 3]  # something for the other group
+    est = BayesRidge(groups=GROUPS, method="evidence").fit(X, y)
+    post = est.posterior_
+    found = estimate(post.engine)
+    assert post.reml_criterion == pytest.approx(found.criterion, rel=1e-12)
+    assert post.scales["lambda[live]"].known
+    rest = post.engine.without(3)
+    refit = post.infer_again(rest)
+    expected = MixtureQuantity(("row",), rest, rest.rows(X[3:4]), refit, np.ones(1)).log_pdf(y[3])
+    assert post.loo.pointwise[3] == pytest.approx(expected[0], abs=1e-10)
+    again = load(est.save(tmp_path / "plugged.bridge")).posterior_
+    np.testing.assert_allclose(again.coefficients.sd, post.coefficients.sd, rtol=1e-5)
+    assert pickle.loads(pickle.dumps(post)).method == "evidence"
+    assert "plugged in" in repr(post)
+    with pytest.raises(DataError, match="needs method='posterior'"):
+        post.log_bayes_factor_of("live")
+
+
+def test_a_component_against_zero_is_the_model_without_it():
+    X, y = table()
+    whole = posterior(X, y, groups=GROUPS)
+    live = posterior(X[:, :2], y)
+    expected = whole.log_marginal_likelihood - live.log_marginal_likelihood
+    # the error of the lattice of two scales
+    assert whole.log_bayes_factor_of("rest") == pytest.approx(expected, abs=1e-4)
+    nothing = log_marginal_without(whole.engine, [0, 1], whole.prior, whole.noise_prior)
+    n, rest = len(y), y - y.mean()
+    flat = -0.5 * np.log(n) + gammaln((n - 1) / 2) - (n - 1) / 2 * np.log(np.pi * (rest @ rest))
+    assert nothing == pytest.approx(flat, abs=1e-9)
+    assert whole.log_bayes_factor_of("live") > 4.0
+    with pytest.raises(DataError, match="live, rest"):
+        whole.log_bayes_factor_of("dead")
+    with pytest.raises(DataError, match="method='evidence'"):
+        _ = whole.reml_criterion
+
+
+def test_a_perfect_fit_has_no_estimate():
+    """More columns than rows and no noise: the likelihood is highest at sigma = 0."""
+    rng = np.random.default_rng(0)
+    X = (rng.standard_normal((20, 20)) * 0.6 ** np.arange(20)) @ rng.standard_normal((20, 40))
+    groups = {"a": [f"x{j}" for j in range(20)], "b": [f"x{j}" for j in range(20, 40)]}
+    with pytest.raises(ImproperPosteriorError, match="falls without end"):
+        posterior(X, X @ rng.standard_normal(40), method="evidence", groups=groups)
