@@ -146,11 +146,7 @@ def infer_problem(
     outcome = family_of(family)
     if noise_prior is not None:
         raise PriorError(f"{outcome.text} have no noise variance: leave noise_prior out")
-    if method == "evidence":
-        raise PriorError(
-            f"method='evidence' is for Gaussian noise; {outcome.text} integrate lambda or take it as given"
-        )
-    return infer_outcome(outcome, problem.design, prior, problem.offset, problem.trials)
+    return infer_outcome(outcome, problem.design, prior, problem.offset, problem.trials, plug_in=method == "evidence")
 
 
 def posterior(

@@ -16,12 +16,14 @@ from bayesridge.cli.options import (
     Level,
     Model,
     Offset,
+    Positive,
     Seed,
     Trials,
     as_text,
     collected_warnings,
     command,
     echo_json,
+    with_classes,
     working,
 )
 
@@ -64,6 +66,7 @@ def fit(
     family: FamilyName = "gaussian",
     offset: Offset = None,
     trials: Trials = None,
+    positive: Positive = None,
     seed: Seed = 0,
     as_json: AsJson = False,
 ) -> None:
@@ -77,7 +80,7 @@ def fit(
     warned: list[str] = []
     with collected_warnings(warned):
         with working("fitting"):
-            post, table = _fit(model, method, family, offset, trials)
+            post, table = _fit(model, method, family, offset, trials, positive)
         sampled = _sample(one_lambda(post), sampler, draws, tune, seed, show=not as_json) if method == "nuts" else None
         shown = sampled or post
         record = dict(jsonable(to_record(shown, level)))
@@ -86,6 +89,8 @@ def fit(
         record["saved"] = [str(out / name) for name in _FILES]
         tree = sampled.to_datatree() if sampled is not None else post.to_datatree(max(1, draws // 4), 4, seed)
         options = {**shown.options(), "formula": model.formula, "missing": model.missing}
+        if table.labels is not None:
+            options["link"] = {"binomial": "logit"}.get(options.pop("family"), "probit")
         save = partial(save_model, shown, table=table, options=options)
         _save(coefficient_table(shown, level), tree, record, save, out)
     if as_json:
@@ -96,11 +101,13 @@ def fit(
     print_fit(shown, record, level)
 
 
-def _fit(model: Model, method: str, family: str, offset: str | None, trials: str | None) -> tuple[AnyPosterior, Table]:
+def _fit(
+    model: Model, method: str, family: str, offset: str | None, trials: str | None, positive: str | None
+) -> tuple[AnyPosterior, Table]:
     from bayesridge.errors import PriorError
     from bayesridge.fit import infer_problem, read_problem, source_table
 
-    data = {**model.read(trials=trials), "offset": offset}
+    data, classes = with_classes({**model.read(trials=trials), "offset": offset}, family, positive)
     prior, noise = data.pop("prior"), data.pop("noise_prior")
     fixing = prior is not None and prior.known is not None
     if method == "fixed" and not fixing:
@@ -112,7 +119,7 @@ def _fit(model: Model, method: str, family: str, offset: str | None, trials: str
     kind: Literal["evidence"] | None = "evidence" if method == "evidence" else None
     problem = read_problem(**data)
     post = infer_problem(problem, prior, noise, kind, family)
-    return post, source_table(data["X"], problem)
+    return post, source_table(data["X"], problem)._replace(labels=classes)
 
 
 def _sample(

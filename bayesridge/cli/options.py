@@ -36,8 +36,11 @@ DecimalMark = Annotated[
     Literal[".", ","] | None, typer.Option(help="Before decimals; what the numbers show, if left out.")
 ]
 FamilyName = Annotated[
-    Literal["gaussian", "poisson", "binomial"],
-    typer.Option("--family", help="What the target is: a number, a count, successes."),
+    Literal["gaussian", "poisson", "binomial", "probit"],
+    typer.Option("--family", help="What the target is: a number, a count, successes or one of two labels."),
+]
+Positive = Annotated[
+    str | None, typer.Option(help="Of a target of two labels (--family binomial): the one that is modelled.")
 ]
 Offset = Annotated[
     str | None, typer.Option(help="Of counts: an expression added to the linear predictor, as log(exposure).")
@@ -116,6 +119,38 @@ class Model:
             "unpenalized": self.unpenalized or [], "missing": self.missing,
             **({} if m is None else {"trials": m}),
         }  # fmt: skip
+
+
+def with_classes(
+    data: dict[str, Any], family: str, positive: str | None
+) -> tuple[dict[str, Any], tuple[Any, Any] | None]:
+    """Turn a target of two labels into zeros and ones.
+
+    Returns
+    -------
+    data : dict
+        Arguments of :func:`bayesridge.posterior`; the target's name says which label is 1.
+    classes : tuple of two or None
+        None where the target is no label: another family, trials, or the numbers 0 and 1 themselves.
+    """
+    from bayesridge.errors import DataError
+    from bayesridge.tables.labels import read_labels, split_target
+
+    if family not in ("binomial", "probit") or "trials" in data:
+        if positive is not None:
+            raise DataError("--positive names one of two labels: it is for --family binomial or probit without trials")
+        return data, None
+    formula, X, y = data["formula"], data["X"], data["y"]
+    if y is None:
+        try:
+            formula, X, y = split_target(formula, X, None)
+        except DataError:  # an expression: it makes numbers
+            return data, None
+    if positive is None and y.dropna().isin([0, 1]).all():
+        return data, None
+    labels = read_labels(y, positive)
+    target = type(y)(labels.codes, index=y.index, name=labels.name)
+    return {**data, "formula": formula, "X": X, "y": target}, labels.classes
 
 
 def command(run: Callable[..., None]) -> Callable[..., None]:

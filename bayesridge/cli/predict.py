@@ -59,7 +59,7 @@ def predict(
             known = (
                 {} if trials is None else {"trials": take_column(new, trials, "trials")[1].loc[rows.index].to_numpy()}
             )
-            found = fitted.predictive(rows, **known).summary(level).set_axis(rows.index)
+            found = fitted.predictions(rows, level, **known).set_axis(rows.index)
         design = fitted.posterior_.design
         record = {
             "schema": SCHEMA, "model": str(model), "table": str(table), "target": design.target_name, "level": level,
@@ -74,7 +74,11 @@ def predict(
         if as_json:
             echo_json(jsonable(record))
             return
-        _print(found, design.target_name, warned, out)
+        classes = getattr(fitted, "classes_", None)
+        about = "a new observation, and its expectation (ETI: equal-tailed intervals)"
+        if classes is not None:
+            about = f"the more probable class, and the probability of {classes[1]} with its equal-tailed interval"
+        _print(found, design.target_name, about, warned, out)
 
 
 def _rows(fitted: Fitted, table: pd.DataFrame, missing: str) -> pd.DataFrame:
@@ -115,14 +119,12 @@ def _save(found: pd.DataFrame, record: dict[str, object], out: Path) -> None:
     write_atomically(out, text.encode())
 
 
-def _print(found: pd.DataFrame, target: str, warned: list[str], out: Path | None) -> None:
+def _print(found: pd.DataFrame, target: str, about: str, warned: list[str], out: Path | None) -> None:
     from bayesridge.cli.terminal import Screen
     from bayesridge.posteriors.shown import as_printed
 
     screen = Screen.standard()
-    screen.say(
-        f" of {len(found)} rows: a new observation, and its expectation (ETI: equal-tailed intervals)", lead=target
-    )
+    screen.say(f" of {len(found)} rows: {about}", lead=target)
     screen.say()
     shown = as_printed(found.iloc[:_MOST_ROWS])
     screen.table("row", list(shown.index), {str(name): list(shown[name]) for name in shown})

@@ -10,7 +10,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bayesridge.cli.options import FamilyName, Level, Model, Offset, Seed, Trials, collected_warnings, command, working
+from bayesridge.cli.options import (
+    FamilyName,
+    Level,
+    Model,
+    Offset,
+    Positive,
+    Seed,
+    Trials,
+    collected_warnings,
+    command,
+    with_classes,
+    working,
+)
 
 # Only what --help needs is imported here; the rest waits until there is something to do.
 if TYPE_CHECKING:
@@ -30,6 +42,7 @@ def report(
     family: FamilyName = "gaussian",
     offset: Offset = None,
     trials: Trials = None,
+    positive: Positive = None,
 ) -> None:
     """Write one HTML page: the answer, a live lambda slider, coefficients, rules, predictions, checks, method.
 
@@ -41,13 +54,15 @@ def report(
 
     warned: list[str] = []
     with collected_warnings(warned):
-        post = posterior(**model.read(trials=trials), family=family, offset=offset)
+        data, _ = with_classes(model.read(trials=trials), family, positive)
+        post = posterior(**data, family=family, offset=offset)
     # what the rules have to say of these data stands in their own table
     with collected_warnings([]):
         comparison = _comparison(post, level)
     own = {
         "title": title, "date": date, "level": None if level == 0.95 else f"{level:g}", "seed": seed or None,
         "out": out, "family": None if family == "gaussian" else family, "offset": offset, "trials": trials,
+        "positive": positive,
     }  # fmt: skip
     with working(f"writing {out}"):
         path = write_page(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +16,12 @@ from bayesridge.fit import infer_problem, read_problem, source_table
 from bayesridge.persistence import Table
 from bayesridge.posteriors.contract import AnyPosterior
 from bayesridge.posteriors.many import ManyPosteriors
+from bayesridge.posteriors.quantity import interval_names
 from bayesridge.priors import Jeffreys, Prior, check_priors
 from bayesridge.tables.labels import one_class, read_labels, split_target
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Array = NDArray[np.float64]
 
@@ -43,8 +47,9 @@ class BayesRidgeClassifier(ClassifierMixin, Fitted):  # type: ignore[misc]
     ----------
     link : {"logit", "probit"}
         What g is: the logistic function (coefficients are log odds ratios) or the normal distribution function.
-    method : {"posterior", "fixed"}
-        Integrate lambda, or take it as given by `lam` or a fixing prior.
+    method : {"posterior", "evidence", "fixed"}
+        Integrate lambda; plug in the lambda that maximises the evidence (its uncertainty ignored); or take it as given
+        by `lam` or a fixing prior.
     prior : Prior, optional
         Of lambda or tau; by default a half-t on tau, see :func:`bayesridge.outcomes.prior.default_prior`.
     lam : float, optional
@@ -65,7 +70,7 @@ class BayesRidgeClassifier(ClassifierMixin, Fitted):  # type: ignore[misc]
         Posterior means, in the units of the data.
     intercept_ : float
     lambda_, tau_ : float
-        Posterior medians, or what was given.
+        Posterior medians, or what was given or plugged in.
     coef_names_, n_features_in_, feature_names_in_
         As for :class:`~bayesridge.BayesRidge`.
 
@@ -84,7 +89,7 @@ class BayesRidgeClassifier(ClassifierMixin, Fitted):  # type: ignore[misc]
         self,
         *,
         link: Literal["logit", "probit"] = "logit",
-        method: Literal["posterior", "fixed"] = "posterior",
+        method: Literal["posterior", "evidence", "fixed"] = "posterior",
         prior: Prior | None = None,
         lam: float | None = None,
         fit_intercept: bool = True,
@@ -126,14 +131,17 @@ class BayesRidgeClassifier(ClassifierMixin, Fitted):  # type: ignore[misc]
         DataError
             If there are not two classes, or the data cannot be used.
         ImproperPosteriorError
-            If flat columns alone separate the classes.
+            If flat columns alone separate the classes, or the evidence has no maximum to plug in.
         """
         import pandas as pd
 
         if self.link not in _FAMILIES:
             raise DataError(f"link must be 'logit' or 'probit', got {self.link!r}")
-        if self.method not in ("posterior", "fixed"):
-            raise PriorError(f"method must be 'posterior' or 'fixed', got {self.method!r}")
+        if self.method not in ("posterior", "evidence", "fixed"):
+            raise PriorError(
+                f"method must be 'posterior', 'evidence' or 'fixed', got {self.method!r}; "
+                "bayesridge.models.logistic is the same model for PyMC's samplers"
+            )
         if self.weight_kind not in ("frequency", "survey"):
             raise DataError(f"weight_kind must be 'frequency' or 'survey', got {self.weight_kind!r}")
         if self.prior is not None:
@@ -156,7 +164,8 @@ class BayesRidgeClassifier(ClassifierMixin, Fitted):  # type: ignore[misc]
         used = design.y if design.weights is None else design.y[design.weights > 0]
         if len(there := np.unique(used)) < 2:
             raise one_class(labels.name, [labels.classes[int(code)] for code in there])
-        posterior = infer_problem(problem, prior, family=_FAMILIES[self.link])
+        kind: Literal["evidence"] | None = "evidence" if self.method == "evidence" else None
+        posterior = infer_problem(problem, prior, method=kind, family=_FAMILIES[self.link])
         return self._keep(source_table(X, problem)._replace(labels=labels.classes), posterior)
 
     def _keep(self, table: Table, posterior: AnyPosterior | ManyPosteriors) -> Self:
@@ -164,6 +173,19 @@ class BayesRidgeClassifier(ClassifierMixin, Fitted):  # type: ignore[misc]
         return super()._keep(table, posterior)
 
     # -- prediction ----------------------------------------------------------------------------------------------
+
+    def predictions(self, X: Any, level: float = 0.95, **known: Any) -> pd.DataFrame:
+        """One row each: the more probable class, the probability of the second one, and its interval."""
+        import pandas as pd
+
+        expected = self.predictive(X, **known).expected
+        low, high = interval_names(level)
+        ends, chance = expected.interval(level), expected.mean
+        columns = {
+            "class": self.classes_[(chance > 0.5).astype(np.intp)], f"P({self.classes_[1]})": chance,
+            low: ends[:, 0], high: ends[:, 1],
+        }  # fmt: skip
+        return pd.DataFrame(columns, index=pd.Index(expected.labels, name="row"))
 
     def _chance(self, X: Any) -> Array:
         """Posterior mean of the probability of the second class."""

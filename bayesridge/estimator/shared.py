@@ -143,6 +143,10 @@ class Fitted(BaseEstimator):  # type: ignore[misc]
         """
         return self._one().predict(self._rows(X), weights, offset=self._offset(X, offset), trials=trials)
 
+    def predictions(self, X: Any, level: float = 0.95, **known: Any) -> pd.DataFrame:
+        """One row each: what `predictive` says of it, as the command shows it."""
+        return self.predictive(X, **known).summary(level)
+
     def effects(
         self, X: pd.DataFrame, variable: str, values: tuple[Any, Any] | None = None, *, by_row: bool = False
     ) -> Quantity:

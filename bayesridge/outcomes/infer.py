@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,13 +16,13 @@ from bayesridge.outcomes.certificate import ACCURACY, Certificate, Judged, certi
 from bayesridge.outcomes.correction import Sampler, Weighted, joined
 from bayesridge.outcomes.family import Family, family_of
 from bayesridge.outcomes.hamiltonian import CHAINS, Chains
-from bayesridge.outcomes.nodes import Node, lay_nodes, one_node
+from bayesridge.outcomes.nodes import Node, lay_nodes, most_evident, one_node
 from bayesridge.outcomes.posterior import DRAWS, OutcomePosterior
 from bayesridge.outcomes.prior import default_prior, density_of_t, fixed_t
 from bayesridge.outcomes.problem import Directions, Outcome, make_outcome
 from bayesridge.outcomes.separation import refuse_flat_separation, separation
 from bayesridge.persistence import prior_from_state
-from bayesridge.priors import Prior
+from bayesridge.priors import FixedLambda, Prior
 
 Array = NDArray[np.float64]
 
@@ -41,8 +42,10 @@ def infer_outcome(
     prior: Prior | None = None,
     offset: ArrayLike | None = None,
     trials: ArrayLike | None = None,
+    *,
+    plug_in: bool = False,
 ) -> OutcomePosterior:
-    """Compute the posterior.
+    """Compute the posterior; `plug_in` takes the lambda of the largest evidence, whose uncertainty it ignores.
 
     Raises
     ------
@@ -51,13 +54,16 @@ def infer_outcome(
     PriorError
         For a prior that needs a noise variance.
     ImproperPosteriorError
-        If the flat columns alone separate the outcomes, or the prior's tail is too heavy.
+        If the flat columns alone separate the outcomes, the prior's tail is too heavy, or there is no largest evidence.
     """
     problem = make_outcome(family, design, offset, trials)
-    return infer_problem(problem, prior or default_prior(family, design))
+    if not plug_in:
+        return infer_problem(problem, prior or default_prior(family, design))
+    refuse_flat_separation(problem)
+    return infer_problem(problem, FixedLambda(float(np.exp(most_evident(problem.merged())))), plugged_in=True)
 
 
-def infer_problem(problem: Outcome, prior: Prior) -> OutcomePosterior:
+def infer_problem(problem: Outcome, prior: Prior, *, plugged_in: bool = False) -> OutcomePosterior:
     """:func:`infer_outcome` of a problem in coordinates."""
     refuse_flat_separation(problem)
     fixed = fixed_t(prior)
@@ -70,10 +76,11 @@ def infer_problem(problem: Outcome, prior: Prior) -> OutcomePosterior:
     all_of = found.draws
     kept = Weighted(all_of.theta[:, ::step], all_of.node[:, ::step], all_of.log_weight[:, ::step], all_of.mass)
     evidence = None if found.evidence is None else (found.evidence[0] + _units(problem.design), found.evidence[1])
+    of_lambda = "integrated" if fixed is None else "plugged in" if plugged_in else "given"
     return OutcomePosterior(
-        problem.family, problem.design, problem.directions, prior, kept,
-        np.array([node.t for node in nodes]), np.array([node.log_step for node in nodes]), found.how, sentences,
-        evidence, problem.asks, infer_problem, problem,
+        problem.family, problem.design, problem.directions, prior, kept, np.array([node.t for node in nodes]),
+        np.array([node.log_step for node in nodes]), f"{found.how}, lambda {of_lambda}", sentences,
+        evidence, problem.asks, partial(infer_problem, plugged_in=plugged_in), problem, plugged_in,
     )  # fmt: skip
 
 
@@ -99,7 +106,7 @@ def outcome_from_state(facts: Mapping[str, Any], arrays: Mapping[str, NDArray[An
     ]  # fmt: skip
     if not all(fitting):
         raise ModelFileError("its arrays do not fit together")
-    asks = tuple(map(str, facts["asks"]))
+    asks, plugged_in = tuple(map(str, facts["asks"])), facts["method"] == "evidence"
     problem = None
     if design.has_rows:
         rows = directions.of(design, design.X)
@@ -109,7 +116,8 @@ def outcome_from_state(facts: Mapping[str, Any], arrays: Mapping[str, NDArray[An
     )
     return OutcomePosterior(
         family, design, directions, prior_from_state(facts["prior"]), draws, t, arrays["log_step"], str(facts["how"]),
-        tuple(map(str, facts["check"])), evidence, asks, infer_problem, problem,
+        tuple(map(str, facts["check"])), evidence, asks, partial(infer_problem, plugged_in=plugged_in), problem,
+        plugged_in,
     )  # fmt: skip
 
 
@@ -140,7 +148,7 @@ def _draws(problem: Outcome, nodes: list[Node]) -> _Found:
         if 4 * count > most or verdict.hopeless(most / (2 * count)):
             return _chains(problem, nodes, verdict)
         before = draws
-    how = "expectation propagation corrected by importance sampling, lambda integrated"
+    how = "expectation propagation corrected by importance sampling"
     return _Found(draws, verdict, how, log_evidence(draws))
 
 
@@ -169,7 +177,7 @@ def _chains(problem: Outcome, nodes: list[Node], refused: Certificate) -> _Found
             f"{ACCURACY:g}): {verdict.sentence}",
             AccuracyWarning,
         )
-    how = "Hamiltonian sampling in whitened coordinates, lambda integrated"
+    how = "Hamiltonian sampling in whitened coordinates"
     return _Found(draws, verdict, how, None, refused)
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import CubicSpline
+from scipy.optimize import minimize_scalar
 
 from bayesridge.errors import ImproperPosteriorError
 from bayesridge.hyper.quadrature import Stretch
@@ -78,6 +79,39 @@ def one_node(problem: Outcome, t: float) -> list[Node]:
     """The only node where lambda is known."""
     laplace = penalized_mode(problem, float(np.exp(t)))
     return [Node(t, 0.0, propagate(problem, float(np.exp(t)), laplace))]
+
+
+def most_evident(problem: Outcome) -> float:
+    """Log lambda at which the evidence is largest.
+
+    Raises
+    ------
+    ImproperPosteriorError
+        If it grows without end towards an end.
+    """
+    grid = np.arange(-0.5 * _FURTHEST, 0.5 * _FURTHEST + 1.0)
+    found: list[Bell] = []
+    for t in grid[::-1]:  # from the null model, where Newton's method is at home
+        found.append(penalized_mode(problem, float(np.exp(t)), found[-1].mean if found else None))
+    found.reverse()
+    k = int(np.argmax([bell.log_evidence for bell in found]))
+    if problem.rank == 0 or found[k].log_evidence - found[-1].log_evidence < 1e-6:
+        raise ImproperPosteriorError(
+            f"the evidence is highest as lambda -> infinity: these data show no signal of the columns in "
+            f"{problem.design.target_name}, and there is no lambda to plug in; method='posterior' averages over lambda"
+        )
+    if k == 0:
+        raise ImproperPosteriorError(
+            "the evidence is highest as lambda -> 0, as it is where the columns separate the outcomes: there is no "
+            "lambda to plug in; method='posterior' averages over lambda under a prior instead"
+        )
+
+    def lost(t: float) -> float:
+        laplace = penalized_mode(problem, float(np.exp(t)), found[k].mean)
+        return -propagate(problem, float(np.exp(t)), laplace).log_evidence
+
+    within = (float(grid[max(k - 2, 0)]), float(grid[min(k + 2, len(grid) - 1)]))
+    return float(minimize_scalar(lost, bounds=within, method="bounded", options={"xatol": 1e-3}).x)
 
 
 def _scan(problem: Outcome, log_prior: LogPrior) -> tuple[Array, Array, list[Array]]:

@@ -73,6 +73,8 @@ class OutcomePosterior(ShownPosterior, Asked):
         That made it, for other rows.
     problem : Outcome or None
         The rows; None in a model saved without them.
+    plugged_in : bool
+        Whether the one lambda is that of the largest evidence.
     """
 
     family: Family
@@ -88,16 +90,18 @@ class OutcomePosterior(ShownPosterior, Asked):
     asks: tuple[str, ...]
     infer: Callable[[Outcome, Prior], OutcomePosterior]
     problem: Outcome | None
+    plugged_in: bool = False
 
     @property
     def method(self) -> str:
-        """Whether lambda is integrated or given."""
-        return "fixed" if len(self.t) == 1 else "posterior"
+        """Whether lambda is integrated, given, or plugged in."""
+        return "posterior" if len(self.t) > 1 else "evidence" if self.plugged_in else "fixed"
 
     @property
     def prior_texts(self) -> tuple[str, str]:
         """The prior, and what the outcome is, in words."""
-        return self.prior.text, self.family.text
+        prior = "none for lambda (plugged in at the maximum of the evidence)" if self.plugged_in else self.prior.text
+        return prior, self.family.text
 
     # -- parameters ------------------------------------------------------------------------------------------------
 
@@ -213,6 +217,8 @@ class OutcomePosterior(ShownPosterior, Asked):
             If the data or the flat priors differ, or one was sampled by chains.
         """
         refuse_other_constants(self.design, other.design)
+        if self.plugged_in or other.plugged_in:
+            raise DataError("method='evidence' chose lambda from the data: its evidence is a maximum, not a marginal")
         return self.log_marginal_likelihood - other.log_marginal_likelihood
 
     # -- predictions -----------------------------------------------------------------------------------------------
@@ -362,7 +368,8 @@ class OutcomePosterior(ShownPosterior, Asked):
 
     def options(self) -> dict[str, Any]:
         """Return the arguments of the estimator that makes this posterior from plain columns."""
-        return {"family": self.family.name, "method": self.method, "prior": self.prior, **self.design.options()}
+        prior = None if self.plugged_in else self.prior
+        return {"family": self.family.name, "method": self.method, "prior": prior, **self.design.options()}
 
     def save(self, path: str | Path, *, rows: bool = False) -> Path:
         """Write the model to a file, which :func:`bayesridge.load` reads; see :meth:`Posterior.save`."""

@@ -24,7 +24,7 @@ class Labels(NamedTuple):
     codes : ndarray of shape (n,)
         0 and 1; NaN marks a missing label.
     classes : tuple of two
-        In ascending order: 1 stands for the second.
+        1 stands for the second; in ascending order where nothing else is asked for.
     name : str
         The target's, with the class that 1 stands for.
     """
@@ -65,13 +65,15 @@ def split_target(formula: str | None, table: Any, y: Any) -> tuple[str | None, A
     return found[2].strip(), without_columns(table, [name]), frame[name]
 
 
-def read_labels(y: Any) -> Labels:
+def read_labels(y: Any, positive: str | None = None) -> Labels:
     """Read the labels of two classes.
 
     Parameters
     ----------
     y : array_like or series of shape (n,)
         Text, whole numbers or booleans; None, NaN and NA are missing.
+    positive : str, optional
+        The label that 1 is to stand for, as it is printed; the second in ascending order by default.
 
     Raises
     ------
@@ -109,8 +111,12 @@ def read_labels(y: Any) -> Labels:
     if len(classes) < 2:
         raise one_class(name, classes.tolist())
     values = np.full(len(column), np.nan)
-    values[seen] = codes
     low, high = classes.tolist()
+    if positive is not None and positive not in (str(low), str(high)):
+        raise DataError(f"{name} has the classes {low!r} and {high!r}, and neither is {positive!r}")
+    if positive is not None and positive != str(high):
+        low, high, codes = high, low, 1 - codes
+    values[seen] = codes
     return Labels(values, (low, high), f"{name} = {high}")
 
 
