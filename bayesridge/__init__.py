@@ -15,6 +15,8 @@ _HOMES = {
     "BayesRidge": "estimator.regressor",
     "BayesRidgeClassifier": "estimator.classifier",
     "Posterior": "posteriors.posterior",
+    "Moments": "linalg.statistics",
+    "Triangle": "linalg.statistics",
     "backtest": "rules.backtest",
     "compare": "posteriors.comparison",
     "compare_lambda": "rules.comparison",
@@ -90,12 +92,14 @@ __all__ = [
     "LogNormal",
     "MissingExtraError",
     "ModelFileError",
+    "Moments",
     "NoSignalWarning",
     "PerfectFitWarning",
     "Posterior",
     "PriorError",
     "ReadingWarning",
     "RowsAbsentError",
+    "Triangle",
     "WeightsWarning",
     "__version__",
     "backtest",
@@ -141,6 +145,7 @@ if TYPE_CHECKING:
     from bayesridge.estimator.files import load
     from bayesridge.estimator.regressor import BayesRidge
     from bayesridge.fit import posterior
+    from bayesridge.linalg.statistics import Moments, Triangle
     from bayesridge.mcmc.sampling import sample
     from bayesridge.posteriors.comparison import compare
     from bayesridge.posteriors.posterior import Posterior

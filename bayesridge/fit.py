@@ -13,6 +13,7 @@ from bayesridge.errors import DataError, PriorError
 from bayesridge.linalg.design import Design, build_design
 from bayesridge.linalg.groups import group_engine
 from bayesridge.linalg.spectrum import factorize
+from bayesridge.linalg.statistics import Statistics
 from bayesridge.persistence import Table
 from bayesridge.posteriors.contract import AnyPosterior
 from bayesridge.posteriors.posterior import Method, Posterior, infer, infer_groups
@@ -46,7 +47,7 @@ class Problem:
 def source_table(X: Any, problem: Problem) -> Table:
     """Describe the table that a problem was read from."""
     if problem.spec is not None:
-        names = frame_names(X) or ()
+        names = problem.spec.variables if isinstance(X, Statistics) else frame_names(X) or ()
         return Table(names, len(names), problem.spec, problem.offset_spec)
     columns = problem.columns
     return Table(columns.names if columns.named else None, len(columns.names), None, problem.offset_spec)
@@ -67,6 +68,11 @@ def read_problem(
     trials: Any = None,
 ) -> Problem:
     """Read a table, a formula and weights into a design. Parameters as for :func:`posterior`."""
+    if isinstance(X, Statistics):
+        asked = {"y": y, "formula": formula, "weights": weights, "offset": offset, "trials": trials}
+        if given := [name for name, value in asked.items() if value is not None]:
+            raise DataError(f"statistics hold the rows added up already: leave out {', '.join(given)}")
+        return _added_up(X, weight_kind, fit_intercept, scale, unpenalized)
     spec: FormulaSpec | None = None
     target_name: str | None = None
     formula, within = split_offset(formula)
@@ -90,14 +96,29 @@ def read_problem(
         complete = complete_rows(columns, target, w, missing=missing, target_name=target_name)
         columns, target, w, kept = complete.columns, complete.y, complete.weights, complete.kept
     w = as_counts(w, weight_kind)
-    divisors = bool(scale) if isinstance(scale, (bool, np.bool_)) else np.asarray(scale, dtype=np.float64)
     design = build_design(
         columns.values, target, names=columns.names, target_name=target_name or "y", weights=w,
         weight_kind="precision" if weight_kind == "precision" else "frequency", survey=weight_kind == "survey",
-        fit_intercept=fit_intercept, scale=divisors, unpenalized=unpenalized, terms=columns.terms, kept=kept,
+        fit_intercept=fit_intercept, scale=_divisors(scale), unpenalized=unpenalized, terms=columns.terms, kept=kept,
     )  # fmt: skip
     shift, counts = (_beside(one, design.n_rows, kept, what) for one, what in ((offset, "offset"), (trials, "trials")))
     return Problem(design, columns, spec, shift, counts, offset_spec)
+
+
+def _divisors(scale: Any) -> bool | Array:
+    return bool(scale) if isinstance(scale, (bool, np.bool_)) else np.asarray(scale, dtype=np.float64)
+
+
+def _added_up(
+    of: Statistics, weight_kind: Weighting, fit_intercept: bool, scale: Any, unpenalized: Sequence[str | int]
+) -> Problem:
+    """The problem of rows that were added up."""
+    fit_intercept = fit_intercept and (of.spec is None or of.spec.has_intercept)
+    design = of.design(
+        weight_kind=weight_kind, fit_intercept=fit_intercept, scale=_divisors(scale), unpenalized=unpenalized
+    )
+    absent: Any = design.source
+    return Problem(design, Columns(absent, of.names, of.named, of.terms), of.spec)
 
 
 def _expression(X: Any, offset: Any, formula: str | None) -> tuple[Any, Any, FormulaSpec | None]:

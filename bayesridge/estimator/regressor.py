@@ -13,9 +13,11 @@ from sklearn.base import RegressorMixin
 from bayesridge.errors import DataError, PriorError
 from bayesridge.estimator.shared import Fitted, prior_of_lambda
 from bayesridge.fit import infer_problem, read_problem, source_table
+from bayesridge.linalg.statistics import Triangle
 from bayesridge.posteriors.contract import AnyPosterior
 from bayesridge.posteriors.many import ManyPosteriors, infer_many
 from bayesridge.priors import BetaR2, Jeffreys, NoisePrior, Prior, check_priors
+from bayesridge.tables.alignment import check_same_columns
 from bayesridge.tables.columns import Columns
 from bayesridge.tables.frames import read_columns
 from bayesridge.tables.missing import require_finite
@@ -165,6 +167,7 @@ class BayesRidge(RegressorMixin, Fitted):  # type: ignore[misc]
             Itself, fitted.
         """
         prior = self._prior()
+        self.__dict__.pop("statistics_", None)
         several = _several_targets(y)
         plain = (self.method, self.missing, self.family, self.groups) == _SEVERAL and offset is None and trials is None
         if several is not None and not plain:
@@ -194,6 +197,50 @@ class BayesRidge(RegressorMixin, Fitted):  # type: ignore[misc]
         kind: Literal["evidence"] | None = "evidence" if self.method == "evidence" else None
         posterior = infer_problem(problem, prior, self.noise_prior, kind, self.family, self.groups)
         return self._keep(source_table(X, problem), self._sample(posterior) if self.method == "nuts" else posterior)
+
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Add rows to those that earlier calls brought, and compute the posterior of all of them.
+
+        Rows are added up (a :class:`~bayesridge.Triangle`, ``statistics_``) and not kept: what needs them,
+        leave-one-out first, is refused. Any order and batching gives the posterior of :meth:`fit`; each call computes
+        it, so that few large batches cost less than many small ones.
+
+        Parameters
+        ----------
+        X : array_like or data frame of shape (m, p)
+        y : array_like of shape (m,)
+        sample_weight : array_like of shape (m,), optional
+
+        Returns
+        -------
+        BayesRidge
+            Itself, fitted.
+        """
+        prior = self._prior()
+        if self.family != "gaussian" or self.formula is not None or self.method == "nuts":
+            raise DataError(
+                "partial_fit adds up rows of columns that are there, under Gaussian noise, for an exact posterior: "
+                "leave family, formula and method='nuts' out"
+            )
+        seen = Triangle.of(X, y, sample_weight, missing=self.missing)
+        before: Triangle | None = getattr(self, "statistics_", None)
+        if before is not None:
+            check_same_columns(seen.names if seen.named else None, before.names if before.named else None)
+            if len(seen.names) != len(before.names):
+                raise DataError(
+                    f"X has {len(seen.names)} features, but BayesRidge is expecting {len(before.names)} features as "
+                    "input."
+                )
+            seen = before + replace(seen, names=before.names)
+        problem = read_problem(
+            seen, weight_kind=self.weight_kind, fit_intercept=self.fit_intercept, scale=self.scale,
+            unpenalized=self.unpenalized,
+        )  # fmt: skip
+        kind: Literal["evidence"] | None = "evidence" if self.method == "evidence" else None
+        posterior = infer_problem(problem, prior, self.noise_prior, kind, groups=self.groups)
+        self._keep(source_table(seen, problem), posterior)
+        self.statistics_ = seen
+        return self
 
     def _sample(self, posterior: AnyPosterior) -> AnyPosterior:
         from bayesridge.mcmc.sampling import sample

@@ -9,16 +9,21 @@ import numpy as np
 from bayesridge.errors import RowsAbsentError
 
 
+_NOT_SAVED = "the model was saved without them: save it with rows=True, or fit again"
+
+
 class AbsentRows(np.lib.mixins.NDArrayOperatorsMixin):
     """An array of which only the shape is known: whatever asks for a number gets the reason why there is none.
 
     Parameters
     ----------
     shape : tuple of int
+    why : str
+        Why they are not there, and what to do.
     """
 
-    def __init__(self, shape: tuple[int, ...]) -> None:
-        self.shape = shape
+    def __init__(self, shape: tuple[int, ...], why: str = _NOT_SAVED) -> None:
+        self.shape, self.why = shape, why
 
     @property
     def ndim(self) -> int:
@@ -34,7 +39,7 @@ class AbsentRows(np.lib.mixins.NDArrayOperatorsMixin):
     def _refuse(self, *_: Any, **__: Any) -> NoReturn:
         raise RowsAbsentError(
             "this needs the rows of the data (leave-one-out, residuals, simulated data and other rules for lambda do), "
-            "and the model was saved without them: save it with rows=True, or fit again"
+            f"and {self.why}"
         )
 
     __array__ = __array_ufunc__ = __array_function__ = __getitem__ = __iter__ = _refuse

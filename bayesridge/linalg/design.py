@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from bayesridge.errors import AccuracyWarning, ConstantColumnWarning, DataError, ModelFileError, warn
 from bayesridge.linalg.absent import AbsentRows
 from bayesridge.linalg.row_source import ArrayRows, RowIndex, RowSource, row_source
+from bayesridge.linalg.tally import Tally
 from bayesridge.linalg.threads import run_blocks
 from bayesridge.tables.columns import Columns
 from bayesridge.tables.missing import complete_rows
@@ -81,6 +82,10 @@ class Design:
         Whether the weights came as survey weights, which were rescaled to count observations (for descriptions only).
     kept : ndarray of bool or None
         Which rows of the input were used, when some were dropped for missing values.
+    tally : Tally or None
+        What was counted of rows that were added up and are not kept.
+    root : ndarray of shape (p + 1, p + 1) or None
+        A triangle R with ``R'R = cross``, where the rows were added up to one.
     """
 
     source: RowSource
@@ -103,6 +108,8 @@ class Design:
     cross: Array | None = field(repr=False)
     kept: NDArray[np.bool_] | None = None
     survey: bool = False
+    tally: Tally | None = None
+    root: Array | None = field(default=None, repr=False)
 
     def options(self) -> dict[str, Any]:
         """Arguments of the estimator that describe the same problem on plain columns."""
@@ -184,7 +191,32 @@ class Design:
     @property
     def n_dropped(self) -> int:
         """Rows dropped for missing values."""
+        if self.tally is not None:
+            return self.tally.n_dropped
         return 0 if self.kept is None else int(len(self.kept) - np.count_nonzero(self.kept))
+
+    @property
+    def n_seen(self) -> int:
+        """Rows of positive weight."""
+        if self.tally is not None:
+            return self.tally.n_seen
+        return self.n_rows if self.weights is None else int(np.count_nonzero(self.weights))
+
+    @property
+    def largest_target(self) -> float:
+        """Largest absolute value of y."""
+        if self.tally is not None:
+            return float(max(abs(self.tally.low[-1]), abs(self.tally.high[-1])))
+        return float(np.abs(self.y).max())
+
+    @property
+    def sum_log_weights(self) -> float:
+        """Sum of the logarithms of positive precision weights; zero for weights that count observations."""
+        if self.weights is None or self.weight_kind != "precision":
+            return 0.0
+        if self.tally is not None:
+            return self.tally.log_weights
+        return float(np.log(self.weights[self.weights > 0]).sum())
 
     def standardize(self, X: Array, columns: NDArray[np.intp] | slice) -> Array:
         """Return ``(X - mean) / scale`` for the given columns, shape (rows, number of columns)."""
@@ -228,6 +260,8 @@ def build_design(
     terms: Mapping[str, Sequence[str]] | None = None,
     kept: NDArray[np.bool_] | None = None,
     survey: bool = False,
+    tally: Tally | None = None,
+    root: Array | None = None,
 ) -> Design:
     """Describe a regression problem: centres, scales, flat and penalised columns.
 
@@ -257,6 +291,8 @@ def build_design(
         Rows of the caller's table that `X` holds.
     survey : bool
         Whether the frequency weights are survey weights, rescaled.
+    tally, root : Tally or None, ndarray or None
+        Of rows that were added up: see :class:`Design`.
 
     Returns
     -------
@@ -279,21 +315,21 @@ def build_design(
     columns = tuple(names) if names is not None else _default_names(p)
     flat = _named_columns(unpenalized, columns, terms or {}, "unpenalized")
     as_given = _named_columns(unscaled, columns, terms or {}, "unscaled")
-    n_obs = _count_observations(n, weights, weight_kind)
+    n_obs = _count_observations(n, weights, weight_kind, tally)
     _check_size(n_obs, int(fit_intercept) + len(flat))
     # Cross-products prove finiteness for free; only if they are not finite is the table searched.
     cross = None
-    if n > p:
+    if n > p or tally is not None:
         moments = source.moments(y, weights, center=fit_intercept)
         total, mean, cross = moments.total_weight, moments.mean, moments.cross
         squares = cross.diagonal()
     else:
         total, mean, squares = _column_moments(source, y, weights, center=fit_intercept)
     if not np.isfinite(squares).all():
-        _explain_not_finite(source.take(slice(None)), y, weights, columns, target_name)
+        explain_not_finite(source.take(slice(None)), y, weights, columns, target_name)
     deviation = np.sqrt(np.maximum(squares, 0.0) / total)  # rounding may leave less than nothing of a constant
     constant_mask = deviation[:p] <= 4.0 * _EPS * np.abs(mean[:p])
-    _check_units(source, y, weights, deviation, np.append(constant_mask, False), (*columns, target_name))
+    _check_units(source, y, weights, deviation, np.append(constant_mask, False), (*columns, target_name), tally)
     divisor = _divisors(scale, deviation[:p], constant_mask, flat, columns)
     divisor[np.setdiff1d(as_given, flat)] = 1.0
     penalized, constant = _split_columns(p, flat, constant_mask, columns, fit_intercept)
@@ -306,6 +342,7 @@ def build_design(
         target_name=target_name, penalized=penalized, unpenalized=flat, constant=constant, mean=mean[:p],
         y_mean=float(mean[p]), scale=divisor, scaling=scaling, n_obs=n_obs, total_weight=total,
         signal=float(np.add.reduce(spread)) / n_obs, cross=cross, kept=kept, survey=survey,
+        tally=tally, root=root,
     )  # fmt: skip
 
 
@@ -335,12 +372,12 @@ def _named_columns(
     return np.array(sorted(set(found)), dtype=np.intp)
 
 
-def _count_observations(n: int, weights: Array | None, kind: WeightKind) -> float:
+def _count_observations(n: int, weights: Array | None, kind: WeightKind, tally: Tally | None) -> float:
     if weights is None:
         return float(n)
     if kind == "precision":
-        return float(np.count_nonzero(weights))
-    total = float(np.add.reduce(weights))
+        return float(np.count_nonzero(weights) if tally is None else tally.n_seen)
+    total = float(np.add.reduce(weights)) if tally is None else tally.weight
     if total < 2.0:
         raise DataError(
             f"frequency weights count observations, and these add up to {total:.3g}, fewer than 2; "
@@ -394,7 +431,8 @@ def _moments_of_rows(
         return shift + drift, squares - total * drift * drift
 
 
-def _explain_not_finite(X: Array, y: Array, weights: Array | None, names: tuple[str, ...], target_name: str) -> None:
+def explain_not_finite(X: Array, y: Array, weights: Array | None, names: tuple[str, ...], target_name: str) -> NoReturn:
+    """Name the columns and rows that are missing or infinite, or the size of what overflows."""
     columns = Columns(X, names, named=True, terms={name: (name,) for name in names})
     complete_rows(columns, y, weights, missing="error", target_name=target_name)
     big = float(max(np.abs(X).max(), np.abs(y).max()))
@@ -409,17 +447,20 @@ _LARGEST_UNIT, _LARGEST_RATIO = 1e130, 1e120
 
 def _check_units(
     source: RowSource, y: Array, weights: Array | None, deviation: Array, constant: NDArray[np.bool_],
-    names: tuple[str, ...],
+    names: tuple[str, ...], tally: Tally | None,
 ) -> None:  # fmt: skip
     """Refuse spreads whose squares, times a penalty of 1e+-36 or over a spread's own square, are no float64."""
     of_y = float(deviation[-1])
     low, high = (of_y / _LARGEST_RATIO, of_y * _LARGEST_RATIO) if of_y > 0 else (0.0, np.inf)
     low, high = max(low, 1.0 / _LARGEST_UNIT), min(high, _LARGEST_UNIT)
     for j in np.flatnonzero(~((deviation > low) & (deviation < high))).tolist():
-        values = y
-        if j < len(names) - 1:
-            values = np.concatenate([source.take(part)[:, j] for part in source.blocks()])
-        values = values if weights is None else values[weights > 0]
+        if tally is not None:
+            values, y = np.array([tally.low[j], tally.high[j]]), np.array([tally.low[-1], tally.high[-1]])
+        else:
+            values = y
+            if j < len(names) - 1:
+                values = np.concatenate([source.take(part)[:, j] for part in source.blocks()])
+            values = values if weights is None else values[weights > 0]
         # a square that vanishes is told from a constant by the values
         if np.ptp(values) == 0 or (deviation[j] > 0 and constant[j]):
             continue

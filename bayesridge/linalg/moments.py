@@ -8,7 +8,7 @@ A provisional shift ``a`` (the mean of some rows) is subtracted from every block
 Nothing is lost as long as d is small against the spread, which is checked; if it is not (sorted rows, say)
 the pass is repeated with the mean just found, so that large offsets never cost digits.
 
-Moments of two tables add up to those of both (Chan, Golub & LeVeque 1983), with d the difference of the means:
+Those of two tables add up to those of both (Chan, Golub & LeVeque 1983), with d the difference of the means:
 
     w = w1 + w2,        m = m1 + (w2 / w) d,        C = C1 + C2 + (w1 w2 / w) d d'.
 
@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,7 +38,7 @@ _SHIFT_VALUES = 65536  # ... this many numbers
 
 
 @dataclass(frozen=True, eq=False)
-class Moments:
+class CrossProducts:
     """First and second weighted moments of the columns ``[X, y]``.
 
     Attributes
@@ -57,7 +58,7 @@ class Moments:
     cross: Array
     rest: Array
 
-    def __add__(self, other: Moments) -> Moments:
+    def __add__(self, other: CrossProducts) -> CrossProducts:
         """Moments of the rows of both.
 
         Raises
@@ -65,7 +66,7 @@ class Moments:
         DataError
             If they are of different columns.
         """
-        if not isinstance(other, Moments):
+        if not isinstance(other, CrossProducts):
             return NotImplemented
         if self.mean.shape != other.mean.shape:
             raise DataError(
@@ -73,23 +74,44 @@ class Moments:
             )
         if not (self.total_weight and other.total_weight):  # no rows: a mean of nothing says nothing
             return self if self.total_weight else other
-        total = self.total_weight + other.total_weight
-        apart = (other.mean - self.mean) + (other.rest - self.rest)
-        cross = np.multiply.outer((self.total_weight * (other.total_weight / total)) * apart, apart)
+        apart, share, mean, rest = merged_means(self, other)
+        cross = np.multiply.outer((self.total_weight * share) * apart, apart)
         cross += self.cross
         cross += other.cross
-        mean, rest = _two_sum(self.mean, self.rest + (other.total_weight / total) * apart)
-        return Moments(total, mean, cross, rest)
+        return CrossProducts(self.total_weight + other.total_weight, mean, cross, rest)
 
 
-def _two_sum(a: Array, b: Array) -> tuple[Array, Array]:
+class Centred(Protocol):
+    """A weight, and a mean in two doubles."""
+
+    @property
+    def total_weight(self) -> float:
+        """Sum of the weights."""
+
+    @property
+    def mean(self) -> Array:
+        """Weighted means."""
+
+    @property
+    def rest(self) -> Array:
+        """What `mean` lacks."""
+
+
+def merged_means(one: Centred, other: Centred) -> tuple[Array, float, Array, Array]:
+    """How far two means are apart, the other's share of the weight, and the mean of both in two doubles."""
+    share = other.total_weight / (one.total_weight + other.total_weight)
+    apart = (other.mean - one.mean) + (other.rest - one.rest)
+    return apart, share, *two_sum(one.mean, one.rest + share * apart)
+
+
+def two_sum(a: Array, b: Array) -> tuple[Array, Array]:
     """The sum in two doubles, exactly (Knuth)."""
     total = a + b
     part = total - a
     return total, (a - (total - part)) + (b - part)
 
 
-def cross_products(X: Array, y: Array, weights: Array | None, *, center: bool) -> Moments:
+def cross_products(X: Array, y: Array, weights: Array | None, *, center: bool) -> CrossProducts:
     """Accumulate means and centred cross-products of ``[X, y]`` in one pass.
 
     Parameters
@@ -103,7 +125,7 @@ def cross_products(X: Array, y: Array, weights: Array | None, *, center: bool) -
 
     Returns
     -------
-    Moments
+    CrossProducts
         Entries are not finite if, and only if, the data are not (or their squares overflow).
     """
     n, p = X.shape
@@ -114,15 +136,15 @@ def cross_products(X: Array, y: Array, weights: Array | None, *, center: bool) -
         shift = _mean_of_rows(X, y, weights, slice(0, n, step)) if center else np.zeros(p + 1)
         cross, sums = _accumulate(X, y, root, shift)
         if not center:
-            return Moments(total, shift, cross, np.zeros_like(shift))
+            return CrossProducts(total, shift, cross, np.zeros_like(shift))
         drift = sums / total
         if step > 1 and _far(drift, total, cross):
             shift = shift + drift
             cross, sums = _accumulate(X, y, root, shift)
             drift = sums / total
         cross -= np.multiply.outer(total * drift, drift)
-        mean, rest = _two_sum(shift, drift)
-    return Moments(total, mean, cross, rest)
+        mean, rest = two_sum(shift, drift)
+    return CrossProducts(total, mean, cross, rest)
 
 
 def _mean_of_rows(X: Array, y: Array, weights: Array | None, rows: slice) -> Array:

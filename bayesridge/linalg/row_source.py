@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesridge.linalg.moments import Moments, cross_products
+from bayesridge.linalg.moments import CrossProducts, cross_products
 
 Array = NDArray[np.float64]
 RowIndex = NDArray[np.intp] | NDArray[np.bool_] | slice
@@ -33,7 +33,7 @@ class RowSource(Protocol):
         """Consecutive rows that are best taken together, from the first to the last."""
         ...
 
-    def moments(self, y: Array, weights: Array | None, *, center: bool) -> Moments:
+    def moments(self, y: Array, weights: Array | None, *, center: bool) -> CrossProducts:
         """Weighted means and centred cross-products of ``[X, y]``."""
         ...
 
@@ -73,7 +73,7 @@ class ArrayRows:
         size = max(1, _BLOCK_VALUES // max(p, 1))
         return (slice(start, min(start + size, n)) for start in range(0, n, size))
 
-    def moments(self, y: Array, weights: Array | None, *, center: bool) -> Moments:
+    def moments(self, y: Array, weights: Array | None, *, center: bool) -> CrossProducts:
         """Means and centred cross-products in one pass."""
         return cross_products(self.X, y, weights, center=center)
 

@@ -5,11 +5,12 @@ unpenalised columns) projected out of both sides,
 
     Xc = U diag(s) V',    z = U' yc,    r0 = |yc|^2 - |z|^2,    nu = n_obs - q.
 
-Three ways lead there; which one ran, and why, is reported:
+Several ways lead there; which one ran, and why, is reported:
 
 ``gram``  eigenvectors of Xc'Xc (more rows than columns). Squares the condition number, so it is used only
           while that costs no more than about half the digits that are asked of it.
 ``svd``   Householder QR of [Z, X, y] and the SVD of its triangle (tall), or the SVD of Xc (wide): full accuracy.
+``triangle``  the SVD of a triangle that the rows were added up to (files in batches): full accuracy.
 ``dual``  eigenvectors of the n x n matrix Xc Xc' (at least as many columns as rows); no p x p matrix is formed.
 """
 
@@ -114,6 +115,8 @@ def factorize(design: Design, route: Literal["auto", "gram", "svd", "dual"] = "a
         raise DataError(
             f"route 'gram' needs more rows than columns, got shape {design.source.shape}; use 'dual' or 'svd'"
         )
+    if design.root is not None:
+        return _finish(design, _exact(design), "triangle", "rows were added up to a triangle")
     if route == "svd":
         return _finish(design, _exact(design), "svd", "asked for")
     with threads_for(design.n_columns):  # wide tables are left to BLAS's own threads
@@ -124,9 +127,18 @@ def factorize(design: Design, route: Literal["auto", "gram", "svd", "dual"] = "a
         reason = "asked for" if route != "auto" else ("more rows than columns" if tall else "no more rows than columns")
         return _finish(design, fast, name, reason)
     if route == "auto":
+        _refuse_moments(design, trouble)
         return _finish(design, _exact(design), "svd", f"the {name} route would cost digits: {trouble}")
     warn(f"route {name!r} costs digits here: {trouble}; use route='auto'", AccuracyWarning)
     return _finish(design, fast, name, "asked for, although it costs digits")
+
+
+def _refuse_moments(design: Design, trouble: str) -> None:
+    if design.tally is not None:
+        raise DataError(
+            f"cross-products of these columns lose digits ({trouble}), and the rows that would bring them back are not "
+            "kept: add the rows up with Triangle in place of Moments (three to nine times the work of each row)"
+        )
 
 
 def factor_of(design: Design) -> Factor:
@@ -155,12 +167,8 @@ class _Factors:
 
 
 def _factor(design: Design, f: _Factors, route: str, reason: str) -> Factor:
-    weights = design.weights
-    log_weights = 0.0
-    if weights is not None and design.weight_kind == "precision":
-        log_weights = float(np.log(weights[weights > 0]).sum())
     return Factor(
-        s=f.s, right=f.right, nu=design.nu, log_det_flat=f.log_det_flat, sum_log_weights=log_weights,
+        s=f.s, right=f.right, nu=design.nu, log_det_flat=f.log_det_flat, sum_log_weights=design.sum_log_weights,
         n_obs=design.n_obs, signal=design.signal, flat=f.flat, left=f.left, route=route, reason=reason,
         dropped=f.dropped,
     )  # fmt: skip
@@ -173,7 +181,7 @@ def rounding_floor(design: Design, largest: float) -> float:
 
 
 def _finish(design: Design, f: _Factors, route: str, reason: str) -> Spectrum:
-    floor = rounding_floor(design, float(np.abs(design.y).max()))
+    floor = rounding_floor(design, design.largest_target)
     r0 = max(f.r0, 0.0)
     degenerate: Degenerate = ""
     z = f.z
@@ -195,8 +203,7 @@ def _finish(design: Design, f: _Factors, route: str, reason: str) -> Spectrum:
 
 def _degrees(design: Design) -> int:
     """Dimension of the space of y once the flat directions are gone (rows, not frequencies)."""
-    rows = design.n_rows if design.weights is None else int(np.count_nonzero(design.weights))
-    return rows - design.n_flat
+    return design.n_seen - design.n_flat
 
 
 def _rank(s: Array, design: Design) -> int:
@@ -283,10 +290,14 @@ def _gram_factors(
 
 
 def _weighted_rows(design: Design, columns: NDArray[np.intp] | slice) -> Array:
+    if design.root is not None:  # rows in themselves, with the same products
+        return np.asarray(design.root[:, :-1][:, columns] / design.scale[columns])
     return _weighted(design, design.standardized(None, columns))
 
 
 def _weighted_target(design: Design) -> Array:
+    if design.root is not None:
+        return design.root[:, -1]
     return _weighted(design, design.y - design.y_mean)
 
 
@@ -360,6 +371,8 @@ def _exact(design: Design) -> _Factors:
         left = left[:, :rank]
         rest = y - left @ z[:rank]
         r0 = float(rest @ rest)
+    if design.root is not None:
+        left = None
     return _Factors(s[:rank], z[:rank], Vt[:rank].T, r0, flat, on_flat, log_det, left, p - rank)
 
 
@@ -379,7 +392,7 @@ _UNEVEN = 1e8  # weights this far apart: their roots take four digits
 def _heaviest(design: Design) -> int | None:
     """The row that weighs most, if others weigh so much less that its rounding would take their digits."""
     w = design.weights
-    if w is None or w.max() <= _UNEVEN * w[w > 0].min():
+    if w is None or design.tally is not None or w.max() <= _UNEVEN * w[w > 0].min():
         return None
     return int(w.argmax())
 

@@ -46,14 +46,8 @@ def align_columns(X_new: Any, names: Sequence[str], named: bool) -> Float:
     if type(X_new) is np.ndarray and not named:
         columns = read_columns(X_new, min_rows=1)
     else:
-        new_names = frame_names(X_new)
-        if named and new_names is None:
-            warn(f"X does not have valid feature names, but {_FITTED} with feature names", UserWarning)
-        elif not named and new_names is not None:
-            warn(f"X has feature names, but {_FITTED} without feature names", UserWarning)
-        elif new_names is not None:
-            # Before the values are read: a column that does not belong here may hold anything.
-            _check_names(new_names, tuple(names))
+        # Before the values are read: a column that does not belong here may hold anything.
+        check_same_columns(frame_names(X_new), tuple(names) if named else None)
         columns = read_columns(X_new, min_rows=1)
     p = columns.values.shape[1]
     if p != len(names):
@@ -62,8 +56,13 @@ def align_columns(X_new: Any, names: Sequence[str], named: bool) -> Float:
     return columns.values
 
 
-def _check_names(new: tuple[str, ...], fitted: tuple[str, ...]) -> None:
+def check_same_columns(new: tuple[str, ...] | None, fitted: tuple[str, ...] | None) -> None:
+    """Hold names of columns against those of the fit, None where there are none, as `align_columns` does."""
     if new == fitted:
+        return
+    if new is None or fitted is None:
+        how = "X does not have valid feature names, but" if new is None else "X has feature names, but"
+        warn(f"{how} {_FITTED} with{'' if new is None else 'out'} feature names", UserWarning)
         return
     unexpected, missing = sorted(set(new) - set(fitted)), sorted(set(fitted) - set(new))
     message = "The feature names should match those that were passed during fit.\n"

@@ -17,7 +17,7 @@ Weighting = Literal["frequency", "precision", "survey"]
 _POPULATION = 1_000.0  # frequency weights above this on average are hardly repeated rows
 
 
-def read_weights(weights: Any, n_rows: int, *, allow_missing: bool = False) -> Float | None:
+def read_weights(weights: Any, n_rows: int, *, allow_missing: bool = False, allow_zero: bool = False) -> Float | None:
     """Read the weights of rows.
 
     Parameters
@@ -28,6 +28,8 @@ def read_weights(weights: Any, n_rows: int, *, allow_missing: bool = False) -> F
         How many rows the predictors have.
     allow_missing : bool, default False
         Let NaN through, for `complete_rows` to report or to drop.
+    allow_zero : bool, default False
+        Let rows through of which none has any weight.
 
     Returns
     -------
@@ -60,7 +62,7 @@ def read_weights(weights: Any, n_rows: int, *, allow_missing: bool = False) -> F
     ):
         if wrong.any():
             raise DataError(f"Weights must be finite, and {wrong.sum()} are {what}: the first in row {wrong.argmax()}.")
-    if not (values != 0).any():
+    if not (allow_zero or (values != 0).any()):
         raise DataError("All sample weights are zero: at least one row must count.")
     return values
 
@@ -93,18 +95,27 @@ def as_counts(weights: Float | None, kind: Weighting) -> Float | None:
         If frequency weights are not whole numbers, or average above 1,000: n is their sum, and much too large if they
         are not counts of rows.
     """
-    if kind not in get_args(Weighting):
-        raise DataError(f"weight_kind must be {', '.join(map(repr, get_args(Weighting)))}; got {kind!r}")
     if weights is None or kind == "precision":
+        _check_kind(kind)
         return weights
     if kind == "survey":
         relative = weights / weights.max()  # their squares do not overflow
         rescaled: Float = relative * (relative.sum() / (relative @ relative))
         return rescaled
     whole = bool((weights == np.rint(weights)).all())
-    average = float(weights.mean())
-    if not whole or average > _POPULATION:
-        total, rows = float(weights.sum()), np.count_nonzero(weights)
+    warn_of_counts(kind, whole, float(weights.sum()), len(weights), int(np.count_nonzero(weights)))
+    return weights
+
+
+def _check_kind(kind: str) -> None:
+    if kind not in get_args(Weighting):
+        raise DataError(f"weight_kind must be {', '.join(map(repr, get_args(Weighting)))}; got {kind!r}")
+
+
+def warn_of_counts(kind: Weighting, whole: bool, total: float, n_rows: int, rows: int) -> None:
+    """Warn where frequency weights do not look like counts: their sum over all rows, and rows of positive weight."""
+    _check_kind(kind)
+    if kind == "frequency" and (not whole or total / max(n_rows, 1) > _POPULATION):
         warn(
             f"the frequency weights {'are large' if whole else 'are not whole numbers'}, and n became their sum: "
             f"{total:.6g} observations in {rows} rows, standard deviations {(total / rows) ** -0.5:.3g} times those of "
@@ -112,4 +123,3 @@ def as_counts(weights: Float | None, kind: Weighting) -> Float | None:
             "weight_kind='precision'; if a row stands for w units of a population, weight_kind='survey'",
             WeightsWarning,
         )
-    return weights
