@@ -8,7 +8,6 @@ import numpy as np
 
 from bayesridge.errors import RowsAbsentError
 
-
 _NOT_SAVED = "the model was saved without them: save it with rows=True, or fit again"
 
 

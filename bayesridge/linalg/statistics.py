@@ -156,9 +156,8 @@ class Statistics:
             return NotImplemented
         if self.names != other.names:
             if len(self.names) != len(other.names):
-                raise DataError(
-                    f"statistics add up over the same columns, and these are of {len(self.names)} and {len(other.names)}"
-                )
+                found = f"{len(self.names)} and {len(other.names)}"
+                raise DataError(f"statistics add up over the same columns, and these are of {found}")
             one, two = next(pair for pair in zip(self.names, other.names, strict=True) if pair[0] != pair[1])
             raise DataError(
                 f"statistics add up over the same columns in the same order, and where one has {one!r}, the other has "

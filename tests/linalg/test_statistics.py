@@ -81,7 +81,7 @@ def test_moments_refuse_what_they_cannot_carry_and_a_triangle_carries_it():
     # rounding of the data over their spread, 2e-16 / 1e-6, is what any method is left with
     assert distance(posterior(added(Triangle, X, y)), posterior(X, y)) < 1e-8
     nearly = base @ np.arange(4.0) + 1e-5 * rng.standard_normal(400)
-    with pytest.raises(DataError, match="tiny share.*Triangle"):
+    with pytest.raises(DataError, match=r"tiny share.*Triangle"):
         posterior(added(Moments, base, nearly))
     # means of 3 with sds of 5e-7: their rounding is 1e-9 sd
     assert distance(posterior(added(Triangle, base, nearly)), posterior(base, nearly)) < 1e-7
