@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from bayesridge.errors import DataError
-from bayesridge.linalg.moments import Moments, cross_products
+from bayesridge.linalg.moments import CrossProducts, cross_products
 from bayesridge.linalg.row_source import ArrayRows, RowIndex
 
 Array = NDArray[np.float64]
@@ -142,7 +142,7 @@ class LevelRows:
         size = max(1, (1 << 17) // max(p, 1))
         return (slice(start, min(start + size, n)) for start in range(0, n, size))
 
-    def moments(self, y: Array, weights: Array | None, *, center: bool) -> Moments:
+    def moments(self, y: Array, weights: Array | None, *, center: bool) -> CrossProducts:
         """Means and centred cross-products, of all columns laid out: for tables of few levels."""
         return cross_products(self.take(slice(None)), y, weights, center=center)
 
