@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from bayesridge.checks.ecdf_bands import EcdfBand, ecdf, simultaneous_band, uniformity_pvalue
 from bayesridge.errors import DataError
-from bayesridge.posteriors.shown import ShownCheck
+from bayesridge.posteriors.shown import Finding
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,7 +21,7 @@ Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class CalibrationResult(ShownCheck):
+class CalibrationResult(Finding):
     """Result of simulation-based calibration.
 
     Attributes
@@ -152,7 +152,8 @@ class CalibrationResult(ShownCheck):
         lines.append(f"This tests the computation {region}, not whether the model fits real data.")
         return " ".join(lines)
 
-    def to_record(self) -> dict[str, Any]:
+    @property
+    def record(self) -> dict[str, Any]:
         """Everything but the PIT values themselves, for JSON."""
         return {
             "study": f"simulation-based calibration ({self.kind})",
@@ -171,6 +172,69 @@ class CalibrationResult(ShownCheck):
             "quantities": self.table.to_dict(orient="index"),
             "verdict": self.verdict,
         }
+
+
+@dataclass(frozen=True)
+class MonteCarloTest:
+    """One statistic and where it falls among its simulated values.
+
+    Attributes
+    ----------
+    name : str
+    observed : float
+    expected : tuple of float
+        Where 95% of simulated data sets have it.
+    p : float
+        Monte Carlo p-value by itself.
+    p_adjusted : float
+        After Holm's adjustment over the tests made together.
+    reading : str
+        What it would mean, in words.
+    """
+
+    name: str
+    observed: float
+    expected: tuple[float, float]
+    p: float
+    p_adjusted: float
+    reading: str
+
+
+def monte_carlo_tests(
+    observed: Mapping[str, float],
+    simulated: Mapping[str, Array],
+    one_sided: Collection[str],
+    reading: Callable[[str, bool], str],
+) -> tuple[MonteCarloTest, ...]:
+    """Judge statistics by simulated data sets, Holm's adjustment over all of them.
+
+    Parameters
+    ----------
+    observed : mapping of str to float
+        Statistics of the data.
+    simulated : mapping of str to ndarray of shape (m,)
+        Of data sets for which the model holds.
+    one_sided : collection of str
+        Those for which only large values speak against the model; the others are judged on both sides.
+    reading : callable
+        What a statistic means that is high (True) or low (False).
+    """
+    sides = {}
+    for name, values in simulated.items():
+        above = (1.0 + np.count_nonzero(values >= observed[name])) / (len(values) + 1.0)
+        below = (1.0 + np.count_nonzero(values <= observed[name])) / (len(values) + 1.0)
+        sides[name] = (above if name in one_sided else min(1.0, 2.0 * min(above, below)), bool(above < below))
+    adjusted = holm(np.array([p for p, _ in sides.values()])).tolist()
+    made = []
+    for (name, (p, high)), q in zip(sides.items(), adjusted, strict=True):
+        low, up = np.quantile(simulated[name], [0.025, 0.975]).tolist()
+        made.append(MonteCarloTest(name, observed[name], (low, up), p, q, reading(name, high)))
+    return tuple(made)
+
+
+def found_by(tests: Collection[MonteCarloTest], alpha: float) -> list[MonteCarloTest]:
+    """Return the tests that reject at alpha after adjustment."""
+    return [test for test in tests if test.p_adjusted < alpha]
 
 
 def holm(p: Array) -> Array:

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from bayesridge.checks.finding import Finding, finding_of
 from bayesridge.checks.influence import row_influence
 from bayesridge.checks.loo_calibration import loo_calibration
 from bayesridge.checks.predictive_checks import predictive_checks
@@ -26,8 +25,8 @@ from bayesridge.checks.spectral_check import spectral_check
 from bayesridge.errors import BayesRidgeError, DataError
 from bayesridge.fit import posterior_of
 from bayesridge.posteriors.posterior import Posterior
-from bayesridge.posteriors.shown import ShownCheck
-from bayesridge.rules.backtest import backtest
+from bayesridge.posteriors.shown import Finding
+from bayesridge.rules.backtest import Backtest, backtest
 from bayesridge.rules.duplicates import NearDuplicates, find_near_duplicates
 from bayesridge.rules.problem import Rule
 
@@ -81,7 +80,7 @@ class Entry:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class ReportCard(ShownCheck):
+class ReportCard(Finding):
     """Result of :func:`validate`.
 
     Attributes
@@ -146,7 +145,8 @@ class ReportCard(ShownCheck):
         index = pd.Index([entry.key for entry in self.entries], name="check")
         return pd.DataFrame(rows, columns=["question", "status", "found"], index=index)
 
-    def to_record(self) -> dict[str, Any]:
+    @property
+    def record(self) -> dict[str, Any]:
         """Everything for JSON."""
         from bayesridge import __version__
         from bayesridge.posteriors.summary import SCHEMA, jsonable
@@ -235,25 +235,23 @@ def validate(
         return find_near_duplicates(post.design)
 
     make: dict[str, Callable[[], Finding]] = {
-        "computation": lambda: finding_of(posterior_sbc(
+        "computation": lambda: posterior_sbc(
             post, simulations=simulations, columns=_some_columns(post, seeds[5]), alpha=each,
             random_state=seeds[0], n_jobs=n_jobs, progress=progress,
-        )),
-        "prior": lambda: finding_of(
-            spectral_check(post, simulations=max(2000, simulations), alpha=each, random_state=seeds[1])
         ),
-        "leave-one-out": lambda: finding_of(
-            loo_calibration(post, simulations=simulations, alpha=each, random_state=seeds[2])
+        "prior": lambda: spectral_check(
+            post, simulations=max(2000, simulations), alpha=each, random_state=seeds[1]
+        ),
+        "leave-one-out": lambda: loo_calibration(
+            post, simulations=simulations, alpha=each, random_state=seeds[2]
         ),
         # eight checks share alpha / 4, two-sided: p-values down to 0.001 are needed
-        "noise": lambda: finding_of(
-            predictive_checks(post, simulations=max(2000, simulations), alpha=each, random_state=seeds[3])
+        "noise": lambda: predictive_checks(
+            post, simulations=max(2000, simulations), alpha=each, random_state=seeds[3]
         ),
-        "sensitivity": lambda: finding_of(
-            power_scaling(post, coefficients=post.design.n_columns <= _MOST_SCALED)
-        ),
-        "influence": lambda: finding_of(row_influence(post)),
-        "duplicates": lambda: _duplicates(twins()),
+        "sensitivity": lambda: power_scaling(post, coefficients=post.design.n_columns <= _MOST_SCALED),
+        "influence": lambda: row_influence(post),
+        "duplicates": twins,
         "backtest": lambda: _backtest(post, splits, twins(), rules, n_jobs, seeds[4], progress=progress),
     }  # fmt: skip
     unknown = [key for key in checks or [] if key not in make]
@@ -275,17 +273,7 @@ def _entry(key: str, make: Callable[[], Finding]) -> Entry:
     except BayesRidgeError as error:
         return Entry(key, "not judged", str(error), None, time.perf_counter() - started)
     status: Status = "passed" if found.passed else "alarm" if key in TESTS else "note"
-    return Entry(key, status, found.verdict, found, time.perf_counter() - started)
-
-
-def _duplicates(found: NearDuplicates) -> Finding:
-    import pandas as pd
-
-    record = {"rows": found.count, "pairs": found.n_pairs, "pairs_by_chance": found.by_chance}
-    return Finding(
-        found.count == 0, found.describe().removesuffix("."), record, found,
-        lambda: pd.DataFrame({"group": found.groups}),
-    )  # fmt: skip
+    return Entry(key, status, found.verdict.removesuffix("."), found, time.perf_counter() - started)
 
 
 def _backtest(
@@ -297,18 +285,15 @@ def _backtest(
     seed: int,
     *,
     progress: bool,
-) -> Finding:
+) -> Backtest:
     from sklearn.model_selection import RepeatedKFold
 
     # twins on both sides of a split would be predicted by each other: they stay together, whatever `splits` says
     folds = None if twins.count else RepeatedKFold(n_splits=5, n_repeats=splits // 5, random_state=seed)
-    found = backtest(
+    return backtest(
         post, rules=rules, splitter=folds, groups=twins.groups if twins.count else None,
         n_jobs=n_jobs, random_state=seed, progress=progress,
     )  # fmt: skip
-    summary = found.summary()
-    record = {"verdict": found.verdict, "rules": summary.to_dict(orient="index")}
-    return Finding(False, found.verdict.removesuffix("."), record, found, lambda: summary)
 
 
 _ADVICE = {

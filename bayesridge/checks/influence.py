@@ -22,7 +22,7 @@ from bayesridge.fit import one_lambda
 from bayesridge.hyper.marginal import PointMass
 from bayesridge.hyper.nodes import HyperPosterior
 from bayesridge.posteriors.posterior import Posterior
-from bayesridge.posteriors.shown import ShownCheck
+from bayesridge.posteriors.shown import Finding
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,7 +34,7 @@ LIMIT = 0.5
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class RowInfluence(ShownCheck):
+class RowInfluence(Finding):
     """Result of :func:`row_influence`.
 
     Attributes
@@ -103,7 +103,8 @@ class RowInfluence(ShownCheck):
         }  # fmt: skip
         return pd.DataFrame(columns, index=pd.Index(self.input_rows, name="row"))
 
-    def to_record(self) -> dict[str, Any]:
+    @property
+    def record(self) -> dict[str, Any]:
         """Numbers for JSON: the ten rows that move lambda most."""
         return {
             "log_lambda_mean": self.log_lambda_mean,

@@ -22,7 +22,7 @@ from bayesridge.checks.ecdf_bands import ecdf
 from bayesridge.checks.replicates import check_rows, observed_residuals, replicated_residuals
 from bayesridge.errors import DataError
 from bayesridge.posteriors.posterior import Posterior
-from bayesridge.posteriors.shown import ShownCheck
+from bayesridge.posteriors.shown import Finding
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,7 +52,7 @@ class IntervalCoverage:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class LooCalibration(ShownCheck):
+class LooCalibration(Finding):
     """Result of :func:`loo_calibration`.
 
     Attributes
@@ -117,7 +117,8 @@ class LooCalibration(ShownCheck):
         index = pd.Index(self.posterior.design.input_rows, name="row")
         return pd.DataFrame(columns, index=index).iloc[check_rows(self.posterior)]
 
-    def to_record(self) -> dict[str, Any]:
+    @property
+    def record(self) -> dict[str, Any]:
         """Numbers for JSON."""
         return {
             "p": self.p_value,

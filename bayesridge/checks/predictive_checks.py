@@ -9,16 +9,16 @@ use the data twice and would be too timid.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesridge.checks.calibration import holm
+from bayesridge.checks.calibration import MonteCarloTest, found_by, monte_carlo_tests
 from bayesridge.checks.replicates import Residuals, check_rows, observed_residuals, replicated_residuals
 from bayesridge.errors import DataError
 from bayesridge.posteriors.posterior import Posterior
-from bayesridge.posteriors.shown import ShownCheck
+from bayesridge.posteriors.shown import Finding
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,39 +26,13 @@ if TYPE_CHECKING:
 Array = NDArray[np.float64]
 
 
-@dataclass(frozen=True)
-class PredictiveCheck:
-    """One statistic and where it falls among its simulated values.
-
-    Attributes
-    ----------
-    name : str
-    observed : float
-    expected : tuple of float
-        Where 95% of simulated data sets have it.
-    p : float
-        Two-sided Monte Carlo p-value by itself (one-sided for "outlier").
-    p_adjusted : float
-        After Holm's adjustment over the checks.
-    reading : str
-        What it would mean, in words.
-    """
-
-    name: str
-    observed: float
-    expected: tuple[float, float]
-    p: float
-    p_adjusted: float
-    reading: str
-
-
 @dataclass(frozen=True, eq=False, repr=False)
-class PredictiveChecks(ShownCheck):
+class PredictiveChecks(Finding):
     """Result of :func:`predictive_checks`.
 
     Attributes
     ----------
-    checks : tuple of PredictiveCheck
+    tests : tuple of MonteCarloTest
     largest : tuple of int
         Rows with the largest residuals, largest first, as they stood in the input (counted from 0).
     simulations : int
@@ -66,7 +40,7 @@ class PredictiveChecks(ShownCheck):
         Probability of a false alarm of all checks together.
     """
 
-    checks: tuple[PredictiveCheck, ...]
+    tests: tuple[MonteCarloTest, ...]
     largest: tuple[int, ...]
     simulations: int
     alpha: float
@@ -74,16 +48,16 @@ class PredictiveChecks(ShownCheck):
     @property
     def passed(self) -> bool:
         """Whether no check, adjusted for their number, rejects at alpha."""
-        return all(check.p_adjusted >= self.alpha for check in self.checks)
+        return not found_by(self.tests, self.alpha)
 
     @property
     def verdict(self) -> str:
         """What was looked at and found, in words."""
         if self.passed:
-            names = ", ".join(check.name for check in self.checks)
-            smallest = min(check.p_adjusted for check in self.checks)
+            names = ", ".join(test.name for test in self.tests)
+            smallest = min(test.p_adjusted for test in self.tests)
             return f"the target looks like simulated ones in {names} (smallest adjusted p {smallest:.2g})"
-        found = [check for check in self.checks if check.p_adjusted < self.alpha]
+        found = found_by(self.tests, self.alpha)
         text = "; ".join(f"{check.reading} (adjusted p {check.p_adjusted:.2g})" for check in found)
         if any(check.name == "outlier" for check in found):
             text += f"; largest residual in row {self.largest[0]}"
@@ -94,12 +68,13 @@ class PredictiveChecks(ShownCheck):
         """One row a statistic: observed, where 95% of simulated data sets have it, p-values, reading."""
         import pandas as pd
 
-        return pd.DataFrame([vars(check) for check in self.checks]).set_index("name")
+        return pd.DataFrame([vars(test) for test in self.tests]).set_index("name")
 
-    def to_record(self) -> dict[str, Any]:
+    @property
+    def record(self) -> dict[str, Any]:
         """Numbers for JSON."""
         return {
-            "checks": [vars(check) | {"expected": list(check.expected)} for check in self.checks],
+            "checks": [vars(test) for test in self.tests],
             "largest_residual_rows": list(self.largest),
             "simulations": self.simulations,
             "alpha": self.alpha,
@@ -142,17 +117,12 @@ def predictive_checks(
     data = observed_residuals(posterior)
     blocks = [_statistics(block) for block in replicated_residuals(posterior, simulations, rng)]
     simulated = {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
-    observed = _statistics(data)
-    raw = [_check(name, float(observed[name][0]), simulated[name]) for name in simulated]
-    adjusted = holm(np.array([check.p for check in raw])).tolist()
-    checks = tuple(
-        [
-            PredictiveCheck(check.name, check.observed, check.expected, check.p, q, check.reading)
-            for check, q in zip(raw, adjusted, strict=True)
-        ]
-    )
+    tests = monte_carlo_tests(
+        {name: float(values[0]) for name, values in _statistics(data).items()}, simulated, {"outlier"},
+        lambda name, high: _READINGS[name][high],
+    )  # fmt: skip
     largest = posterior.design.input_rows[keep][np.argsort(-np.abs(data.score[0]), kind="stable")[:5]]
-    return PredictiveChecks(checks, tuple(largest.tolist()), simulations, alpha)
+    return PredictiveChecks(tests, tuple(largest.tolist()), simulations, alpha)
 
 
 def _statistics(data: Residuals) -> dict[str, Array]:
@@ -203,12 +173,3 @@ _READINGS: dict[str, tuple[str, str]] = {
     "lowest": ("the lowest target lies lower than simulated ones", "targets stop short below: a limit or censoring"),
     "highest": ("targets stop short above: a limit or censoring", "the highest target lies higher than simulated ones"),
 }  # fmt: skip
-
-
-def _check(name: str, observed: float, simulated: Array) -> PredictiveCheck:
-    above = (1.0 + np.count_nonzero(simulated >= observed)) / (len(simulated) + 1.0)
-    below = (1.0 + np.count_nonzero(simulated <= observed)) / (len(simulated) + 1.0)
-    p = above if name == "outlier" else min(1.0, 2.0 * min(above, below))
-    low, high = (float(end) for end in np.quantile(simulated, [0.025, 0.975]))
-    side: Literal[0, 1] = 1 if above < below else 0
-    return PredictiveCheck(name, observed, (low, high), float(p), np.nan, _READINGS[name][side])

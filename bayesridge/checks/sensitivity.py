@@ -35,7 +35,7 @@ from bayesridge.linalg.targets import rows_counted
 from bayesridge.posteriors.mixture import Mixture
 from bayesridge.posteriors.posterior import Posterior
 from bayesridge.posteriors.quantity import MixtureQuantity
-from bayesridge.posteriors.shown import ShownCheck
+from bayesridge.posteriors.shown import Finding
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -74,7 +74,7 @@ class Sensitivity:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class PowerScaling(ShownCheck):
+class PowerScaling(Finding):
     """Result of :func:`power_scaling`.
 
     Attributes
@@ -125,7 +125,8 @@ class PowerScaling(ShownCheck):
 
         return pd.DataFrame([vars(row) for row in self.rows]).set_index("name")
 
-    def to_record(self) -> dict[str, Any]:
+    @property
+    def record(self) -> dict[str, Any]:
         """Numbers for JSON."""
         return {"prior": self.prior, "rows": [vars(row) for row in self.rows], "verdict": self.verdict}
 

@@ -24,12 +24,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import log_ndtr
 
-from bayesridge.checks.calibration import holm
+from bayesridge.checks.calibration import MonteCarloTest, found_by, monte_carlo_tests
 from bayesridge.checks.own_scales import own_scales
 from bayesridge.errors import DataError
 from bayesridge.linalg.spectrum import Spectrum
 from bayesridge.posteriors.posterior import Posterior
-from bayesridge.posteriors.shown import ShownCheck
+from bayesridge.posteriors.shown import Finding
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,32 +37,8 @@ if TYPE_CHECKING:
 Array = NDArray[np.float64]
 
 
-@dataclass(frozen=True)
-class SpectralTest:
-    """One statistic and where it falls among its simulated values.
-
-    Attributes
-    ----------
-    name : str
-        "shape", "trend", "largest" or "noise".
-    statistic : float
-    p : float
-        Monte Carlo p-value by itself.
-    p_adjusted : float
-        After Holm's adjustment over the tests.
-    reading : str
-        What the test sees, in words.
-    """
-
-    name: str
-    statistic: float
-    p: float
-    p_adjusted: float
-    reading: str
-
-
 @dataclass(frozen=True, eq=False, repr=False)
-class SpectralCheck(ShownCheck):
+class SpectralCheck(Finding):
     """Result of :func:`spectral_check`.
 
     Attributes
@@ -75,7 +51,8 @@ class SpectralCheck(ShownCheck):
         u_j: z over its standard deviation at the learned scales.
     band : ndarray of shape (rank, 2)
         Pointwise 95% band of the *sorted* u of simulated data (for a QQ plot).
-    tests : tuple of SpectralTest
+    tests : tuple of MonteCarloTest
+        "shape", "trend", "largest" and "noise".
     outliers : tuple of int
         Directions larger in absolute value than the largest of all but ``alpha / number of tests`` of simulated data.
     columns : tuple of tuple of (str, float)
@@ -90,7 +67,7 @@ class SpectralCheck(ShownCheck):
     expected: Array
     standardized: Array
     band: Array
-    tests: tuple[SpectralTest, ...]
+    tests: tuple[MonteCarloTest, ...]
     outliers: tuple[int, ...]
     columns: tuple[tuple[tuple[str, float], ...], ...]
     simulations: int
@@ -99,7 +76,7 @@ class SpectralCheck(ShownCheck):
     @property
     def passed(self) -> bool:
         """Whether no test, adjusted for their number, rejects at alpha."""
-        return all(test.p_adjusted >= self.alpha for test in self.tests)
+        return not found_by(self.tests, self.alpha)
 
     @property
     def verdict(self) -> str:
@@ -111,7 +88,7 @@ class SpectralCheck(ShownCheck):
                 f"no sign against the ridge prior: the {rank} singular directions look like independent Gaussians of "
                 f"the sizes it expects{weak}; smallest adjusted p {min(test.p_adjusted for test in self.tests):.2g}"
             )
-        found = [test for test in self.tests if test.p_adjusted < self.alpha]
+        found = found_by(self.tests, self.alpha)
         text = "; ".join(f"{test.reading} (adjusted p {_p_text(test.p_adjusted)})" for test in found)
         return f"the directions do not look as the ridge prior expects: {text}"
 
@@ -125,7 +102,8 @@ class SpectralCheck(ShownCheck):
         columns = {"s": self.s, "z": self.z, "expected sd": self.expected[:, 1], "u": self.standardized}
         return pd.DataFrame({**columns, "outlier": flags}, index=pd.RangeIndex(len(self.s), name="direction"))
 
-    def to_record(self) -> dict[str, Any]:
+    @property
+    def record(self) -> dict[str, Any]:
         """Numbers for JSON."""
         return {
             "tests": [vars(test) for test in self.tests],
@@ -179,11 +157,15 @@ def spectral_check(
     r0 = np.append(spectrum.r0, sigma**2 * chi2)
     u, noise = _standardized(posterior, z, r0, left)
     statistics = _statistics(u, noise, spectrum)
+    tests = monte_carlo_tests(
+        {name: float(values[0]) for name, values in statistics.items()},
+        {name: values[1:] for name, values in statistics.items()}, {"shape", "largest"}, _reading,
+    )  # fmt: skip
     limit = np.quantile(np.abs(u[1:]).max(axis=1), 1.0 - alpha / len(statistics))  # Bonferroni over the tests
     outliers = np.flatnonzero(np.abs(u[0]) > limit)
     return SpectralCheck(
         s=spectrum.s, z=spectrum.z, expected=np.quantile(size, [0.025, 0.5, 0.975], axis=0).T, standardized=u[0],
-        band=np.quantile(np.sort(u[1:], axis=1), [0.025, 0.975], axis=0).T, tests=_tests(statistics),
+        band=np.quantile(np.sort(u[1:], axis=1), [0.025, 0.975], axis=0).T, tests=tests,
         outliers=tuple(outliers.tolist()), columns=tuple([_columns(posterior, int(j)) for j in outliers]),
         simulations=simulations, alpha=alpha,
     )  # fmt: skip
@@ -223,23 +205,6 @@ def _trend(u: Array, x: Array) -> Array:
     centred = x - x.mean()
     scale = np.sqrt(2.0 * centred @ centred)
     return np.asarray((np.square(u) - 1.0) @ centred / scale if scale > 0 else np.zeros(len(u)))
-
-
-_TWO_SIDED = {"trend", "noise"}
-
-
-def _tests(statistics: dict[str, Array]) -> tuple[SpectralTest, ...]:
-    made = []
-    for name, values in statistics.items():
-        found, simulated = float(values[0]), values[1:]
-        above = (1.0 + np.count_nonzero(simulated >= found)) / len(values)
-        below = (1.0 + np.count_nonzero(simulated <= found)) / len(values)
-        p = min(1.0, 2.0 * min(above, below)) if name in _TWO_SIDED else above
-        made.append((name, found, float(p), _reading(name, bool(above < below))))
-    adjusted = holm(np.array([p for _, _, p, _ in made])).tolist()
-    return tuple(
-        [SpectralTest(name, found, p, q, text) for (name, found, p, text), q in zip(made, adjusted, strict=True)]
-    )
 
 
 def _reading(name: str, high: bool) -> str:

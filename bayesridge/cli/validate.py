@@ -53,7 +53,7 @@ def validate(
             **model.read(), simulations=simulations, splits=splits, alpha=alpha, n_jobs=jobs, random_state=seed,
             progress=not as_json and sys.stderr.isatty(),
         )  # fmt: skip
-        record = card.to_record()
+        record = card.record
     record["warnings"] = warned
     if out is not None:
         _save(card, record, out)

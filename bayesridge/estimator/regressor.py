@@ -289,8 +289,6 @@ class BayesRidge(RegressorMixin, Fitted):  # type: ignore[misc]
         rows, offset = self._rows(X), self._offset(X, offset)
         if not return_std:
             return self.posterior_.expected(rows, offset=offset, trials=trials)
-        if isinstance(self.posterior_, ManyPosteriors):
-            return self.posterior_.expected(rows, offset=offset, trials=trials), self.posterior_.predict_sd(rows)
         found = self.posterior_.predict(rows, offset=offset, trials=trials)
         return found.mean, found.sd
 

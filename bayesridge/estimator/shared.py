@@ -17,7 +17,7 @@ from bayesridge.posteriors.contrasts import effect_steps
 from bayesridge.posteriors.many import ManyPosteriors
 from bayesridge.posteriors.prediction import Prediction
 from bayesridge.posteriors.quantity import Quantity
-from bayesridge.posteriors.summary import at_a_glance, coefficient_table, hyper_table
+from bayesridge.posteriors.summary import hyper_table
 from bayesridge.priors import FixedLambda, Prior
 from bayesridge.tables.alignment import align_columns
 from bayesridge.tables.frames import without_columns
@@ -45,14 +45,8 @@ class Fitted(BaseEstimator):  # type: ignore[misc]
             self.feature_names_in_ = np.array(table.columns, dtype=object)
         elif hasattr(self, "feature_names_in_"):
             del self.feature_names_in_
-        if isinstance(posterior, ManyPosteriors):
-            coef: Array = posterior.coef
-            intercept: Any = posterior.intercept
-        else:
-            coef = posterior.coefficients.mean
-            intercept = posterior.intercept.mean[0] if design.fit_intercept else 0.0
-        self.posterior_, self.coef_ = posterior, coef
-        self.intercept_ = intercept if np.ndim(intercept) else float(intercept)
+        self.posterior_ = posterior
+        self.intercept_, self.coef_ = posterior.estimates
         self.coef_names_ = np.array(design.names, dtype=object)
         self._table = table
         return self
@@ -76,11 +70,7 @@ class Fitted(BaseEstimator):  # type: ignore[misc]
 
     def _one(self) -> AnyPosterior:
         check_is_fitted(self)
-        if isinstance(self.posterior_, ManyPosteriors):
-            raise DataError(
-                f"this is for one target, and there are {len(self.posterior_)}: posterior_[k] is the posterior of one"
-            )
-        return self.posterior_
+        return self.posterior_.only
 
     # medians take a root search each, which a fit inside a cross-validation does not want to pay for
 
@@ -181,9 +171,7 @@ class Fitted(BaseEstimator):  # type: ignore[misc]
         ``ess_tail``. With several targets a row for each: lambda, sigma and log p(y).
         """
         check_is_fitted(self)
-        if isinstance(self.posterior_, ManyPosteriors):
-            return self.posterior_.summary(level)
-        return coefficient_table(self.posterior_, level)
+        return self.posterior_.summary(level)
 
     def hyper_summary(self, level: float = 0.95) -> pd.DataFrame:
         """Posterior of lambda, sigma, tau, R² and the effective degrees of freedom."""
@@ -207,7 +195,7 @@ class Fitted(BaseEstimator):  # type: ignore[misc]
     def __repr__(self, N_CHAR_MAX: int = 700) -> str:
         if not hasattr(self, "posterior_"):
             return str(super().__repr__(N_CHAR_MAX))
-        return repr(self.posterior_) if isinstance(self.posterior_, ManyPosteriors) else at_a_glance(self.posterior_)
+        return repr(self.posterior_)
 
     @property
     def _repr_html_(self) -> Any:

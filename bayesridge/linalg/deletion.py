@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayesridge.linalg.filters import spectral_terms
-from bayesridge.linalg.rows import RowBasis
+from bayesridge.linalg.rows import RowBasis, RowParts
 from bayesridge.linalg.spectrum import Spectrum
 from bayesridge.linalg.student import log_t_constant
 from bayesridge.linalg.threads import run_blocks
@@ -107,6 +107,28 @@ def delete_rows(rows: RowBasis, lambdas: Lambdas, part: slice) -> DeletedRows:
     Q_without = delete(e, m, e0, m0, lambdas.risen, lambdas.r0, nothing_left=lambdas.nothing_left)
     e /= m
     return DeletedRows(e, m, Q_without, rows.precision[part, None])
+
+
+@dataclass(frozen=True, eq=False)
+class RowDeletion:
+    """What deletions of rows have in common, whatever the engine: the rows' parts that do not move with theta."""
+
+    rows: RowParts
+
+    @property
+    def count(self) -> Array:
+        """Observations each row stands for, (n_rows,)."""
+        return self.rows.count
+
+    @property
+    def precision(self) -> Array:
+        """1 / noise variance of each row over sigma^2, (n_rows,)."""
+        return self.rows.precision
+
+    @property
+    def alone(self) -> NDArray[np.intp]:
+        """Rows without which a flat direction has no posterior."""
+        return self.rows.alone
 
 
 def delete(e: Array, m: Array, e0: Array, m0: Array, risen: Array, r0: float, *, nothing_left: bool) -> Array:

@@ -29,12 +29,12 @@ from scipy.linalg.lapack import dpotrs, dtrtri
 
 from bayesridge.errors import DataError
 from bayesridge.linalg.conditional import with_flat_draws
-from bayesridge.linalg.deletion import delete
+from bayesridge.linalg.deletion import RowDeletion, delete
 from bayesridge.linalg.design import Design, State
 from bayesridge.linalg.engine import CoefficientDraws, Deleted, Engine, LinearMoments, mixture_moments
 from bayesridge.linalg.levels import LevelRows
 from bayesridge.linalg.maps import Functionals, contrast_functionals, flat_gram, prediction_functionals
-from bayesridge.linalg.rows import RowParts, row_parts
+from bayesridge.linalg.rows import row_parts
 from bayesridge.linalg.spectral import SpectralEngine
 from bayesridge.linalg.spectrum import Spectrum, factorize
 from bayesridge.linalg.targets import without_row
@@ -137,26 +137,10 @@ class GroupConditional:
 
 
 @dataclass(frozen=True, eq=False)
-class GroupDeletion:
+class GroupDeletion(RowDeletion):
     """Exact leave-one-out from the residuals and leverages of one fit; column scales and the prior are held fixed."""
 
     engine: GroupEngine
-    rows: RowParts
-
-    @property
-    def count(self) -> Array:
-        """Observations each row stands for, (n_rows,)."""
-        return self.rows.count
-
-    @property
-    def precision(self) -> Array:
-        """1 / noise variance of each row over sigma^2, (n_rows,)."""
-        return self.rows.precision
-
-    @property
-    def alone(self) -> NDArray[np.intp]:
-        """Rows without which a flat direction has no posterior."""
-        return self.rows.alone
 
     def at(self, theta: Array, part: slice) -> Deleted:
         """Delete each of some rows at each theta (K, G)."""
@@ -296,7 +280,7 @@ class GroupEngine:
 
     def deletion(self) -> GroupDeletion:
         """Exact leave-one-out from the residuals and leverages of one fit."""
-        return GroupDeletion(self, row_parts(self.design, self.factor))
+        return GroupDeletion(row_parts(self.design, self.factor), self)
 
     def state(self, *, rows: bool = False) -> State:
         """The state of the decomposition, and which column is in which group."""

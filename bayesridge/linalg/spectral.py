@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from bayesridge.errors import DataError, ImproperPosteriorError, ModelFileError
 from bayesridge.linalg.conditional import SpectralConditional
-from bayesridge.linalg.deletion import delete
+from bayesridge.linalg.deletion import RowDeletion, delete
 from bayesridge.linalg.design import Design, State
 from bayesridge.linalg.engine import Deleted, Engine
 from bayesridge.linalg.factor import Factor, FlatPart
@@ -27,7 +27,7 @@ from bayesridge.linalg.maps import (
     prediction_map,
     standardized_rows,
 )
-from bayesridge.linalg.rows import RowParts, row_parts
+from bayesridge.linalg.rows import row_parts
 from bayesridge.linalg.spectrum import Spectrum, factorize, join
 from bayesridge.linalg.targets import without_row
 
@@ -39,7 +39,7 @@ _FLAT = tuple(field.name for field in fields(FlatPart))
 
 
 @dataclass(frozen=True, eq=False)
-class SpectralDeletion:
+class SpectralDeletion(RowDeletion):
     """Exact leave-one-out from the residuals and leverages of one fit; column scales and the prior are held fixed.
 
     ``e`` and ``1 - h`` are sums of non-negative or exact parts, e = e0 + U ((1 - f) z) and 1 - h = m0 + U^2 (1 - f), so
@@ -47,22 +47,6 @@ class SpectralDeletion:
     """
 
     spectrum: Spectrum
-    rows: RowParts
-
-    @property
-    def count(self) -> Array:
-        """Observations each row stands for, (n_rows,)."""
-        return self.rows.count
-
-    @property
-    def precision(self) -> Array:
-        """1 / noise variance of each row over sigma^2, (n_rows,)."""
-        return self.rows.precision
-
-    @property
-    def alone(self) -> NDArray[np.intp]:
-        """Rows without which a flat direction has no posterior."""
-        return self.rows.alone
 
     def at(self, theta: Array, part: slice) -> Deleted:
         """Delete each of some rows at each log lambda, theta of shape (K, 1)."""
@@ -208,7 +192,7 @@ class SpectralEngine:
 
     def deletion(self) -> SpectralDeletion:
         """Exact leave-one-out from the residuals and leverages of one fit."""
-        return SpectralDeletion(self.spectrum, row_parts(self.design, self.spectrum))
+        return SpectralDeletion(row_parts(self.design, self.spectrum), self.spectrum)
 
     def state(self, *, rows: bool = False) -> State:
         """The sufficient statistics in spectral form, in the place of X'X, X'y and y'y, whose squares lose digits.

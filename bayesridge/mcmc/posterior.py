@@ -21,7 +21,7 @@ from bayesridge.mcmc.tree_state import tree_from_state, tree_state
 from bayesridge.persistence import plain_table, prior_from_state, prior_state, save_model
 from bayesridge.posteriors.contrasts import Asked, Contrast, contrast_rows
 from bayesridge.posteriors.draws import Draws
-from bayesridge.posteriors.prediction import Prediction, noise_variance, refuse_outcome_terms
+from bayesridge.posteriors.prediction import Prediction, checked_rows, noise_variance, refuse_outcome_terms
 from bayesridge.posteriors.quantity import DrawnQuantity
 from bayesridge.posteriors.shown import Shown
 from bayesridge.posteriors.summary import ShownPosterior
@@ -248,10 +248,7 @@ class SampledPosterior(ShownPosterior, Asked):
         DataError
             If X has other columns, a weight is not positive, or the model's noise is not normal.
         """
-        refuse_outcome_terms(offset, trials)
-        rows, p = np.asarray(X, dtype=np.float64), len(self.design.names)
-        if rows.ndim != 2 or rows.shape[1] != p:
-            raise DataError(f"X must have shape (rows, {p}), got {rows.shape}")
+        rows = checked_rows(X, len(self.design.names), offset, trials)
         if "nu" in self._drawn:
             raise DataError(f"predictions are for normal noise, and the model {self.model_name} has Student-t noise")
         noise = noise_variance(weights, len(rows))

@@ -102,6 +102,20 @@ class AnyPosterior(Protocol):
         """Posterior predictive distribution at new rows."""
         ...
 
+    @property
+    def only(self) -> AnyPosterior:
+        """Itself; refused where there are several targets."""
+        ...
+
+    @property
+    def estimates(self) -> Any:
+        """Posterior means, ``intercept`` and ``coef``."""
+        ...
+
+    def summary(self, level: float = 0.95) -> Any:
+        """Intercept and coefficients as a data frame."""
+        ...
+
     def options(self) -> dict[str, Any]:
         """Return the arguments of the estimator that makes this posterior from plain columns."""
         ...

@@ -17,7 +17,7 @@ import html
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -33,8 +33,9 @@ from bayesridge.linalg.spectrum import Spectrum, factor_of, join, left_of, round
 from bayesridge.linalg.targets import on_flat_columns, with_target
 from bayesridge.linalg.threads import threads_for
 from bayesridge.posteriors.posterior import Posterior, infer
-from bayesridge.posteriors.prediction import refuse_outcome_terms
+from bayesridge.posteriors.prediction import checked_rows, refuse_outcome_terms
 from bayesridge.posteriors.quantity import check_level
+from bayesridge.posteriors.summary import Estimates
 from bayesridge.priors import NoisePrior, Prior
 
 if TYPE_CHECKING:
@@ -78,6 +79,13 @@ class Scale:
         """Equal-tailed intervals, (T, 2)."""
         check_level(level)
         return np.stack([self.quantile(0.5 * (1.0 - level)), self.quantile(0.5 * (1.0 + level))], axis=1)
+
+
+class ManyPredictions(NamedTuple):
+    """Of new observations of T targets at m rows: means and standard deviations, (m, T) each."""
+
+    mean: Array
+    sd: Array
 
 
 @dataclass(frozen=True, eq=False)
@@ -174,10 +182,24 @@ class ManyPosteriors:
         # centred, so that columns with large offsets lose no digits
         return np.asarray(self.y_mean + (X - self.design.mean) @ self.coef.T)
 
-    def predict_sd(self, X: ArrayLike) -> Array:
-        """Standard deviations of new observations at new rows, noise included, (m, T)."""
-        linear = prediction_map(self.design, self._spectrum, np.asarray(X, dtype=np.float64))
-        return np.sqrt(self._variances(linear) + self._gather(self._noise)[:, None]).T
+    def predict(
+        self, X: ArrayLike, *, offset: ArrayLike | None = None, trials: ArrayLike | None = None
+    ) -> ManyPredictions:
+        """Means and standard deviations of new observations at new rows, noise included."""
+        rows = checked_rows(X, self.design.n_columns, offset, trials)
+        variance = self._variances(prediction_map(self.design, self._spectrum, rows))
+        sd = np.sqrt(variance + self._gather(self._noise)[:, None]).T
+        return ManyPredictions(self.expected(rows), sd)
+
+    @property
+    def only(self) -> Posterior:
+        """Refused: there are several."""
+        raise DataError(f"this is for one target, and there are {len(self)}: posterior_[k] is the posterior of one")
+
+    @property
+    def estimates(self) -> Estimates:
+        """Posterior means of intercepts (T,) and coefficients (T, p)."""
+        return Estimates(self.intercept, self.coef)
 
     def summary(self, level: float = 0.95) -> pd.DataFrame:
         """A row for each target: lambda and sigma with their intervals, log p(y)."""

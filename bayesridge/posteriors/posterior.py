@@ -32,7 +32,7 @@ from bayesridge.posteriors.draws import Draws, draw_posterior
 from bayesridge.posteriors.exact_datatree import exact_datatree
 from bayesridge.posteriors.facts import one_lambda_facts
 from bayesridge.posteriors.loo import LeaveOneOut, leave_one_out
-from bayesridge.posteriors.prediction import Prediction, predict, refuse_outcome_terms
+from bayesridge.posteriors.prediction import Prediction, checked_rows, predict, refuse_outcome_terms
 from bayesridge.posteriors.quantity import MixtureQuantity
 from bayesridge.posteriors.summary import ShownPosterior
 from bayesridge.priors import (
@@ -336,11 +336,7 @@ class Posterior(ShownPosterior, Asked):
         offset, trials : None
             Of families of counts.
         """
-        refuse_outcome_terms(offset, trials)
-        rows = np.asarray(X, dtype=np.float64)
-        p = self.design.n_columns
-        if rows.ndim != 2 or rows.shape[1] != p:
-            raise DataError(f"X must have shape (rows, {p}), got {rows.shape}")
+        rows = checked_rows(X, self.design.n_columns, offset, trials)
         return predict(self.engine, self.hyper, rows, weights)
 
     @cached_property

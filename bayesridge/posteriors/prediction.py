@@ -103,6 +103,15 @@ def predict(engine: Engine, hyper: HyperPosterior, X: Array, weights: ArrayLike 
     return Prediction(expected, replace(expected, noise=noise), np.sqrt(variance * noise))
 
 
+def checked_rows(X: ArrayLike, p: int, offset: ArrayLike | None, trials: ArrayLike | None) -> Array:
+    """Return new rows as numbers of shape (m, p), of a model that takes neither offset nor trials."""
+    refuse_outcome_terms(offset, trials)
+    rows = np.asarray(X, dtype=np.float64)
+    if rows.ndim != 2 or rows.shape[1] != p:
+        raise DataError(f"X must have shape (rows, {p}), got {rows.shape}")
+    return rows
+
+
 def refuse_outcome_terms(offset: ArrayLike | None, trials: ArrayLike | None) -> None:
     """Refuse what only families of counts take."""
     if offset is not None or trials is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -39,19 +39,6 @@ def _cell(value: Any, column: str) -> str:
     if not isinstance(value, (float, np.floating)):
         return str(value)
     return "" if np.isnan(value) else (probability if column in _PROBABILITIES else number)(float(value))
-
-
-class HasTable(Protocol):
-    """What is shown of a check."""
-
-    @property
-    def passed(self) -> bool: ...  # noqa: D102
-
-    @property
-    def verdict(self) -> str: ...  # noqa: D102
-
-    @property
-    def table(self) -> pd.DataFrame: ...  # noqa: D102
 
 
 class Shown:
@@ -106,17 +93,35 @@ class Shown:
         return "\n".join(body) + "\n"
 
 
-class ShownCheck(Shown):
-    """A check: its verdict, and what it looked at."""
+class Finding(Shown):
+    """What a check found: all that card, report, command line and JSON know of it."""
+
+    @property
+    def passed(self) -> bool:
+        """Whether there is nothing to know of."""
+        raise NotImplementedError
+
+    @property
+    def verdict(self) -> str:
+        """What was looked at and found, in words."""
+        raise NotImplementedError
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """One row for each thing that was looked at."""
+        raise NotImplementedError
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """Numbers for JSON."""
+        raise NotImplementedError
 
     def summary(self, level: float | None = None) -> pd.DataFrame:  # noqa: ARG002
         """Return the table of what was looked at."""
-        check: HasTable = self  # type: ignore[assignment]
-        return check.table
+        return self.table
 
     def _headline(self) -> str:
-        check: HasTable = self  # type: ignore[assignment]
-        return f"{'Passed' if check.passed else 'Found something'}: {check.verdict}"
+        return f"{'Passed' if self.passed else 'Found something'}: {self.verdict}"
 
 
 def _text_rows(table: pd.DataFrame) -> list[list[str]]:

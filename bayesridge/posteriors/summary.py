@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bayesridge.errors import DataError
 from bayesridge.hyper.marginal import Scalar
@@ -149,6 +150,13 @@ def at_a_glance(posterior: AnyPosterior, most: int = 12) -> str:
     return "\n".join(filter(None, [glance(posterior), table.to_string(), more]))
 
 
+class Estimates(NamedTuple):
+    """Posterior means: of one target a number and (p,), of T targets (T,) and (T, p)."""
+
+    intercept: Any
+    coef: NDArray[np.float64]
+
+
 class ShownPosterior(Shown):
     """A posterior at a glance: data, lambda, noise, and the coefficients that matter most."""
 
@@ -159,6 +167,18 @@ class ShownPosterior(Shown):
     def ratios(self, level: float = 0.95) -> pd.DataFrame:  # noqa: ARG002
         """Refused: the coefficients are not logarithms of rates or odds."""
         raise DataError("coefficients are differences of the target here; ratios are of counts and successes, family=")
+
+    @property
+    def only(self) -> AnyPosterior:
+        """This posterior: it is of one target."""
+        return self._any()
+
+    @property
+    def estimates(self) -> Estimates:
+        """Posterior means of intercept and coefficients."""
+        post = self._any()
+        intercept = float(post.intercept.mean[0]) if post.design.fit_intercept else 0.0
+        return Estimates(intercept, post.coefficients.mean)
 
     def _headline(self) -> str:
         return glance(self._any())

@@ -144,7 +144,7 @@ def _predictive_table(checks: Checks) -> str:
     rows = [
         [text(check.name), number(check.observed), f"{number(check.expected[0])} to {number(check.expected[1])}",
          probability(check.p_adjusted), text(check.reading) if check.p_adjusted < found.alpha else "–"]
-        for check in found.checks
+        for check in found.tests
     ]  # fmt: skip
     head = ["residual statistic", "observed", "95% of simulated", "adjusted p", "reading"]
     return table("Residuals against those of simulated data", head, rows)

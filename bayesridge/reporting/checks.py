@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -94,7 +94,7 @@ def run_checks(post: Posterior, random_state: int = 0) -> Checks:
         entry = card[key]
         said = f"not checked: {entry.text}" if entry.status == "not judged" else entry.text
         lines.append(Check(name, entry.question, _STATES[entry.status], said))
-    found = {entry.key: entry.finding.details for entry in card.entries if entry.finding is not None}
+    found: dict[str, Any] = {entry.key: entry.finding for entry in card.entries if entry.finding is not None}
     return Checks(
         tuple(lines), found.get("prior"), found.get("leave-one-out"), found.get("noise"), found.get("influence")
     )

@@ -23,6 +23,7 @@ import time
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -34,6 +35,7 @@ from bayesridge.linalg.design import Design
 from bayesridge.linalg.runs import run_many
 from bayesridge.linalg.threads import threads_for
 from bayesridge.posteriors.posterior import Method, Posterior, infer
+from bayesridge.posteriors.shown import Finding
 from bayesridge.priors import NoisePrior, Prior
 from bayesridge.rules.catalogue import standard_rules
 from bayesridge.rules.cross_validation import CrossValidation
@@ -215,8 +217,8 @@ def corrected_standard_error(differences: Array, test_over_train: float) -> floa
     return float(np.sqrt((1.0 / J + test_over_train) * np.var(differences, ddof=1)))
 
 
-@dataclass(frozen=True, eq=False)
-class Backtest:
+@dataclass(frozen=True, eq=False, repr=False)
+class Backtest(Finding):
     """Held-out errors of every rule on every split.
 
     Attributes
@@ -287,7 +289,18 @@ class Backtest:
         index = pd.Index([str(key) for key in table.columns], name="rule")
         return pd.DataFrame(rows, columns=["mean", "difference", "se", "answered"], index=index)
 
-    def summary(self) -> pd.DataFrame:
+    @property
+    def passed(self) -> bool:
+        """Never: a ranking of rules is something to know of, not a test."""
+        return False
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """Numbers for JSON."""
+        return {"verdict": self.verdict, "rules": self.table.to_dict(orient="index")}
+
+    @cached_property
+    def table(self) -> pd.DataFrame:
         """One row a rule, lowest RMSE first: median lambda, mean scores, differences to the best with their se."""
         import pandas as pd
 

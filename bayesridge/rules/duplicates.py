@@ -36,13 +36,14 @@ twenty million of them (a huge table of few columns) rows are near one another e
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bayesridge.errors import DataError
 from bayesridge.linalg.design import Design
+from bayesridge.posteriors.shown import Finding
 from bayesridge.rules.row_matching import (
     MOST_CANDIDATES,
     SAME,
@@ -55,6 +56,9 @@ from bayesridge.rules.row_matching import (
     surely_distinct,
 )
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 Array = NDArray[np.float64]
 Labels = NDArray[np.intp]
 
@@ -65,8 +69,8 @@ _PERMUTATIONS = 9
 _ONE_STEP = 1.0 + 1e-6  # a difference of exactly one step is one step and some rounding
 
 
-@dataclass(frozen=True, eq=False)
-class NearDuplicates:
+@dataclass(frozen=True, eq=False, repr=False)
+class NearDuplicates(Finding):
     """Which rows are twins.
 
     Attributes
@@ -102,7 +106,25 @@ class NearDuplicates:
         """Whether rows agree, but no more of them than by chance."""
         return self.n_pairs > 0 and self.count == 0
 
-    def describe(self) -> str:
+    @property
+    def passed(self) -> bool:
+        """Whether no row has a twin."""
+        return self.count == 0
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """The group of each row."""
+        import pandas as pd
+
+        return pd.DataFrame({"group": self.groups})
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """Numbers for JSON."""
+        return {"rows": self.count, "pairs": self.n_pairs, "pairs_by_chance": self.by_chance}
+
+    @property
+    def verdict(self) -> str:
         """One or two sentences for the analyst."""
         if self.n_pairs == 0:
             return "No two rows agree in all columns and the target."

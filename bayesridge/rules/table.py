@@ -124,7 +124,7 @@ class RuleTable:
     def duplicates(self) -> str:
         """What there is to say of near-duplicate rows ("" where there are none)."""
         found = self.problem.near_duplicates
-        return found.describe() if found.count else ""
+        return found.verdict if found.count else ""
 
     @cached_property
     def grouped(self) -> tuple[str, ...]:

@@ -58,7 +58,7 @@ def test_a_row_that_decides_is_named_as_it_stands_in_the_table():
     assert not found.passed
     assert found.top(1) == (8,)
     assert "(9, " in found.verdict
-    assert found.to_record()["top"][0]["row"] == 9
+    assert found.record["top"][0]["row"] == 9
     assert found.table.index[8] == 9
     assert abs(found.shift_in_sds[8]) > 0.5
 

@@ -64,8 +64,8 @@ def test_every_kind_of_problem_is_judged_or_refused(name):
             predictive_checks(post, simulations=100)
         return
     found = predictive_checks(post, simulations=100)
-    assert all(0.0 < check.p <= 1.0 for check in found.checks)
-    assert np.isfinite([check.observed for check in found.checks]).all()
+    assert all(0.0 < check.p <= 1.0 for check in found.tests)
+    assert np.isfinite([check.observed for check in found.tests]).all()
     assert np.isfinite(loo_calibration(post, simulations=100).p_value)
 
 
@@ -93,7 +93,7 @@ def test_p_values_are_near_uniform_when_the_model_holds(n, p):
     found = []
     for seed in range(150):
         post = posterior(*simulated(rng, n, p))
-        checks = predictive_checks(post, simulations=150, random_state=seed).checks
+        checks = predictive_checks(post, simulations=150, random_state=seed).tests
         found.append([loo_calibration(post, simulations=150, random_state=seed).p_value, *[c.p for c in checks]])
     below = (np.array(found) < 0.1).mean(axis=0)
     # 150 data sets: four standard errors above 0.1
@@ -128,7 +128,7 @@ def test_departures_are_found_and_named(kind):
     y = noise_of(kind, rng, X, X @ np.array([1.0, -0.8, 0.6, 0.0, 0.3]))
     found = predictive_checks(posterior(X, y), simulations=400)
     assert not found.passed
-    named = next(check for check in found.checks if check.name == kind)
+    named = next(check for check in found.tests if check.name == kind)
     assert named.p_adjusted < 0.05
     assert named.reading in found.verdict
     if kind == "outlier":
@@ -195,7 +195,7 @@ def test_units_do_not_matter(unit):
     rng = np.random.default_rng(12)
     X, y = simulated(rng, 60, 4)
     one, other = predictive_checks(posterior(X, y)), predictive_checks(posterior(X / unit, unit * y))
-    assert [check.p for check in other.checks] == [check.p for check in one.checks]
+    assert [check.p for check in other.tests] == [check.p for check in one.tests]
     assert loo_calibration(posterior(X / unit, unit * y)).p_value == loo_calibration(posterior(X, y)).p_value
 
 

@@ -286,7 +286,7 @@ def test_table_record_and_verdict():
     assert found.failed == ("log likelihood",)
     assert "Known or plugged in, hence not tested: sigma" in found.verdict
     assert "not whether the model fits real data" in found.verdict
-    record = json.loads(json.dumps(jsonable(found.to_record())))
+    record = json.loads(json.dumps(jsonable(found.record)))
     assert record["failed"] == ["log likelihood"]
     assert record["quantities"]["good"]["p_adjusted"] == pytest.approx(found.p_adjusted["good"])
     assert len(found.ecdf("good")) == len(found.band().z)

@@ -38,7 +38,7 @@ def test_signal_in_small_directions_is_seen():
     check = spectral_check(posterior(X, U[:, -8:] @ (20.0 * rng.standard_normal(8)) + rng.standard_normal(100)))
     assert not check.passed
     trend = next(test for test in check.tests if test.name == "trend")
-    assert trend.statistic < 0
+    assert trend.observed < 0
     assert trend.p_adjusted < 0.05
     assert "small variance hold more" in check.verdict
 

@@ -45,7 +45,7 @@ def test_each_target_is_what_it_is_alone(case, prior, noise):
     n, p, options = TABLES[case]
     X, Y = table(n, p)
     many = infer_many(build_design(X, Y[:, 0].copy(), **options), Y, prior, noise)
-    sd, new, intercepts = many.coefficient_sd(), many.predict_sd(X[:3]), many.intercept
+    sd, new, intercepts = many.coefficient_sd(), many.predict(X[:3]).sd, many.intercept
     medians = many.lambda_.median, many.sigma.quantile(0.9)
     for k in range(len(many)):
         one = alone(X, Y[:, k].copy(), prior, noise, options)

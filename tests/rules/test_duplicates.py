@@ -36,7 +36,7 @@ def test_real_tables_without_twins(name):
     found = _find(X.to_numpy(), y.to_numpy())
     assert found.count == found.n_pairs == 0
     np.testing.assert_array_equal(found.groups, np.arange(len(y)))
-    assert "No two rows" in found.describe()
+    assert "No two rows" in found.verdict
 
 
 @pytest.mark.parametrize("p", [1, 3, 40])
@@ -52,7 +52,7 @@ def test_copies_are_found_wherever_they_are(p):
     assert found.share == 7 / 84
     first = np.unique(found.groups, return_index=True)[1]
     np.testing.assert_array_equal(np.sort(first), first)  # numbered by first occurrence
-    assert "7 of 84 rows" in found.describe()
+    assert "7 of 84 rows" in found.verdict
 
 
 def test_copies_with_a_little_noise_and_copies_rounded_otherwise():
@@ -91,7 +91,7 @@ def test_discrete_designs_are_not_twins(decimals):
     found = _find(X, y if decimals is None else y.round(decimals))
     assert found.count == 0
     assert found.coincidence
-    assert "not treated as duplicates" in found.describe()
+    assert "not treated as duplicates" in found.verdict
 
 
 @pytest.mark.parametrize("p_one", [0.5, 0.9, 0.03])
@@ -216,7 +216,7 @@ def test_a_survey_is_not_full_of_twins_and_neither_are_its_permutations(seed):
     found = _find(X, y if seed is None else np.random.default_rng(seed).permutation(y))
     assert found.count == 0
     assert found.coincidence
-    assert "not treated as duplicates" in found.describe()
+    assert "not treated as duplicates" in found.verdict
 
 
 @pytest.mark.parametrize("discrete", [0, 2])
@@ -233,7 +233,7 @@ def test_rows_repeated_with_jitter_beside_discrete_columns(discrete, target):
     assert set(twins) <= set(np.flatnonzero(np.bincount(found.groups)[found.groups] > 1))
     assert found.count <= 84  # by chance a row or two more: 300 rows in the plane, within a thousandth of a sd
     assert not found.discrete
-    assert "keep one row of each" in found.describe()
+    assert "keep one row of each" in found.verdict
 
 
 def test_no_advice_to_drop_rows_of_a_discrete_design():
@@ -242,7 +242,7 @@ def test_no_advice_to_drop_rows_of_a_discrete_design():
     found = _find(np.r_[X, X[:100]], np.r_[y, y[:100]])
     assert found.count == 200
     assert found.discrete
-    assert "keep one row" not in found.describe()
+    assert "keep one row" not in found.verdict
 
 
 def test_false_alarms_are_rare():
