@@ -15,7 +15,7 @@ from bayesridge.estimator.shared import Fitted, prior_of_lambda
 from bayesridge.fit import infer_problem, read_problem, source_table
 from bayesridge.linalg.statistics import Triangle
 from bayesridge.posteriors.contract import AnyPosterior
-from bayesridge.posteriors.many import ManyPosteriors, infer_many
+from bayesridge.posteriors.many import infer_many
 from bayesridge.priors import BetaR2, Jeffreys, NoisePrior, Prior, check_priors
 from bayesridge.tables.alignment import check_same_columns
 from bayesridge.tables.columns import Columns

@@ -36,6 +36,7 @@ class Fitted(BaseEstimator):  # type: ignore[misc]
     posterior_: AnyPosterior | ManyPosteriors
     groups: Any = None
     _table: Table
+    coef_: Array
 
     def _keep(self, table: Table, posterior: AnyPosterior | ManyPosteriors) -> Self:
         # nothing is set before everything succeeded: no half-fitted estimator

@@ -170,7 +170,7 @@ class ShownPosterior(Shown):
 
     @property
     def only(self) -> AnyPosterior:
-        """This posterior: it is of one target."""
+        """Itself: it is of one target."""
         return self._any()
 
     @property
