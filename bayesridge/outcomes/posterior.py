@@ -17,9 +17,10 @@ from bayesridge.errors import BayesRidgeWarning, DataError, ImproperPosteriorErr
 from bayesridge.hyper.marginal import EXP, Link, Marginal, PointMass, marginal, transformed
 from bayesridge.linalg.design import Design, State
 from bayesridge.outcomes.correction import Weighted
+from bayesridge.outcomes.curves import Curves, Tilted, curves_of, tilted
 from bayesridge.outcomes.family import Family
 from bayesridge.outcomes.loo import leave_one_out
-from bayesridge.outcomes.prior import density_of_t
+from bayesridge.outcomes.prior import default_prior, density_of_t
 from bayesridge.outcomes.problem import Directions, Outcome
 from bayesridge.outcomes.rows import ExpectedRows, ObservedRows, PlaneDraws
 from bayesridge.persistence import plain_table, prior_state, save_model
@@ -275,18 +276,47 @@ class OutcomePosterior(ShownPosterior, Asked):
     @cached_property
     def loo(self) -> LeaveOneOut:
         """Leave-one-out predictive densities."""
-        problem = self.rows()
+        return leave_one_out(self.rows(), self._planes, lambda row: self.without(row)._planes)
 
-        def without(row: int) -> PlaneDraws:
+    @cached_property
+    def _others(self) -> dict[int, OutcomePosterior]:
+        return {}
+
+    def without(self, row: int) -> OutcomePosterior:
+        """Fit the other rows (one observation less, where a row stands for several) under the same prior."""
+        if row not in self._others:
             try:
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore", BayesRidgeWarning)  # about the others alone, of which nobody asked
-                    return self.infer(problem.without(row), self.prior)._planes
+                    self._others[row] = self.infer(self.rows().without(row), self.prior)
             except ImproperPosteriorError as error:
                 where = int(self.design.input_rows[row])
                 raise DataError(f"without row {where} there is no posterior, so no leave-one-out: {error}") from error
+        return self._others[row]
 
-        return leave_one_out(problem, self._planes, without)
+    @cached_property
+    def curves(self) -> Curves:
+        """Penalised fits, evidence and leave-one-out over lambda; under the default prior, where lambda is one value.
+
+        Raises
+        ------
+        DataError
+            If there is no leave-one-out, or no penalised column.
+        """
+        if len(self.t) == 1:
+            return self.infer(self.rows(), default_prior(self.family, self.design)).curves
+        ends = (float(self.t.min()), float(self.t.max()))
+        refits = {int(i): self.without(int(i))._tilted for i in np.flatnonzero(self.loo.refitted)}
+        return curves_of(self.rows(), ends, self._tilted, refits)
+
+    @property
+    def _tilted(self) -> Tilted:
+        """Weighted as they are, not resampled: what lies far out in lambda has many draws of little weight."""
+        step = max(1, self.draws_.node.shape[1] // _FOR_ROWS)
+        coef, centre = self._drawn
+        planes = PlaneDraws(coef[:, ::step], centre[:, ::step], self.draws_.weight[:, ::step])
+        ends = (float(self.t.min()), float(self.t.max()))
+        return tilted(planes, self.draws_.theta[:, ::step], self.design.n_flat, ends, density_of_t(self.prior))
 
     def rows(self) -> Outcome:
         """The data.
