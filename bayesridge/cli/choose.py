@@ -8,7 +8,22 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from bayesridge.cli.options import AsJson, Jobs, Level, Model, Seed, as_text, collected_warnings, command, echo_json
+from bayesridge.cli.options import (
+    AsJson,
+    FamilyName,
+    Jobs,
+    Level,
+    Model,
+    Offset,
+    Positive,
+    Seed,
+    Trials,
+    as_text,
+    collected_warnings,
+    command,
+    echo_json,
+    with_classes,
+)
 
 # Only what --help needs is imported here; the rest waits until there is something to do.
 if TYPE_CHECKING:
@@ -31,21 +46,25 @@ def choose(
     ] = None,
     level: Level = 0.95,
     jobs: Jobs = 1,
+    family: FamilyName = "gaussian",
+    offset: Offset = None,
+    trials: Trials = None,
+    positive: Positive = None,
     seed: Seed = 0,
     out: Annotated[Path | None, typer.Option(help="Folder for comparison.csv, .json and .png.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Compare every rule for choosing lambda: choice, interval, leave-one-out, disagreement, and what to use here."""
     from bayesridge.atomic import check_folder
-    from bayesridge.rules.catalogue import pick_rules
     from bayesridge.rules.comparison import compare_lambda
 
     out = None if out is None else check_folder(out, {*_FILES})
     warned: list[str] = []
     with collected_warnings(warned):
-        chosen = None if rules is None else pick_rules([key.strip() for key in rules.split(",")], level)
+        data, _ = with_classes({**model.read(trials=trials), "family": family, "offset": offset}, family, positive)
+        chosen = None if rules is None else [key.strip() for key in rules.split(",")]
         comparison = compare_lambda(
-            **model.read(), rules=chosen, level=level, bootstrap=bootstrap, bootstrap_kind=bootstrap_kind, n_jobs=jobs,
+            **data, rules=chosen, level=level, bootstrap=bootstrap, bootstrap_kind=bootstrap_kind, n_jobs=jobs,
             random_state=seed, progress=not as_json and sys.stderr.isatty(),
         )  # fmt: skip
         record = comparison.to_record()

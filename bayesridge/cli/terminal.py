@@ -234,13 +234,15 @@ def print_comparison(
     screen : Screen, optional
     """
     screen = screen or Screen.standard()
-    title = f": {len(comparison.rows) - 1} rules on one spectrum"
+    title = f": {len(comparison.rows) - 1} rules on the same data"
     screen.open("Which lambda", title, comparison.problem.posterior)
     answers = [row for row in comparison.rows if row.available]
     cells = [_cells(row) for row in answers]
     titles = {"interval": f"{100 * comparison.level:g}% interval"}
     columns = {
-        titles.get(name, name): [row[name] for row in cells] for name, least in _COLUMNS if screen.width >= least
+        titles.get(name, name): [row[name] for row in cells]
+        for name, least in _COLUMNS
+        if screen.width >= least and any(row[name] for row in cells)
     }
     screen.table("rule", [row.label.removesuffix(" (lambda integrated)") for row in answers], columns)
     for line in _legend(comparison, screen.width):
@@ -264,7 +266,7 @@ def _cells(row: Row) -> dict[str, str]:
         "lambda": lam,
         "interval": ends,
         "dof": f"{row.effective_dof:.2f}",
-        "sigma": number(row.sigma),
+        "sigma": number(row.sigma) if np.isfinite(row.sigma) else "",
         "|beta|": number(row.beta_norm),
         "LOO RMSE": number(row.loo_rmse) if np.isfinite(row.loo_rmse) else "",
         "regret": f"{100 * row.regret:.2f}%" if np.isfinite(row.regret) else "",
@@ -283,10 +285,12 @@ def _legend(comparison: LambdaComparison, width: int) -> list[str]:
     named = ", ".join(f"{_mark(kind)} = {100 * comparison.level:g}% {kind}" for kind in kinds)
     lines = [f"intervals: {named or 'none; a bootstrap gives them'}"]
     dof = "dof: effective, intercept not counted; " if width >= 86 else ""
-    lines.append(f"{dof}elpd: leave-one-out log density at that lambda, sigma integrated, ± paired standard error")
+    known = any(np.isfinite(row.sigma) for row in comparison.rows)
+    given = "sigma integrated" if known else "coefficients integrated"
+    lines.append(f"{dof}elpd: leave-one-out log density at that lambda, {given}, ± paired standard error")
     if width >= 91:
         lines.append("regret: LOO RMSE over the least that any single lambda reaches, less 1")
-    if width >= 114:
+    if width >= 114 and known:
         lines.append("sigma: sqrt(Q/nu) at that lambda, posterior median in the first row")
     return lines
 

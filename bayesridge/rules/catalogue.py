@@ -75,7 +75,7 @@ def _posterior_summary(problem: LambdaProblem, which: str, level: float = 0.95) 
         how = "fixed by the prior" if post.method == "fixed" else "plugged in"
         raise NotAvailableError(f"lambda has no posterior: it is {how}")
     if which == "mean":
-        lam = float(np.exp(post.hyper.nodes.weight @ post.hyper.nodes.log_lam))
+        lam = float(np.exp(problem.mean_log_lambda))
     else:
         lam = marginal.median if which == "median" else marginal.log_mode
     interval = LambdaInterval(*problem.lambda_eti(level), level, "ETI of the posterior")
@@ -405,15 +405,20 @@ def default_rules(level: float = 0.95, duplicates: NearDuplicates | None = None)
     return (*rules, CrossValidation(5, groups=duplicates.groups))
 
 
-def pick_rules(keys: Sequence[str], level: float = 0.95) -> tuple[Rule, ...]:
-    """Return default rules by key, in the order asked for.
+def posterior_rules(level: float = 0.95) -> tuple[Rule, ...]:
+    """Return the rules that summarise a posterior of lambda."""
+    return tuple([make_rule(key, level=level) for key in _CATALOGUE if key.startswith("posterior_")])
+
+
+def pick_rules(keys: Sequence[str], rules: Sequence[Rule]) -> tuple[Rule, ...]:
+    """Return some of the rules by key, in the order asked for.
 
     Raises
     ------
     DataError
         If a key is unknown; the text lists all.
     """
-    known = {one.key: one for one in default_rules(level)}
+    known = {one.key: one for one in rules}
     unknown = [key for key in keys if key not in known]
     if unknown:
         raise DataError(f"no rule called {', '.join(unknown)}; there are {', '.join(known)}")

@@ -12,17 +12,15 @@ import numpy as np
 
 from bayesridge.errors import DataError
 from bayesridge.hyper.marginal import Marginal
-from bayesridge.linalg.rows import is_small
-from bayesridge.linalg.spectral import SpectralEngine
-from bayesridge.linalg.targets import with_left_vectors
 from bayesridge.linalg.threads import threads_for
 from bayesridge.posteriors.quantity import check_level
 from bayesridge.posteriors.shown import Shown
 from bayesridge.rules.bootstrap import BootstrapChoices, Kind, bootstrap_choices, usual_kind
-from bayesridge.rules.catalogue import default_rules, make_rule
+from bayesridge.rules.catalogue import pick_rules
 from bayesridge.rules.cross_validation import CrossValidation
-from bayesridge.rules.evaluation import Evaluation, evaluate, spread_of_fits
-from bayesridge.rules.problem import Choice, LambdaInterval, LambdaProblem, Rule, check_keys, problem_of
+from bayesridge.rules.curve_problem import CurveProblem, comparable
+from bayesridge.rules.evaluation import Evaluation
+from bayesridge.rules.problem import Choice, LambdaInterval, LambdaProblem, Rule, check_keys
 from bayesridge.rules.table import Row, RuleTable
 from bayesridge.rules.text import describe_disagreement, recommend
 
@@ -107,7 +105,7 @@ def compare_lambda(
     X: Any,
     y: Any = None,
     *,
-    rules: Sequence[Rule] | None = None,
+    rules: Sequence[Rule | str] | None = None,
     level: float = 0.95,
     bootstrap: int = 0,
     bootstrap_kind: Kind | None = None,
@@ -122,9 +120,9 @@ def compare_lambda(
     ----------
     X, y, **options
         A posterior, alone; or as for :func:`bayesridge.posterior`.
-    rules : sequence of Rule, optional
-        :func:`~bayesridge.rules.catalogue.default_rules` by default, with grouped cross-validation where rows have
-        near-duplicates.
+    rules : sequence of Rule or str, optional
+        Or keys of the default ones: :func:`~bayesridge.rules.catalogue.default_rules`, with grouped cross-validation
+        where rows have near-duplicates; of counts and successes those that make sense for them.
     level : float
         Of all intervals.
     bootstrap : int
@@ -152,14 +150,15 @@ def compare_lambda(
     check_level(level)
     if bootstrap < 0:
         raise DataError(f"bootstrap is a number of resamples (0 for none), got {bootstrap}")
-    problem = problem_of(X, y, **options)
-    with threads_for(problem.spectrum.rank):
-        problem = _with_rows(problem)
-        asked = tuple(default_rules(level, problem.near_duplicates) if rules is None else rules)
+    problem = comparable(X, y, **options)
+    with threads_for(problem.rank):
+        problem = problem.prepared()
+        known = problem.default_rules(level)
+        asked = known if rules is None else _asked(rules, known)
     check_keys(asked, ["posterior"])
     if any(isinstance(rule, CrossValidation) for rule in asked):
         import sklearn.model_selection  # noqa: F401  -- its import is not part of a rule's time
-    with threads_for(problem.spectrum.rank):
+    with threads_for(problem.rank):
         outcomes = [_outcome(rule, problem) for rule in asked]
     if rules is None:
         outcomes = [_explained(one, problem) for one in outcomes]
@@ -167,11 +166,16 @@ def compare_lambda(
     drawn = None
     if bootstrap and lacking:
         drawn = _bootstrap(problem, lacking, bootstrap, bootstrap_kind, level, n_jobs, random_state, progress=progress)
-    with threads_for(problem.spectrum.rank):
+    with threads_for(problem.rank):
         return _compare(problem, outcomes, drawn, level)
 
 
-def _explained(one: _Outcome, problem: LambdaProblem) -> _Outcome:
+def _asked(rules: Sequence[Rule | str], known: Sequence[Rule]) -> tuple[Rule, ...]:
+    """Rules as they are, and default ones by key."""
+    return tuple([pick_rules([one], known)[0] if isinstance(one, str) else one for one in rules])
+
+
+def _explained(one: _Outcome, problem: LambdaProblem | CurveProblem) -> _Outcome:
     """Say at a rule that was added for the sake of near-duplicates why it is there."""
     if one.choice is None or not (isinstance(one.rule, CrossValidation) and one.rule.groups is not None):
         return one
@@ -181,7 +185,7 @@ def _explained(one: _Outcome, problem: LambdaProblem) -> _Outcome:
 
 
 def _bootstrap(
-    problem: LambdaProblem,
+    problem: LambdaProblem | CurveProblem,
     rules: Sequence[Rule],
     resamples: int,
     kind: Kind | None,
@@ -192,6 +196,8 @@ def _bootstrap(
     progress: bool,
 ) -> BootstrapChoices:
     """Repeat choices on resampled data; twins are one piece of information, and drawn together."""
+    if not isinstance(problem, LambdaProblem):
+        raise DataError("a bootstrap refits in milliseconds or not at all: it is for Gaussian noise, leave it out here")
     how = kind or usual_kind(problem.design)
     found = problem.near_duplicates
     return bootstrap_choices(
@@ -201,15 +207,15 @@ def _bootstrap(
 
 
 def _compare(
-    problem: LambdaProblem, outcomes: Sequence[_Outcome], drawn: BootstrapChoices | None, level: float
+    problem: LambdaProblem | CurveProblem, outcomes: Sequence[_Outcome], drawn: BootstrapChoices | None, level: float
 ) -> LambdaComparison:
     """Evaluate every choice, and the full posterior, on the rows of the table."""
     choices = {one.rule.key: one.choice for one in outcomes if one.choice is not None}
     lam = np.array([choice.lam for choice in choices.values()])
     started = time.perf_counter()
-    facts = evaluate(problem, np.append(lam, _best_loo_lambda(problem, choices)))
+    facts = problem.evaluate(np.append(lam, _best_loo_lambda(problem, choices)))
     seconds = time.perf_counter() - started
-    spread = spread_of_fits(problem, lam) if len(lam) > 1 else None
+    spread = problem.spread(lam) if len(lam) > 1 else None
     rows = _rows(problem, outcomes, drawn, facts, seconds, level)
     rules = tuple([one.rule for one in outcomes])
     return LambdaComparison(problem, level, rows, choices, spread, float(facts.rmse[len(lam)]), rules, drawn)
@@ -223,17 +229,7 @@ class _Outcome:
     seconds: float
 
 
-def _with_rows(problem: LambdaProblem) -> LambdaProblem:
-    """Put U into the spectrum, so that every leave-one-out (the posterior's too) takes it from there."""
-    known = problem.spectrum.left is not None or "loo" in vars(problem.posterior)
-    if known or not is_small(problem.design, problem.spectrum):
-        return problem
-    p = problem.posterior
-    spectrum = with_left_vectors(p.design, p.spectrum)
-    return LambdaProblem(replace(p, engine=SpectralEngine(p.design, spectrum)))
-
-
-def _outcome(rule: Rule, problem: LambdaProblem) -> _Outcome:
+def _outcome(rule: Rule, problem: Any) -> _Outcome:
     started = time.perf_counter()
     try:
         choice, reason = rule.choose(problem), ""
@@ -242,17 +238,17 @@ def _outcome(rule: Rule, problem: LambdaProblem) -> _Outcome:
     return _Outcome(rule, choice, reason, time.perf_counter() - started)
 
 
-def _best_loo_lambda(problem: LambdaProblem, choices: dict[str, Choice]) -> float:
+def _best_loo_lambda(problem: Any, choices: dict[str, Choice]) -> float:
     if "loo" in choices:
         return choices["loo"].lam
     try:
-        return make_rule("loo").choose(problem).lam
+        return pick_rules(["loo"], problem.default_rules(0.95))[0].choose(problem).lam
     except DataError:
         return np.inf  # there is no leave-one-out: its columns are empty anyway
 
 
 def _rows(
-    problem: LambdaProblem,
+    problem: LambdaProblem | CurveProblem,
     outcomes: Sequence[_Outcome],
     drawn: BootstrapChoices | None,
     facts: Evaluation,
@@ -263,7 +259,7 @@ def _rows(
     count = len(facts.rmse) - 2
     shown = np.append(np.arange(count), count + 1)
     elpd = facts.elpd
-    best = int(shown[np.argmax(elpd[shown])]) if not facts.unavailable else 0
+    best = int(shown[np.nanargmax(elpd[shown])]) if not facts.unavailable else 0
     (diff, diff_se), elpd_se = facts.difference(best), facts.elpd_se
 
     def numbers(k: int) -> dict[str, float]:

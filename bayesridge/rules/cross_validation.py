@@ -315,7 +315,7 @@ class CrossValidation:
             return CrossValidatedLoss(tuple(fast), repeats, self.loss, weight)
         folds: list[HeldOut] = []
         constant: set[int] = set()
-        for k, (train, test) in enumerate(split_rows(design, self._splitters(), self.groups), start=1):
+        for k, (train, test) in enumerate(split_rows(design, self.splitters(), self.groups), start=1):
             try:
                 fold = split_fit(design, train, test)
             except DataError as error:
@@ -330,7 +330,7 @@ class CrossValidation:
         """Fit all folds of a large table from cross-products, where those serve (None where they do not)."""
         if not isinstance(self.folds, Integral) or self.loss != "squared":
             return None
-        splitters = self._splitters()
+        splitters = self.splitters()
         if not moments_serve(design, int(self.folds) * len(splitters)):
             return None
         found: list[FoldMoments] = []
@@ -344,12 +344,13 @@ class CrossValidation:
     def keeps_together(self, design: Design, labels: Rows) -> bool:
         """Whether no split has rows of one label on both sides (``NearDuplicates.groups``: rows that are twins)."""
         try:
-            splits = list(split_rows(design, self._splitters(), self.groups))
+            splits = list(split_rows(design, self.splitters(), self.groups))
         except DataError:
             return False
         return not any(np.isin(labels[test], labels[train]).any() for train, test in splits)
 
-    def _splitters(self) -> list[Any]:
+    def splitters(self) -> list[Any]:
+        """Return scikit-learn splitters, one a repeat."""
         if not isinstance(self.folds, Integral):
             return [self.folds]
         from sklearn.model_selection import GroupKFold, KFold
@@ -362,4 +363,4 @@ class CrossValidation:
     def choose(self, problem: LambdaProblem) -> Choice:
         """Choose lambda: the global minimum of the loss, or the one-standard-error rule."""
         with threads_for(problem.design.n_columns):
-            return choice_of_losses(self.losses(problem), one_standard_error=self.one_standard_error)
+            return problem.cross_validate(self)

@@ -11,6 +11,7 @@ import numpy as np
 from bayesridge.errors import DataError
 from bayesridge.rules.bootstrap import BootstrapChoices
 from bayesridge.rules.cross_validation import CrossValidation
+from bayesridge.rules.curve_problem import CurveProblem
 from bayesridge.rules.evaluation import Spread
 from bayesridge.rules.problem import Choice, LambdaInterval, LambdaProblem, Rule
 
@@ -94,7 +95,7 @@ class RuleTable:
         The choices on resampled data, where there were any.
     """
 
-    problem: LambdaProblem
+    problem: LambdaProblem | CurveProblem
     level: float
     rows: tuple[Row, ...]
     choices: dict[str, Choice]

@@ -148,22 +148,12 @@ def _scores(comparison: RuleTable) -> str:
 
 def recommend(comparison: RuleTable) -> str:
     """Say which lambda to use here; each sentence follows from something computed on these data."""
-    posterior = comparison.problem.posterior
     twins = comparison.problem.near_duplicates
     if twins.share >= _MANY_TWINS:
         parts = [_with_twins(comparison)]
     else:
         parts = [_main(comparison), _single(comparison), _with_twins(comparison) if twins.count else ""]
-    spectrum = posterior.spectrum
-    if spectrum.degenerate == "perfect":
-        parts.append(
-            "The columns reproduce the target to its own rounding: lambda is as good as zero, and no rule can say more."
-        )
-    elif spectrum.rank >= spectrum.nu:
-        parts.append(
-            "The columns can fit every row exactly (rank = residual degrees of freedom): rules that need the "
-            "unpenalised fit have no answer, and AIC and BIC fall without end as lambda -> 0."
-        )
+    parts.append(comparison.problem.situation)
     return " ".join(part for part in parts if part)
 
 
@@ -237,10 +227,10 @@ def _main(comparison: RuleTable) -> str:
 def _single(comparison: RuleTable) -> str:
     """Say what to do where one number is wanted."""
     posterior = comparison.problem.posterior
-    place = posterior.evidence.best.place
     lam = posterior.lambda_
     if isinstance(lam, PointMass):
         return ""
+    place = comparison.problem.evidence_place
     low, high = comparison.problem.lambda_eti(comparison.level)
     interval = f"{100 * comparison.level:g}% ETI {_span(low, high)}"
     text = f"Where a single number is needed: the posterior median, lambda {number(lam.median)} ({interval})."
