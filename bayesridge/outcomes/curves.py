@@ -205,9 +205,7 @@ def fits(problem: Outcome, t: Array) -> list[Bell]:
     return found[::-1]
 
 
-def curves_of(
-    problem: Outcome, ends: tuple[float, float], draws: Tilted, refits: Mapping[int, Tilted]
-) -> Curves:
+def curves_of(problem: Outcome, ends: tuple[float, float], draws: Tilted, refits: Mapping[int, Tilted]) -> Curves:
     """Fit along a grid of lambda somewhat wider than the posterior's nodes.
 
     Raises

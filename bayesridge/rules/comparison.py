@@ -17,10 +17,11 @@ from bayesridge.posteriors.quantity import check_level
 from bayesridge.posteriors.shown import Shown
 from bayesridge.rules.bootstrap import BootstrapChoices, Kind, bootstrap_choices, usual_kind
 from bayesridge.rules.catalogue import pick_rules
+from bayesridge.rules.compared import SpectrumProblem, comparable
 from bayesridge.rules.cross_validation import CrossValidation
-from bayesridge.rules.curve_problem import CurveProblem, comparable
+from bayesridge.rules.curve_problem import CurveProblem
 from bayesridge.rules.evaluation import Evaluation
-from bayesridge.rules.problem import Choice, LambdaInterval, LambdaProblem, Rule, check_keys
+from bayesridge.rules.problem import Choice, LambdaInterval, Rule, check_keys
 from bayesridge.rules.table import Row, RuleTable
 from bayesridge.rules.text import describe_disagreement, recommend
 
@@ -175,7 +176,7 @@ def _asked(rules: Sequence[Rule | str], known: Sequence[Rule]) -> tuple[Rule, ..
     return tuple([pick_rules([one], known)[0] if isinstance(one, str) else one for one in rules])
 
 
-def _explained(one: _Outcome, problem: LambdaProblem | CurveProblem) -> _Outcome:
+def _explained(one: _Outcome, problem: SpectrumProblem | CurveProblem) -> _Outcome:
     """Say at a rule that was added for the sake of near-duplicates why it is there."""
     if one.choice is None or not (isinstance(one.rule, CrossValidation) and one.rule.groups is not None):
         return one
@@ -185,7 +186,7 @@ def _explained(one: _Outcome, problem: LambdaProblem | CurveProblem) -> _Outcome
 
 
 def _bootstrap(
-    problem: LambdaProblem | CurveProblem,
+    problem: SpectrumProblem | CurveProblem,
     rules: Sequence[Rule],
     resamples: int,
     kind: Kind | None,
@@ -196,7 +197,7 @@ def _bootstrap(
     progress: bool,
 ) -> BootstrapChoices:
     """Repeat choices on resampled data; twins are one piece of information, and drawn together."""
-    if not isinstance(problem, LambdaProblem):
+    if not isinstance(problem, SpectrumProblem):
         raise DataError("a bootstrap refits in milliseconds or not at all: it is for Gaussian noise, leave it out here")
     how = kind or usual_kind(problem.design)
     found = problem.near_duplicates
@@ -207,7 +208,7 @@ def _bootstrap(
 
 
 def _compare(
-    problem: LambdaProblem | CurveProblem, outcomes: Sequence[_Outcome], drawn: BootstrapChoices | None, level: float
+    problem: SpectrumProblem | CurveProblem, outcomes: Sequence[_Outcome], drawn: BootstrapChoices | None, level: float
 ) -> LambdaComparison:
     """Evaluate every choice, and the full posterior, on the rows of the table."""
     choices = {one.rule.key: one.choice for one in outcomes if one.choice is not None}
@@ -248,7 +249,7 @@ def _best_loo_lambda(problem: Any, choices: dict[str, Choice]) -> float:
 
 
 def _rows(
-    problem: LambdaProblem | CurveProblem,
+    problem: SpectrumProblem | CurveProblem,
     outcomes: Sequence[_Outcome],
     drawn: BootstrapChoices | None,
     facts: Evaluation,

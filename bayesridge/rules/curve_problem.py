@@ -17,7 +17,6 @@ from scipy.interpolate import CubicSpline
 from scipy.special import ndtri
 
 from bayesridge.errors import DataError
-from bayesridge.fit import one_lambda, posterior_of
 from bayesridge.linalg.design import Design
 from bayesridge.linalg.filters import SearchRange
 from bayesridge.linalg.optimum import Optimum, minimize_values
@@ -30,7 +29,6 @@ from bayesridge.rules.folds import split_rows
 from bayesridge.rules.problem import (
     Choice,
     LambdaInterval,
-    LambdaProblem,
     NotAvailableError,
     Rule,
     choice_of,
@@ -245,15 +243,3 @@ def _information(problem: CurveProblem, *, bic: bool) -> Choice:
     curves = problem.posterior.curves
     price = float(np.log(curves.problem.count.sum())) if bic else 2.0
     return problem.minimum(curves.t, curves.deviance + price * (curves.dof + problem.design.n_flat))
-
-
-def comparable(data: Any, y: Any = None, **options: Any) -> LambdaProblem | CurveProblem:
-    """Open the door of what compares rules on any posterior that has some.
-
-    Raises
-    ------
-    DataError
-        If the data cannot be used, or the posterior has neither a spectrum nor curves.
-    """
-    post = posterior_of(data, y, **options)
-    return CurveProblem(post) if hasattr(type(post), "curves") else LambdaProblem(one_lambda(post))

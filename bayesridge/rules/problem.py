@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,18 +16,11 @@ from bayesridge.linalg.deletion import LooNoise
 from bayesridge.linalg.design import Design
 from bayesridge.linalg.filters import SearchRange, SpectralTerms, search_range, spectral_terms
 from bayesridge.linalg.optimum import Optima, Optimum, Place
-from bayesridge.linalg.rows import RowBasis, RowParts, is_small, row_basis, row_parts
-from bayesridge.linalg.spectral import SpectralEngine
+from bayesridge.linalg.rows import RowBasis, RowParts, row_basis, row_parts
 from bayesridge.linalg.spectrum import Spectrum
-from bayesridge.linalg.targets import with_left_vectors
 from bayesridge.posteriors.posterior import Posterior
 from bayesridge.rules.duplicates import NearDuplicates, find_near_duplicates
 from bayesridge.rules.leave_one_out import LooCurves, check_leave_one_out, loo_curves, loo_noise
-
-if TYPE_CHECKING:
-    from bayesridge.rules.cross_validation import CrossValidation
-    from bayesridge.rules.curve_problem import CurveProblem
-    from bayesridge.rules.evaluation import Evaluation, Spread
 
 Array = NDArray[np.float64]
 
@@ -96,35 +89,10 @@ class LambdaProblem:
         return self.posterior.design
 
     @property
-    def rank(self) -> int:
-        """Penalised directions."""
-        return self.spectrum.rank
-
-    @property
-    def evidence_place(self) -> str:
-        """Where the evidence is highest."""
-        return self.posterior.evidence.best.place
-
-    @property
     def mean_log_lambda(self) -> float:
         """Of the posterior."""
         nodes = self.posterior.hyper.nodes
         return float(nodes.weight @ nodes.log_lam)
-
-    @property
-    def situation(self) -> str:
-        """What there is to say of data that no rule can handle."""
-        if self.spectrum.degenerate == "perfect":
-            return (
-                "The columns reproduce the target to its own rounding: lambda is as good as zero, and no rule can say "
-                "more."
-            )
-        if self.spectrum.rank >= self.spectrum.nu:
-            return (
-                "The columns can fit every row exactly (rank = residual degrees of freedom): rules that need the "
-                "unpenalised fit have no answer, and AIC and BIC fall without end as lambda -> 0."
-            )
-        return ""
 
     @cached_property
     def rows(self) -> RowParts:
@@ -145,39 +113,6 @@ class LambdaProblem:
     def scan(self) -> SpectralTerms:
         """The sums criteria are made of, on the grid of :attr:`where`."""
         return spectral_terms(self.spectrum, self.where.grid)
-
-    # what the comparison asks of a problem; these know more than this module may import at its start
-
-    def prepared(self) -> LambdaProblem:
-        """Put U into the spectrum, so that every leave-one-out (the posterior's too) takes it from there."""
-        p = self.posterior
-        if self.spectrum.left is not None or "loo" in vars(p) or not is_small(self.design, self.spectrum):
-            return self
-        return LambdaProblem(replace(p, engine=SpectralEngine(p.design, with_left_vectors(p.design, p.spectrum))))
-
-    def default_rules(self, level: float) -> tuple[Rule, ...]:
-        """Every rule, grouped cross-validation where rows have near-duplicates included."""
-        from bayesridge.rules.catalogue import default_rules
-
-        return default_rules(level, self.near_duplicates)
-
-    def cross_validate(self, rule: CrossValidation) -> Choice:
-        """Choose by the held-out rows of refits."""
-        from bayesridge.rules.cross_validation import choice_of_losses
-
-        return choice_of_losses(rule.losses(self), one_standard_error=rule.one_standard_error)
-
-    def evaluate(self, lam: Array) -> Evaluation:
-        """Facts about K lambdas and the full posterior."""
-        from bayesridge.rules.evaluation import evaluate
-
-        return evaluate(self, lam)
-
-    def spread(self, lam: Array) -> Spread | None:
-        """How far apart the fitted values of K lambdas are."""
-        from bayesridge.rules.evaluation import spread_of_fits
-
-        return spread_of_fits(self, lam)
 
     def lambda_eti(self, level: float) -> tuple[float, float]:
         """Equal-tailed interval of the posterior of lambda (not to be asked for when lambda is known)."""

@@ -10,10 +10,11 @@ import numpy as np
 
 from bayesridge.errors import DataError
 from bayesridge.rules.bootstrap import BootstrapChoices
+from bayesridge.rules.compared import SpectrumProblem
 from bayesridge.rules.cross_validation import CrossValidation
 from bayesridge.rules.curve_problem import CurveProblem
 from bayesridge.rules.evaluation import Spread
-from bayesridge.rules.problem import Choice, LambdaInterval, LambdaProblem, Rule
+from bayesridge.rules.problem import Choice, LambdaInterval, Rule
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -78,7 +79,7 @@ class RuleTable:
 
     Attributes
     ----------
-    problem : LambdaProblem
+    problem : SpectrumProblem or CurveProblem
     level : float
         Of the intervals.
     rows : tuple of Row
@@ -95,7 +96,7 @@ class RuleTable:
         The choices on resampled data, where there were any.
     """
 
-    problem: LambdaProblem | CurveProblem
+    problem: SpectrumProblem | CurveProblem
     level: float
     rows: tuple[Row, ...]
     choices: dict[str, Choice]
