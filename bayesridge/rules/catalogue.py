@@ -410,15 +410,15 @@ def posterior_rules(level: float = 0.95) -> tuple[Rule, ...]:
     return tuple([make_rule(key, level=level) for key in _CATALOGUE if key.startswith("posterior_")])
 
 
-def pick_rules(keys: Sequence[str], rules: Sequence[Rule]) -> tuple[Rule, ...]:
-    """Return some of the rules by key, in the order asked for.
+def pick_rules(keys: Sequence[str], level: float = 0.95, rules: Sequence[Rule] | None = None) -> tuple[Rule, ...]:
+    """Return some of the rules (the default ones, if left out) by key, in the order asked for.
 
     Raises
     ------
     DataError
         If a key is unknown; the text lists all.
     """
-    known = {one.key: one for one in rules}
+    known = {one.key: one for one in (default_rules(level) if rules is None else rules)}
     unknown = [key for key in keys if key not in known]
     if unknown:
         raise DataError(f"no rule called {', '.join(unknown)}; there are {', '.join(known)}")

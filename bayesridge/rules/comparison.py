@@ -173,7 +173,7 @@ def compare_lambda(
 
 def _asked(rules: Sequence[Rule | str], known: Sequence[Rule]) -> tuple[Rule, ...]:
     """Rules as they are, and default ones by key."""
-    return tuple([pick_rules([one], known)[0] if isinstance(one, str) else one for one in rules])
+    return tuple([pick_rules([one], rules=known)[0] if isinstance(one, str) else one for one in rules])
 
 
 def _explained(one: _Outcome, problem: SpectrumProblem | CurveProblem) -> _Outcome:
@@ -243,7 +243,7 @@ def _best_loo_lambda(problem: Any, choices: dict[str, Choice]) -> float:
     if "loo" in choices:
         return choices["loo"].lam
     try:
-        return pick_rules(["loo"], problem.default_rules(0.95))[0].choose(problem).lam
+        return pick_rules(["loo"], rules=problem.default_rules(0.95))[0].choose(problem).lam
     except DataError:
         return np.inf  # there is no leave-one-out: its columns are empty anyway
 

@@ -120,7 +120,7 @@ class CurveProblem:
     @cached_property
     def loo_grid(self) -> tuple[Array, Any]:
         """Log lambda within reach of the draws, and leave-one-out there."""
-        t = np.linspace(*self.posterior.curves.reach, _LOO_POINTS)
+        t = _reached(self.posterior.curves)
         return t, self.posterior.curves.loo(t)
 
     def minimum(self, t: Array, values: Array, sign: float = 1.0) -> Choice:
@@ -197,7 +197,7 @@ class CurveProblem:
 def _evidence(problem: CurveProblem, level: float = 0.95) -> Choice:
     """Maximum of p(y | lambda), coefficients integrated, among the lambdas that the posterior's draws reach."""
     curves = problem.posterior.curves
-    t = np.linspace(*curves.reach, _LOO_POINTS)
+    t = _reached(curves)
     value, error = curves.evidence(t)
     found = problem.minimum(t, -value, sign=-1.0)
     note = joined(found.note, "score: log p(y | lambda) less log p(y)")
@@ -243,3 +243,8 @@ def _information(problem: CurveProblem, *, bic: bool) -> Choice:
     curves = problem.posterior.curves
     price = float(np.log(curves.problem.count.sum())) if bic else 2.0
     return problem.minimum(curves.t, curves.deviance + price * (curves.dof + problem.design.n_flat))
+
+
+def _reached(curves: Any) -> Array:
+    low, high = curves.reach
+    return np.linspace(low, high, _LOO_POINTS)
