@@ -60,7 +60,7 @@ _HOMES = {
     "ReadingWarning": "errors",
     "WeightsWarning": "errors",
 }
-_MODULES = ("datasets", "models", "plots")
+_MODULES = ("datasets", "models", "plots", "translate")
 
 __all__ = [
     "AccuracyWarning",
@@ -113,11 +113,12 @@ __all__ = [
     "report",
     "sample",
     "sbc",
+    "translate",
     "validate",
 ]
 
 if TYPE_CHECKING:
-    from bayesridge import datasets, models, plots
+    from bayesridge import datasets, models, plots, translate
     from bayesridge.checks.card import validate
     from bayesridge.checks.sbc import sbc
     from bayesridge.errors import (

@@ -14,7 +14,7 @@ FLOORS = (
     ("errors",),
     ("atomic", "bundle", "priors"),
     ("tables",),
-    ("datasets", "linalg"),
+    ("datasets", "linalg", "translate"),
     ("hyper",),
     ("persistence",),
     ("posteriors",),
