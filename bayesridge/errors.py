@@ -54,6 +54,14 @@ class BayesRidgeWarning(UserWarning):
     """The base of every warning this package gives."""
 
 
+class UnseenLevelWarning(BayesRidgeWarning):
+    """A prediction is for a level of a random effect that the fit did not see: its effect is a draw of the prior."""
+
+
+class ExtrapolationWarning(BayesRidgeWarning):
+    """A prediction lies beyond the values that a smooth was fitted to."""
+
+
 class ConstantColumnWarning(BayesRidgeWarning):
     """A predictor has one value only: the data say nothing about its coefficient."""
 

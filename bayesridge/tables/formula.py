@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from bayesridge.errors import ConstantColumnWarning, DataError, FormulaError, warn
+from bayesridge.tables.blocks import Blocks, Coded
 from bayesridge.tables.columns import Columns, Float, Terms, listed, quoted_list
 from bayesridge.tables.formula_columns import (
     Flags,
@@ -31,6 +32,8 @@ from bayesridge.tables.formula_columns import (
     tidy,
 )
 from bayesridge.tables.guess import is_number, month_of, odd_one
+from bayesridge.tables.missing import require_finite
+from bayesridge.tables.specials import variables_of
 from bayesridge.tables.terms import is_intercept, parse_formula, plain_message
 
 _MANY = 20  # categories that no column of text is refused for
@@ -54,6 +57,8 @@ class FormulaData(NamedTuple):
         Rows in which nothing is missing.
     n_missing : int
         How many are not.
+    levels : tuple of Coded
+        Effects of levels, whose columns follow those of `columns` and are not laid out.
     """
 
     spec: FormulaSpec
@@ -62,6 +67,7 @@ class FormulaData(NamedTuple):
     target_name: str | None
     kept: Flags
     n_missing: int
+    levels: tuple[Coded, ...] = ()
 
 
 def fit_expression(expression: str, table: Any, what: str) -> FormulaData:
@@ -98,6 +104,8 @@ class FormulaSpec:
         False where the formula says ``0 +`` or ``- 1``.
     variables : tuple of str
         The table's columns that the right side reads.
+    blocks : Blocks
+        The terms with penalties of their own.
     """
 
     formula: str
@@ -107,6 +115,7 @@ class FormulaSpec:
     variables: tuple[str, ...]
     _side: _Side = field(repr=False)
     _kinds: Mapping[str, str] = field(repr=False)
+    blocks: Blocks = field(default_factory=Blocks)
 
     @classmethod
     def fit(cls, formula: str, table: Any) -> FormulaData:
@@ -134,8 +143,9 @@ class FormulaSpec:
             predictors, several parts or targets, or if fewer than two rows are complete.
         """
         frame, names = open_table(table)
-        left, right, uses = parse_formula(formula, names)
-        raw = take_columns(frame, {name: None for used in uses.values() for name in used})
+        left, right, uses, specials, ridges = parse_formula(formula, names)
+        asked = [*uses.values(), *map(variables_of, specials)]
+        raw = take_columns(frame, {name: None for used in asked for name in used})
         missing = {name: is_missing(column) for name, column in raw.items()}
         n = frame.shape[0]
         complete = ~np.logical_or.reduce([np.zeros(n, dtype=np.bool), *missing.values()])
@@ -150,7 +160,10 @@ class FormulaSpec:
         rows = _Rows(raw, learnt, kinds, missing, complete)
 
         side, values = _Side.fit(right, uses, rows)
-        kept = ~np.isnan(values).any(axis=1)
+        blocks = Blocks.fit(specials, {name: tuple(terms) for name, terms in ridges.items()}, learnt)
+        values = np.hstack([values, blocks.columns(learnt, missing, complete)])
+        levels = blocks.levels(learnt, missing, complete)
+        kept = ~np.logical_or.reduce([np.isnan(values).any(axis=1), *[one.missing for one in levels]])
         y = target_name = None
         if left is not None:
             target_name = str(left[0])
@@ -159,10 +172,22 @@ class FormulaSpec:
                 raise DataError(f"The target '{target_name}' must be one column of numbers, and is not.")
             y = target_values[:, 0]
             kept &= ~np.isnan(y)
-        own = tuple(dict.fromkeys(name for used in side.uses.values() for name in used))
-        spec = cls(formula, side.names, side.terms, side.has_intercept, own, side, {name: kinds[name] for name in own})
-        columns = Columns(values, side.names, True, side.terms)
-        return FormulaData(spec, columns, y, target_name, kept, int(n - kept.sum()))
+        own = tuple(dict.fromkeys(name for used in [*side.uses.values(), *blocks.uses] for name in used))
+        spec = cls.of(formula, side, own, {name: kinds[name] for name in own}, blocks)
+        columns = Columns(values, spec.names, True, spec.terms)
+        return FormulaData(spec, columns, y, target_name, kept, int(n - kept.sum()), levels)
+
+    @classmethod
+    def of(
+        cls, formula: str, side: _Side, variables: tuple[str, ...], kinds: Mapping[str, str], blocks: Blocks
+    ) -> FormulaSpec:
+        """Put together what was learnt."""
+        terms = Terms({**side.terms, **blocks.terms})
+        names = tuple([name for owned in terms.values() for name in owned])
+        twice = sorted({name for name in names if names.count(name) > 1}) if blocks.terms else []
+        if twice:
+            raise DataError(f"The formula makes these columns more than once: {quoted_list(twice)}.")
+        return cls(formula, names, terms, side.has_intercept, variables, side, kinds, blocks)
 
     def transform(self, table: Any) -> Columns:
         """Make the same columns from another table.
@@ -196,8 +221,16 @@ class FormulaSpec:
         raw = take_columns(frame, self.variables)
         missing = {name: is_missing(column) for name, column in raw.items()}
         everything = np.ones(frame.shape[0], dtype=np.bool)
-        values = self._side.evaluate(conform(raw, self._kinds), missing, everything)
-        return Columns(values, self.names, True, self.terms)
+        data = conform(raw, self._kinds)
+        values = self._side.evaluate({name: data[name] for name in self._side.variables}, missing, everything)
+        if not self.blocks.uses:
+            return Columns(values, self.names, True, self.terms)
+        of_blocks = {name: missing[name] for used in self.blocks.uses for name in used}
+        gaps = np.column_stack([np.where(flags, np.nan, 0.0) for flags in of_blocks.values()])
+        require_finite(gaps, tuple(of_blocks))
+        laid_out = self.blocks.laid_out(data, missing)
+        names = (*self.names, *self.blocks.level_names)
+        return Columns(np.hstack([values, laid_out]), names, True, self.terms)
 
 
 @dataclass(frozen=True, eq=False)
@@ -226,11 +259,17 @@ class _Side:
     def names(self) -> tuple[str, ...]:
         return tuple(name for owned in self.terms.values() for name in owned)
 
+    @property
+    def variables(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(name for used in self.uses.values() for name in used))
+
     @classmethod
     def fit(cls, formula: Any, uses: Mapping[str, tuple[str, ...]], rows: _Rows) -> tuple[_Side, Float]:
         """Learn from the complete rows; return what was learnt, and the columns for all rows."""
         n_complete = int(rows.complete.sum())
-        _, model, _ = _run(formula, rows.learnt, {}, np.ones(n_complete, dtype=np.bool))
+        own = {name: rows.learnt[name] for used in uses.values() for name in used}
+        data = own or {"": np.zeros(n_complete)}  # a table of as many rows, where there is nothing but an intercept
+        _, model, _ = _run(formula, data, {}, np.ones(n_complete, dtype=np.bool))
         side = cls.of_model(model, uses)
         twice = sorted({name for name in side.names if side.names.count(name) > 1})
         if twice:
@@ -282,6 +321,8 @@ class _Side:
 
     def evaluate(self, data: Mapping[str, Any], missing: Mapping[str, Flags], checked: Flags) -> Float:
         """Return the columns, NaN where a variable is missing; an unknown category in a checked row raises."""
+        if not self.terms:
+            return np.empty((len(checked), 0))
         matrix, _, nulls = _run(self.model, data, self.categories, checked)
         own = [not is_intercept(row.term) for row in self.model.structure for _ in row.columns]
         values: Float = matrix[:, np.array(own, dtype=np.bool)]

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
 import numpy as np
 
 from bayesridge.errors import DataError, ModelFileError
+from bayesridge.tables.blocks import Blocks, Factor, LevelEffects, SmoothColumns
 from bayesridge.tables.formula import FormulaSpec, _Side
+from bayesridge.tables.smooth import Spline
+from bayesridge.tables.specials import Effects, Smooth, take_specials
 from bayesridge.tables.terms import parse_formula
 
 _WRITTEN = {"literal": "{}", "lookup": "`{}`", "python": "{{{}}}"}  # how formulaic reads each kind of factor
@@ -40,8 +43,8 @@ def formula_state(spec: FormulaSpec) -> dict[str, Any]:
         "transforms": _plain(dict(model.transform_state)),
         "encoders": {expr: [kind.value, _plain(state)] for expr, (kind, state) in model.encoder_state.items()},
         "variables": list(spec.variables),
-        "kinds": dict(spec._kinds),
-    }
+        "kinds": dict(spec._kinds), "blocks": _blocks_state(spec.blocks),
+    }  # fmt: skip
 
 
 def formula_from_state(state: Mapping[str, Any]) -> FormulaSpec:
@@ -58,8 +61,9 @@ def formula_from_state(state: Mapping[str, Any]) -> FormulaSpec:
     from formulaic.parser.types import Factor
 
     written = [":".join(_WRITTEN[kind].format(expr) for kind, expr in term["factors"]) for term in state["terms"]]
+    _, texts = take_specials(str(state["formula"]), ("|", "s"))
     try:
-        _, right, uses = parse_formula(" + ".join(["0", *written]), tuple(map(str, state["variables"])))
+        _, right, uses, specials, _ = parse_formula(" + ".join(["0", *written, *texts]), tuple(state["variables"]))
     except DataError as error:
         raise ModelFileError(f"the formula of the saved model cannot be read: {error}") from error
     parsed = {tuple(factor.expr for factor in term.factors): term for term in right}
@@ -85,7 +89,40 @@ def formula_from_state(state: Mapping[str, Any]) -> FormulaSpec:
     side = _Side.of_model(model, uses)
     own = tuple(map(str, state["variables"]))
     kinds = {name: str(state["kinds"][name]) for name in own}
-    return FormulaSpec(str(state["formula"]), side.names, side.terms, side.has_intercept, own, side, kinds)
+    blocks = _blocks(specials, state["blocks"]) if "blocks" in state else Blocks()  # older files have none
+    return FormulaSpec.of(str(state["formula"]), side, own, kinds, blocks)
+
+
+def _blocks_state(blocks: Blocks) -> dict[str, Any]:
+    """What special terms learnt, in the order in which the formula has them."""
+    return {
+        "effects": [one.factor.levels for one in blocks.effects],
+        "smooths": [
+            {
+                "range": [one.splines[0].low, one.splines[0].high], "lines": [part.line.tolist() for part in one.splines],
+                "levels": None if one.factor is None else one.factor.levels,
+            }
+            for one in blocks.smooths
+        ],
+        "ridges": dict(blocks.ridges),
+    }  # fmt: skip
+
+
+def _blocks(terms: Sequence[Effects | Smooth], state: Mapping[str, Any]) -> Blocks:
+    levels = [tuple([tuple(map(str, level)) for level in one]) for one in state["effects"]]
+    effects = [
+        LevelEffects(term, Factor(term.by, known))
+        for term, known in zip([one for one in terms if isinstance(one, Effects)], levels, strict=True)
+    ]
+    smooths = []
+    for term, one in zip([one for one in terms if isinstance(one, Smooth)], state["smooths"], strict=True):
+        low, high = map(float, one["range"])
+        splines = [Spline(term.size, low, high, np.array(line, dtype=np.float64)) for line in one["lines"]]
+        known = None if one["levels"] is None else tuple([tuple(map(str, level)) for level in one["levels"]])
+        factor = None if known is None or term.by is None else Factor((term.by,), known)
+        smooths.append(SmoothColumns(term, tuple(splines), factor))
+    ridges = {str(name): tuple(map(str, owned)) for name, owned in state["ridges"].items()}
+    return Blocks(tuple(effects), tuple(smooths), ridges)
 
 
 def _codings() -> dict[str, Any]:

@@ -5,7 +5,8 @@ So nothing is handed to ``eval``: an expression is a syntax tree of listed nodes
 numbers, arithmetic, comparisons, the calls in `CALLS` and `NUMPY`), checked before formulaic sees the formula, and
 computed node by node in `formula_columns`. Lengths, depths, powers and numbers of columns are bounded.
 
-Terms with a grammar of their own, such as ``(1 | group)``, are listed in `SPECIALS` and never reach formulaic.
+Terms with a grammar of their own, such as ``(1 | group)``, are listed in `SPECIALS`, read by `specials`, and never reach
+formulaic.
 """
 
 from __future__ import annotations
@@ -28,27 +29,8 @@ _LARGEST = 2**62  # of a number: what numpy computes stays within 64 bits
 _MOST_COLUMNS = 1_000  # of one spline or polynomial
 
 
-@dataclass(frozen=True)
-class Special:
-    """A term that is no column of numbers: how it is written, what it needs, and what to write meanwhile."""
-
-    form: str
-    needs: str
-    instead: str
-
-
-SPECIALS: Mapping[str, Special] = {
-    "|": Special(
-        "(x | g)", "a scale of its own for each group", "C(g), x:C(g): their columns share the penalty of all others"
-    ),
-    "s": Special("s(x)", "a penalty of its own for each smooth", "bs(x, df=6) or cr(x, df=6)"),
-    "ridge": Special(
-        "ridge(a, b)", "several penalties", "a + b: all columns share one penalty, which unpenalized=[...] lifts"
-    ),
-    "offset": Special(
-        "offset(x)", "a part of the mean without a coefficient", "the difference as the target, I(y - x)"
-    ),
-}
+#: How each term that is no column of numbers is written.
+SPECIALS: Mapping[str, str] = {"|": "(1 | g)", "s": "s(x)", "ridge": "ridge(a, b)", "offset": "offset(x)"}
 
 
 @dataclass(frozen=True)
@@ -237,7 +219,7 @@ class Checker:
                 self.names.add(name)
                 return
             case ast.Call(func=ast.Name(id=name)) if name in SPECIALS:
-                raise refused(node, f"{SPECIALS[name].form} is a term, and no part of another")
+                raise refused(node, f"{SPECIALS[name]} is a term, and no part of another")
             case ast.Call(func=ast.Name(id=name)):
                 call = CALLS.get(name)
                 if call is None:

@@ -6,18 +6,39 @@ import math
 import re
 import unicodedata
 from collections.abc import Iterable
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from bayesridge.errors import FormulaError
 from bayesridge.tables.columns import quoted_list
 from bayesridge.tables.grammar import SPECIALS, Checker, parse_expression, read_expression
+from bayesridge.tables.specials import LONGEST, Effects, Ridge, Smooth, read_specials, take_specials, variables_of
 
-_LONGEST = 50_000  # characters of a formula
 _HIGHEST = 20  # power of terms, (a + b) ** 2
 _MOST_WORK = 2_000_000  # of expanding terms; about a microsecond each
 
 
-def parse_formula(formula: str, columns: tuple[str, ...]) -> tuple[Any, Any, dict[str, tuple[str, ...]]]:
+class Parsed(NamedTuple):
+    """A formula split into its terms.
+
+    Attributes
+    ----------
+    left, right : formulaic.SimpleFormula or None, formulaic.SimpleFormula
+        The target, None where there is none, and the ordinary predictors.
+    uses : dict of str to tuple of str
+        Which columns of the table each of these terms reads.
+    specials : tuple of Effects and Smooth
+    ridges : dict of str to tuple of str
+        The terms of each ``ridge(a, b)``, which are among those of the right side.
+    """
+
+    left: Any
+    right: Any
+    uses: dict[str, tuple[str, ...]]
+    specials: tuple[Effects | Smooth, ...]
+    ridges: dict[str, tuple[str, ...]]
+
+
+def parse_formula(formula: str, columns: tuple[str, ...]) -> Parsed:
     """Check a formula and split it into terms.
 
     Parameters
@@ -28,10 +49,7 @@ def parse_formula(formula: str, columns: tuple[str, ...]) -> tuple[Any, Any, dic
 
     Returns
     -------
-    left, right : formulaic.SimpleFormula or None, formulaic.SimpleFormula
-        The target, None where there is none, and the predictors.
-    uses : dict of str to tuple of str
-        Which columns of the table each term reads.
+    Parsed
 
     Raises
     ------
@@ -40,12 +58,19 @@ def parse_formula(formula: str, columns: tuple[str, ...]) -> tuple[Any, Any, dic
     """
     from formulaic import Formula, SimpleFormula
 
-    shown = _check(formula, columns)
+    shown = _check_text(formula)
+    ordinary, texts = take_specials(formula, ("|", "s", "ridge"))
+    found = read_specials(texts, columns)
+    specials = tuple([one for one in found if not isinstance(one, Ridge)])
+    taken = {name for one in specials for name in variables_of(one)}
+    written = {one.name: " + ".join(["0", *one.terms]) for one in found if isinstance(one, Ridge)}
+    for part in (ordinary, *written.values()):
+        _check(part, columns, shown)
 
-    def parse(available: Iterable[str]) -> tuple[Any, Any]:
+    def parse(text: str, available: Iterable[str]) -> tuple[Any, Any]:
         context = {"__formulaic_variables_available__": list(available)}  # what `.` stands for
         try:
-            parsed = Formula(formula, _context=context)
+            parsed = Formula(text, _context=context)
         except Exception as error:  # formulaic's parser raises many kinds
             raise FormulaError(f"The formula {shown} cannot be read: {plain_message(error)}") from error
         sides = (None, parsed) if isinstance(parsed, SimpleFormula) else (None, None)
@@ -54,40 +79,40 @@ def parse_formula(formula: str, columns: tuple[str, ...]) -> tuple[Any, Any, dic
         if sides[1] is None or not all(side is None or isinstance(side, SimpleFormula) for side in sides):
             raise FormulaError(
                 f"The formula {shown} has several parts; write one target ~ terms joined by +. "
-                "(There is no '|': a group of coefficients shrunk together is C(group) itself.)"
+                "(A bar stands within brackets, as in (1 | group).)"
             )
         return sides
 
-    left, right = parse(columns)
+    free = [name for name in columns if name not in taken]
+    left, right = parse(ordinary, free)
     if left is not None:
         # formulaic overlooks the target inside a transform, center(y) ~ ., and would predict it from itself.
         targets = {name for term in left for name in _uses(term, columns)}
-        left, right = parse(name for name in columns if name not in targets)
+        free = [name for name in free if name not in targets]
+        left, right = parse(ordinary, free)
         if len(left) != 1:
             raise FormulaError(f"The formula {shown} must have one target, and has {quoted_list(map(str, left))}.")
         if str(left[0]) in map(str, right):
             raise FormulaError(f"The target '{left[0]}' is among its own predictors in {shown}.")
-    if all(is_intercept(term) for term in right):
+    ridges = {name: tuple(map(str, parse(text, free)[1])) for name, text in written.items()}
+    named = [*map(str, right), *[term for terms in ridges.values() for term in terms]]
+    twice = [term for term in dict.fromkeys(named) if named.count(term) > 1]
+    if ridges and twice:
+        raise FormulaError(f"The formula {shown} has {quoted_list(twice)} twice: a term has one penalty.")
+    if ridges:
+        joined = " + ".join([ordinary, *[text.removeprefix("0 + ") for text in written.values()]])
+        left, right = parse(joined, free)
+    if not specials and all(is_intercept(term) for term in right):
         raise FormulaError(f"The formula {shown} has no predictors: 0 feature(s) while a minimum of 1 is required.")
-    return left, right, {str(term): _uses(term, columns) for term in [*(left or ()), *right]}
+    return Parsed(left, right, {str(term): _uses(term, columns) for term in [*(left or ()), *right]}, specials, ridges)
 
 
 def split_offset(formula: Any) -> tuple[Any, str | None]:
-    """Take the term ``offset(expression)`` out of a formula; return the rest, and the expression.
-
-    Only a term that is added at the end of the formula, or between others, is one: ``y ~ x + offset(log(n))``.
-    """
-    found = re.search(r"\+\s*offset\(", formula) if isinstance(formula, str) else None
-    if found is None:
-        return formula, None
-    depth, end = 1, found.end()
-    while end < len(formula) and depth:
-        depth += {"(": 1, ")": -1}.get(formula[end], 0)
-        end += 1
-    after = formula[end:].lstrip()
-    if depth or (after and not after.startswith("+")):
-        return formula, None  # the grammar says what is wrong with it
-    return formula[: found.start()].rstrip() + " " + after, formula[found.end() : end - 1]
+    """Take the term ``offset(expression)`` out of a formula; return the rest, and the expression."""
+    rest, found = take_specials(formula, ("offset",))
+    if len(found) > 1:
+        raise FormulaError(f"The formula has the offsets {' and '.join(found)}: add them up in one.")
+    return rest, found[0][len("offset(") : -1] if found else None
 
 
 def is_intercept(term: Any) -> bool:
@@ -114,23 +139,28 @@ def _uses(term: Any, columns: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(used))
 
 
-def _check(formula: str, columns: tuple[str, ...]) -> str:
-    """Refuse a formula that is too long, or that says what none may say; return it as messages show it."""
-    from formulaic.errors import FormulaSyntaxError
-    from formulaic.parser import DefaultFormulaParser
-    from formulaic.parser.algos.sanitize_tokens import sanitize_python_code
-    from formulaic.parser.algos.tokenize import tokenize
-
+def _check_text(formula: str) -> str:
+    """Refuse a formula that is no text, too long, or holds characters that none may; return it as messages show it."""
     if not isinstance(formula, str):
         raise FormulaError(f"A formula is a string such as 'y ~ x + C(group)', not {type(formula).__name__}.")
     shown = repr(formula if len(formula) <= 500 else formula[:200] + "...")
-    if len(formula) > _LONGEST:
-        raise FormulaError(f"The formula {shown} has {len(formula)} characters, more than {_LONGEST}.")
+    if len(formula) > LONGEST:
+        raise FormulaError(f"The formula {shown} has {len(formula)} characters, more than {LONGEST}.")
     strange = sorted({repr(c) for c in formula if unicodedata.category(c) in ("Cc", "Cs") and not c.isspace()})
     if strange:
         raise FormulaError(f"The formula {shown} contains control characters: {', '.join(strange[:20])}.")
     if re.search(r"`[\d.]+`", formula):
         raise FormulaError(f"The formula {shown} names a number in backticks, which means 1: rename that column.")
+    return shown
+
+
+def _check(formula: str, columns: tuple[str, ...], shown: str) -> None:
+    """Refuse what no formula may say; its special terms are taken out already."""
+    from formulaic.errors import FormulaSyntaxError
+    from formulaic.parser import DefaultFormulaParser
+    from formulaic.parser.algos.sanitize_tokens import sanitize_python_code
+    from formulaic.parser.algos.tokenize import tokenize
+
     checker = Checker(columns)
     try:
         tokens = list(tokenize(formula))  # formulaic's own, which evaluates nothing: what it will see is what we see
@@ -152,11 +182,10 @@ def _check(formula: str, columns: tuple[str, ...]) -> str:
         raise FormulaError(f"The formula {shown} cannot be read: {plain_message(error)}") from error
     if _work(tree, len(columns)) > _MOST_WORK:
         raise FormulaError(f"The formula {shown} has too many terms: write out those that matter, or use no formula.")
-    return shown
 
 
 def _refuse_groups(tokens: list[Any], formula: str, shown: str) -> None:
-    """Find ``(x | g)``: a bar within brackets."""
+    """Find ``(x | g)`` where it is no summand: a bar within brackets."""
     opened: list[int] = []
     bar = False
     for token in tokens:
@@ -171,17 +200,15 @@ def _refuse_groups(tokens: list[Any], formula: str, shown: str) -> None:
 
 
 def _refuse_special_call(text: str, shown: str) -> None:
-    """Find ``s(x)`` and its like, whatever they hold."""
+    """Find ``s(x)`` and its like where they are no summands, whatever they hold."""
     name = re.match(r"\w+", text)
     if name is not None and name.group() in SPECIALS and text[name.end() :].startswith("("):
         _refuse_special(name.group(), text, shown)
 
 
 def _refuse_special(key: str, text: str, shown: str) -> NoReturn:
-    special = SPECIALS[key]
     raise FormulaError(
-        f"The formula {shown} has the term {text[:200]!r}: {special.form} needs {special.needs}, which is not there "
-        f"yet. What works: {special.instead}."
+        f"The formula {shown} has {text[:200]!r}: {SPECIALS[key]} is a term of its own, which + joins to others."
     )
 
 
