@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -12,15 +12,17 @@ from numpy.typing import NDArray
 from bayesridge.errors import DataError, PriorError
 from bayesridge.linalg.design import Design, build_design
 from bayesridge.linalg.groups import group_engine
+from bayesridge.linalg.levels import LevelRows, Levels, level_rows, levels_of
 from bayesridge.linalg.spectrum import factorize
 from bayesridge.linalg.statistics import Statistics
 from bayesridge.persistence import Table
 from bayesridge.posteriors.contract import AnyPosterior
 from bayesridge.posteriors.posterior import Method, Posterior, infer, infer_groups
-from bayesridge.posteriors.prediction import refuse_outcome_terms
+from bayesridge.posteriors.prediction import refuse_trials
 from bayesridge.priors import BetaR2, Jeffreys, NoisePrior, Prior, by_group
+from bayesridge.tables.blocks import Blocks, Coded, with_gaps
 from bayesridge.tables.columns import Columns
-from bayesridge.tables.formula import FormulaSpec, fit_expression
+from bayesridge.tables.formula import FormulaSpec, fit_expression, text_groups
 from bayesridge.tables.frames import frame_names, read_columns, read_target, read_vector, without_columns
 from bayesridge.tables.missing import complete_rows
 from bayesridge.tables.terms import split_offset
@@ -32,9 +34,19 @@ if TYPE_CHECKING:
 Array = NDArray[np.float64]
 
 
+_DENSE = 20_000_000  # numbers in a table of level effects that is laid out for the spectrum
+
+
 @dataclass(frozen=True, eq=False)
 class Problem:
-    """A design together with how its columns came from the table (None for plain columns), and what counts ask for."""
+    """A design together with how its columns came from the table (None for plain columns), and what counts ask for.
+
+    Attributes
+    ----------
+    groups : dict of str to tuple of str, or None
+        Columns (or terms) with penalties of their own; the effects of levels, among the rows of the design, not among
+        them. None where all columns share one.
+    """
 
     design: Design
     columns: Columns
@@ -42,6 +54,7 @@ class Problem:
     offset: Array | None = None
     trials: Array | None = None
     offset_spec: FormulaSpec | None = None
+    groups: Mapping[str, str | Sequence[str]] | None = None
 
 
 def source_table(X: Any, problem: Problem) -> Table:
@@ -66,22 +79,26 @@ def read_problem(
     missing: Literal["error", "drop"] = "error",
     offset: Any = None,
     trials: Any = None,
+    groups: Mapping[str, str | Sequence[str]] | None = None,
+    family: str | Family = "gaussian",
 ) -> Problem:
     """Read a table, a formula and weights into a design. Parameters as for :func:`posterior`."""
     if isinstance(X, Statistics):
         asked = {"y": y, "formula": formula, "weights": weights, "offset": offset, "trials": trials}
         if given := [name for name, value in asked.items() if value is not None]:
             raise DataError(f"statistics hold the rows added up already: leave out {', '.join(given)}")
-        return _added_up(X, weight_kind, fit_intercept, scale, unpenalized)
+        return replace(_added_up(X, weight_kind, fit_intercept, scale, unpenalized), groups=groups)
     spec: FormulaSpec | None = None
     target_name: str | None = None
+    blocks, coded = Blocks(), ()
     formula, within = split_offset(formula)
     if within is not None and offset is not None:
         raise DataError(f"the formula has offset({within}) and offset was passed too: leave one out")
     X, offset, offset_spec = _expression(X, within or offset, formula)
+    formula, renamed = text_groups(X, formula, groups)
     if formula is not None:
-        made = FormulaSpec.fit(formula, X)
-        spec, columns = made.spec, made.columns
+        made = FormulaSpec.fit(formula, X, renamed)
+        spec, columns, blocks, coded = made.spec, made.columns, made.spec.blocks, made.levels
         fit_intercept = fit_intercept and spec.has_intercept
         if made.y is not None and y is not None:
             raise DataError(f"the formula {formula!r} names a target and y was passed too: leave one out")
@@ -89,20 +106,67 @@ def read_problem(
     else:
         columns = read_columns(X)
     target, found = read_target(y, len(columns.values))
-    target_name = target_name or found
+    target_name = target_name or found or "y"
+    if offset is not None and family == "gaussian":
+        target = target - _beside(offset, len(target), None, "offset")
+        target_name = f"{target_name} - {within or (offset if isinstance(offset, str) else 'offset')}"
     w = read_weights(weights, len(target), allow_missing=missing == "drop")
     kept = None
-    if missing != "error":  # otherwise the design finds missing values while it adds up
-        complete = complete_rows(columns, target, w, missing=missing, target_name=target_name)
-        columns, target, w, kept = complete.columns, complete.y, complete.weights, complete.kept
+    if missing != "error" or any(one.missing.any() for one in coded):
+        # otherwise the design finds missing values while it adds up; levels are not numbers that do
+        complete = complete_rows(with_gaps(columns, coded), target, w, missing=missing, target_name=target_name)
+        kept = complete.kept
+        if kept is not None:
+            columns = replace(columns, values=columns.values[kept])
+        target, w = complete.y, complete.weights
     w = as_counts(w, weight_kind)
+    levels = tuple([_levels(one, kept) for one in coded])
+    rows = level_rows(columns.values, levels)
+    names = (*columns.names, *(rows.names if isinstance(rows, LevelRows) else ()))
+    own = {name: members for name, members in (groups or {}).items() if name not in renamed.values()}
+    together = None if groups is None and not blocks else {**blocks.groups, **own}
+    if blocks and not renamed:
+        unpenalized = [*unpenalized, *_without_penalty(columns, together or {}, unpenalized)]
     design = build_design(
-        columns.values, target, names=columns.names, target_name=target_name or "y", weights=w,
+        rows, target, names=names, target_name=target_name, weights=w,
         weight_kind="precision" if weight_kind == "precision" else "frequency", survey=weight_kind == "survey",
         fit_intercept=fit_intercept, scale=_divisors(scale), unpenalized=unpenalized, terms=columns.terms, kept=kept,
+        unscaled=[*blocks.unscaled, *range(len(columns.names), len(names))],
+        shifted=offset is not None and family == "gaussian",
     )  # fmt: skip
+    for one in levels:
+        refuse_unidentified(one, design)
     shift, counts = (_beside(one, design.n_rows, kept, what) for one, what in ((offset, "offset"), (trials, "trials")))
-    return Problem(design, columns, spec, shift, counts, offset_spec)
+    return Problem(design, columns, spec, shift, counts, offset_spec, together)
+
+
+def _levels(coded: Coded, kept: NDArray[np.bool_] | None) -> Levels:
+    rows = slice(None) if kept is None else kept
+    values = None if coded.values is None else coded.values[rows, None]
+    return Levels(coded.name, coded.codes[rows], coded.labels, values)
+
+
+def _without_penalty(
+    columns: Columns, groups: Mapping[str, str | Sequence[str]], unpenalized: Sequence[str | int]
+) -> list[str]:
+    """Beside terms with penalties of their own, all other columns are fixed effects, as in any mixed model."""
+    named = [name for one in groups.values() for name in ([one] if isinstance(one, str) else one)]
+    taken = {name for one in named for name in columns.terms.get(one, (one,))} | set(map(str, unpenalized))
+    return [name for name in columns.names if name not in taken]
+
+
+def refuse_unidentified(levels: Levels, design: Design) -> None:
+    """Refuse effects of which the data can say nothing: of one level, or of a level for each row."""
+    w = np.ones(design.n_rows) if design.weights is None else design.weights
+    rows = np.bincount(levels.codes, w > 0, len(levels.labels))[:-1]  # the last label is that of new levels
+    counts = rows if design.weight_kind == "precision" else np.bincount(levels.codes, w, len(levels.labels))[:-1]
+    if (rows > 0).sum() < 2:
+        raise DataError(f"{levels.name} has one level in these rows: the spread of its effects cannot be known")
+    if levels.columns is None and counts.max() <= 1 and (design.weights is None or np.ptp(w[w > 0]) == 0):
+        raise DataError(
+            f"every level of {levels.name} has one row: the spread of its effects is not identified, it cannot be told "
+            "from the noise; leave the term out"
+        )
 
 
 def _divisors(scale: Any) -> bool | Array:
@@ -148,18 +212,20 @@ def infer_problem(
     noise_prior: NoisePrior | None = None,
     method: Method | None = None,
     family: str | Family = "gaussian",
-    groups: Mapping[str, str | Sequence[str]] | None = None,
 ) -> AnyPosterior:
     """Compute the posterior of a problem that was read; here, and nowhere else, the family chooses who does."""
-    if groups is not None:
+    if problem.groups is not None:
         if family != "gaussian":
-            raise DataError("several penalties are for the Gaussian family so far: leave groups out for another")
-        refuse_outcome_terms(problem.offset, problem.trials)
-        return _infer_groups(problem, prior, noise_prior or Jeffreys(), method, groups)
+            raise DataError(
+                "several penalties, (1 | g), s(x) and ridge(...) are for the Gaussian family so far: other families "
+                "take one penalty"
+            )
+        refuse_trials(problem.trials)
+        return _infer_groups(problem, prior, noise_prior or Jeffreys(), method, problem.groups)
     if isinstance(prior, Mapping):
-        raise PriorError("a prior for each group needs groups={...} too")
+        raise PriorError("a prior for each group needs groups={...} too, or a formula with (1 | g), s(x) or ridge(...)")
     if family == "gaussian":
-        refuse_outcome_terms(problem.offset, problem.trials)
+        refuse_trials(problem.trials)
         return infer(problem.design, factorize(problem.design), prior or BetaR2(), noise_prior or Jeffreys(), method)
     from bayesridge.outcomes.family import family_of
     from bayesridge.outcomes.infer import infer_outcome
@@ -252,9 +318,9 @@ def posterior(
     """
     problem = read_problem(
         X, y, formula=formula, weights=weights, weight_kind=weight_kind, fit_intercept=fit_intercept, scale=scale,
-        unpenalized=unpenalized, missing=missing, offset=offset, trials=trials,
+        unpenalized=unpenalized, missing=missing, offset=offset, trials=trials, groups=groups, family=family,
     )  # fmt: skip
-    return infer_problem(problem, prior, noise_prior, method, family, groups)
+    return infer_problem(problem, prior, noise_prior, method, family)
 
 
 def _infer_groups(
@@ -264,9 +330,16 @@ def _infer_groups(
     method: Method | None,
     groups: Mapping[str, str | Sequence[str]],
 ) -> Posterior:
-    if not groups:
+    design, levels = problem.design, levels_of(problem.design.source)
+    names = [*groups, *[one.name for one in levels]]
+    if not names:
         raise DataError("groups names no group: leave it out, or say {'name': [columns]}")
-    engine = group_engine(problem.design, groups, problem.columns.terms)
+    if len(names) == 1 and design.n_rows * design.n_columns <= _DENSE:  # one lambda: the spectrum is exact, and faster
+        _ = group_engine(design, groups, problem.columns.terms) if groups else None  # refuses columns in no group
+        signal = float(levels[0].signals(design.weights, design.n_obs)[0]) if levels else design.signal
+        one = replace(design, signal=signal)
+        return infer(one, factorize(one), by_group(tuple(names), prior), noise_prior, method)
+    engine = group_engine(design, groups, problem.columns.terms)
     return infer_groups(engine, by_group(engine.names, prior), noise_prior, method)
 
 

@@ -117,7 +117,7 @@ def _fit(
     if method == "evidence" and model.prior is not None:
         raise PriorError("--method evidence uses no prior of lambda: leave --prior out")
     kind: Literal["evidence"] | None = "evidence" if method == "evidence" else None
-    problem = read_problem(**data)
+    problem = read_problem(**data, family=family)
     post = infer_problem(problem, prior, noise, kind, family)
     return post, source_table(data["X"], problem)._replace(labels=classes)
 

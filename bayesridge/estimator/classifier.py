@@ -159,6 +159,7 @@ class BayesRidgeClassifier(ClassifierMixin, Fitted):  # type: ignore[misc]
             scale=self.scale,
             unpenalized=self.unpenalized,
             missing=self.missing,
+            family=_FAMILIES[self.link],
         )
         design = problem.design
         used = design.y if design.weights is None else design.y[design.weights > 0]

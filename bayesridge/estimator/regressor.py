@@ -187,15 +187,19 @@ class BayesRidge(RegressorMixin, Fitted):  # type: ignore[misc]
             missing=self.missing,
             offset=offset,
             trials=trials,
+            groups=self.groups,
+            family=self.family,
         )
         if several is not None:
+            if problem.groups is not None:
+                raise DataError("several targets at once share one penalty: fit them one by one, or leave out its terms")
             if isinstance(prior, Mapping):
                 raise PriorError("a prior for each group takes groups=..., and several targets at once take one prior")
             noise_prior = self.noise_prior or Jeffreys()
             many = infer_many(problem.design, several.values, prior or BetaR2(), noise_prior, several.names)
             return self._keep(source_table(X, problem), many)
         kind: Literal["evidence"] | None = "evidence" if self.method == "evidence" else None
-        posterior = infer_problem(problem, prior, self.noise_prior, kind, self.family, self.groups)
+        posterior = infer_problem(problem, prior, self.noise_prior, kind, self.family)
         return self._keep(source_table(X, problem), self._sample(posterior) if self.method == "nuts" else posterior)
 
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
@@ -234,10 +238,10 @@ class BayesRidge(RegressorMixin, Fitted):  # type: ignore[misc]
             seen = before + replace(seen, names=before.names)
         problem = read_problem(
             seen, weight_kind=self.weight_kind, fit_intercept=self.fit_intercept, scale=self.scale,
-            unpenalized=self.unpenalized,
+            unpenalized=self.unpenalized, groups=self.groups,
         )  # fmt: skip
         kind: Literal["evidence"] | None = "evidence" if self.method == "evidence" else None
-        posterior = infer_problem(problem, prior, self.noise_prior, kind, groups=self.groups)
+        posterior = infer_problem(problem, prior, self.noise_prior, kind)
         self._keep(source_table(seen, problem), posterior)
         self.statistics_ = seen
         return self
@@ -249,14 +253,12 @@ class BayesRidge(RegressorMixin, Fitted):  # type: ignore[misc]
 
     def _prior(self) -> Prior | Mapping[str, Prior] | None:
         """The prior that was asked for; None for the family's own."""
-        if self.groups is not None:
-            if self.method not in ("posterior", "evidence") or self.lam is not None:
-                raise PriorError(
-                    "with groups every lambda is learnt: use method='posterior' or 'evidence', without lam"
-                )
+        if self.groups is not None and (self.method not in ("posterior", "evidence") or self.lam is not None):
+            raise PriorError("with groups every lambda is learnt: use method='posterior' or 'evidence', without lam")
+        if isinstance(self.prior, Mapping):  # whose groups are known once the formula is read
+            if self.method != "posterior" or self.lam is not None:
+                raise PriorError("a prior for each group takes method='posterior', without lam")
             return self.prior
-        if isinstance(self.prior, Mapping):
-            raise PriorError("a prior for each group needs groups={...} too")
         if self.method not in ("posterior", "evidence", "fixed", "nuts"):
             raise PriorError(f"method must be 'posterior', 'evidence', 'fixed' or 'nuts', got {self.method!r}")
         check_priors(self.prior or BetaR2(), self.noise_prior or Jeffreys())

@@ -32,9 +32,9 @@ Scaling = Literal["unit sd", "given", "none"]
 _EPS = float(np.finfo(np.float64).eps)
 _FACTS = (
     "weight_kind", "fit_intercept", "names", "target_name", "y_mean", "scaling", "n_obs", "total_weight", "signal",
-    "survey",
+    "survey", "shifted",
 )  # fmt: skip
-_ARRAYS = ("penalized", "unpenalized", "constant", "mean", "scale", "kept")
+_ARRAYS = ("penalized", "unpenalized", "constant", "mean", "scale", "kept", "unscaled")
 _ROW_ARRAYS = ("y", "weights", "cross")
 _PASS_WORK = 10.0  # multiplications that reading and centring a number is worth
 
@@ -80,6 +80,11 @@ class Design:
         Centred cross-product of ``[X, y]`` in the units of the data, when there are more rows than columns.
     survey : bool
         Whether the weights came as survey weights, which were rescaled to count observations (for descriptions only).
+    unscaled : ndarray of int or None
+        Columns that stay as they are, and under their prior where they have no spread: a level without a row has the
+        effect of a new one.
+    shifted : bool
+        Whether an offset was taken off the target, which predictions add.
     kept : ndarray of bool or None
         Which rows of the input were used, when some were dropped for missing values.
     tally : Tally or None
@@ -110,6 +115,8 @@ class Design:
     survey: bool = False
     tally: Tally | None = None
     root: Array | None = field(default=None, repr=False)
+    unscaled: NDArray[np.intp] | None = None
+    shifted: bool = False
 
     def options(self) -> dict[str, Any]:
         """Arguments of the estimator that describe the same problem on plain columns."""
@@ -141,6 +148,7 @@ class Design:
         else:
             absent = AbsentRows(shape[:1])
             data = {"source": AbsentRows(shape), "y": absent, "weights": absent if facts["weighted"] else None}
+        facts = {"shifted": False, **facts}  # older files do not say
         data |= {name: facts[name] for name in _FACTS} | {name: arrays.get(name) for name in _ARRAYS}
         design = cls(**{"cross": None, **data, "names": tuple(map(str, facts["names"]))})
         columns = np.concatenate([design.penalized, design.unpenalized, design.constant])
@@ -262,6 +270,7 @@ def build_design(
     survey: bool = False,
     tally: Tally | None = None,
     root: Array | None = None,
+    shifted: bool = False,
 ) -> Design:
     """Describe a regression problem: centres, scales, flat and penalised columns.
 
@@ -289,10 +298,10 @@ def build_design(
         Term name to column names, from a formula.
     kept : ndarray of bool, optional
         Rows of the caller's table that `X` holds.
-    survey : bool
-        Whether the frequency weights are survey weights, rescaled.
     tally, root : Tally or None, ndarray or None
         Of rows that were added up: see :class:`Design`.
+    survey, shifted : bool
+        Whether the frequency weights are survey weights, rescaled; whether an offset was taken off `y`.
 
     Returns
     -------
@@ -329,20 +338,23 @@ def build_design(
         explain_not_finite(source.take(slice(None)), y, weights, columns, target_name)
     deviation = np.sqrt(np.maximum(squares, 0.0) / total)  # rounding may leave less than nothing of a constant
     constant_mask = deviation[:p] <= 4.0 * _EPS * np.abs(mean[:p])
+    constant_mask[as_given] = False
     _check_units(source, y, weights, deviation, np.append(constant_mask, False), (*columns, target_name), tally)
     divisor = _divisors(scale, deviation[:p], constant_mask, flat, columns)
     divisor[np.setdiff1d(as_given, flat)] = 1.0
     penalized, constant = _split_columns(p, flat, constant_mask, columns, fit_intercept)
     spread = squares[penalized] / divisor[penalized] ** 2
     scaling = "given" if len(as_given) else _scaling(scale)
-    if scaling != "unit sd" and len(penalized):
-        _check_grades(np.sqrt(spread), [columns[j] for j in penalized], source.shape)
+    seen = spread > 0
+    if scaling != "unit sd" and seen.any():
+        _check_grades(np.sqrt(spread[seen]), [columns[j] for j in penalized[seen]], source.shape)
     return Design(
         source=source, y=y, weights=weights, weight_kind=weight_kind, fit_intercept=fit_intercept, names=columns,
         target_name=target_name, penalized=penalized, unpenalized=flat, constant=constant, mean=mean[:p],
         y_mean=float(mean[p]), scale=divisor, scaling=scaling, n_obs=n_obs, total_weight=total,
         signal=float(np.add.reduce(spread)) / n_obs, cross=cross, kept=kept, survey=survey,
         tally=tally, root=root,
+        unscaled=as_given if len(as_given) else None, shifted=shifted,
     )  # fmt: skip
 
 

@@ -163,3 +163,8 @@ class LevelRows:
 def level_rows(X: Array, levels: tuple[Levels, ...]) -> ArrayRows | LevelRows:
     """Rows of predictors, beside level effects where there are any."""
     return LevelRows(X, levels) if levels else ArrayRows(X)
+
+
+def levels_of(source: object) -> tuple[Levels, ...]:
+    """The level effects among the rows of a table."""
+    return source.levels if isinstance(source, LevelRows) else ()

@@ -107,5 +107,6 @@ def without_row(design: Design, spectrum: Spectrum, row: int) -> tuple[Design, S
             fit_intercept=design.fit_intercept,
             scale=design.scale,
             unpenalized=[int(j) for j in design.unpenalized],
+            unscaled=() if design.unscaled is None else design.unscaled.tolist(),
         )
         return rest, replace(factorize(rest), signal=spectrum.signal)

@@ -29,7 +29,7 @@ from bayesridge.posteriors.contrasts import Asked, Contrast, Step, contrast_rows
 from bayesridge.posteriors.datatree import OutcomeText, to_datatree
 from bayesridge.posteriors.draws import Draws
 from bayesridge.posteriors.loo import LeaveOneOut
-from bayesridge.posteriors.prediction import Prediction
+from bayesridge.posteriors.prediction import Prediction, per_row
 from bayesridge.posteriors.quantity import WeightedQuantity
 from bayesridge.posteriors.summary import ShownPosterior
 from bayesridge.priors import Prior
@@ -262,12 +262,12 @@ class OutcomePosterior(ShownPosterior, Asked):
         rows, p = np.asarray(X, dtype=np.float64), self.design.n_columns
         if rows.ndim != 2 or rows.shape[1] != p:
             raise DataError(f"X must have shape (rows, {p}), got {rows.shape}")
-        shift = _per_row(offset, len(rows), "offset", needed="offset" in self.asks)
+        shift = per_row(offset, len(rows), "offset", needed="offset" in self.asks)
         m = None
         if trials is not None or "trials" in self.asks:
             if not self.family.takes_trials:
                 raise DataError(f"{self.family.text} have no trials; exposure is an offset")
-            m = _per_row(trials, len(rows), "trials", needed=True)
+            m = per_row(trials, len(rows), "trials", needed=True)
             if not ((m >= 1) & (m == np.rint(m))).all():
                 raise DataError("trials must be whole numbers, 1 or more")
         labels = tuple([str(i) for i in range(len(rows))])
@@ -451,19 +451,3 @@ class OutcomePosterior(ShownPosterior, Asked):
         except DataError as why:
             record["no_loo"] = str(why)
         return record
-
-
-def _per_row(values: ArrayLike | None, m: int, what: str, *, needed: bool) -> Array:
-    if values is None:
-        if needed:
-            raise DataError(
-                f"the model was fitted with {what}, and a prediction needs it for the new rows: {what}=..., one a row"
-            )
-        return np.zeros(m)
-    column = np.asarray(values, dtype=np.float64)
-    if column.shape not in ((), (m,)):
-        raise DataError(f"{what} must be one number, or one for each of {m} rows, got shape {column.shape}")
-    if not np.isfinite(column).all():
-        where = np.flatnonzero(~np.isfinite(np.broadcast_to(column, (m,))))
-        raise DataError(f"{what} must be finite; row {where[0]} is not ({len(where)} in all)")
-    return np.array(np.broadcast_to(column, (m,)))

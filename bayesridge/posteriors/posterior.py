@@ -32,7 +32,7 @@ from bayesridge.posteriors.draws import Draws, draw_posterior
 from bayesridge.posteriors.exact_datatree import exact_datatree
 from bayesridge.posteriors.facts import one_lambda_facts
 from bayesridge.posteriors.loo import LeaveOneOut, leave_one_out
-from bayesridge.posteriors.prediction import Prediction, checked_rows, predict, refuse_outcome_terms
+from bayesridge.posteriors.prediction import Prediction, checked_rows, predict, target_shift
 from bayesridge.posteriors.quantity import MixtureQuantity
 from bayesridge.posteriors.summary import ShownPosterior
 from bayesridge.priors import (
@@ -313,9 +313,9 @@ class Posterior(ShownPosterior, Asked):
 
     def expected(self, X: Array, *, offset: ArrayLike | None = None, trials: ArrayLike | None = None) -> Array:
         """Posterior mean of the expected target at new rows, (m,)."""
-        refuse_outcome_terms(offset, trials)
+        shift = target_shift(self.design, offset, trials, len(X))
         # centred, so that columns with large offsets lose no digits
-        return np.asarray(self.centre + (X - self.design.mean) @ self.coefficients.mean)
+        return np.asarray(self.centre + (X - self.design.mean) @ self.coefficients.mean + shift)
 
     def predict(
         self,
@@ -333,11 +333,13 @@ class Posterior(ShownPosterior, Asked):
             Numeric, in the units of the data (encode tables with the estimator).
         weights : array_like of shape (m,), optional
             Precision weights of the new observations.
-        offset, trials : None
-            Of families of counts.
+        offset : array_like of shape (m,), optional
+            Of a model that was fitted with one, which needs it (0 for none).
+        trials : None
+            Of successes.
         """
-        rows = checked_rows(X, self.design.n_columns, offset, trials)
-        return predict(self.engine, self.hyper, rows, weights)
+        rows = checked_rows(X, self.design.n_columns, None, trials)
+        return predict(self.engine, self.hyper, rows, weights, target_shift(self.design, offset, trials, len(rows)))
 
     @cached_property
     def loo(self) -> LeaveOneOut:

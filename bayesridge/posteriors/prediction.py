@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from bayesridge.errors import DataError
 from bayesridge.hyper.nodes import HyperPosterior
+from bayesridge.linalg.design import Design
 from bayesridge.linalg.engine import Engine
 from bayesridge.posteriors.quantity import MixtureQuantity, Quantity, interval_names
 from bayesridge.posteriors.shown import Shown
@@ -82,7 +83,9 @@ class Prediction(Shown):
         return self.target.log_pdf(y)
 
 
-def predict(engine: Engine, hyper: HyperPosterior, X: Array, weights: ArrayLike | None = None) -> Prediction:
+def predict(
+    engine: Engine, hyper: HyperPosterior, X: Array, weights: ArrayLike | None = None, shift: Array | None = None
+) -> Prediction:
     """Predict new observations.
 
     Parameters
@@ -91,13 +94,18 @@ def predict(engine: Engine, hyper: HyperPosterior, X: Array, weights: ArrayLike 
         Units of the data.
     weights : array_like of shape (m,), optional
         Precision weights of the new observations (noise variance sigma^2 / w); 1 by default.
+    shift : ndarray of shape (m,), optional
+        Added to the target: an offset.
 
     Returns
     -------
     Prediction
     """
     labels = tuple([str(i) for i in range(len(X))])
-    expected = MixtureQuantity(labels, engine, engine.rows(X), hyper)
+    linear = engine.rows(X)
+    if shift is not None and shift.any():
+        linear = replace(linear, offset=linear.offset + shift)
+    expected = MixtureQuantity(labels, engine, linear, hyper)
     noise = noise_variance(weights, len(X))
     variance = hyper.nodes.noise_variance
     return Prediction(expected, replace(expected, noise=noise), np.sqrt(variance * noise))
@@ -112,12 +120,48 @@ def checked_rows(X: ArrayLike, p: int, offset: ArrayLike | None, trials: ArrayLi
     return rows
 
 
+def refuse_trials(trials: ArrayLike | None) -> None:
+    """Refuse what only successes take."""
+    if trials is not None:
+        raise DataError("trials are of successes (family='binomial')")
+
+
 def refuse_outcome_terms(offset: ArrayLike | None, trials: ArrayLike | None) -> None:
-    """Refuse what only families of counts take."""
-    if offset is not None or trials is not None:
-        raise DataError(
-            "offset and trials are for counts (family='poisson' or 'binomial'); subtract the offset from the target"
-        )
+    """Refuse an offset where predictions do not take one, and trials."""
+    refuse_trials(trials)
+    if offset is not None:
+        raise DataError("predictions take an offset where the model was fitted with one: subtract it from the target")
+
+
+def target_shift(design: Design, offset: ArrayLike | None, trials: ArrayLike | None, m: int) -> Array:
+    """What is to be added to predictions of m rows: the offset that was taken off the target at the fit."""
+    if not design.shifted:
+        refuse_outcome_terms(offset, trials)
+    refuse_trials(trials)
+    return per_row(offset, m, "offset", needed=design.shifted)
+
+
+def per_row(values: ArrayLike | None, m: int, what: str, *, needed: bool) -> Array:
+    """Return one number for each of m new rows, zero where there is none.
+
+    Raises
+    ------
+    DataError
+        If it is needed and not there, of another shape, or not finite.
+    """
+    if values is None:
+        if needed:
+            raise DataError(
+                f"the model was fitted with {what}, and a prediction needs it for the new rows: {what}=..., one a row"
+            )
+        return np.zeros(m)
+    column = np.asarray(values, dtype=np.float64)
+    if column.shape not in ((), (m,)):
+        raise DataError(f"{what} must be one number, or one for each of {m} rows, got shape {column.shape}")
+    if not np.isfinite(column).all():
+        where = np.flatnonzero(~np.isfinite(np.broadcast_to(column, (m,))))
+        raise DataError(f"{what} must be finite; row {where[0]} is not ({len(where)} in all)")
+    return np.array(np.broadcast_to(column, (m,)))
 
 
 def noise_variance(weights: ArrayLike | None, m: int) -> Array:

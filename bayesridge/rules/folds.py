@@ -227,6 +227,7 @@ def subset_design(
             fit_intercept=design.fit_intercept,
             scale=_SCALE.get(design.scaling, design.scale),
             unpenalized=[int(j) for j in design.unpenalized],
+            unscaled=() if design.unscaled is None else design.unscaled.tolist(),
         )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayesridge.errors import DataError, ExtrapolationWarning, UnseenLevelWarning, warn
-from bayesridge.tables.columns import SHOWN, Float, listed
+from bayesridge.tables.columns import SHOWN, Columns, Float, Terms, listed
 from bayesridge.tables.formula_columns import Flags, evaluate
 from bayesridge.tables.smooth import Spline
 from bayesridge.tables.specials import Effects, Smooth, variables_of
@@ -235,12 +235,23 @@ class Blocks:
 
     @classmethod
     def fit(
-        cls, terms: Sequence[Effects | Smooth], ridges: Mapping[str, tuple[str, ...]], data: Mapping[str, Any]
+        cls,
+        terms: Sequence[Effects | Smooth],
+        ridges: Mapping[str, tuple[str, ...]],
+        data: Mapping[str, Any],
+        renamed: Mapping[str, str],
     ) -> Blocks:
-        """Learn levels and ranges from complete rows."""
-        effects = [LevelEffects(one, Factor.fit(one.by, data)) for one in terms if isinstance(one, Effects)]
+        """Learn levels and ranges from complete rows; some effects are called by other names."""
+        effects = [
+            LevelEffects(replace(one, name=renamed.get(one.name, one.name)), Factor.fit(one.by, data))
+            for one in terms
+            if isinstance(one, Effects)
+        ]
         smooths = [SmoothColumns.fit(one, data) for one in terms if isinstance(one, Smooth)]
         return cls(tuple(effects), tuple(smooths), ridges)
+
+    def __bool__(self) -> bool:
+        return bool(self.effects or self.smooths or self.ridges)
 
     @property
     def uses(self) -> list[tuple[str, ...]]:
@@ -298,6 +309,15 @@ class Blocks:
             dummies[np.arange(len(codes)), codes] = 1.0 if values is None else values
             parts.append(dummies)
         return np.hstack(parts)
+
+
+def with_gaps(columns: Columns, levels: Sequence[Coded]) -> Columns:
+    """Columns, and beside them one for each block of levels that shows which rows lack one."""
+    gaps = [np.where(one.missing, np.nan, 0.0) for one in levels]
+    names = [one.name for one in levels]
+    values = np.column_stack([columns.values, *gaps])
+    terms = Terms({**columns.terms, **{name: (name,) for name in names}})
+    return Columns(values, (*columns.names, *names), columns.named, terms)
 
 
 def _none(data: Mapping[str, Any]) -> dict[str, Flags]:

@@ -31,6 +31,7 @@ from bayesridge.tables.formula_columns import (
     take_columns,
     tidy,
 )
+from bayesridge.tables.frames import as_frame, frame_names, read_columns, without_columns
 from bayesridge.tables.guess import is_number, month_of, odd_one
 from bayesridge.tables.missing import require_finite
 from bayesridge.tables.specials import variables_of
@@ -86,6 +87,42 @@ def fit_expression(expression: str, table: Any, what: str) -> FormulaData:
     return made
 
 
+def text_groups(
+    table: Any, formula: str | None, groups: Mapping[str, str | Sequence[str]] | None
+) -> tuple[str | None, dict[str, str]]:
+    """Say a plain table some groups of which are columns of text as a formula, with (1 | column) for each of them.
+
+    Returns
+    -------
+    formula : str or None
+        As it was, where no group is a column of text.
+    renamed : dict of str to str
+        The group of each such column.
+
+    Raises
+    ------
+    DataError
+        If a column of text is not alone in its group.
+    """
+    frame = None if formula is not None or not groups else as_frame(table)
+    names = None if frame is None else frame_names(frame)
+    if not groups or names is None:
+        return formula, {}
+    members = {group: [wanted] if isinstance(wanted, str) else list(wanted) for group, wanted in groups.items()}
+    asked = {name: group for group, wanted in members.items() for name in wanted if name in names}
+    text = [name for name, column in take_columns(frame, asked).items() if kind_of(tidy(name, column)) == "categories"]
+    if not text:
+        return formula, {}
+    for name in text:
+        if len(members[asked[name]]) > 1:
+            raise DataError(f"'{name}' is text, whose levels are a group of their own: {{{name!r}: {name!r}}}")
+    others = [name for name in names if name not in text]
+    if others:
+        read_columns(without_columns(table, text))  # refuses further columns of text
+    ticked = [f"`{name}`" for name in others] or ["1"]
+    return " + ".join([*ticked, *[f"(1 | `{name}`)" for name in text]]), {name: asked[name] for name in text}
+
+
 @dataclass(frozen=True, eq=False)
 class FormulaSpec:
     """A formula together with everything it learnt from the table it was fitted to.
@@ -118,7 +155,7 @@ class FormulaSpec:
     blocks: Blocks = field(default_factory=Blocks)
 
     @classmethod
-    def fit(cls, formula: str, table: Any) -> FormulaData:
+    def fit(cls, formula: str, table: Any, renamed: Mapping[str, str] | None = None) -> FormulaData:
         """Evaluate a formula and remember how.
 
         Parameters
@@ -130,6 +167,8 @@ class FormulaSpec:
             be linearly dependent.  Categories without a row are forgotten.
         table : data frame
             pandas, polars or pyarrow table of n rows.
+        renamed : mapping of str to str, optional
+            What level effects are called, by the names that the formula gives them.
 
         Returns
         -------
@@ -160,7 +199,7 @@ class FormulaSpec:
         rows = _Rows(raw, learnt, kinds, missing, complete)
 
         side, values = _Side.fit(right, uses, rows)
-        blocks = Blocks.fit(specials, {name: tuple(terms) for name, terms in ridges.items()}, learnt)
+        blocks = Blocks.fit(specials, ridges, learnt, renamed or {})
         values = np.hstack([values, blocks.columns(learnt, missing, complete)])
         levels = blocks.levels(learnt, missing, complete)
         kept = ~np.logical_or.reduce([np.isnan(values).any(axis=1), *[one.missing for one in levels]])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
@@ -96,7 +96,7 @@ def formula_from_state(state: Mapping[str, Any]) -> FormulaSpec:
 def _blocks_state(blocks: Blocks) -> dict[str, Any]:
     """What special terms learnt, in the order in which the formula has them."""
     return {
-        "effects": [one.factor.levels for one in blocks.effects],
+        "effects": [one.factor.levels for one in blocks.effects], "names": [one.term.name for one in blocks.effects],
         "smooths": [
             {
                 "range": [one.splines[0].low, one.splines[0].high], "lines": [part.line.tolist() for part in one.splines],
@@ -111,8 +111,10 @@ def _blocks_state(blocks: Blocks) -> dict[str, Any]:
 def _blocks(terms: Sequence[Effects | Smooth], state: Mapping[str, Any]) -> Blocks:
     levels = [tuple([tuple(map(str, level)) for level in one]) for one in state["effects"]]
     effects = [
-        LevelEffects(term, Factor(term.by, known))
-        for term, known in zip([one for one in terms if isinstance(one, Effects)], levels, strict=True)
+        LevelEffects(replace(term, name=str(name)), Factor(term.by, known))
+        for term, name, known in zip(
+            [one for one in terms if isinstance(one, Effects)], state["names"], levels, strict=True
+        )
     ]
     smooths = []
     for term, one in zip([one for one in terms if isinstance(one, Smooth)], state["smooths"], strict=True):
