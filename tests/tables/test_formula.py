@@ -423,7 +423,6 @@ def test_infinity_is_found_before_a_transform_spreads_it() -> None:
         ("y ~ sqrt(x)", r"functions that do not exist here: 'sqrt'\. There are: .*log.* np\.sqrt"),
         ("y ~ {__import__('os').getpid() + x}", "only listed functions may be called"),
         ("y ~ x +* z", r"cannot be read: .*y ~ x >>\+\*<< z$"),
-        ("y ~ (1 | site)", r"'\(1 \| site\)': .* needs a scale of its own for each group, .* What works: C\(g\)"),
         ("y ~ f(x", "cannot be read"),
         ("y ~ I(x +)", "cannot be read"),
         ("y ~ x | z", "several parts"),
