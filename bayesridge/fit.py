@@ -90,7 +90,7 @@ def read_problem(
         return replace(_added_up(X, weight_kind, fit_intercept, scale, unpenalized), groups=groups)
     spec: FormulaSpec | None = None
     target_name: str | None = None
-    blocks, coded = Blocks(), ()
+    blocks, coded = Blocks(), tuple[Coded, ...]()
     formula, within = split_offset(formula)
     if within is not None and offset is not None:
         raise DataError(f"the formula has offset({within}) and offset was passed too: leave one out")
@@ -108,7 +108,7 @@ def read_problem(
     target, found = read_target(y, len(columns.values))
     target_name = target_name or found or "y"
     if offset is not None and family == "gaussian":
-        target = target - _beside(offset, len(target), None, "offset")
+        target = target - np.asarray(_beside(offset, len(target), None, "offset"))
         target_name = f"{target_name} - {within or (offset if isinstance(offset, str) else 'offset')}"
     w = read_weights(weights, len(target), allow_missing=missing == "drop")
     kept = None

@@ -192,7 +192,9 @@ class BayesRidge(RegressorMixin, Fitted):  # type: ignore[misc]
         )
         if several is not None:
             if problem.groups is not None:
-                raise DataError("several targets at once share one penalty: fit them one by one, or leave out its terms")
+                raise DataError(
+                    "several targets at once share one penalty: fit them one by one, or leave out its terms"
+                )
             if isinstance(prior, Mapping):
                 raise PriorError("a prior for each group takes groups=..., and several targets at once take one prior")
             noise_prior = self.noise_prior or Jeffreys()

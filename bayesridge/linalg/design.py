@@ -148,7 +148,6 @@ class Design:
         else:
             absent = AbsentRows(shape[:1])
             data = {"source": AbsentRows(shape), "y": absent, "weights": absent if facts["weighted"] else None}
-        facts = {"shifted": False, **facts}  # older files do not say
         data |= {name: facts[name] for name in _FACTS} | {name: arrays.get(name) for name in _ARRAYS}
         design = cls(**{"cross": None, **data, "names": tuple(map(str, facts["names"]))})
         columns = np.concatenate([design.penalized, design.unpenalized, design.constant])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -102,7 +102,7 @@ def predict(
     Prediction
     """
     labels = tuple([str(i) for i in range(len(X))])
-    linear = engine.rows(X)
+    linear: Any = engine.rows(X)
     if shift is not None and shift.any():
         linear = replace(linear, offset=linear.offset + shift)
     expected = MixtureQuantity(labels, engine, linear, hyper)

@@ -79,7 +79,8 @@ def _combinations(columns: Sequence[pd.Series[Any]]) -> tuple[NDArray[np.intp], 
     """Codes of the rows' combinations of values, and the combinations as text, sorted by the columns in turn."""
     import pandas as pd
 
-    codes, found = np.zeros(len(columns[0]), dtype=np.intp), [()]
+    codes: NDArray[np.intp] = np.zeros(len(columns[0]), dtype=np.intp)
+    found: list[tuple[str, ...]] = [()]
     for column in columns:
         if isinstance(column.dtype, pd.CategoricalDtype):
             own, values = column.cat.codes.to_numpy(dtype=np.intp), column.cat.categories
@@ -124,8 +125,8 @@ class LevelEffects:
         new = (codes == len(self.factor.levels)) & ~gone
         if new.any():
             warn(
-                f"the fit saw no {':'.join(self.factor.by)} {listed(unseen)} ({_rows(new)}): the effect there is that of a "
-                "new level, with mean zero and the spread tau",
+                f"the fit saw no {':'.join(self.factor.by)} {listed(unseen)} ({_rows(new)}): the effect there is that "
+                "of a new level, with mean zero and the spread tau",
                 UnseenLevelWarning,
             )
         return Coded(self.term.name, codes, self.labels, values, gone)
@@ -256,7 +257,7 @@ class Blocks:
     @property
     def uses(self) -> list[tuple[str, ...]]:
         """Columns of the table that each term reads."""
-        return [one.variables for one in (*self.effects, *self.smooths)]
+        return [*[one.variables for one in self.effects], *[one.variables for one in self.smooths]]
 
     @property
     def terms(self) -> dict[str, tuple[str, ...]]:

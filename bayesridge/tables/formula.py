@@ -12,7 +12,7 @@ What may stand in a formula, and how its expressions are computed, is said in `g
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 

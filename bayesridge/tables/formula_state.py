@@ -99,7 +99,8 @@ def _blocks_state(blocks: Blocks) -> dict[str, Any]:
         "effects": [one.factor.levels for one in blocks.effects], "names": [one.term.name for one in blocks.effects],
         "smooths": [
             {
-                "range": [one.splines[0].low, one.splines[0].high], "lines": [part.line.tolist() for part in one.splines],
+                "range": [one.splines[0].low, one.splines[0].high],
+                "lines": [part.line.tolist() for part in one.splines],
                 "levels": None if one.factor is None else one.factor.levels,
             }
             for one in blocks.smooths

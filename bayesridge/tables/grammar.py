@@ -5,8 +5,8 @@ So nothing is handed to ``eval``: an expression is a syntax tree of listed nodes
 numbers, arithmetic, comparisons, the calls in `CALLS` and `NUMPY`), checked before formulaic sees the formula, and
 computed node by node in `formula_columns`. Lengths, depths, powers and numbers of columns are bounded.
 
-Terms with a grammar of their own, such as ``(1 | group)``, are listed in `SPECIALS`, read by `specials`, and never reach
-formulaic.
+Terms with a grammar of their own, such as ``(1 | group)``, are listed in `SPECIALS`, read by `specials`, and never
+reach formulaic.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Terms with a grammar of their own: ``(1 | g)``, ``s(x)``, ``ridge(a, b)`` and ``offset(x)``, split off and read.
 
-They are found among the summands of the right side by formulaic's tokenizer, which evaluates nothing, and read here; what
-is left is an ordinary formula. The expressions inside them pass the same grammar as all others.
+They are found among the summands of the right side by formulaic's tokenizer, which evaluates nothing, and read here;
+what is left is an ordinary formula. The expressions inside them pass the same grammar as all others.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class Ridge:
     terms: tuple[str, ...]
 
 
-def take_specials(formula: Any, keys: Iterable[str]) -> tuple[Any, list[str]]:
+def take_specials(formula: Any, keys: Sequence[str]) -> tuple[Any, list[str]]:
     """Take the terms of some kinds out of a formula: what is left, and their texts.
 
     Only a summand of the right side is one: ``y ~ x + (1 | g)``. Whatever cannot be read is left for the parser of
@@ -73,8 +73,9 @@ def take_specials(formula: Any, keys: Iterable[str]) -> tuple[Any, list[str]]:
     except FormulaSyntaxError:
         return formula, []
     start = depth = 0
-    sign, parts, group = "", [], []
-    left = ""
+    sign, left = "", ""
+    parts: list[tuple[str, str, str]] = []
+    group: list[Any] = []
     for token in [*tokens, None]:
         level = token is not None and token.kind is token.Kind.OPERATOR and depth == 0
         if token is None or (level and token.token in ("+", "-", "~")):
@@ -100,11 +101,11 @@ def take_specials(formula: Any, keys: Iterable[str]) -> tuple[Any, list[str]]:
     return f"{left} {said}".strip(), found
 
 
-def _kind(tokens: Sequence[Any]) -> str | None:
-    """Which special term the tokens of a summand are, None for an ordinary one."""
+def _kind(tokens: Sequence[Any]) -> str:
+    """Which special term the tokens of a summand are, "" for an ordinary one."""
     if len(tokens) == 1 and tokens[0].kind is tokens[0].Kind.PYTHON:
         name = re.match(r"(\w+)\(", tokens[0].token)
-        return name.group(1) if name is not None and name.group(1) in SPECIALS else None
+        return name.group(1) if name is not None and name.group(1) in SPECIALS else ""
     enclosed = len(tokens) > 2 and tokens[0].token == "(" and tokens[-1].token == ")"
     depths, bars = 0, 0
     for token in tokens:
@@ -112,7 +113,7 @@ def _kind(tokens: Sequence[Any]) -> str | None:
             depths += 1 if token.token in "([" else -1
             enclosed &= depths > 0 or token is tokens[-1]
         bars += depths == 1 and token.kind is token.Kind.OPERATOR and token.token in ("|", "||")
-    return "|" if enclosed and bars else None
+    return "|" if enclosed and bars else ""
 
 
 def read_specials(texts: Iterable[str], columns: tuple[str, ...]) -> list[Effects | Smooth | Ridge]:
@@ -168,8 +169,11 @@ def _effects(text: str, columns: tuple[str, ...]) -> list[Effects]:
         raise _wrong(text, "what varies by group is 1, a column, or several joined by +, each once")
     if len(slopes) > 1 and not apart:
         raise _wrong(text, "correlated effects are not there yet; (x || g) takes them as independent")
-    nested = [[_column(name, text, columns) for name in split_outside(one, ":")] for one in split_outside(sides[1], "/")]
-    found, path = [], []
+    nested = [
+        [_column(name, text, columns) for name in split_outside(one, ":")] for one in split_outside(sides[1], "/")
+    ]
+    found: list[Effects] = []
+    path: list[str] = []
     for names in nested:
         path = [*path, *[name for name in names if name not in path]]
         groups = ":".join(path)

@@ -47,7 +47,9 @@ def test_reml_finds_their_smoothing_parameter(name):
 def frame(name):
     columns = text_table(f"mixedmodels/{name.lower()}.csv")
     table = pd.DataFrame(columns)
-    return table.assign(**{one: table[one].astype(float) for one in ("Yield", "diameter", "Reaction", "Days") if one in table})
+    return table.assign(
+        **{one: table[one].astype(float) for one in ("Yield", "diameter", "Reaction", "Days") if one in table}
+    )
 
 
 FORMULAS = {
