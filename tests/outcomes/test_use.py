@@ -169,7 +169,7 @@ def edited(row, value):
         (COUNTS, {"family": "binomial", "trials": 2.0}, DataError, "from 0 to the number of trials"),
         (COUNTS, {"family": "binomial", "trials": np.r_[0.0, np.full(19, 20.0)]}, DataError, "trials must be whole"),
         (COUNTS, {"family": "gamma"}, DataError, "family must be 'gaussian', 'poisson', 'binomial'"),
-        (COUNTS, {"family": "gaussian", "offset": np.zeros(20)}, DataError, "offset and trials are for counts"),
+        (COUNTS, {"family": "gaussian", "trials": np.ones(20)}, DataError, "trials are of successes"),
         (COUNTS, {"weights": np.ones(20), "weight_kind": "precision"}, DataError, "precision weights"),
         (COUNTS, {"prior": BetaR2()}, PriorError, "needs a noise variance"),
         (COUNTS, {"prior": FixedLambda(0.0)}, PriorError, "must be positive"),
