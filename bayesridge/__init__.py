@@ -15,8 +15,10 @@ _HOMES = {
     "BayesRidge": "estimator.regressor",
     "BayesRidgeClassifier": "estimator.classifier",
     "Posterior": "posteriors.posterior",
+    "Files": "linalg.accumulate",
     "Moments": "linalg.statistics",
     "Triangle": "linalg.statistics",
+    "accumulate": "linalg.accumulate",
     "backtest": "rules.backtest",
     "compare": "posteriors.comparison",
     "compare_lambda": "rules.comparison",
@@ -76,6 +78,7 @@ __all__ = [
     "DataTypeError",
     "DroppedRowsWarning",
     "DuplicateRowsWarning",
+    "Files",
     "FixedLambda",
     "FixedScales",
     "FixedSigma",
@@ -102,6 +105,7 @@ __all__ = [
     "Triangle",
     "WeightsWarning",
     "__version__",
+    "accumulate",
     "backtest",
     "compare",
     "compare_lambda",
@@ -146,6 +150,7 @@ if TYPE_CHECKING:
     from bayesridge.estimator.files import load
     from bayesridge.estimator.regressor import BayesRidge
     from bayesridge.fit import posterior
+    from bayesridge.linalg.accumulate import Files, accumulate
     from bayesridge.linalg.statistics import Moments, Triangle
     from bayesridge.mcmc.sampling import sample
     from bayesridge.posteriors.comparison import compare

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bayesridge.errors import DataError, PriorError
+from bayesridge.linalg.accumulate import accumulate, is_streamed
 from bayesridge.linalg.design import Design, build_design
 from bayesridge.linalg.groups import group_engine
 from bayesridge.linalg.levels import LevelRows, Levels, level_rows, levels_of
-from bayesridge.linalg.spectrum import factorize
-from bayesridge.linalg.statistics import Statistics
+from bayesridge.linalg.spectrum import factorize, trouble_of_moments
+from bayesridge.linalg.statistics import Statistics, Triangle
 from bayesridge.persistence import Table
 from bayesridge.posteriors.contract import AnyPosterior
 from bayesridge.posteriors.posterior import Method, Posterior, infer, infer_groups
@@ -60,7 +62,7 @@ class Problem:
 def source_table(X: Any, problem: Problem) -> Table:
     """Describe the table that a problem was read from."""
     if problem.spec is not None:
-        names = problem.spec.variables if isinstance(X, Statistics) else frame_names(X) or ()
+        names = problem.spec.variables if isinstance(X, Statistics) or is_streamed(X) else frame_names(X) or ()
         return Table(names, len(names), problem.spec, problem.offset_spec)
     columns = problem.columns
     return Table(columns.names if columns.named else None, len(columns.names), None, problem.offset_spec)
@@ -88,6 +90,14 @@ def read_problem(
         if given := [name for name, value in asked.items() if value is not None]:
             raise DataError(f"statistics hold the rows added up already: leave out {', '.join(given)}")
         return replace(_added_up(X, weight_kind, fit_intercept, scale, unpenalized), groups=groups)
+    if is_streamed(X):
+        if family != "gaussian" or offset is not None or trials is not None:
+            raise DataError("rows in batches have Gaussian noise: leave family, offset and trials out")
+        add = partial(accumulate, X, y, weights=weights, formula=formula, missing=missing)
+        problem = _added_up(add(), weight_kind, fit_intercept, scale, unpenalized)
+        if trouble_of_moments(problem.design):
+            problem = _added_up(add(kind=Triangle), weight_kind, fit_intercept, scale, unpenalized)
+        return replace(problem, groups=groups)
     spec: FormulaSpec | None = None
     target_name: str | None = None
     blocks, coded = Blocks(), tuple[Coded, ...]()
@@ -264,8 +274,10 @@ def posterior(
 
     Parameters
     ----------
-    X : array_like or data frame of shape (n, p)
-        numpy, pandas, polars or pyarrow; numeric unless `formula` is given.
+    X : array_like or data frame of shape (n, p), Moments, Triangle, path or collection
+        numpy, pandas, polars or pyarrow; numeric unless `formula` is given. Or rows that were added up; or rows that
+        are now, in one pass and never in memory together (:func:`bayesridge.accumulate`): a file or folder of files,
+        Dask's collections, with `y` and `weights` the names of columns.
     y : array_like of shape (n,), optional
         Target; not needed when the formula names it.
     prior : Prior, optional

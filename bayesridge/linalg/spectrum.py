@@ -133,6 +133,15 @@ def factorize(design: Design, route: Literal["auto", "gram", "svd", "dual"] = "a
     return _finish(design, fast, name, "asked for, although it costs digits")
 
 
+def trouble_of_moments(design: Design) -> str:
+    """Why cross-products would lose digits of this design; nothing where they do not."""
+    if design.cross is None or design.root is not None:
+        return ""
+    with threads_for(design.n_columns):
+        found = _gram(design)
+    return found.trouble or found.trouble_of_target
+
+
 def _refuse_moments(design: Design, trouble: str) -> None:
     if design.tally is not None:
         raise DataError(

@@ -29,9 +29,9 @@ from bayesridge.tables.guess import Decimal, decimal_mark, guess
 if TYPE_CHECKING:
     import pandas as pd
 
-_TEXT = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
-_PARQUET = (".parquet", ".pq")
-_SEPARATORS = (",", ";", "\t")
+TEXT = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
+PARQUET = (".parquet", ".pq")
+SEPARATORS = (",", ";", "\t")
 _GROUPED = re.compile(r"\s*[-+]?[0-9]{1,3}(\.[0-9]{3})+\s*")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 _RUNS_IN_A_SPREADSHEET = ("=", "+", "-", "@", "\t", "\r")
@@ -116,18 +116,18 @@ def read_noted(
     """Read a file, and note what was decided; see :func:`read_table`."""
     file = Path(path)
     name = file.name.lower()
-    if not name.endswith(_TEXT + _PARQUET):
-        known = ", ".join((*_TEXT, *_PARQUET))
+    if not name.endswith(TEXT + PARQUET):
+        known = ", ".join((*TEXT, *PARQUET))
         raise DataError(f"{file}: unknown kind of file; the name should end in one of {known}.")
     if file.is_dir():
         raise DataError(f"{file} is a directory; a file is expected.")
     try:
         size = file.stat().st_size
     except OSError as error:
-        raise DataError(f"{file}: {_reason(error)}.") from error
+        raise DataError(f"{file}: {reason(error)}.") from error
     if size == 0:
         raise DataError(f"{file} is empty.")
-    if name.endswith(_PARQUET):
+    if name.endswith(PARQUET):
         found = Reading(_read_parquet(file, drop), (), {})
     else:
         found = _read_text(file, name, encoding, decimal, drop)
@@ -135,10 +135,11 @@ def read_noted(
         raise DataError(f"{file} has column names and no rows.")
     if found.table.shape[1] == 0:
         raise DataError(f"{file}: no column is left.")
-    return found._replace(table=_written_out(found.table))
+    return found._replace(table=written_out(found.table))
 
 
-def _reason(error: Exception) -> str:
+def reason(error: Exception) -> str:
+    """Return what an error of the system says, on one line."""
     text = (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
     return " ".join(text.split())  # one line
 
@@ -152,11 +153,11 @@ def _read_parquet(file: Path, drop: Sequence[str]) -> pd.DataFrame:
     try:
         table = parquet.ParquetFile(file).read()
     except (OSError, arrow.ArrowException) as error:
-        raise DataError(f"{file} cannot be read as Parquet: {_reason(error)}") from error
-    names = [_visible(name) for name in table.column_names]
-    _check_names(file, names, drop)
+        raise DataError(f"{file} cannot be read as Parquet: {reason(error)}") from error
+    names = [visible(name) for name in table.column_names]
+    check_names(file, names, drop)
     frame: pd.DataFrame = table.to_pandas()
-    return frame.loc[:, [name not in drop for name in map(_visible, frame.columns)]]
+    return frame.loc[:, [name not in drop for name in map(visible, frame.columns)]]
 
 
 # ---------------------------------------------------------------- CSV
@@ -165,14 +166,14 @@ def _read_parquet(file: Path, drop: Sequence[str]) -> pd.DataFrame:
 def _read_text(file: Path, name: str, encoding: str | None, decimal: Decimal | None, drop: Sequence[str]) -> Reading:
     import pandas as pd
 
-    separators = ("\t",) if name.removesuffix(".gz").endswith(".tsv") else _SEPARATORS
+    separators = ("\t",) if name.removesuffix(".gz").endswith(".tsv") else SEPARATORS
     with _readable(file):
         asked, encoding = encoding, find_encoding(file, encoding)
-        header, first, separator = _header(file, separators, encoding)
+        header, first, separator = find_header(file, separators, encoding)
     if header is None:
         raise DataError(f"{file} is empty.")
     labelled = header[0] == "" and len(header) > 1
-    _check_names(file, header[1:] if labelled else header, drop)
+    check_names(file, header[1:] if labelled else header, drop)
 
     def parse(**options: Any) -> pd.DataFrame:
         frame: pd.DataFrame = pd.read_csv(
@@ -185,7 +186,7 @@ def _read_text(file: Path, name: str, encoding: str | None, decimal: Decimal | N
         with _readable(file):
             table = parse()
     except pd.errors.ParserError as error:
-        raise DataError(f"{file}: {_ragged(file, separator, len(header), encoding) or _reason(error)}") from error
+        raise DataError(f"{file}: {_ragged(file, separator, len(header), encoding) or reason(error)}") from error
     # Where rows are longer than the header pandas takes their first fields for labels, and it fills up short
     # ones. Both leave some row without its last field, or have all rows alike: only then is a second look needed.
     suspicious = first != len(header) or bool(table.iloc[:, -1].isna().any())
@@ -249,10 +250,10 @@ def _readable(file: Path) -> Iterator[None]:
         yield
     except UnicodeDecodeError as error:
         raise DataError(
-            f'{file} is not UTF-8 text ({_reason(error)}): say encoding="...", or save it as UTF-8.'
+            f'{file} is not UTF-8 text ({reason(error)}): say encoding="...", or save it as UTF-8.'
         ) from error
     except (OSError, EOFError, zlib.error, csv.Error, UnicodeError) as error:
-        raise DataError(f"{file} cannot be read: {_reason(error)}.") from error
+        raise DataError(f"{file} cannot be read: {reason(error)}.") from error
 
 
 @contextmanager
@@ -266,7 +267,7 @@ def _opened(file: Path, encoding: str) -> Iterator[io.TextIOBase]:
             yield stream
 
 
-def _header(file: Path, separators: Sequence[str], encoding: str) -> tuple[list[str] | None, int, str]:
+def find_header(file: Path, separators: Sequence[str], encoding: str) -> tuple[list[str] | None, int, str]:
     """Return the names, the width of the first row, and the separator that gives most names."""
     best: tuple[list[str] | None, int, str] = (None, 0, separators[0])
     for separator in separators:
@@ -274,7 +275,7 @@ def _header(file: Path, separators: Sequence[str], encoding: str) -> tuple[list[
             rows = filter(None, csv.reader(stream, delimiter=separator, skipinitialspace=True))
             header, row = next(rows, None), next(rows, [])
         if header is not None and len(header) > len(best[0] or ()):
-            best = ([_visible(name.strip()) for name in header], len(row), separator)
+            best = ([visible(name.strip()) for name in header], len(row), separator)
     return best
 
 
@@ -288,31 +289,33 @@ def _ragged(file: Path, separator: str, width: int, encoding: str) -> str | None
     return None
 
 
-def _visible(text: Any) -> Any:
+def visible(text: Any) -> Any:
     """Write out the control characters of a text, and those that change its direction."""
     return _CONTROL.sub(lambda found: repr(found.group())[1:-1], text) if isinstance(text, str) else text
 
 
-def _written_out(table: pd.DataFrame) -> pd.DataFrame:
+def written_out(table: pd.DataFrame) -> pd.DataFrame:
+    """Write out the control characters of a table, in place."""
     import pandas as pd
 
-    table.columns = pd.Index([_visible(name) for name in table.columns])
+    table.columns = pd.Index([visible(name) for name in table.columns])
     if pd.api.types.is_string_dtype(table.index.dtype):
-        table.index = table.index.map(_visible)
+        table.index = table.index.map(visible)
     for name in table.columns:
         column = table[name]
         if isinstance(column.dtype, pd.CategoricalDtype):
-            wrong = [value for value in column.cat.categories if _visible(value) != value]
+            wrong = [value for value in column.cat.categories if visible(value) != value]
             if wrong:
-                table[name] = column.astype(object).map(_visible, na_action="ignore").astype("category")
+                table[name] = column.astype(object).map(visible, na_action="ignore").astype("category")
         elif pd.api.types.is_string_dtype(column.dtype) or column.dtype == object:
             seen = {value for value in column if isinstance(value, str) and _CONTROL.search(value)}
             if seen:
-                table[name] = column.replace({value: _visible(value) for value in seen})
+                table[name] = column.replace({value: visible(value) for value in seen})
     return table
 
 
-def _check_names(file: Path, names: Sequence[str], drop: Sequence[str]) -> None:
+def check_names(file: Path, names: Sequence[str], drop: Sequence[str]) -> None:
+    """Refuse columns to leave out that are not there, and names that are missing or occur twice."""
     for name in drop:
         if name not in names:
             raise unknown_column(name, names, "drop")

@@ -1,0 +1,191 @@
+"""Rows of a table in files as numbers: columns as they are, or a formula whose categories a pass of its own finds."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bayesridge.errors import DataError, FormulaError
+from bayesridge.tables.batches import Batch, FileTable, as_pandas, wanted_column
+from bayesridge.tables.columns import Columns, Float, quoted_list
+from bayesridge.tables.files import visible
+from bayesridge.tables.formula import FormulaSpec, fit_expression
+from bayesridge.tables.formula_columns import is_missing
+from bayesridge.tables.frames import read_columns, read_target
+from bayesridge.tables.grammar import CALLS
+from bayesridge.tables.terms import parse_formula
+from bayesridge.tables.weights import read_weights
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_LEARNT_ROWS = 100  # of the first batch, beside a row for each category
+_MOST_CATEGORIES = 20_000  # in a column: p x p cross-products of more do not fit
+_SPECIAL = re.compile(r"\||\b(s|ridge|offset)\(")
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """How batches become numbers.
+
+    Attributes
+    ----------
+    needed : tuple of str
+        Columns of the files.
+    predictors : tuple of str
+        Those that are columns of X, or that the formula reads.
+    target_name : str
+    weights : str or None
+    formula : str or None
+    spec, left : FormulaSpec or None
+        Make X of a formula, and the target where the formula names it.
+    """
+
+    needed: tuple[str, ...]
+    predictors: tuple[str, ...]
+    target_name: str
+    weights: str | None
+    formula: str | None = None
+    spec: FormulaSpec | None = None
+    left: FormulaSpec | None = None
+
+    def __call__(self, batch: Batch) -> tuple[Columns, Float, Float | None]:
+        """Predictors, target and weights of a batch, missing values as NaN."""
+        w = None
+        if self.weights is not None:
+            w = read_weights(batch.table.column(self.weights), len(batch.table), allow_missing=True, allow_zero=True)
+        columns = self.columns(batch)
+        if self.left is not None:
+            return columns, self.left.transform(as_pandas(batch)).values[:, 0], w
+        return columns, read_target(batch.table.column(self.target_name), len(batch.table))[0], w
+
+    def columns(self, batch: Batch) -> Columns:
+        """Predictors alone."""
+        if self.spec is None:
+            return read_columns(batch.table.select(list(self.predictors)), min_rows=1)
+        return self.spec.transform(as_pandas(batch))
+
+    @contextmanager
+    def said(self, batch: Batch) -> Iterator[None]:
+        """Say where the rows of an error are."""
+        try:
+            yield
+        except DataError as error:
+            raise type(error)(f"{batch.where}: {error}") from error
+
+
+def row_reader(table: FileTable, y: Any, weights: Any, formula: str | None) -> Rows:
+    """Say which columns of files are what; with a formula, find the categories in a pass over the columns it reads.
+
+    Raises
+    ------
+    DataError
+        If a column is not there, is no numbers, or the formula cannot be read or needs all rows at once.
+    """
+    for name, what in ((y, "y"), (weights, "weights")):
+        if name is not None and not isinstance(name, str):
+            raise DataError(f"{what} must be the name of a column of the files, not {type(name).__name__}")
+    target, _, _ = (formula or "").partition("~")
+    inside = formula is not None and "~" in formula
+    if inside and y is not None and y != target.strip().strip("`"):
+        raise DataError(f"the formula {formula!r} names a target and y was passed too: leave one out")
+    if not inside and y is None:
+        raise DataError(f"name the column of the target, y=...: the files have {quoted_list(table.names)}")
+    own = [wanted_column(name, table, what) for name, what in ((weights, "weights"),) if name is not None]
+    if not inside:
+        own.append(wanted_column(y, table, "target"))
+    others = tuple(name for name in table.names if name not in own)
+    if not others:
+        raise DataError("No column is left beside the target; the files have no other.")
+    if formula is None:
+        return Rows((*others, *own), others, y, weights)
+    return _with_formula(table, formula, others, None if inside else y, weights)
+
+
+def _with_formula(table: FileTable, formula: str, names: tuple[str, ...], y: str | None, weights: str | None) -> Rows:
+    if _SPECIAL.search(formula):
+        raise FormulaError(
+            f"The formula {formula!r} has terms, (1 | g), s(x), ridge(...) or offset(...), that need all rows in "
+            "memory: files in batches take columns, functions of them, and categories"
+        )
+    left, _, uses = parse_formula(formula, names)
+    used = tuple(dict.fromkeys(name for one in uses.values() for name in one))
+    coded = [name for name in used if table.kinds[name] != "numbers"]
+    for text in uses:
+        coded += _refuse_or_coded(text, formula, used)
+    learnt = _learning_table(table, used, tuple(dict.fromkeys(coded)))
+    learnt = learnt.reindex(columns=list(names))  # what a formula does not read, it may still name: . - x
+    spec = FormulaSpec.fit(formula, learnt).spec
+    made = None if left is None else fit_expression(formula.partition("~")[0].strip(), learnt, "target").spec
+    beside = tuple(name for name in (y, weights) if name is not None)
+    name = y if y is not None else str(left[0])
+    return Rows(tuple(dict.fromkeys((*used, *beside))), used, name, weights, formula, spec, made)
+
+
+def _refuse_or_coded(term: str, formula: str, names: Sequence[str]) -> list[str]:
+    """Return the columns that ``C(...)`` makes categories of; refuse what needs all rows at once."""
+    try:
+        tree = ast.parse(term.replace(":", "*").replace("`", ""), mode="eval")
+    except SyntaxError:  # a column with an odd name
+        return []
+    coded = []
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Call):
+            continue
+        called = ast.unparse(node.func)
+        if (called in CALLS and CALLS[called].learns) or called == "lag" or called.endswith(".shift"):
+            raise FormulaError(
+                f"The formula {formula!r} calls {called}(...), which needs all rows at once: files come in batches. "
+                "Write its numbers instead, as in (x - 20) / 5"
+            )
+        if called == "C":
+            coded += [one.id for one in ast.walk(node) if isinstance(one, ast.Name) and one.id in names]
+    return coded
+
+
+def _learning_table(table: FileTable, used: tuple[str, ...], coded: tuple[str, ...]) -> pd.DataFrame:
+    """Some first rows, and for each category a row that has it: all that a formula without numbers to learn learns."""
+    import pandas as pd
+
+    parts: list[Any] = []
+    seen: dict[str, set[Any]] = {name: set() for name in coded}
+    order: dict[str, list[Any]] = {name: [] for name in coded if table.kinds[name] == "categories"}
+    for batch in table.batches(used):
+        for name, known in order.items():
+            for chunk in batch.table.column(name).chunks:
+                known += [value for value in chunk.dictionary.to_pylist() if value not in known]
+        fresh = {name: _fresh(batch, name, known) for name, known in seen.items()}
+        if parts and not any(fresh.values()):
+            continue
+        frame = as_pandas(batch)
+        complete = frame[~np.logical_or.reduce([is_missing(frame[name]) for name in used])]
+        rows = [] if parts else [complete.iloc[:_LEARNT_ROWS]]
+        for name, values in fresh.items():
+            found = complete[complete[name].isin(list(values))].drop_duplicates(name)
+            seen[name] |= set(found[name])
+            rows.append(found)
+            if len(seen[name]) > _MOST_CATEGORIES:
+                raise DataError(
+                    f"'{name}' has more than {_MOST_CATEGORIES} different values: each would have a coefficient, and "
+                    "their cross-products do not fit into memory; leave it out, or group its values"
+                )
+        parts += [one.astype(dict.fromkeys(order, object)) for one in rows if len(one)]
+        if not coded and parts:
+            break
+    if not parts:
+        raise DataError(f"no row of {table.files[0]} has a value in every column of {quoted_list(used)}")
+    learnt = pd.concat(parts * 3, ignore_index=True)  # many values are no reason to think that a column is unique
+    for name, known in order.items():
+        learnt[name] = pd.Categorical(learnt[name], categories=known)
+    return learnt
+
+
+def _fresh(batch: Batch, name: str, known: set[Any]) -> set[Any]:
+    values = set(batch.table.column(name).unique().to_pylist())
+    return {visible(value) for value in values if value is not None and value == value} - known
