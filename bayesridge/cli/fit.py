@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
+    from bayesridge.linalg.accumulate import Files
     from bayesridge.mcmc.chains import SamplerName
     from bayesridge.mcmc.posterior import SampledPosterior
     from bayesridge.persistence import Table
@@ -68,6 +69,13 @@ def fit(
     trials: Trials = None,
     positive: Positive = None,
     seed: Seed = 0,
+    batches: Annotated[
+        bool | None,
+        typer.Option(help="Read rows in batches and keep their sums alone; by default of folders and large files."),
+    ] = None,
+    checkpoint: Annotated[
+        Path | None, typer.Option(help="File for the sums so far: an interrupted fit of batches goes on from there.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Fit a table and print coefficients, lambda with its uncertainty, noise, leave-one-out and diagnostics."""
@@ -79,8 +87,9 @@ def fit(
     out = None if out is None else check_folder(out, {*_FILES})
     warned: list[str] = []
     with collected_warnings(warned):
-        with working("fitting"):
-            post, table = _fit(model, method, family, offset, trials, positive)
+        with working(f"fitting {model.table}") as counted:
+            files = _files(model, batches, checkpoint, counted)
+            post, table = _fit(model, files, method, family, offset, trials, positive)
         sampled = _sample(one_lambda(post), sampler, draws, tune, seed, show=not as_json) if method == "nuts" else None
         shown = sampled or post
         record = dict(jsonable(to_record(shown, level)))
@@ -101,13 +110,36 @@ def fit(
     print_fit(shown, record, level)
 
 
+def _files(model: Model, batches: bool | None, checkpoint: Path | None, counted: Any) -> Files | None:
+    """The table as files in batches, where it is asked for or too large; None for a table in memory."""
+    from bayesridge.errors import DataError
+    from bayesridge.tables.batches import is_large
+
+    if batches is None and (checkpoint is not None or is_large(model.table)):
+        batches = True
+    if not batches:
+        if checkpoint is not None:
+            raise DataError("--checkpoint is for --batches")
+        return None
+    from bayesridge.linalg.accumulate import Files
+
+    return Files(model.table, tuple(model.drop or ()), checkpoint, counted)
+
+
 def _fit(
-    model: Model, method: str, family: str, offset: str | None, trials: str | None, positive: str | None
-) -> tuple[AnyPosterior, Table]:
-    from bayesridge.errors import PriorError
+    model: Model, files: Files | None, method: str, family: str, offset: str | None, trials: str | None,
+    positive: str | None,
+) -> tuple[AnyPosterior, Table]:  # fmt: skip
+    from bayesridge.errors import DataError, PriorError
     from bayesridge.fit import infer_problem, read_problem, source_table
 
-    data, classes = with_classes({**model.read(trials=trials), "offset": offset}, family, positive)
+    if files is not None and (method == "nuts" or family != "gaussian" or offset or trials):
+        raise DataError(
+            "rows in batches have Gaussian noise and an exact posterior: leave --family, --offset, --trials and "
+            "--method nuts out, or say --no-batches where the table fits into memory"
+        )
+    read = model.read(trials=trials) if files is None else model.in_batches(files)
+    data, classes = with_classes({**read, "offset": offset}, family, positive)
     prior, noise = data.pop("prior"), data.pop("noise_prior")
     fixing = prior is not None and prior.known is not None
     if method == "fixed" and not fixing:

@@ -15,9 +15,12 @@ from dataclasses import MISSING, dataclass, fields
 from functools import wraps
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Any, Literal, NoReturn, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn, get_type_hints
 
 import typer
+
+if TYPE_CHECKING:
+    from bayesridge.linalg.accumulate import Files
 
 # Only what --help needs is imported here; the rest waits until there is something to do.
 
@@ -53,7 +56,7 @@ Jobs = Annotated[int, typer.Option(help="Processes for long work (-1: one a core
 class Model:
     """The options of every command that say what the data and the priors are."""
 
-    table: Annotated[Path, typer.Argument(help="CSV (also .tsv, .csv.gz) or Parquet file.")]
+    table: Annotated[Path, typer.Argument(help="CSV (also .tsv, .csv.gz) or Parquet file (fit: or a folder of them).")]
     target: Annotated[str | None, typer.Option(help="Name of the target column (or name it in the formula).")] = None
     formula: Annotated[str | None, typer.Option(help="As 'bmi * sex + C(site)'; all other columns if left out.")] = None
     prior: Annotated[str | None, typer.Option(help=PRIORS)] = None
@@ -90,13 +93,11 @@ class Model:
         PriorError
             If a prior cannot be read.
         """
-        from bayesridge.cli.prior_text import parse_noise, parse_prior
         from bayesridge.errors import DataError
         from bayesridge.tables.columns import quoted_list
         from bayesridge.tables.files import read_table, take_column
 
-        prior = None if self.prior is None else parse_prior(self.prior)
-        noise = None if self.noise is None else parse_noise(self.noise)
+        asked = self._asked()
         with working(f"reading {self.table}"):
             frame = read_table(self.table, encoding=self.encoding, decimal=self.decimal, drop=self.drop or [])
         w = None
@@ -113,11 +114,26 @@ class Model:
             frame, y = take_column(frame, self.target, "target")
         elif self.formula is None or "~" not in self.formula:
             raise DataError(f"name the target column with --target; the table has {quoted_list(frame.columns)}")
+        return {"X": frame, "y": y, "weights": w, **asked, **({} if m is None else {"trials": m})}
+
+    def in_batches(self, files: Files) -> dict[str, Any]:
+        """Return what :meth:`read` does for files that are read in batches of rows."""
+        left, tilde, _ = (self.formula or "").partition("~")
+        y = None if tilde and self.target == left.strip().strip("`") else self.target
+        if self.encoding is not None or self.decimal is not None:
+            from bayesridge.errors import DataError
+
+            raise DataError("files in batches are UTF-8 with decimal points: leave --encoding and --decimal out")
+        return {"X": files, "y": y, "weights": self.weights, **self._asked()}
+
+    def _asked(self) -> dict[str, Any]:
+        from bayesridge.cli.prior_text import parse_noise, parse_prior
+
         return {
-            "X": frame, "y": y, "formula": self.formula, "prior": prior, "noise_prior": noise, "weights": w,
+            "formula": self.formula, "prior": None if self.prior is None else parse_prior(self.prior),
+            "noise_prior": None if self.noise is None else parse_noise(self.noise),
             "weight_kind": self.weight_kind, "fit_intercept": not self.no_intercept, "scale": not self.no_scale,
             "unpenalized": self.unpenalized or [], "missing": self.missing,
-            **({} if m is None else {"trials": m}),
         }  # fmt: skip
 
 
@@ -274,15 +290,20 @@ def in_options(text: str, target: str | None = None) -> str:
 
 
 @contextmanager
-def working(what: str) -> Iterator[None]:
-    """Say on a terminal what is being done, while it is done."""
+def working(what: str) -> Iterator[Callable[[int, int | None, float], None]]:
+    """Say on a terminal what is being done, while it is done; what is given may be told how far it is, in rows."""
     if not sys.stderr.isatty():
-        yield
+        yield lambda *_: None
         return
     from rich.console import Console
 
-    with Console(stderr=True).status(what):
-        yield
+    with Console(stderr=True).status(what) as status:
+
+        def counted(done: int, rows: int | None, rate: float) -> None:
+            of = "" if rows is None else f" of {rows:,}"
+            status.update(f"{what}: {done:,}{of} rows, {rate:,.0f} a second")
+
+        yield counted
 
 
 def echo_json(record: dict[str, Any]) -> None:

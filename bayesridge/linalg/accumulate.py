@@ -211,18 +211,13 @@ def _add_delayed(source: Any, y: Any, weights: Any, missing: str, kind: type[Sta
     """Add up the parts where they are, and the statistics pairwise in the order of the parts."""
     delayed = require("dask", "dask").delayed
     parts = _parts(source, "X")
-    beside = [
-        None if one is None or isinstance(one, str) else _parts(one, what)
-        for one, what in ((y, "y"), (weights, "weights"))
-    ]
-    for one, what in zip(beside, ("y", "weights"), strict=True):
-        if one is not None and len(one) != len(parts):
-            raise DataError(f"X has {len(parts)} partitions and {what} {len(one)}: rechunk them alike")
-    named = [one if isinstance(one, str) else None for one in (y, weights)]
-    added = [
-        delayed(_add_part)(kind, missing, named, part, *[None if one is None else one[k] for one in beside])
-        for k, part in enumerate(parts)
-    ]
+    beside: list[Any] = []
+    for one, what in ((y, "y"), (weights, "weights")):
+        own = [one] * len(parts) if one is None or isinstance(one, str) else _parts(one, what)
+        if len(own) != len(parts):
+            raise DataError(f"X has {len(parts)} partitions and {what} {len(own)}: rechunk them alike")
+        beside.append(own)
+    added = [delayed(_add_part)(kind, missing, *one) for one in zip(parts, *beside, strict=True)]
     while len(added) > 1:
         pairs = [delayed(_merge)(*added[k : k + 2]) for k in range(0, len(added) - 1, 2)]
         added = pairs + added[2 * len(pairs) :]
@@ -231,10 +226,12 @@ def _add_delayed(source: Any, y: Any, weights: Any, missing: str, kind: type[Sta
 
 def _parts(collection: Any, what: str) -> list[Any]:
     parts = collection.to_delayed() if hasattr(collection, "to_delayed") else collection
-    grid = np.asarray(parts, dtype=object)
-    if grid.ndim == 2 and grid.shape[1] > 1:
-        raise DataError(f"{what} is cut into {grid.shape[1]} blocks of columns: rechunk it by rows, X.rechunk((n, -1))")
-    return list(grid.ravel())
+    if isinstance(parts, np.ndarray):
+        if parts.ndim == 2 and parts.shape[1] > 1:
+            cut = f"{what} is cut into {parts.shape[1]} blocks of columns"
+            raise DataError(f"{cut}: rechunk it by rows, X.rechunk({{1: -1}})")
+        parts = parts.ravel()
+    return list(parts)
 
 
 def _add_part(kind: type[Statistics], missing: Any, part: Any, y: Any, w: Any) -> Statistics:

@@ -30,6 +30,7 @@ from bayesridge.tables.files import (
 _VALUES = 1 << 21  # numbers in a batch
 _MOST_ROWS = 1 << 16
 _BUFFER = 1 << 20  # bytes read at a time: pyarrow's own default keeps whole row groups
+_LARGE = 1_000_000_000  # bytes
 _BLOCKS = 32  # of a CSV in a unit
 _NULLS = (
     "", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>", "N/A", "NA",
@@ -173,6 +174,21 @@ def open_files(path: str | os.PathLike[str], drop: Sequence[str] = ()) -> FileTa
     if n_rows == 0:
         raise DataError(f"{root} has column names and no rows.")
     return FileTable(files, stamps, first, raw, n_rows)
+
+
+def is_large(path: Path) -> bool:
+    """Whether a table is a folder, or takes more than a gigabyte of memory."""
+    if path.is_dir():
+        return True
+    if not path.is_file():
+        return False  # who reads it says so
+    if not _is(path, PARQUET):
+        return path.stat().st_size > _LARGE // 2
+    try:
+        about = _open_parquet(path).metadata
+    except (DataError, OSError, require("pyarrow", "parquet").ArrowException):
+        return False
+    return bool(8 * about.num_rows * about.num_columns > _LARGE)
 
 
 def as_pandas(batch: Batch) -> Any:
