@@ -114,7 +114,8 @@ def _with_formula(table: FileTable, formula: str, names: tuple[str, ...], y: str
             f"The formula {formula!r} has terms, (1 | g), s(x), ridge(...) or offset(...), that need all rows in "
             "memory: files in batches take columns, functions of them, and categories"
         )
-    left, _, uses = parse_formula(formula, names)
+    parsed = parse_formula(formula, names)
+    left, uses = parsed.left, parsed.uses
     used = tuple(dict.fromkeys(name for one in uses.values() for name in one))
     coded = [name for name in used if table.kinds[name] != "numbers"]
     for text in uses:
@@ -180,7 +181,9 @@ def _learning_table(table: FileTable, used: tuple[str, ...], coded: tuple[str, .
             break
     if not parts:
         raise DataError(f"no row of {table.files[0]} has a value in every column of {quoted_list(used)}")
-    learnt = pd.concat(parts * 3, ignore_index=True)  # many values are no reason to think that a column is unique
+    learnt: pd.DataFrame = pd.concat(
+        parts * 3, ignore_index=True
+    )  # many values are no reason to think that a column is unique
     for name, known in order.items():
         learnt[name] = pd.Categorical(learnt[name], categories=known)
     return learnt
