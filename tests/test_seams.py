@@ -186,7 +186,28 @@ class KernelConditional:
         slopes = self.engine.coefficients()
         sd = sigma * np.sqrt(self.variance(slopes))
         coef = (self.mean(slopes) + sd * rng.standard_normal(sd.shape)).T
-        return CoefficientDraws(coef, np.zeros(len(sigma)))
+        return KernelDraws(coef, np.zeros(len(sigma)), self._values(sigma, rng))
+
+    def _values(self, sigma, rng):
+        """The function at the rows of the fit, drawn jointly."""
+        X, y, out = self.engine.design.X, self.engine.design.y, []
+        for (log_lam, log_length), s in zip(self.theta, sigma, strict=True):
+            K, lam = gaussian(X, X, np.exp(2.0 * log_length)), np.exp(log_lam)
+            c = cho_factor(K + lam * np.eye(len(y)), lower=True)
+            covariance = (K - K @ cho_solve(c, K)) / lam
+            w, V = np.linalg.eigh(covariance)
+            out.append(K @ cho_solve(c, y) + s * V @ (np.sqrt(np.maximum(w, 0.0)) * rng.standard_normal(len(y))))
+        return np.array(out)
+
+
+@dataclass(frozen=True, eq=False)
+class KernelDraws(CoefficientDraws):
+    """Slopes for coefficients, which no sum over columns makes a prediction of."""
+
+    values: np.ndarray
+
+    def expected(self, rows):  # noqa: ARG002
+        return self.values
 
 
 def gaussian(a, b, length2):
@@ -360,6 +381,15 @@ def test_draws_and_datatree_agree_with_the_quantities(name):
     tree = post.to_datatree(draws=50, chains=2, random_state=1)
     assert tree["posterior"]["coef"].dims == ("chain", "draw", "feature")
     assert (tree["posterior"]["lambda_"].values > 0).all()
+
+
+def test_replicates_of_a_kernel_are_of_its_function_and_not_of_its_slopes():
+    """Mean and sd of 2000 replicates at each row against the predictive distribution at that row."""
+    post = kernel()
+    made = post.replicate(np.arange(25), 2000, np.random.default_rng(0))
+    expected = post.predict(post.design.X).target
+    assert (np.abs(made.mean(axis=0) - expected.mean) < 4.5 * expected.sd / 2000**0.5).all()
+    np.testing.assert_allclose(made.std(axis=0), expected.sd, rtol=0.12)  # four standard errors of an sd, and tails
 
 
 def test_weighted_draws_know_their_error():

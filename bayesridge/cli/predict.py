@@ -86,8 +86,7 @@ def _rows(fitted: Fitted, table: pd.DataFrame, missing: str) -> pd.DataFrame:
     from bayesridge.errors import DataError, DroppedRowsWarning, warn
     from bayesridge.tables.columns import listed, quoted_list
 
-    formula = fitted._table.formula
-    names = list(formula.variables if formula is not None else (fitted._table.columns or table.columns))
+    names = list(fitted.variables_ or table.columns)
     if fitted._table.offset is not None:
         names += [name for name in fitted._table.offset.variables if name not in names]
     absent = [name for name in names if name not in table.columns]

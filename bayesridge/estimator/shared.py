@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -13,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from bayesridge.errors import DataError, PriorError
 from bayesridge.persistence import Table, save_model
 from bayesridge.posteriors.contract import AnyPosterior
-from bayesridge.posteriors.contrasts import effect_steps
+from bayesridge.posteriors.contrasts import effect_steps, partial_steps
 from bayesridge.posteriors.many import ManyPosteriors
 from bayesridge.posteriors.prediction import Prediction
 from bayesridge.posteriors.quantity import Quantity
@@ -72,6 +73,12 @@ class Fitted(BaseEstimator):  # type: ignore[misc]
     def _one(self) -> AnyPosterior:
         check_is_fitted(self)
         return self.posterior_.only
+
+    @property
+    def variables_(self) -> tuple[str, ...]:
+        """Columns that a new table needs; empty where the fit had none with names."""
+        check_is_fitted(self)
+        return tuple(self._table.columns or () if self._table.formula is None else self._table.formula.variables)
 
     # medians take a root search each, which a fit inside a cross-validation does not want to pay for
 
@@ -162,6 +169,25 @@ class Fitted(BaseEstimator):  # type: ignore[misc]
             successes on the probability of one trial.
         """
         return self._one().effects(effect_steps(self._rows, X, variable, values), by_row=by_row)
+
+    def partial_effects(self, X: pd.DataFrame, variable: str, values: Sequence[Any]) -> Quantity:
+        """Posterior of the expected target with one variable set to each of some values, less what it is as it stands.
+
+        Parameters
+        ----------
+        X : pandas.DataFrame of shape (m, p)
+            Rows to average over.
+        variable : str
+            A column of X.
+        values : sequence
+            Each once.
+
+        Returns
+        -------
+        Quantity
+            One for each value; of counts and successes as :meth:`effects`.
+        """
+        return self._one().effects(partial_steps(self._rows, X, variable, values))
 
     # -- results -------------------------------------------------------------------------------------------------
 

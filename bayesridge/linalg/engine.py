@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayesridge.linalg.design import Design, State
-from bayesridge.linalg.row_source import RowIndex
+from bayesridge.linalg.row_source import RowIndex, RowSource
 from bayesridge.linalg.spectrum import Spectrum
 
 Array = NDArray[np.float64]
@@ -51,6 +51,10 @@ class CoefficientDraws:
 
     coef: Array
     intercept: Array
+
+    def expected(self, rows: RowSource) -> Array:
+        """Expected target at the rows of the fit, (n, rows): linear in the columns, if an engine says nothing else."""
+        return np.asarray(self.intercept[:, None] + rows.times(self.coef.T).T)
 
 
 @dataclass(frozen=True, eq=False)

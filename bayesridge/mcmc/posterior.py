@@ -20,7 +20,7 @@ from bayesridge.mcmc.rows import RowDraws
 from bayesridge.mcmc.tree_state import tree_from_state, tree_state
 from bayesridge.persistence import plain_table, prior_from_state, prior_state, save_model
 from bayesridge.posteriors.contrasts import Asked, Contrast, contrast_rows
-from bayesridge.posteriors.draws import Draws
+from bayesridge.posteriors.draws import Draws, replicated
 from bayesridge.posteriors.prediction import Prediction, checked_rows, noise_variance, refuse_outcome_terms
 from bayesridge.posteriors.quantity import DrawnQuantity
 from bayesridge.posteriors.shown import Shown
@@ -305,6 +305,13 @@ class SampledPosterior(ShownPosterior, Asked):
             noise_df=None if every.noise_df is None else pick(every.noise_df),
             extra={name: pick(values) for name, values in every.extra.items()},
         )  # fmt: skip
+
+    def replicate(self, rows: NDArray[np.intp], draws: int, rng: np.random.Generator) -> Array:
+        """Targets of data sets the model would make at rows of the fit (indices, (m,)): shape (draws, m)."""
+        drawn = self.draw(draws, 1, rng)
+        expected = drawn.intercept[0, :, None] + self.design.source.times(drawn.coef[0].T).T
+        df = None if drawn.noise_df is None else drawn.noise_df[0]
+        return replicated(self.design, expected, drawn.sigma[0], rows, rng, df)
 
     def to_datatree(
         self,

@@ -361,6 +361,14 @@ class OutcomePosterior(ShownPosterior, Asked):
         cell = np.minimum((below < u[:, None]).sum(axis=1), len(t) - 1)
         return np.asarray((t[cell] + (t[1] - t[0]) * (rng.random(len(cell)) - 0.5)).reshape(theta.shape[:-1]))
 
+    def replicate(self, rows: NDArray[np.intp], draws: int, rng: np.random.Generator) -> Array:
+        """Outcomes of data sets the model would make at rows of the fit (indices, (m,)): shape (draws, m)."""
+        seen = np.flatnonzero(self.rows().count > 0)
+        if not np.array_equal(rows, seen):
+            raise DataError("replicated counts need a row for each observation: repeat the rows in place of weights")
+        tree = self.to_datatree(draws, 1, rng, predictive=True)
+        return np.asarray(tree["posterior_predictive"].to_dataset()["y"].values[0], dtype=np.float64)
+
     def to_datatree(
         self,
         draws: int | None = None,

@@ -16,15 +16,20 @@ from typing import TYPE_CHECKING, Any
 
 _HOMES = {
     "bias_variance": "risk",
+    "coefficient_paths": "paths",
     "coefficients": "forest",
     "contours": "ellipses",
     "lambda_posterior": "penalty",
     "loo_pit": "pit",
+    "partial_effects": "partial",
     "posterior_predictive": "replicates",
     "predicted_observed": "held_out",
+    "predictive_difference": "replicates",
+    "residuals": "leftover",
     "ridge_trace": "trace",
     "rules": "rule_forest",
     "sbc_ranks": "pit",
+    "scales": "joint",
     "shrinkage": "filters",
     "spectral_check": "directions",
     "style": "look",
@@ -32,15 +37,20 @@ _HOMES = {
 
 __all__ = [
     "bias_variance",
+    "coefficient_paths",
     "coefficients",
     "contours",
     "lambda_posterior",
     "loo_pit",
+    "partial_effects",
     "posterior_predictive",
     "predicted_observed",
+    "predictive_difference",
+    "residuals",
     "ridge_trace",
     "rules",
     "sbc_ranks",
+    "scales",
     "shrinkage",
     "spectral_check",
     "style",
@@ -52,10 +62,14 @@ if TYPE_CHECKING:
     from bayesridge.plots.filters import shrinkage
     from bayesridge.plots.forest import coefficients
     from bayesridge.plots.held_out import predicted_observed
+    from bayesridge.plots.joint import scales
+    from bayesridge.plots.leftover import residuals
     from bayesridge.plots.look import style
+    from bayesridge.plots.partial import partial_effects
+    from bayesridge.plots.paths import coefficient_paths
     from bayesridge.plots.penalty import lambda_posterior
     from bayesridge.plots.pit import loo_pit, sbc_ranks
-    from bayesridge.plots.replicates import posterior_predictive
+    from bayesridge.plots.replicates import posterior_predictive, predictive_difference
     from bayesridge.plots.risk import bias_variance
     from bayesridge.plots.rule_forest import rules
     from bayesridge.plots.trace import ridge_trace

@@ -21,6 +21,7 @@ UNIT = "per sd of the column"
 #: What a plot takes, a part that nothing else has, and where it comes from.
 _KINDS = {
     "Posterior": ("coefficients", "bayesridge.posterior(X, y), or the attribute posterior_ of a fitted BayesRidge"),
+    "fitted BayesRidge": ("partial_effects", "BayesRidge(...).fit(...), which knows the formula"),
     "LambdaComparison": ("choices", "bayesridge.compare_lambda(X, y)"),
     "SpectralCheck": ("standardized", "bayesridge.checks.spectral_check.spectral_check(post)"),
     "CalibrationResult": ("pits", "bayesridge.sbc(...) or bayesridge.checks.sbc.posterior_sbc(post)"),

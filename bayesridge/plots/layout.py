@@ -62,6 +62,37 @@ def panels(axes: Any, shape: tuple[int, int], height: float, **options: Any) -> 
     return given
 
 
+_NARROW = 5.0  # inches: below, two small panels a row
+
+
+def small_panels(axes: Any, count: int, height: float, **options: Any) -> AxesArray:
+    """Return `count` axes: those given, or three a row (two, where it is narrow), each row of this height."""
+    if axes is not None:
+        return panels(axes, (1, count), 1.0)
+    import matplotlib.pyplot as plt
+
+    across = min(count, 2 if float(plt.rcParams["figure.figsize"][0]) < _NARROW else 3)
+    down = -(-count // across)
+    made = panels(None, (down, across), 1.2 + height * down, **options)
+    for spare in made[count:]:
+        spare.remove()
+    if options.get("sharex"):  # the lowest of each column has the labels
+        for ax in made[max(0, count - across) : count]:
+            ax.tick_params(labelbottom=True)
+    return made[:count]
+
+
+def describe_all(ax: Axes, *, title: str, x: str = "", y: str = "") -> None:
+    """Set title and labels of a whole figure of small panels, broken into lines that fit."""
+    figure, size = figure_of(ax), font_points("medium")
+    wide, high = (float(side) - 0.3 for side in figure.get_size_inches())
+    figure.suptitle(wrap(plain(title), wide, size), x=0.02, ha="left", fontsize=size)
+    if x:
+        figure.supxlabel(wrap(plain(x), wide, size), fontsize=size)
+    if y:
+        figure.supylabel(wrap(plain(y), 0.8 * high, size), fontsize=size)
+
+
 def figure_of(ax: Axes) -> Figure:
     """Return the whole figure, where axes may sit in a part of it."""
     from matplotlib.figure import Figure

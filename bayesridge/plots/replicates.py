@@ -12,8 +12,8 @@ from bayesridge.linalg.design import Design
 from bayesridge.plots.inputs import expect, target
 from bayesridge.plots.lambda_axis import percent
 from bayesridge.plots.layout import describe, legend_below, one_axes
-from bayesridge.plots.look import BLUE, GREY, VERMILION
-from bayesridge.posteriors.posterior import Posterior
+from bayesridge.plots.look import BLUE, GREY, LINES, VERMILION
+from bayesridge.posteriors.contract import AnyPosterior
 from bayesridge.posteriors.quantity import check_level
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ _BLOCK_VALUES = 1 << 21
 
 
 def posterior_predictive(
-    post: Posterior,
+    post: AnyPosterior,
     *,
     ax: Axes | None = None,
     draws: int = 400,
@@ -37,11 +37,11 @@ def posterior_predictive(
     """Draw the ECDF of the observed target among those of replicated data sets at the same rows.
 
     What to see: the observed curve should run inside the band. Steps, bounds or long tails that no replicate has are
-    features of the data that a linear model with Gaussian noise does not know.
+    features of the data that the model does not know.
 
     Parameters
     ----------
-    post : Posterior
+    post : AnyPosterior
     ax : Axes, optional
     draws : int
         Replicated data sets for the band.
@@ -64,12 +64,7 @@ def posterior_predictive(
     check_level(level)
     if not 1 <= lines <= draws:
         raise DataError(f"lines must lie between 1 and draws, got lines={lines}, draws={draws}")
-    rows = _rows(post.design)
-    y = np.sort(post.design.y[rows])
-    low, high = y[0], y[-1]
-    grid = np.linspace(low - 0.25 * (high - low), high + 0.25 * (high - low), _POINTS)
-    made = _replicated_ecdfs if "sigma" in post.scales else _outcome_ecdfs
-    curves = made(post, rows, grid, draws, np.random.default_rng(random_state))
+    y, grid, curves = _ecdfs(post, draws, random_state)
     tail = 0.5 * (1.0 - level)
     below, above = np.quantile(curves, [tail, 1.0 - tail], axis=0)
     ax = one_axes(ax, 4.0)
@@ -89,6 +84,84 @@ def posterior_predictive(
     return ax
 
 
+def predictive_difference(
+    post: AnyPosterior,
+    *,
+    ax: Axes | None = None,
+    draws: int = 400,
+    level: float = 0.95,
+    random_state: int | np.random.Generator | None = 0,
+) -> Axes:
+    """Draw how far the observed ECDF lies from the mean of replicated ones: the predictive check, magnified.
+
+    What to see: the curve leaves the wider band where the model expects too many values (below zero) or too few
+    (above). In :func:`posterior_predictive` the same gap is a hair's breadth.
+
+    Parameters
+    ----------
+    post : AnyPosterior
+    ax : Axes, optional
+    draws : int
+        Replicated data sets for the bands, at least 20.
+    level : float
+        Of both bands: of the inner one at each value by itself, of the outer one for the whole curve.
+    random_state : int, Generator or None
+
+    Returns
+    -------
+    Axes
+        Differences of shares of observations. The outer band is as many standard deviations wide everywhere as keep
+        that share of whole replicates inside; the title says whether the observed curve stays inside it.
+    """
+    expect(post, "Posterior")
+    check_level(level)
+    if draws < 20:
+        raise DataError(f"a band needs 20 draws or more, got draws={draws}")
+    y, grid, curves = _ecdfs(post, draws, random_state)
+    centre, sd = curves.mean(axis=0), curves.std(axis=0)
+    tail = 0.5 * (1.0 - level)
+    inner = np.quantile(curves, [tail, 1.0 - tail], axis=0) - centre
+    spread = sd > 0  # beyond the last value of every replicate there is nothing to be off by
+    away = np.abs(curves - centre)[:, spread] / sd[spread]
+    half = float(np.quantile(away.max(axis=1, initial=0.0), level)) * sd
+    observed = np.searchsorted(y, grid, side="right") / len(y) - centre
+    leaves = bool((np.abs(observed) > half + 1e-12).any())
+    ax = one_axes(ax, 3.6)
+    handles = [
+        *ax.plot(grid, observed, color=VERMILION, lw=2, zorder=3),
+        ax.fill_between(grid, *inner, facecolor=GREY, alpha=0.35, lw=0),
+        *ax.plot(grid, half, color=GREY, lw=1.2, ls=LINES[1]),
+    ]
+    ax.plot(grid, -half, color=GREY, lw=1.2, ls=LINES[1])
+    ax.axhline(0.0, color=ax.xaxis.label.get_color(), lw=0.6)
+    ax.set_xlim(grid[0], grid[-1])
+    verdict = "leaves its band" if leaves else "stays in its band"
+    describe(
+        ax, title=f"Predictive check: the observed curve {verdict}", x=target(post.design),
+        y="ECDF, observed less expected",
+    )  # fmt: skip
+    whole = f"{percent(level)} band of whole curves"
+    legend_below(ax, handles, [f"observed, {len(y)} observations", f"{percent(level)} pointwise band", whole])
+    return ax
+
+
+def _ecdfs(
+    post: AnyPosterior, draws: int, random_state: int | np.random.Generator | None
+) -> tuple[Array, Array, Array]:
+    """Observed values in order, a grid of values, and ECDFs of replicated targets on it, (draws, points)."""
+    rows = _rows(post.design)
+    y = np.sort(post.design.y[rows])
+    low, high = y[0], y[-1]
+    grid = np.linspace(low - 0.25 * (high - low), high + 0.25 * (high - low), _POINTS)
+    rng = np.random.default_rng(random_state)
+    size = max(1, _BLOCK_VALUES // len(rows))
+    curves = np.empty((draws, _POINTS))
+    for start in range(0, draws, size):
+        made = np.sort(post.replicate(rows, min(size, draws - start), rng), axis=1)
+        curves[start : start + size] = [np.searchsorted(one, grid, side="right") for one in made]
+    return y, grid, curves / len(rows)
+
+
 def _steps(n: int) -> Array:
     return np.concatenate([[0.0], np.arange(1, n + 1) / n, [1.0]])
 
@@ -102,33 +175,3 @@ def _rows(design: Design) -> NDArray[np.intp]:
     if (design.weights != np.round(design.weights)).any():
         raise DataError("replicated data need whole frequency weights; use weight_kind='precision', or round them")
     return np.repeat(np.arange(design.n_rows), design.weights.astype(np.intp))
-
-
-def _replicated_ecdfs(
-    post: Posterior, rows: NDArray[np.intp], grid: Array, draws: int, rng: np.random.Generator
-) -> Array:
-    """ECDFs of replicated targets on a grid, shape (draws, points)."""
-    design = post.design
-    drawn = post.draw(draws, 1, rng)
-    precise = design.weights is not None and design.weight_kind == "precision"
-    root = np.sqrt(design.weights[rows]) if precise and design.weights is not None else np.ones(len(rows))
-    size = max(1, _BLOCK_VALUES // len(rows))
-    out = np.empty((draws, len(grid)))
-    for start in range(0, draws, size):
-        part = slice(start, start + size)
-        mean = drawn.intercept[0, part, None] + design.source.times(drawn.coef[0, part].T).T[:, rows]
-        tails = drawn.noise_df
-        noise = rng.standard_normal(mean.shape) if tails is None else rng.standard_t(tails[0, part, None], mean.shape)
-        y = mean + drawn.sigma[0, part, None] * noise / root
-        y.sort(axis=1)
-        out[part] = [np.searchsorted(one, grid, side="right") for one in y]
-    return out / len(rows)
-
-
-def _outcome_ecdfs(post: Posterior, rows: NDArray[np.intp], grid: Array, draws: int, rng: np.random.Generator) -> Array:
-    """Return the same of outcomes without a noise sd, which only the posterior knows how to simulate."""
-    if len(np.unique(rows)) < len(rows):
-        raise DataError("replicated counts need a row for each observation: repeat the rows in place of weights")
-    y = post.to_datatree(draws, 1, rng, predictive=True)["posterior_predictive"].to_dataset()["y"].values[0]
-    y = np.sort(y, axis=1)
-    return np.array([np.searchsorted(one, grid, side="right") for one in y]) / len(rows)

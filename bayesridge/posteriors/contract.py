@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from bayesridge.hyper.marginal import Scalar
 from bayesridge.linalg.design import Design, State
 from bayesridge.posteriors.contrasts import Contrast, Step
+from bayesridge.posteriors.draws import Draws
 from bayesridge.posteriors.prediction import Prediction
 from bayesridge.posteriors.quantity import Quantity
 
@@ -114,6 +115,14 @@ class AnyPosterior(Protocol):
 
     def summary(self, level: float = 0.95) -> Any:
         """Intercept and coefficients as a data frame."""
+        ...
+
+    def draw(self, draws: int = 1000, chains: int = 4, random_state: Any = None) -> Draws:
+        """Draws of all parameters, arrays of shape (chains, draws, ...)."""
+        ...
+
+    def replicate(self, rows: NDArray[np.intp], draws: int, rng: np.random.Generator) -> Array:
+        """Targets of data sets the model would make at rows of the fit (indices, (m,)): shape (draws, m)."""
         ...
 
     def options(self) -> dict[str, Any]:

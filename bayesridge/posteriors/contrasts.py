@@ -22,6 +22,7 @@ Array = NDArray[np.float64]
 
 Contrast = str | Mapping[str, float] | Sequence[str] | ArrayLike
 
+_BLOCK_VALUES = 1 << 22
 _LONGEST = 10_000  # characters
 _STEP = 1e-4  # of a column's sd: the error of a central difference of a cubic is 1e-8 of it, rounding less
 
@@ -209,6 +210,30 @@ def effect_steps(
         raise DataError(f"'{variable}' has one value only: say which two to compare, values=(a, b)")
     base = at(first)
     return {f"{variable}: {first} to {other}": Step(base, at(other), one) for other in others}
+
+
+def partial_steps(
+    encode: Callable[[Any], Array], table: pd.DataFrame, variable: str, values: Sequence[Any]
+) -> dict[str, Step]:
+    """Say which changes of the columns set a variable to each of some values, from what it is at each row."""
+    import pandas as pd
+
+    if not isinstance(table, pd.DataFrame):
+        raise DataError(f"effects need a pandas data frame with the column {variable!r}, not {type(table).__name__}")
+    if variable not in table.columns:
+        raise DataError(f"There is no column '{variable}'. The table has: {quoted_list(table.columns)}.")
+    base, one = encode(table), np.ones(len(table))
+    each = list(dict.fromkeys(values))
+    together = max(1, _BLOCK_VALUES // max(1, base.size))  # a formula is evaluated once for many values
+    steps: dict[str, Step] = {}
+    for k in range(0, len(each), together):
+        part = each[k : k + together]
+        found = encode(pd.concat([table.assign(**{variable: value}) for value in part], ignore_index=True))
+        steps |= {
+            f"{variable} = {value}": Step(base, high, one)
+            for value, high in zip(part, np.split(found, len(part)), strict=True)
+        }
+    return steps
 
 
 def _around(x: Array) -> tuple[Array, Array]:

@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 
 from bayesridge.errors import DataError
 from bayesridge.hyper.nodes import HyperPosterior
+from bayesridge.linalg.design import Design
 from bayesridge.linalg.engine import Engine
+from bayesridge.linalg.row_source import RowIndex
 
 Array = NDArray[np.float64]
 
@@ -76,6 +78,38 @@ def draw_posterior(
     rng = np.random.default_rng(random_state)
     lam, sigma = hyper.draw(draws * chains, rng)
     return draws_given(engine, lam, sigma, (chains, draws), rng)
+
+
+def replicated(
+    design: Design,
+    expected: Array,
+    sigma: Array,
+    rows: RowIndex,
+    rng: np.random.Generator,
+    noise_df: Array | None = None,
+) -> Array:
+    """Add noise to draws of the expected target.
+
+    Parameters
+    ----------
+    expected : ndarray of shape (n, n_rows)
+    sigma : ndarray of shape (n,)
+    rows : ndarray of int, shape (m,)
+        The row of the design that each new observation is of.
+    noise_df : ndarray of shape (n,), optional
+        Of Student-t noise.
+
+    Returns
+    -------
+    ndarray of shape (n, m)
+    """
+    mean = expected[:, rows]
+    noise = (
+        rng.standard_normal(mean.shape) if noise_df is None else rng.standard_t(noise_df[:, None], mean.shape)
+    ) * sigma[:, None]
+    if design.weights is not None and design.weight_kind == "precision":
+        noise /= np.sqrt(design.weights[rows])
+    return np.asarray(mean + noise)
 
 
 def draws_given(engine: Engine, lam: Array, sigma: Array, shape: tuple[int, int], rng: np.random.Generator) -> Draws:

@@ -28,7 +28,7 @@ from bayesridge.linalg.spectrum import Spectrum
 from bayesridge.persistence import plain_table, prior_from_state, prior_state, save_model
 from bayesridge.posteriors.comparison import refuse_other_constants
 from bayesridge.posteriors.contrasts import Asked, Contrast, contrast_rows
-from bayesridge.posteriors.draws import Draws, draw_posterior
+from bayesridge.posteriors.draws import Draws, draw_posterior, replicated
 from bayesridge.posteriors.exact_datatree import exact_datatree
 from bayesridge.posteriors.facts import one_lambda_facts
 from bayesridge.posteriors.loo import LeaveOneOut, leave_one_out
@@ -358,6 +358,14 @@ class Posterior(ShownPosterior, Asked):
     def draw(self, draws: int = 1000, chains: int = 4, random_state: int | np.random.Generator | None = None) -> Draws:
         """Independent draws of all parameters, arrays of shape (chains, draws, ...)."""
         return draw_posterior(self.engine, self.hyper, draws=draws, chains=chains, random_state=random_state)
+
+    def replicate(self, rows: NDArray[np.intp], draws: int, rng: np.random.Generator) -> Array:
+        """Targets of data sets the model would make at rows of the fit (indices, (m,)): shape (draws, m)."""
+        lam, sigma = self.hyper.draw(draws, rng)
+        with np.errstate(divide="ignore"):
+            given = self.engine.at(np.log(lam.reshape(draws, -1)))
+        expected = given.draw(sigma, rng).expected(self.design.source)
+        return replicated(self.design, expected, sigma, rows, rng)
 
     def to_datatree(
         self,

@@ -13,7 +13,7 @@ from scipy.optimize import minimize
 from scipy.special import ndtri
 from scipy.stats import t as student_t
 
-from bayesridge import plots, posterior
+from bayesridge import BayesRidge, plots, posterior
 from bayesridge.checks.sbc import posterior_sbc, sbc
 from bayesridge.checks.spectral_check import spectral_check
 from bayesridge.datasets import load_xy
@@ -585,3 +585,161 @@ def test_sbc_curves_and_failures() -> None:
     named = [text for text in _legend(ax) if text.endswith(": fails")]
     assert len(named) == min(len(broken.failed), 10)
     assert f"{len(broken.failed)} of {len(broken.pits)} quantities fail" in _title(ax)
+
+
+# -- differences, residuals, joint scales, bands, partial effects -----------------------------------------------------
+
+
+def test_difference_of_ecdfs_against_the_predictive_cdf_and_its_band_holds_whole_curves() -> None:
+    post = fitted("longley")
+    ax = plots.predictive_difference(post, draws=2000)
+    grid, drawn = ax.lines[0].get_data()
+    y, target = np.sort(post.design.y), post.predict(post.design.X).target
+    for k in (60, 128, 200):
+        expected = (y <= grid[k]).mean() - target.cdf(grid[k]).mean()  # replicates average to the predictive cdf
+        assert drawn[k] == pytest.approx(expected, abs=4.5 * 0.5 / np.sqrt(2000))
+    # other replicates of the same model: 95% of whole curves stay inside, give or take 4 sd of a share of 1000
+    rng = np.random.default_rng(7)
+    made = np.sort(post.replicate(np.arange(len(y)), 1000, rng), axis=1)
+    curves = np.array([np.searchsorted(one, grid, side="right") for one in made]) / len(y)
+    half = ax.lines[1].get_ydata()
+    centre = (np.searchsorted(y, grid, side="right") / len(y)) - drawn
+    inside = (np.abs(curves - centre) <= half + 1e-12).all(axis=1).mean()
+    assert inside == pytest.approx(0.95, abs=0.03)
+
+
+def test_the_difference_leaves_its_band_where_the_model_is_wrong() -> None:
+    assert "leaves its band" in _title(plots.predictive_difference(fitted("diabetes")))
+    rng = np.random.default_rng(1)
+    X = rng.standard_normal((60, 3))
+    ax = plots.predictive_difference(posterior(X, X[:, 0] + rng.standard_normal(60)))
+    assert "stays in its band" in _title(ax)
+
+
+def test_residuals_intervals_and_means_of_neighbours() -> None:
+    post = fitted("precision weights")
+    ax = plots.residuals(post)
+    seen = post.design.weights > 0
+    found = post.predict(post.design.X[seen], post.design.weights[seen])
+    left = post.design.y[seen] - found.mean
+    low, high = found.interval().T
+    inside = (low <= post.design.y[seen]) & (post.design.y[seen] <= high)
+    assert f"{inside.sum()} of 23 rows" in _title(ax)
+    drawn = np.concatenate([line.get_xydata() for line in ax.lines if line.get_marker() in ("o", "X")])
+    wanted = np.column_stack([found.mean, left])
+    np.testing.assert_allclose(drawn[np.lexsort(drawn.T)], wanted[np.lexsort(wanted.T)], rtol=1e-12)
+    # of many rows, groups of neighbours: against scipy's own interval
+    post = fitted("diabetes")
+    ax = plots.residuals(post)
+    bars = ax.containers[0]
+    fitted_ = post.predict(post.design.X).mean
+    first = np.argsort(fitted_, kind="stable")[:37]  # 442 rows in twelve groups
+    some = (post.design.y - fitted_)[first]
+    assert bars.lines[0].get_ydata()[0] == pytest.approx(some.mean(), rel=1e-9)
+    ends = student_t.interval(0.95, 36, some.mean(), some.std(ddof=1) / np.sqrt(37))
+    np.testing.assert_allclose(bars.lines[2][0].get_segments()[0][:, 1], ends, rtol=1e-9)
+    assert "100 of 100 of 442 rows" in _title(plots.residuals(post, rows=100, level=0.9999))
+
+
+def test_residuals_of_counts_need_their_offset() -> None:
+    rng = np.random.default_rng(4)
+    X = rng.standard_normal((30, 2))
+    offset = rng.uniform(0.0, 1.0, 30)
+    post = posterior(X, rng.poisson(np.exp(offset + 0.3 * X[:, 0])), family="poisson", offset=offset)
+    with pytest.raises(DataError, match="offset"):
+        plots.residuals(post)
+    ax = plots.residuals(post, offset=offset)
+    mean = post.predict(X, offset=offset).mean
+    drawn = np.concatenate([line.get_xdata() for line in ax.lines if line.get_marker() in ("o", "X")])
+    np.testing.assert_allclose(np.sort(drawn), np.sort(mean), rtol=1e-12)
+    with pytest.raises(DataError, match="no noise sd"):
+        plots.scales(post)
+
+
+def test_regions_of_sigma_and_tau_hold_what_they_say_and_lines_are_of_equal_lambda() -> None:
+    from matplotlib.path import Path
+
+    post = fitted("longley")
+    ax = plots.scales(post)
+    drawn = post.draw(4_000, 1, random_state=5)
+    points = np.column_stack([drawn.sigma[0], drawn.tau[0]])
+    contours = next(c for c in ax.collections if type(c).__name__.endswith("ContourSet"))
+    for path, share in zip(contours.get_paths(), (0.95, 0.5), strict=True):
+        held = np.any([Path(part).contains_points(points) for part in path.to_polygons()], axis=0).mean()
+        assert held == pytest.approx(share, abs=0.02)  # smoothing a skewed density moves its edges by a hundredth
+    lines = [line for line in ax.lines if line.get_color() == "#858585"]
+    assert lines
+    for line in lines:
+        sigma, tau = line.get_data()
+        assert (sigma[0] / tau[0]) ** 2 == pytest.approx((sigma[1] / tau[1]) ** 2, rel=1e-9)
+    texts = {text.get_text() for text in ax.texts}
+    assert all(text.startswith("λ = ") for text in texts)
+    low, high = post.tau.interval()
+    assert f"{low:.0f} to {high:.0f}" in _title(plots.scales(post))
+    # every group of columns has a tau of its own
+    groups = {"first": ["x0"], "second": ["x1", "x2"]}
+    rng = np.random.default_rng(2)
+    X = rng.standard_normal((30, 3))
+    ax = plots.scales(posterior(X, X[:, 0] + rng.standard_normal(30), groups=groups))
+    assert [text.split(":")[0] for text in _legend(ax)[:2]] == ["τ[first]", "τ[second]"]
+
+
+def test_bands_of_paths_are_t_intervals_at_that_lambda_and_the_edge_is_the_posterior() -> None:
+    post = fitted("diabetes")
+    axes = plots.coefficient_paths(post, columns=10)
+    X, y = _standardized(post)
+    nu = len(y) - 1
+    for k, ax in enumerate(axes):
+        lam = ax.lines[1].get_xdata()
+        i = 12
+        inverse = np.linalg.inv(X.T @ X + lam[i] * np.eye(10))
+        beta = inverse @ X.T @ y
+        Q = y @ (y - X @ beta)
+        half = student_t.ppf(0.975, nu) * np.sqrt(Q / nu * inverse[k, k])
+        assert ax.lines[1].get_ydata()[i] == pytest.approx(beta[k], rel=1e-7, abs=1e-7)
+        band = next(c for c in ax.collections if type(c).__name__ == "FillBetweenPolyCollection")
+        at = band.get_paths()[0].vertices
+        ends = np.sort(np.unique(at[np.isclose(at[:, 0], lam[i], rtol=1e-12), 1]))
+        np.testing.assert_allclose(ends[[0, -1]], [beta[k] - half, beta[k] + half], rtol=1e-6)
+        own = next(c for c in ax.collections if hasattr(c, "get_segments")).get_segments()[0][:, 1]
+        wanted = post.coefficients.interval()[k] * post.design.X[:, k].std()
+        np.testing.assert_allclose(own, wanted, rtol=1e-9)
+
+
+def test_partial_effects_are_contrasts_of_averages() -> None:
+    """A quadratic and an interaction, written out: its value less its average, with the covariance of both."""
+    import pandas as pd
+
+    rng = np.random.default_rng(8)
+    frame = pd.DataFrame({"x": rng.uniform(0.0, 2.0, 50), "g": np.array(["a", "b"])[np.arange(50) % 2]})
+    frame["y"] = frame.x**2 + np.where(frame.g == "b", frame.x, 0.0) + 0.3 * rng.standard_normal(50)
+    fit = BayesRidge(formula="y ~ x + {x**2} + g + x:g").fit(frame)
+    of_x, of_g = plots.partial_effects(fit, frame)
+    b = frame.g.eq("b").to_numpy(dtype=float)
+    names = list(fit.coef_names_)
+
+    def row(x: np.ndarray, g: np.ndarray) -> np.ndarray:
+        made = {"x": x, "x**2": x**2, "g[T.b]": g, "x:g[T.b]": x * g}
+        return np.array([made[name.strip("{}").replace(" ", "")].mean() for name in names])
+
+    values, drawn = of_x.lines[1].get_data()
+    for k in (0, 20, 40):
+        at = row(np.full(50, values[k]), b) - row(frame.x.to_numpy(), b)
+        assert drawn[k] == pytest.approx(at @ fit.coef_, rel=1e-9)
+    segments = next(c for c in of_g.collections if hasattr(c, "get_segments")).get_segments()
+    for k in (0, 1):
+        at = row(frame.x.to_numpy(), np.full(50, float(k))) - row(frame.x.to_numpy(), b)
+        np.testing.assert_allclose(segments[k][:, 1], fit.posterior_.contrast(at[None]).interval()[0], rtol=1e-9)
+
+
+def test_partial_effects_of_counts_are_on_the_rate() -> None:
+    import pandas as pd
+
+    rng = np.random.default_rng(9)
+    frame = pd.DataFrame({"x": rng.standard_normal(60)})
+    frame["y"] = rng.poisson(np.exp(0.5 + 0.6 * frame.x))
+    fit = BayesRidge(family="poisson", formula="y ~ x").fit(frame)
+    (ax,) = plots.partial_effects(fit, frame)
+    values, drawn = ax.lines[1].get_data()
+    wanted = fit.predict(pd.DataFrame({"x": values})) - fit.predict(frame).mean()
+    np.testing.assert_allclose(drawn, wanted, rtol=1e-9, atol=1e-12)

@@ -12,7 +12,7 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 
-from bayesridge import plots, posterior
+from bayesridge import BayesRidge, plots, posterior
 from bayesridge.checks.sbc import posterior_sbc
 from bayesridge.checks.spectral_check import spectral_check
 from bayesridge.errors import DataError
@@ -33,6 +33,15 @@ OF_FIT = {
     "loo_pit": plots.loo_pit,
     "posterior_predictive": plots.posterior_predictive,
     "predicted_observed": plots.predicted_observed,
+}
+
+
+#: The same, drawn of fewer fits: they share their layout with those above.
+MORE = {
+    "coefficient_paths": plots.coefficient_paths,
+    "predictive_difference": plots.predictive_difference,
+    "residuals": plots.residuals,
+    "scales": plots.scales,
 }
 
 
@@ -89,6 +98,69 @@ def test_every_fit_can_be_drawn(plot: str, name: str, pyplot: Any) -> None:
             plots.loo_pit(fitted(name))
         return
     _one_figure(OF_FIT[plot](fitted(name)), pyplot)
+
+
+@pytest.mark.parametrize(
+    ("name", "width"), [("300 columns, long names", 3.5), ("unpenalised columns", 3.5), ("one column", 6.4)]
+)
+@pytest.mark.parametrize("plot", MORE)
+def test_the_other_plots_are_legible(plot: str, name: str, width: float, pyplot: Any, monkeypatch: Any) -> None:
+    with plots.style("dark", font_size=8 if width < 5 else 10):
+        mpl.rcParams["figure.figsize"] = (width, 3.0)
+        assert troubles(_one_figure(MORE[plot](fitted(name)), pyplot), monkeypatch) == []
+
+
+@pytest.mark.parametrize("name", ["lambda fixed", "prior on tau", "precision weights", "frequency weights"])
+def test_the_other_plots_can_be_drawn(name: str, pyplot: Any) -> None:
+    for plot in MORE.values():
+        _one_figure(plot(fitted(name)), pyplot)
+        pyplot.close("all")
+
+
+def _flats() -> tuple[Any, Any]:
+    import pandas as pd
+
+    rng = np.random.default_rng(3)
+    frame = pd.DataFrame({"area in square metres": rng.uniform(20, 160, 40), "floor": rng.integers(0, 4, 40)})
+    frame["part of the town"] = np.array(["Altstadt am Fluss", "Neustadt", "Hafen", "Universitätsviertel"])[
+        rng.integers(0, 4, 40)
+    ]
+    frame["lift"] = rng.random(40) < 0.5
+    area = frame["area in square metres"]
+    frame["rent"] = 3.0 * area - 0.01 * area**2 + 20.0 * frame["lift"] + 10.0 * rng.standard_normal(40)
+    formula = "rent ~ {`area in square metres`} + {`area in square metres`**2} + floor + `part of the town` + lift"
+    return frame, BayesRidge(formula=formula).fit(frame)
+
+
+@pytest.mark.parametrize("width", [3.5, 6.4])
+def test_partial_effects_are_legible(width: float, pyplot: Any, monkeypatch: Any) -> None:
+    frame, fit = _flats()
+    with plots.style(font_size=8 if width < 5 else 10):
+        mpl.rcParams["figure.figsize"] = (width, 3.0)
+        assert troubles(_one_figure(plots.partial_effects(fit, frame), pyplot), monkeypatch) == []
+    axes = pyplot.subplots(1, 2)[1]
+    given = plots.partial_effects(fit, frame, ["lift", "floor"], axes=axes)
+    assert given.tolist() == axes.tolist()
+
+
+@pytest.mark.parametrize(
+    ("ask", "text"),
+    [
+        (lambda frame, fit: plots.partial_effects(fit, frame.to_numpy()), "data frame"),
+        (lambda frame, fit: plots.partial_effects(fit, frame, ["nosuch"]), "no column 'nosuch'"),
+        (lambda frame, fit: plots.partial_effects(fit, frame, []), "name the variables"),
+        (lambda frame, fit: plots.partial_effects(fit, frame, ["lift"] * 13), "not of 13"),
+        (lambda frame, fit: plots.partial_effects(fit, frame.assign(lift=None), ["lift"]), "no value"),
+        (lambda frame, fit: plots.partial_effects(fit.posterior_, frame), "takes a fitted BayesRidge"),
+        (lambda _, fit: plots.coefficient_paths(fit.posterior_, columns=0), "columns must be 1"),
+        (lambda _, fit: plots.residuals(fit.posterior_, rows=0), "rows must be 1"),
+        (lambda _, fit: plots.predictive_difference(fit.posterior_, draws=5), "20 draws"),
+    ],
+)
+def test_what_cannot_be_drawn_is_refused_in_words(ask: Any, text: str, pyplot: Any) -> None:
+    with pytest.raises(DataError, match=text):
+        ask(*_flats())
+    assert pyplot.get_fignums() == []
 
 
 @pytest.mark.parametrize(
