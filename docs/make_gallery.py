@@ -21,6 +21,7 @@ from bayesridge import plots
 
 DOCS = Path(__file__).resolve().parent
 FOLDER = DOCS / "_static" / "gallery"
+WIDTH, DOTS = 4.6, 208  # inches; two device pixels for each of the page
 _BLOCK = re.compile(r"^```python\n(.*?)^```$|^```\{image\} _static/gallery/(\w+)-light\.png$", re.DOTALL | re.MULTILINE)
 
 
@@ -42,7 +43,7 @@ def draw(theme: Any, folder: Path = FOLDER) -> list[Path]:
     names: dict[str, Any] = {}
     files = []
     with plots.style(theme):
-        mpl.rcParams["figure.figsize"] = (7.0, 4.0)
+        mpl.rcParams["figure.figsize"] = (WIDTH, 3.4)  # at the width of a phone its text is 10 pixels high
         for code, name in blocks((DOCS / "plots.md").read_text(encoding="utf-8")):
             exec(compile(code, f"<{name or 'set-up'}>", "exec"), names)
             if name:
@@ -55,7 +56,7 @@ def draw(theme: Any, folder: Path = FOLDER) -> list[Path]:
 def _save(figure: Any, file: Path) -> None:
     """Save on a transparent ground (the page's own), in 256 colours: half the size, and no eye sees the difference."""
     raw = io.BytesIO()
-    figure.savefig(raw, dpi=110, transparent=True)
+    figure.savefig(raw, dpi=DOTS, transparent=True)
     image = Image.open(raw).quantize(256, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
     image.save(file, optimize=True)
 

@@ -14,6 +14,9 @@
 # %% [markdown]
 # # 01 Penalty, prior and posterior
 #
+# **Guess first.** Two columns say almost the same (r = -0.97). As the penalty grows from nothing, do both coefficients
+# shrink at once, or does one grow before it shrinks?
+#
 # Ridge adds a penalty to the squared error. A Bayesian adds a normal prior to a normal likelihood. At $\lambda =
 # \sigma^2/\tau^2$ they are one and the same.
 
@@ -29,7 +32,6 @@ from bayesridge.linalg.optimizer import map_estimate
 from bayesridge.linalg.spectrum import factorize
 from bayesridge.mcmc.map import map_three_ways
 
-plt.rcParams.update({"figure.dpi": 80, "savefig.dpi": 80, "axes.spines.top": False, "axes.spines.right": False})
 BLUE, ORANGE, GREEN, GREY = "#0072b2", "#d55e00", "#009e73", "0.55"
 
 # %% [markdown]
@@ -63,7 +65,7 @@ for ax, lam in zip(axes, [1.0, 10.0, 100.0], strict=True):
             plt.Circle((0, 0), radius, fill=False, color=ORANGE, lw=1.4 if radius == np.linalg.norm(found) else 0.6)
         )
     ax.plot(*path.T, color=BLUE, lw=1)
-    ax.plot(*ols, "o", color=GREY, label="least squares")
+    ax.plot(*ols, "s", color=GREY, label="least squares")
     ax.plot(*found, "o", color=BLUE, ms=8, label="ridge = MAP")
     ax.plot(0, 0, "+", color=ORANGE, ms=10, label="prior mean")
     ax.set(
@@ -164,3 +166,11 @@ assert np.allclose(point.coef_, both.ridge_coef, rtol=1e-10)  # and so does the 
 assert np.hypot(b1[peak] - both.ridge_coef[0] * design.scale[0], b2[peak] - both.ridge_coef[1] * design.scale[1]) < 0.06
 assert (ways["difference"] < 1e-8).all()
 print(f"MAP and ridge differ by {both.difference:.0e} at most")
+
+# %% [markdown]
+# ## To try
+#
+# Set `tau` in the second picture to half of what it is. By which factor does lambda change, and which way does the
+# cross move? Say it before you run it; then check with `standardized_coefficients(spectrum, sigma**2 / tau**2)`.
+#
+# **To remember:** the ridge solution is the top of a posterior, and lambda is noise variance over prior variance.

@@ -14,6 +14,9 @@
 # %% [markdown]
 # # 02 What a point hides
 #
+# **Guess first.** Eight rows, three columns, and lambda plugged in where the evidence is highest: how many of its "95%"
+# intervals for new observations hold the observation? Write a number down.
+#
 # A MAP, or a plugged-in lambda, is one point of a distribution. With few rows the rest of it matters.
 
 # %% tags=["hide-input"]
@@ -26,7 +29,6 @@ from bayesridge import BayesRidge, FixedScales
 from bayesridge.errors import NoSignalWarning
 
 warnings.simplefilter("ignore", NoSignalWarning)  # eight rows often show no signal; that is the point
-plt.rcParams.update({"figure.dpi": 80, "savefig.dpi": 80, "axes.spines.top": False, "axes.spines.right": False})
 BLUE, ORANGE, GREEN, GREY = "#0072b2", "#d55e00", "#009e73", "0.55"
 
 # %% [markdown]
@@ -63,13 +65,13 @@ left.fill_between(np.exp(t), np.exp(full.lambda_.log_pdf_log(t)), color=BLUE, al
 left.axvline(best.lam, color=ORANGE, label="evidence maximum,\nplugged in")
 left.set(xscale="log", xlabel=r"$\lambda$", ylabel=r"density of $\log\lambda$", ylim=(0, 0.42))
 left.legend(frameon=False, loc="upper right")
-for posterior, color, name in [
-    (point, ORANGE, "lambda and sigma plugged in"),
-    (plug_in, GREEN, "lambda plugged in"),
-    (full, BLUE, "both integrated"),
+for posterior, color, style, name in [
+    (point, ORANGE, ":", "lambda and sigma plugged in"),
+    (plug_in, GREEN, "-.", "lambda plugged in"),
+    (full, BLUE, "-", "both integrated"),
 ]:
     density = [np.exp(posterior.coefficients.log_pdf(v)[0]) for v in value]
-    right.plot(value, density, color=color, label=name)
+    right.plot(value, density, color=color, ls=style, label=name)
 right.axvline(TRUTH[0], color=GREY, ls="--", label="truth")
 right.set(xlabel="first coefficient", ylabel="posterior density (log scale)", yscale="log", ylim=(1e-3, 60))
 right.legend(frameon=False, loc="upper right", fontsize=9)
@@ -129,3 +131,10 @@ plt.show()
 assert coverage["lambda and sigma plugged in"] < 0.90
 assert coverage["lambda and sigma plugged in"] < coverage["lambda plugged in"] < coverage["both integrated"]
 assert abs(coverage["both integrated"] - 0.95) < 0.02
+
+# %% [markdown]
+# ## To try
+#
+# Repeat the count with `rows=40`, for instance `table(rng, 40)` in the loop. At how many rows would you stop caring?
+#
+# **To remember:** a plugged-in lambda gives intervals that forget that it was estimated; few rows make it show.

@@ -13,6 +13,9 @@
 # %% [markdown]
 # # 03 Choosing lambda
 #
+# **Guess first.** The same sixteen rows of economics, twenty-two rules: by which factor do their lambdas differ, 2,
+# 100 or 10,000?
+#
 # Twenty-two rules choose a lambda. Which one is right, how far are they apart, and does it matter?
 
 # %% tags=["hide-input"]
@@ -31,7 +34,6 @@ from bayesridge.rules.catalogue import pick_rules
 from bayesridge.rules.comparison import compare_lambda
 
 warnings.simplefilter("ignore", NoSignalWarning)  # some simulated tables show none
-plt.rcParams.update({"figure.dpi": 80, "savefig.dpi": 80, "axes.spines.top": False, "axes.spines.right": False})
 BLUE, ORANGE, GREEN, GREY = "#0072b2", "#d55e00", "#009e73", "0.55"
 
 # %% [markdown]
@@ -76,7 +78,13 @@ for ax, (title, comparison) in zip(axes, comparisons.items(), strict=True):
     for place, row in enumerate(rules):
         if row.interval is not None:
             ax.plot([row.interval.lower, row.interval.upper], [place, place], color=GREY, lw=1.2)
-        ax.plot(row.lam, place, "o", color=BLUE if row.key.startswith("posterior") else ORANGE, ms=5)
+        ax.plot(
+            row.lam,
+            place,
+            "s" if row.key.startswith("posterior") else "o",
+            color=BLUE if row.key.startswith("posterior") else ORANGE,
+            ms=5,
+        )
     ax.set(xscale="log", xlabel=r"$\lambda$", title=title, yticks=range(len(rules)))
 axes[0].set_yticklabels([row.label for row in rules])
 axes[0].invert_yaxis()
@@ -147,8 +155,8 @@ for (left, right), (title, (chosen, errors)) in zip(axes, studies.items(), stric
         ratio = errors[name].mean() / errors["best"].mean()
         bar = 1.96 * np.std(errors[name] - ratio * errors["best"]) / np.sqrt(TABLES) / errors["best"].mean()
         cost[title, name], spread[title, name] = ratio, bar
-        color = BLUE if name == "posterior" else ORANGE
-        right.errorbar(ratio, place, xerr=bar, fmt="o", color=color, capsize=3)
+        look = {"fmt": "s", "color": BLUE} if name == "posterior" else {"fmt": "o", "color": ORANGE}
+        right.errorbar(ratio, place, xerr=bar, capsize=3, **look)
     right.set(yticks=range(1, 6), yticklabels=[*[""] * 4, "lambda\nintegrated"], ylim=(0.4, 5.6))
     right.grid(axis="y", lw=0.4)
 axes[1, 0].set_xlabel(r"chosen $\lambda$ (box: quartiles, whiskers: 5% and 95%)")
@@ -171,3 +179,11 @@ diabetes, longley = comparisons.values()
 assert np.isclose(diabetes.row("reml").lam, fit.posterior_.evidence.best.lam, rtol=1e-6)
 assert np.isclose(grid[loo.argmin()], diabetes.row("loo").lam, rtol=0.05)  # the grid's step
 assert longley.row("quasi_optimality").elpd_loo < longley.row("posterior").elpd_loo - 10
+
+# %% [markdown]
+# ## To try
+#
+# Give `compare_lambda` the sensor's table (`load_xy("sensor")`). Which rules leave the shade, and does `regret` in
+# `comparisons[...].table` say that it costs anything?
+#
+# **To remember:** rules for lambda disagree most where it matters least; ask what a choice costs before you defend it.

@@ -13,6 +13,9 @@
 # %% [markdown]
 # # 04 Is it calibrated?
 #
+# **Guess first.** Three fits below are tested against simulated truths: the exact posterior, one with lambda plugged
+# in, one with another prior than the truth's. Which of the two wrong ones is easier to catch?
+#
 # Is the posterior computed right? Do intervals hold the truth as often as they say? Does the prior fit these data? And
 # the noise?
 
@@ -32,7 +35,6 @@ from benchmarks.coverage.methods import Evidence, Exact, SklearnBayesianRidge
 from benchmarks.coverage.study import coverage_study
 from benchmarks.coverage.worlds import Scenario
 
-plt.rcParams.update({"figure.dpi": 80, "savefig.dpi": 80, "axes.spines.top": False, "axes.spines.right": False})
 BLUE, ORANGE, GREEN, GREY = "#0072b2", "#d55e00", "#009e73", "0.55"
 
 # %% [markdown]
@@ -50,15 +52,16 @@ studies = {
     "lambda plugged in (evidence)": sbc(SIZE, BetaR2(1, 1), method="evidence", **COMMON),
     "another prior than the truth's": sbc(SIZE, BetaR2(1, 1), fit_prior=BetaR2(1, 9), **COMMON),
 }
-QUANTITIES = {"x0": BLUE, "sigma": ORANGE, "new observation": GREEN, "log likelihood": "#cc79a7"}
+QUANTITIES = {"x0": (BLUE, "-"), "sigma": (ORANGE, "--"), "new observation": (GREEN, ":")}
+QUANTITIES["log likelihood"] = ("#cc79a7", "-.")
 
 # %% tags=["hide-input"]
 fig, axes = plt.subplots(1, 3, figsize=(11, 3.6), sharey=True, layout="constrained")
 for ax, (title, found) in zip(axes, studies.items(), strict=True):
     band = found.band(0.95)
     ax.fill_between(band.z, band.lower - band.z, band.upper - band.z, color="0.88", lw=0, label="95% simultaneous band")
-    for quantity, color in QUANTITIES.items():
-        ax.plot(band.z, found.ecdf(quantity) - band.z, color=color, lw=1.3, label=quantity)
+    for quantity, (color, style) in QUANTITIES.items():
+        ax.plot(band.z, found.ecdf(quantity) - band.z, color=color, ls=style, lw=1.3, label=quantity)
     ax.set(
         title=f"{title}\n{'passed' if found.passed else 'NOT calibrated'}", xlabel="place of the truth in its posterior"
     )
@@ -84,17 +87,17 @@ SCENARIOS = {
     "200 x 20": Scenario(200, 20),
 }
 METHODS = [Exact(), Evidence(), SklearnBayesianRidge()]
-LOOK = {METHODS[0].key: (BLUE, "lambda integrated"), METHODS[1].key: (GREEN, "evidence plugged in"),
-        METHODS[2].key: (ORANGE, "scikit-learn BayesianRidge")}  # fmt: skip
+LOOK = {METHODS[0].key: (BLUE, "o", "lambda integrated"), METHODS[1].key: (GREEN, "s", "evidence plugged in"),
+        METHODS[2].key: (ORANGE, "^", "scikit-learn BayesianRidge")}  # fmt: skip
 coverage = coverage_study(list(SCENARIOS.values()), METHODS, replications=300, random_state=3)
 coverage["place"] = np.repeat(range(len(SCENARIOS)), len(METHODS))
 
 fig, axes = plt.subplots(1, 2, figsize=(10.5, 4.2), sharey=True, layout="constrained")
 for ax, measure, title in zip(axes, ["coef", "new"], ["coefficients", "new observations"], strict=True):
-    for shift, (key, (color, label)) in zip([-0.2, 0.0, 0.2], LOOK.items(), strict=True):
+    for shift, (key, (color, marker, label)) in zip([-0.2, 0.0, 0.2], LOOK.items(), strict=True):
         rows = coverage[coverage["method"] == key]
         ax.errorbar(100 * rows[f"{measure}_coverage"], rows["place"] + shift, xerr=196 * rows[f"{measure}_coverage_se"],
-                    fmt="o", ms=4, color=color, label=label)  # fmt: skip
+                    fmt=marker, ms=4, color=color, label=label)  # fmt: skip
     ax.axvline(95, color=GREY, ls="--", lw=1)
     ax.set(title=title, xlabel="coverage of 95% intervals, % (bars: 95% Wald interval)")
 axes[0].set(yticks=range(len(SCENARIOS)), yticklabels=list(SCENARIOS))
@@ -163,3 +166,11 @@ assert theirs["new_coverage"].iloc[0] < 0.90
 assert checks["diabetes"].passed
 assert not checks["signal in two small directions"].passed
 assert {entry.key for entry in card.entries if entry.status == "alarm"} == {"noise"}
+
+# %% [markdown]
+# ## To try
+#
+# Fit the second table of the spectral check with a prior that expects less (`BetaR2(1, 9)`). Does the check pass? Why
+# should a prior on lambda alone not be able to mend it?
+#
+# **To remember:** "95%" is a claim that can be checked, and a check is worth something only when it can fail.

@@ -87,6 +87,10 @@ FEATURES: dict[str, Callable[[Any, Path], Any]] = {
     "plot: predicted_observed": lambda post, _: plots.predicted_observed(post),
     "plot: loo_pit": lambda post, _: plots.loo_pit(post),
     "plot: posterior_predictive": lambda post, _: plots.posterior_predictive(post),
+    "plot: predictive_difference": lambda post, _: plots.predictive_difference(post),
+    "plot: residuals": lambda post, _: plots.residuals(post),
+    "plot: scales": lambda post, _: plots.scales(post),
+    "plot: coefficient_paths": lambda post, _: plots.coefficient_paths(post),
     "report": lambda post, folder: report(post, folder / "report.html"),
     "save, load": _save_and_load,
 }
@@ -96,7 +100,7 @@ ONLY_ONE_LAMBDA = (
     "compare_lambda, rules", "backtest", "validate", "check: computation (SBC)", "check: prior of every direction",
     "check: leave-one-out calibration", "check: noise", "check: sensitivity to the prior", "check: influence of rows",
     "plot: lambda_posterior", "plot: ridge_trace", "plot: shrinkage", "plot: contours", "plot: bias_variance",
-    "plot: loo_pit",
+    "plot: loo_pit", "plot: coefficient_paths",
 )  # fmt: skip
 OTHERS = {"several groups": "one lambda", "kernel (a test's engine)": "one lambda",
           "counts (Poisson)": "rules for lambda and the slider", "sampled": "exact posterior"}  # fmt: skip
@@ -122,6 +126,8 @@ REFUSED = {
         for feature in ("leave-one-out", "plot: predicted_observed")
         for engine in ("kernel (a test's engine)",)
     },
+    ("plot: scales", "kernel (a test's engine)"): "no prior sd tau",
+    ("plot: scales", "counts (Poisson)"): "no noise sd sigma",
     ("save, load", "kernel (a test's engine)"): "keeps no state",
 }
 

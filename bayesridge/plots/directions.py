@@ -32,6 +32,10 @@ Array = NDArray[np.float64]
 _BESIDE = 7.0  # points from the middle of a marker to its name
 
 
+#: Where the absolute value of a standard normal number lies with 95% probability, equal tails.
+_HALF_NORMAL = ndtri([0.5125, 0.9875])
+
+
 def spectral_check(check: SpectralCheck, *, axes: Any = None) -> AxesArray:
     """Draw a QQ plot of the standardised directions, and their sizes beside those the model expects (Picard plot).
 
@@ -108,7 +112,8 @@ def _draw_picard(ax: Axes, check: SpectralCheck) -> None:
 
     m = len(check.s)
     x = np.arange(1, m + 1)
-    low, middle, high = check.expected.T
+    middle = check.expected[:, 1]
+    low, high = _HALF_NORMAL[:, None] * middle
     # a direction that is exactly zero has no place on a log axis: it is drawn at the lower edge, and said
     size = np.abs(check.z)
     floor = 0.5 * min(float(size[size > 0].min(initial=np.inf)), float(low.min()))
@@ -116,7 +121,10 @@ def _draw_picard(ax: Axes, check: SpectralCheck) -> None:
     band = ax.fill_between(x, low, high, color=GREY, alpha=0.3, lw=0)
     line = ax.plot(x, middle, color=VERMILION, lw=1.5, ls=LINES[1])[0]
     points = ax.plot(x, np.where(zero, floor, size), ls="", marker="s", ms=4.0 if m <= 60 else 2.5, color=BLUE)[0]
-    handles, labels = [points, line, band], ["size |z| seen", "expected sd, posterior median", "95% ETI of it"]
+    handles, labels = (
+        [points, line, band],
+        ["size |z| seen", "expected sd, posterior median", "where 95% of |z| lie at that sd"],
+    )
     if len(check.outliers):
         odd = np.array(check.outliers)
         ax.plot(odd + 1, size[odd], ls="", marker="D", ms=6, color=VERMILION)

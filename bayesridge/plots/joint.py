@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bayesridge.errors import DataError
 from bayesridge.plots.inputs import expect, target
 from bayesridge.plots.lambda_axis import number, percent
 from bayesridge.plots.layout import describe, font_points, legend_below, one_axes, plain, settle, shorten
@@ -55,11 +56,13 @@ def scales(
     """
     expect(post, "Posterior")
     check_level(level)
-    noise = post.sigma.interval(level)
+    noise = (post.scales.get("sigma") or post.sigma).interval(level)  # which says why there is none
+    names = [name for name in post.scales if name.startswith("tau")]
+    if not names:
+        raise DataError(f"this model has no prior sd tau: its scales are {', '.join(post.scales)}")
     count = int(np.clip(_VALUES // max(1, post.design.n_columns), 1_000, _DRAWS))
     drawn = post.draw(count, 1, random_state)
     sigma, tau = np.log10(drawn.sigma[0]), np.log10(drawn.tau[0].reshape(count, -1))
-    names = [name for name in post.scales if name.startswith("tau")][: tau.shape[1]]
     ax = one_axes(ax, 4.6)
     handles: list[Any] = []
     for k, values in enumerate(tau.T):

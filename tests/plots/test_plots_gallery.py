@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,7 @@ def test_pictures_are_there_and_small(name: str, theme: str) -> None:
     file = DOCS / "_static" / "gallery" / f"{name}-{theme}.png"
     assert file.stat().st_size < 60 * 1024
     with Image.open(file) as image:
-        assert image.size[0] == 770
+        assert image.size[0] == 956  # two pixels for each of 478: the width of a phone and no more than a column
         colors = image.convert("RGBA").getcolors(1 << 20)
     # ink is the most frequent opaque colour that is not grey-in-between: dark on light pages, light on dark ones
     opaque = sorted(((n, c) for n, c in colors if c[3] > 200 and max(c[:3]) - min(c[:3]) < 8), reverse=True)
@@ -52,7 +53,7 @@ def test_the_page_shows_light_and_dark_in_turn() -> None:
     text = (DOCS / "plots.md").read_text(encoding="utf-8")
     for name in set(plots.__all__) - {"style"}:
         for theme in ("light", "dark"):
-            start = text.index(f"_static/gallery/{name}-{theme}.png")
+            start = text.index(f"{{image}} _static/gallery/{name}-{theme}.png")
             assert f":class: only-{theme}" in text[start : start + 400]
 
 
@@ -69,3 +70,13 @@ def test_pictures_are_what_the_page_draws_today(tmp_path: Path) -> None:
         # fonts come with matplotlib, but rasterisers may round an edge differently: not one pixel in two hundred
         moved = np.abs(one - other).max(axis=2) > 64
         assert moved.mean() < 0.005, f"{file.name}: draw the pictures again (make pictures) and look at them"
+
+
+def test_thumbnails_lead_to_every_picture() -> None:
+    text = (DOCS / "plots.md").read_text(encoding="utf-8")
+    found = dict(re.findall(r'<a href="#([\w-]+)"><img class="only-light" src="_static/gallery/(\w+)-light.png"', text))
+    assert set(found.values()) == set(plots.__all__) - {"style"}
+    headings = {
+        re.sub(r"[^\w\- ]", "", head.lower()).replace(" ", "-") for head in re.findall(r"^## (.+)$", text, re.MULTILINE)
+    }
+    assert found.keys() <= headings

@@ -743,3 +743,17 @@ def test_partial_effects_of_counts_are_on_the_rate() -> None:
     values, drawn = ax.lines[1].get_data()
     wanted = fit.predict(pd.DataFrame({"x": values})) - fit.predict(frame).mean()
     np.testing.assert_allclose(drawn, wanted, rtol=1e-9, atol=1e-12)
+
+
+def test_the_band_of_the_picard_plot_holds_sizes_and_not_their_sd() -> None:
+    """Half-normal quantiles from scipy; of directions simulated from the model one in twenty lies outside."""
+    from scipy.stats import halfnorm
+
+    check = spectral_check(fitted("300 columns, long names"), simulations=200)
+    band = next(c for c in plots.spectral_check(check)[1].collections if type(c).__name__.startswith("FillBetween"))
+    at = band.get_paths()[0].vertices
+    low, high = halfnorm.ppf([0.025, 0.975])
+    np.testing.assert_allclose(at[at[:, 0] == 1.0, 1].min(), low * check.expected[0, 1], rtol=1e-9)
+    np.testing.assert_allclose(at[at[:, 0] == 1.0, 1].max(), high * check.expected[0, 1], rtol=1e-9)
+    inside = (np.abs(check.z) > low * check.expected[:, 1]) & (np.abs(check.z) < high * check.expected[:, 1])
+    assert inside.mean() > 0.85  # 39 directions of a table that the model fits: 0.95 less three standard errors
