@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from bayesridge.checks.from_draws import draws_sensitivity, outcome_calibration, outcome_checks
 from bayesridge.checks.influence import row_influence
 from bayesridge.checks.loo_calibration import loo_calibration
 from bayesridge.checks.predictive_checks import predictive_checks
@@ -254,6 +255,16 @@ def validate(
         "duplicates": twins,
         "backtest": lambda: _backtest(post, splits, twins(), rules, n_jobs, seeds[4], progress=progress),
     }  # fmt: skip
+    if hasattr(type(post), "curves"):  # weighted draws, of outcomes that have no residuals to be simulated anew
+        make |= {
+            "leave-one-out": lambda: outcome_calibration(
+                post, simulations=simulations, alpha=each, random_state=seeds[2]
+            ),
+            "noise": lambda: outcome_checks(
+                post, simulations=max(1000, simulations), alpha=each, random_state=seeds[3]
+            ),
+            "sensitivity": lambda: draws_sensitivity(post, coefficients=post.design.n_columns <= _MOST_SCALED),
+        }  # fmt: skip
     unknown = [key for key in checks or [] if key not in make]
     if unknown:
         raise DataError(f"no check called {', '.join(unknown)}; there are {', '.join(make)}")

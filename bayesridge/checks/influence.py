@@ -21,7 +21,6 @@ from bayesridge.errors import DataError
 from bayesridge.fit import one_lambda
 from bayesridge.hyper.marginal import PointMass
 from bayesridge.hyper.nodes import HyperPosterior
-from bayesridge.posteriors.posterior import Posterior
 from bayesridge.posteriors.shown import Finding
 
 if TYPE_CHECKING:
@@ -124,12 +123,12 @@ class RowInfluence(Finding):
         }
 
 
-def row_influence(posterior: Posterior) -> RowInfluence:
+def row_influence(posterior: Any) -> RowInfluence:
     """Measure how much each row moves the posterior of lambda.
 
     Parameters
     ----------
-    posterior : Posterior
+    posterior : Posterior or OutcomePosterior
         With lambda integrated.
 
     Returns
@@ -141,6 +140,14 @@ def row_influence(posterior: Posterior) -> RowInfluence:
     DataError
         If lambda is fixed or plugged in, or leave-one-out does not exist.
     """
+    if hasattr(type(posterior), "log_lambda_without"):  # of weighted draws
+        if posterior.method != "posterior":
+            raise DataError("rows move lambda only where it is inferred; here it is fixed or plugged in")
+        mean, sd, without = posterior.log_lambda_without()
+        loo = posterior.loo
+        return RowInfluence(
+            np.where(loo.count > 0, without - mean, np.nan), mean, sd, loo.refitted, posterior.design.input_rows
+        )
     posterior = one_lambda(posterior)
     if posterior.method != "posterior" or isinstance(posterior.lambda_, PointMass):
         raise DataError("rows move lambda only where it is inferred; here it is fixed or plugged in")

@@ -159,13 +159,14 @@ def power_scaling(posterior: Posterior, *, coefficients: bool = True) -> PowerSc
     rows = []
     for name, read in _quantities(posterior, coefficients=coefficients):
         base = read(posterior)
-        p, p_mean = _change(base, {power: read(one) for power, one in zip(_POWERS, (below, above), strict=True)})
-        q, q_mean = _change(base, {power: read(one) for power, one in counted.items()})
-        rows.append(Sensitivity(name, p, q, p_mean, q_mean, _diagnosis(p, q)))
+        p, p_mean = change(base, {power: read(one) for power, one in zip(_POWERS, (below, above), strict=True)})
+        q, q_mean = change(base, {power: read(one) for power, one in counted.items()})
+        rows.append(Sensitivity(name, p, q, p_mean, q_mean, diagnosis(p, q)))
     return PowerScaling(tuple(rows), prior.text)
 
 
-def _diagnosis(prior: float, likelihood: float) -> str:
+def diagnosis(prior: float, likelihood: float) -> str:
+    """What the two sensitivities mean together."""
     if prior < THRESHOLD:
         return "-"
     return "prior-data conflict" if likelihood >= THRESHOLD else "strong prior / weak likelihood"
@@ -241,7 +242,7 @@ def _linear(one: MixtureQuantity) -> Distribution:
     return cdf, np.linspace(one.quantile(_TAIL)[0], one.quantile(1.0 - _TAIL)[0], _POINTS)
 
 
-def _change(base: Distribution, scaled: dict[float, Distribution]) -> tuple[float, float]:
+def change(base: Distribution, scaled: dict[float, Distribution]) -> tuple[float, float]:
     """Distance, and shift of the mean in sds, per doubling: the average over the powers."""
     cdf, x = base
     p = cdf(x)

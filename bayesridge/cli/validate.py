@@ -8,7 +8,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bayesridge.cli.options import AsJson, Jobs, Model, Seed, as_text, collected_warnings, command, echo_json
+from bayesridge.cli.options import (
+    AsJson,
+    FamilyName,
+    Jobs,
+    Model,
+    Offset,
+    Positive,
+    Seed,
+    Trials,
+    as_text,
+    collected_warnings,
+    command,
+    echo_json,
+    with_classes,
+)
 
 # Only what --help needs is imported here; the rest waits until there is something to do.
 if TYPE_CHECKING:
@@ -35,6 +49,10 @@ def validate(
     splits: Annotated[int, typer.Option(help="Splits of the nested backtest, a multiple of 5; 0 for none.")] = 20,
     alpha: Annotated[float, typer.Option(help="Probability of a false alarm of all tests together.")] = 0.05,
     jobs: Jobs = 1,
+    family: FamilyName = "gaussian",
+    offset: Offset = None,
+    trials: Trials = None,
+    positive: Positive = None,
     seed: Seed = 0,
     out: Annotated[Path | None, typer.Option(help="Folder for validation.json and a table of each check.")] = None,
     as_json: AsJson = False,
@@ -49,8 +67,9 @@ def validate(
     out = None if out is None else check_folder(out, {_RECORD, *_TABLES.values()})
     warned: list[str] = []
     with collected_warnings(warned):
+        data, _ = with_classes({**model.read(trials=trials), "family": family, "offset": offset}, family, positive)
         card = validate_table(
-            **model.read(), simulations=simulations, splits=splits, alpha=alpha, n_jobs=jobs, random_state=seed,
+            **data, simulations=simulations, splits=splits, alpha=alpha, n_jobs=jobs, random_state=seed,
             progress=not as_json and sys.stderr.isatty(),
         )  # fmt: skip
         record = card.record

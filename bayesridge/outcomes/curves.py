@@ -33,7 +33,7 @@ _POINTS = 41
 _BEYOND = 3.0  # units of log lambda that the fits go on where the posterior ends
 _FEWEST = 400.0  # effective draws at a lambda that is reached
 _BLOCK_VALUES = 1 << 22
-_PRIOR_POINTS = 801
+_PRIOR_POINTS = 401
 
 
 class LooAt(NamedTuple):
@@ -68,12 +68,15 @@ class Tilted:
         |b|^2.
     log_mixed : ndarray of shape (R, S)
         log m(b), less what does not depend on b.
+    mean_t : ndarray of shape (R, S)
+        E[log lambda | b]: given b, the data say no more of lambda.
     """
 
     planes: PlaneDraws
     rank: int
     squares: Array
     log_mixed: Array
+    mean_t: Array
 
     def log_weights(self, t: Array) -> Array:
         """Log of weight times N(b; 0, 1/lambda) / m(b), shape (R, S, K)."""
@@ -93,8 +96,13 @@ def tilted(planes: PlaneDraws, theta: Array, n_flat: int, ends: tuple[float, flo
     squares, rank = np.square(b).sum(axis=-1), b.shape[-1]
     s = np.linspace(*ends, _PRIOR_POINTS)
     base = log_prior(s) + 0.5 * rank * s + np.log(s[1] - s[0])
-    mixed = [np.logaddexp.reduce(base - 0.5 * one[:, None] * np.exp(s), axis=1) for one in squares]
-    return Tilted(planes, rank, squares, np.array(mixed))
+    mixed, mean = np.empty((2, *squares.shape))
+    for r, one in enumerate(squares):
+        given = base - 0.5 * one[:, None] * np.exp(s)
+        top = given.max(axis=1)
+        share = np.exp(given - top[:, None])
+        mixed[r], mean[r] = top + np.log(share.sum(axis=1)), share @ s / share.sum(axis=1)
+    return Tilted(planes, rank, squares, mixed, mean)
 
 
 @dataclass(frozen=True, eq=False)
@@ -187,6 +195,20 @@ class Curves:
         trials = None if problem.trials is None else problem.trials[test, None]
         y = problem.design.y[test, None]
         return problem.family.log_density(eta + problem.offset[test, None], y, trials)
+
+
+def log_lambda_without(problem: Outcome, draws: Tilted, refits: Mapping[int, Tilted]) -> Array:
+    """E[log lambda | y_-i] of each row, (n_rows,): ``E[t / p(y_i | theta)] / E[1 / p(y_i | theta)]``."""
+    n, planes = problem.design.n_rows, draws.planes
+    found = np.empty(n)
+    size = max(1, _BLOCK_VALUES // planes.weight.size)
+    for part in [slice(k, k + size) for k in range(0, n, size)]:
+        log_p, _ = densities(problem, planes, part)
+        inverse = planes.weight[..., None] * np.exp(log_p.min(axis=(0, 1)) - log_p)
+        found[part] = np.einsum("rsm,rs->m", inverse, draws.mean_t) / inverse.sum(axis=(0, 1))
+    for i, other in refits.items():
+        found[i] = (other.planes.weight * other.mean_t).sum() / other.planes.weight.sum()
+    return found
 
 
 def densities(problem: Outcome, planes: PlaneDraws, part: slice) -> tuple[Array, Array]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,12 +17,13 @@ from bayesridge.errors import BayesRidgeWarning, DataError, ImproperPosteriorErr
 from bayesridge.hyper.marginal import EXP, Link, Marginal, PointMass, marginal, transformed
 from bayesridge.linalg.design import Design, State
 from bayesridge.outcomes.correction import Weighted
-from bayesridge.outcomes.curves import Curves, Tilted, curves_of, tilted
+from bayesridge.outcomes.curves import Curves, Tilted, curves_of, log_lambda_without, tilted
 from bayesridge.outcomes.family import Family
 from bayesridge.outcomes.loo import leave_one_out
 from bayesridge.outcomes.prior import default_prior, density_of_t
 from bayesridge.outcomes.problem import Directions, Outcome
 from bayesridge.outcomes.rows import ExpectedRows, ObservedRows, PlaneDraws
+from bayesridge.outcomes.scaling import Scaled, power_scaled
 from bayesridge.persistence import plain_table, prior_state, save_model
 from bayesridge.posteriors.comparison import refuse_other_constants
 from bayesridge.posteriors.contrasts import Asked, Contrast, Step, contrast_rows, step_labels
@@ -197,7 +198,7 @@ class OutcomePosterior(ShownPosterior, Asked):
         """Refused: the likelihood is not Gaussian."""
         raise DataError(
             f"this needs the spectrum of a Gaussian likelihood, and the model is of {self.family.text}: coefficients, "
-            "lambda, predictions, draws and leave-one-out work for it, rules for lambda and the slider do not"
+            "lambda and its rules, predictions, draws, leave-one-out and the checks made of them work for it"
         )
 
     @property
@@ -305,18 +306,35 @@ class OutcomePosterior(ShownPosterior, Asked):
         """
         if len(self.t) == 1:
             return self.infer(self.rows(), default_prior(self.family, self.design)).curves
-        ends = (float(self.t.min()), float(self.t.max()))
-        refits = {int(i): self.without(int(i))._tilted for i in np.flatnonzero(self.loo.refitted)}
-        return curves_of(self.rows(), ends, self._tilted, refits)
+        return curves_of(self.rows(), self._ends, self._tilted, self._refits)
+
+    def log_lambda_without(self) -> tuple[float, float, Array]:
+        """Mean and sd of log lambda, and its mean without each row (n_rows,)."""
+        share = self.draws_.mass.sum(axis=0) / self.draws_.mass.sum()
+        mean = float(share @ self.t)
+        found = log_lambda_without(self.rows(), self._tilted, self._refits)
+        return mean, float(np.sqrt(share @ np.square(self.t - mean))), found
+
+    def scaled(self, powers: Sequence[float]) -> Scaled:
+        """The posterior with the prior, or the likelihood, raised to powers near one."""
+        return power_scaled(self.rows(), self._tilted, self.prior, self._ends, powers)
 
     @property
+    def _ends(self) -> tuple[float, float]:
+        return float(self.t.min()), float(self.t.max())
+
+    @property
+    def _refits(self) -> dict[int, Tilted]:
+        """Of the posteriors without a row, for those that leave-one-out needed."""
+        return {int(i): self.without(int(i))._tilted for i in np.flatnonzero(self.loo.refitted)}
+
+    @cached_property
     def _tilted(self) -> Tilted:
         """Weighted as they are, not resampled: what lies far out in lambda has many draws of little weight."""
         step = max(1, self.draws_.node.shape[1] // _FOR_ROWS)
         coef, centre = self._drawn
         planes = PlaneDraws(coef[:, ::step], centre[:, ::step], self.draws_.weight[:, ::step])
-        ends = (float(self.t.min()), float(self.t.max()))
-        return tilted(planes, self.draws_.theta[:, ::step], self.design.n_flat, ends, density_of_t(self.prior))
+        return tilted(planes, self.draws_.theta[:, ::step], self.design.n_flat, self._ends, density_of_t(self.prior))
 
     def rows(self) -> Outcome:
         """The data.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -105,6 +105,20 @@ class CountMixture:
         u = np.random.default_rng(np.abs(y).astype(np.int64).sum() + len(y)).random(len(y))
         high = self.cdf(y)
         return np.asarray(high - u * (high - self.cdf(y - 1.0)))
+
+    def simulate(self, count: int, rng: np.random.Generator) -> Array:
+        """Outcomes, each row by itself, (count, m)."""
+        m = self.eta.shape[1]
+        below = np.cumsum(np.broadcast_to(self.weight, self.eta.shape), axis=0)
+        u = rng.random((count, m)) * below[-1]
+        at = np.column_stack([np.searchsorted(below[:-1, j], u[:, j]) for j in range(m)])
+        # a further parameter has a value for each draw and row too
+        name = getattr(self.family, "extra", None)
+        value = None if name is None else np.asarray(getattr(self.family, name))
+        family: Any = self.family
+        if value is not None and value.ndim:
+            family = family.given(np.broadcast_to(value, self.eta.shape)[at, np.arange(m)])
+        return np.asarray(family.simulate(self.eta[at, np.arange(m)], self.trials, rng))
 
     def interval(self, level: float) -> Array:
         """Equal-tailed intervals, (m, 2)."""
