@@ -1,4 +1,4 @@
-"""The posterior with the prior of lambda, or the likelihood, raised to a power near one: the same draws, other weights."""
+"""The posterior with the prior of lambda, or the likelihood, raised to a power near one: its draws weighted anew."""
 
 from __future__ import annotations
 
