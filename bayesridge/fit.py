@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from bayesridge.errors import DataError, PriorError
 from bayesridge.linalg.accumulate import accumulate, is_streamed
-from bayesridge.linalg.design import Design, build_design
+from bayesridge.linalg.design import Block, Design, build_design
 from bayesridge.linalg.groups import group_engine
 from bayesridge.linalg.levels import LevelRows, Levels, level_rows, levels_of
 from bayesridge.linalg.spectrum import factorize, trouble_of_moments
@@ -23,7 +23,7 @@ from bayesridge.posteriors.posterior import Method, Posterior, infer, infer_grou
 from bayesridge.posteriors.prediction import refuse_trials
 from bayesridge.priors import BetaR2, Jeffreys, NoisePrior, Prior, by_group
 from bayesridge.tables.blocks import Blocks, Coded, with_gaps
-from bayesridge.tables.columns import Columns
+from bayesridge.tables.columns import Columns, listed
 from bayesridge.tables.formula import FormulaSpec, fit_expression, text_groups
 from bayesridge.tables.frames import frame_names, read_columns, read_target, read_vector, without_columns
 from bayesridge.tables.missing import complete_rows
@@ -135,8 +135,10 @@ def read_problem(
     names = (*columns.names, *(rows.names if isinstance(rows, LevelRows) else ()))
     own = {name: members for name, members in (groups or {}).items() if name not in renamed.values()}
     together = None if groups is None and not blocks else {**blocks.groups, **own}
-    if blocks and not renamed:
-        unpenalized = [*unpenalized, *_without_penalty(columns, together or {}, unpenalized)]
+    if blocks and (others := _without_penalty(columns, together or {}, unpenalized)):
+        if renamed:
+            raise DataError(f"columns {listed(others)} are in no group: add them to one, or to unpenalized")
+        unpenalized = [*unpenalized, *others]
     design = build_design(
         rows, target, names=names, target_name=target_name, weights=w,
         weight_kind="precision" if weight_kind == "precision" else "frequency", survey=weight_kind == "survey",
@@ -144,10 +146,21 @@ def read_problem(
         unscaled=[*blocks.unscaled, *range(len(columns.names), len(names))],
         shifted=offset is not None and family == "gaussian",
     )  # fmt: skip
+    design = replace(design, blocks=_blocks(blocks, levels, names))
     for one in levels:
         refuse_unidentified(one, design)
     shift, counts = (_beside(one, design.n_rows, kept, what) for one, what in ((offset, "offset"), (trials, "trials")))
     return Problem(design, columns, spec, shift, counts, offset_spec, together)
+
+
+def _blocks(blocks: Blocks, levels: tuple[Levels, ...], names: tuple[str, ...]) -> tuple[Block, ...]:
+    """Where the columns of smooths and of levels lie."""
+    found = [Block(one.term.name, "smooth", names.index(one.names[0]), len(one.names)) for one in blocks.smooths]
+    first = len(names) - sum(one.n_columns for one in levels)
+    for one in levels:
+        found.append(Block(one.name, "levels", first, one.n_columns))
+        first += one.n_columns
+    return tuple(found)
 
 
 def _levels(coded: Coded, kept: NDArray[np.bool_] | None) -> Levels:

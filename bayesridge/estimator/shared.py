@@ -189,6 +189,34 @@ class Fitted(BaseEstimator):  # type: ignore[misc]
         """
         return self._one().effects(partial_steps(self._rows, X, variable, values))
 
+    def smooth(self, term: str, at: Any = None) -> Quantity:
+        """Posterior of the curve of a smooth, centred: its average over the rows of the fit is zero.
+
+        Parameters
+        ----------
+        term : str
+            As in the formula: ``"s(age)"``.
+        at : array_like of shape (m,), optional
+            Values of its variable; 100 over the range of the fit by default. With ``by`` the curve of each level there.
+
+        Returns
+        -------
+        Quantity
+            Its intervals are pointwise bands, the uncertainty of the scales in them.
+        """
+        blocks = None if self._table.formula is None else self._table.formula.blocks
+        known = {one.term.name: one for one in (() if blocks is None else blocks.smooths)}
+        if term not in known:
+            raise DataError(f"there is no smooth {term!r} in the formula; there are: {', '.join(known) or 'none'}")
+        one, design = known[term], self._one().design
+        x = np.linspace(*one.range, 100) if at is None else np.atleast_1d(np.asarray(at, dtype=np.float64))
+        count = len(one.splines)
+        columns = [design.names.index(name) for name in (*one.flat_names, *one.names)]
+        rows = np.zeros((count * len(x), len(design.names)))
+        rows[:, columns] = one.at(np.tile(x, count), np.repeat(np.arange(count), len(x)), centred=True)
+        labels = [f"{label}{value:g}" for label in one.starts for value in x]
+        return self._one().contrast(rows, tuple(labels))
+
     # -- results -------------------------------------------------------------------------------------------------
 
     def summary(self, level: float = 0.95) -> pd.DataFrame:

@@ -9,8 +9,8 @@ The intercept is one case of an unpenalised column (flat prior); ``unpenalized``
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal, NoReturn
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, NamedTuple, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,11 +32,20 @@ Scaling = Literal["unit sd", "given", "none"]
 _EPS = float(np.finfo(np.float64).eps)
 _FACTS = (
     "weight_kind", "fit_intercept", "names", "target_name", "y_mean", "scaling", "n_obs", "total_weight", "signal",
-    "survey", "shifted",
+    "survey", "shifted", "blocks",
 )  # fmt: skip
 _ARRAYS = ("penalized", "unpenalized", "constant", "mean", "scale", "kept", "unscaled")
 _ROW_ARRAYS = ("y", "weights", "cross")
 _PASS_WORK = 10.0  # multiplications that reading and centring a number is worth
+
+
+class Block(NamedTuple):
+    """Columns that one term of a formula made many of: ``kind`` is "levels" (the last without a row) or "smooth"."""
+
+    name: str
+    kind: str
+    first: int
+    size: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,6 +94,8 @@ class Design:
         effect of a new one.
     shifted : bool
         Whether an offset was taken off the target, which predictions add.
+    blocks : tuple of Block
+        Effects of levels and bases of smooths among the columns.
     kept : ndarray of bool or None
         Which rows of the input were used, when some were dropped for missing values.
     tally : Tally or None
@@ -117,6 +128,7 @@ class Design:
     root: Array | None = field(default=None, repr=False)
     unscaled: NDArray[np.intp] | None = None
     shifted: bool = False
+    blocks: tuple[Block, ...] = ()
 
     def options(self) -> dict[str, Any]:
         """Arguments of the estimator that describe the same problem on plain columns."""
@@ -150,6 +162,7 @@ class Design:
             data = {"source": AbsentRows(shape), "y": absent, "weights": absent if facts["weighted"] else None}
         data |= {name: facts[name] for name in _FACTS} | {name: arrays.get(name) for name in _ARRAYS}
         design = cls(**{"cross": None, **data, "names": tuple(map(str, facts["names"]))})
+        design = replace(design, blocks=tuple([Block(*one) for one in facts["blocks"]]))
         columns = np.concatenate([design.penalized, design.unpenalized, design.constant])
         fitting = [
             len(design.names) == shape[1], design.source.shape == shape, design.y.shape == shape[:1],

@@ -33,8 +33,9 @@ from bayesridge.posteriors.exact_datatree import exact_datatree
 from bayesridge.posteriors.facts import one_lambda_facts
 from bayesridge.posteriors.loo import LeaveOneOut, leave_one_out
 from bayesridge.posteriors.prediction import Prediction, checked_rows, predict, target_shift
-from bayesridge.posteriors.quantity import MixtureQuantity
+from bayesridge.posteriors.quantity import MixtureQuantity, Quantity
 from bayesridge.posteriors.summary import ShownPosterior
+from bayesridge.posteriors.terms import level_effects
 from bayesridge.priors import (
     FixedLambda,
     NoisePrior,
@@ -281,6 +282,10 @@ class Posterior(ShownPosterior, Asked):
     def coefficients(self) -> MixtureQuantity:
         """Posterior of all p coefficients, in the units of the data."""
         return MixtureQuantity(self.design.names, self.engine, self.engine.coefficients(), self.hyper)
+
+    def levels(self, name: str) -> Quantity:
+        """Posterior of the effects of a factor's levels, ``levels("shop")``; the last is of one without rows."""
+        return level_effects(self, name)
 
     @cached_property
     def intercept(self) -> MixtureQuantity:

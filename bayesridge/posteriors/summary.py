@@ -13,13 +13,14 @@ from bayesridge.hyper.marginal import Scalar
 from bayesridge.posteriors.contract import AnyPosterior
 from bayesridge.posteriors.quantity import interval_names
 from bayesridge.posteriors.shown import MOST_ROWS, Shown, as_printed, number
+from bayesridge.posteriors.terms import block_sentences, level_tables, single_columns
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
 def coefficient_table(posterior: AnyPosterior, level: float = 0.95) -> pd.DataFrame:
-    """Posterior of the intercept and the coefficients, in the units of the data.
+    """Posterior of the intercept and the coefficients, in the units of the data; effects of levels are not among them.
 
     Parameters
     ----------
@@ -35,10 +36,11 @@ def coefficient_table(posterior: AnyPosterior, level: float = 0.95) -> pd.DataFr
     """
     import pandas as pd
 
-    parts = [posterior.coefficients]
+    own = single_columns(posterior.design)
+    parts = [posterior.coefficients if isinstance(own, slice) else posterior.coefficients.take(own)]
     if posterior.design.fit_intercept:
         parts.insert(0, posterior.intercept)
-    return pd.concat([part.summary(level) for part in parts])
+    return pd.concat([part.summary(level) for part in parts if len(part)] or [posterior.intercept.summary(level)[:0]])
 
 
 def hyper_table(posterior: AnyPosterior, level: float = 0.95) -> pd.DataFrame:
@@ -124,7 +126,7 @@ def describe_model(posterior: AnyPosterior) -> str:
 def glance(posterior: AnyPosterior) -> str:
     """Say of what a posterior is, and what it says of the scales: a few lines."""
     lines = [describe_data(posterior), f"prior: {describe_model(posterior)}", *posterior.check]
-    lines += _scale_sentences(posterior)
+    lines += [*_scale_sentences(posterior), *block_sentences(posterior)]
     return "\n  ".join([f"Bayesian ridge regression ({posterior.how})", *lines])
 
 
@@ -132,14 +134,16 @@ def largest(posterior: AnyPosterior, most: int) -> tuple[pd.DataFrame, str]:
     """Return the coefficients with the largest |mean / sd| as they are printed, and what was left out."""
     import pandas as pd
 
-    k, p = int(posterior.design.fit_intercept), len(posterior.coefficients)
+    own = np.arange(len(posterior.coefficients))[single_columns(posterior.design)]
+    k, p = int(posterior.design.fit_intercept), len(own)
     rows = np.arange(p + k)
     if p + k > most:
-        sd = posterior.coefficients.sd
-        size = np.abs(posterior.coefficients.mean) / np.where(sd > 0, sd, np.inf)
+        sd = posterior.coefficients.sd[own]
+        size = np.abs(posterior.coefficients.mean[own]) / np.where(sd > 0, sd, np.inf)
         rows = np.concatenate([rows[:k], np.sort(np.argsort(-size)[: most - k]) + k])
-    parts = [posterior.intercept.summary()] if k else []
-    chosen = posterior.coefficients.take(rows[k:] - k).summary()  # quantiles cost a search each
+    parts = [posterior.intercept.summary()] if k or not p else []
+    # quantiles cost a search each
+    chosen = posterior.coefficients.take(own[rows[k:] - k]).summary() if p else parts[0][:0]
     more = f"... the {len(rows)} rows with the largest |mean / sd| of {p + k}; all in summary()"
     return as_printed(pd.concat([*parts, chosen])), more if len(rows) < p + k else ""
 
@@ -212,6 +216,7 @@ def to_record(posterior: AnyPosterior, level: float = 0.95) -> dict[str, Any]:
 
     design = posterior.design
     prior, noise_prior = posterior.prior_texts
+    tables = level_tables(posterior, level)
     return {
         "schema": SCHEMA,
         "bayesridge_version": __version__,
@@ -226,6 +231,7 @@ def to_record(posterior: AnyPosterior, level: float = 0.95) -> dict[str, Any]:
         "level": level,
         "coefficients": records(coefficient_table(posterior, level), level),
         "hyperparameters": records(hyper_table(posterior, level), level),
+        **({"levels": {name: records(one, level) for name, one in tables.items()}} if tables else {}),
         **posterior.facts(),
     }
 

@@ -114,7 +114,10 @@ class LevelEffects:
     @property
     def labels(self) -> tuple[str, ...]:
         """Names of the levels, that of a new one last."""
-        return (*self.factor.labels, NEW)
+        new = NEW
+        while new in self.factor.labels:
+            new = f"({new})"
+        return (*self.factor.labels, new)
 
     def coded(self, data: Mapping[str, Any], missing: Mapping[str, Flags]) -> Coded:
         """Find the levels of some rows."""
@@ -178,6 +181,16 @@ class SmoothColumns:
         return ("",) if self.factor is None else tuple([f"[{label}]" for label in self.factor.labels])
 
     @property
+    def range(self) -> tuple[float, float]:
+        """The smallest and largest value of the fit."""
+        return self.splines[0].low, self.splines[0].high
+
+    @property
+    def starts(self) -> tuple[str, ...]:
+        """What labels of the curve of each level start with."""
+        return ("",) if self.factor is None else tuple([f"{label}: " for label in self.factor.labels])
+
+    @property
     def flat_names(self) -> tuple[str, ...]:
         """Names of the columns without a penalty, the straight lines."""
         return tuple([f"{self.term.name}{label} line" for label in self._labels])
@@ -200,7 +213,6 @@ class SmoothColumns:
                 f"({_rows(far)}): the curve goes on as a straight line, its bands those of that line",
                 ExtrapolationWarning,
             )
-        parts: list[tuple[Float, Float]] = []
         level = np.zeros(len(x), dtype=np.intp)
         if self.factor is not None:
             level, unseen = self.factor.codes(data)
@@ -210,12 +222,21 @@ class SmoothColumns:
                     f"{self.term.name} has no curve for {listed(unseen)} ({_rows(new)}): the levels of {self.term.by} "
                     f"at the fit were {listed([*self.factor.labels], shown=20)}"
                 )
-        for k, spline in enumerate(self.splines):
-            here = (level == k).astype(np.float64)
-            parts.append((here * x, here[:, None] * spline.columns(np.where(np.isfinite(x), x, spline.low))))
-        values = np.column_stack([*[line for line, _ in parts], *[bent for _, bent in parts]])
+        values = self.at(x, level)
         values[gone] = np.nan
         return values
+
+    def at(self, x: Float, level: NDArray[np.intp], *, centred: bool = False) -> Float:
+        """The columns where the expression has the value x and the factor the level of this number.
+
+        Centred, the curve has average zero over the rows of the fit, as the penalised columns have in any case.
+        """
+        lines, bent = [], []
+        for k, spline in enumerate(self.splines):
+            here = (level == k).astype(np.float64)
+            lines.append(here * (x - spline.centre if centred else x))
+            bent.append(here[:, None] * spline.columns(np.where(np.isfinite(x), x, spline.low)))
+        return np.column_stack([*lines, *bent])
 
 
 @dataclass(frozen=True, eq=False)

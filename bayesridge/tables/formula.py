@@ -79,7 +79,7 @@ def fit_expression(expression: str, table: Any, what: str) -> FormulaData:
     DataError
         If it cannot be read, or is not one column of numbers.
     """
-    made = FormulaSpec.fit(f"0 + {expression}", table)
+    made = FormulaSpec.fit(f"0 + {{{expression}}}", table)
     if made.columns.values.shape[1] != 1 or made.y is not None:
         raise DataError(
             f"{what}={expression!r} must be one column of numbers, and makes {quoted_list(made.columns.names)}"

@@ -101,6 +101,7 @@ def _blocks_state(blocks: Blocks) -> dict[str, Any]:
             {
                 "range": [one.splines[0].low, one.splines[0].high],
                 "lines": [part.line.tolist() for part in one.splines],
+                "centres": [part.centre for part in one.splines],
                 "levels": None if one.factor is None else one.factor.levels,
             }
             for one in blocks.smooths
@@ -120,7 +121,10 @@ def _blocks(terms: Sequence[Effects | Smooth], state: Mapping[str, Any]) -> Bloc
     smooths = []
     for term, one in zip([one for one in terms if isinstance(one, Smooth)], state["smooths"], strict=True):
         low, high = map(float, one["range"])
-        splines = [Spline(term.size, low, high, np.array(line, dtype=np.float64)) for line in one["lines"]]
+        splines = [
+            Spline(term.size, low, high, np.array(line, dtype=np.float64), float(centre))
+            for line, centre in zip(one["lines"], one["centres"], strict=True)
+        ]
         known = None if one["levels"] is None else tuple([tuple(map(str, level)) for level in one["levels"]])
         factor = None if known is None or term.by is None else Factor((term.by,), known)
         smooths.append(SmoothColumns(term, tuple(splines), factor))

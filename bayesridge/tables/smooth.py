@@ -37,19 +37,22 @@ class Spline:
         The range, beyond which the curve goes on as a straight line.
     line : ndarray of shape (2, k - 2)
         Constant, and slope in units of the range, that are taken off each column.
+    centre : float
+        Mean of the rows of the fit.
     """
 
     size: int
     low: float
     high: float
     line: Array
+    centre: float = 0.0
 
     @classmethod
     def fit(cls, x: Array, size: int, low: float, high: float) -> Spline:
         """Learn from values (n,), some of which differ."""
         raw = cls(size, low, high, np.zeros((2, size - 2)))
         rows = np.column_stack([np.ones(len(x)), raw._unit(x)])
-        return cls(size, low, high, np.linalg.lstsq(rows, raw.columns(x))[0])
+        return cls(size, low, high, np.linalg.lstsq(rows, raw.columns(x))[0], float(x.mean()))
 
     def _unit(self, x: Array) -> Array:
         return (x - self.low) / (self.high - self.low)

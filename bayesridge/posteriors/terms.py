@@ -1,0 +1,74 @@
+"""Coefficients apart from the effects of levels and the bases of smooths, of which there may be thousands."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bayesridge.errors import DataError
+from bayesridge.linalg.design import Block, Design
+from bayesridge.posteriors.contract import AnyPosterior
+from bayesridge.posteriors.quantity import Quantity
+from bayesridge.posteriors.shown import number
+from bayesridge.tables.columns import quoted_list
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def single_columns(design: Design) -> NDArray[np.intp] | slice:
+    """Return the columns that are no effects of levels and no bases of smooths."""
+    if not design.blocks:
+        return slice(None)
+    inside = np.concatenate([np.arange(one.first, one.first + one.size) for one in design.blocks])
+    return np.setdiff1d(np.arange(len(design.names)), inside)
+
+
+def level_effects(posterior: AnyPosterior, name: str) -> Quantity:
+    """Posterior of the effects of all levels, labelled by them; the last is that of a level without rows.
+
+    Raises
+    ------
+    DataError
+        If there are no such effects.
+    """
+    known = {one.name: one for one in posterior.design.blocks if one.kind == "levels"}
+    if name not in known:
+        raise DataError(f"there are no effects of levels called {name!r}; there are: {quoted_list(known) or 'none'}")
+    found: Any = posterior.coefficients.take(_columns(known[name]))
+    effects: Quantity = replace(found, labels=labels_of(known[name], posterior.design))
+    return effects
+
+
+def _columns(block: Block) -> NDArray[np.intp]:
+    return np.arange(block.first, block.first + block.size)
+
+
+def labels_of(block: Block, design: Design) -> tuple[str, ...]:
+    """Return the levels of a block, without its name and brackets."""
+    return tuple([name[len(block.name) + 1 : -1] for name in design.names[block.first : block.first + block.size]])
+
+
+def level_tables(posterior: AnyPosterior, level: float = 0.95) -> dict[str, pd.DataFrame]:
+    """Return a table of each block of effects: one row a level."""
+    blocks = [one for one in posterior.design.blocks if one.kind == "levels"]
+    return {one.name: level_effects(posterior, one.name).summary(level) for one in blocks}
+
+
+def block_sentences(posterior: AnyPosterior) -> list[str]:
+    """Say of each block how many effects there are and how far they reach."""
+    said = []
+    for one in posterior.design.blocks:
+        found = posterior.coefficients.take(_columns(one))
+        if one.kind == "levels":
+            mean, new = found.mean[:-1], found.sd[-1]
+            said.append(
+                f"{one.name}: effects of {one.size - 1} levels from {number(mean.min())} to {number(mean.max())} "
+                f"(posterior means); that of a new one has sd {number(new)}"
+            )
+        else:
+            said.append(f"{one.name}: a curve of {one.size} columns about its straight line")
+    return said

@@ -1,0 +1,272 @@
+"""Mixed models, smooths and offsets said in formulas: from the table to predictions, files and edges."""
+
+import warnings
+from functools import cache
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from bayesridge import BayesRidge, load, posterior
+from bayesridge.errors import DataError, ExtrapolationWarning, NoSignalWarning, PriorError, UnseenLevelWarning
+from bayesridge.posteriors.summary import at_a_glance, jsonable, to_record
+from bayesridge.priors import BetaR2, LogNormal
+
+
+@cache
+def shops(n=90, levels=9):
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({"x": rng.uniform(0.0, 10.0, n), "z": rng.standard_normal(n)})
+    code = rng.integers(0, levels, n)
+    table["shop"] = np.array([f"s{k}" for k in range(levels)])[code]
+    table["city"] = code % 3 + 1
+    effect = rng.standard_normal(levels)
+    table["y"] = np.sin(table.x) + table.z + effect[code] + 0.4 * rng.standard_normal(n)
+    return table
+
+
+@cache
+def fitted(formula):
+    return BayesRidge(formula=formula).fit(shops())
+
+
+def dense_shops():
+    """Effects of shops as dummies beside two fixed effects, laid out by hand."""
+    table = shops()
+    dummies = pd.get_dummies(table.shop, dtype=float)
+    return pd.concat([table[["x", "z"]], dummies], axis=1), list(dummies)
+
+
+def test_effects_of_levels_are_unscaled_dummies_and_other_columns_have_no_penalty():
+    X, names = dense_shops()
+    by_hand = posterior(
+        X, shops().y, groups={"shop": names}, unpenalized=["x", "z"], scale=False, prior=LogNormal(1.0, 2.0)
+    )
+    said = posterior(shops(), formula="y ~ x + z + (1 | shop)", prior=LogNormal(1.0, 2.0))
+    sd = by_hand.coefficients.sd
+    np.testing.assert_allclose(said.coefficients.mean[:2], by_hand.coefficients.mean[:2], atol=1e-9 * sd[:2].max())
+    found = said.levels("shop")
+    assert found.labels == (*names, "(new)")
+    np.testing.assert_allclose(found.mean[:-1], by_hand.coefficients.mean[2:], atol=1e-9)
+    np.testing.assert_allclose(found.sd[:-1], sd[2:], rtol=1e-9)
+    assert said.log_marginal_likelihood == pytest.approx(by_hand.log_marginal_likelihood, abs=1e-9)
+
+
+def test_the_default_prior_is_on_the_intraclass_correlation():
+    """S_g = 1, however the rows are spread over the levels: the prior of tau / sigma is a half-Cauchy of scale one."""
+    post = fitted("y ~ z + (1 | shop)").posterior_
+    assert post.engine.signals == (pytest.approx(1.0, rel=1e-12),)
+    cauchy = posterior(shops(), formula="y ~ z + (1 | shop)", prior=BetaR2())
+    assert cauchy.log_marginal_likelihood == post.log_marginal_likelihood
+
+
+@pytest.mark.parametrize("formula", ["y ~ z + (1 | shop)", "y ~ z + (1 | shop) + (1 | city)"])
+def test_a_new_level_is_a_draw_of_the_prior(formula):
+    """Its effect has mean zero and variance E[tau^2]; what the rows say of the rest is the same."""
+    fit, new = fitted(formula), pd.DataFrame({"z": [0.3, 0.3], "shop": ["s1", "nowhere"], "city": [1, 1]})
+    with pytest.warns(UnseenLevelWarning, match=r"no shop nowhere \(row 1\)"):
+        found = fit.predictive(new)
+    post = fit.posterior_
+    rest = post.contrast({"z": 0.3}).mean[0] + post.intercept.mean[0]
+    rest += 0.0 if "city" not in formula else post.levels("city").mean[0]
+    assert found.mean[1] == pytest.approx(rest, abs=1e-10)
+    tau = next(post.scales[name] for name in ("tau[shop]", "tau") if name in post.scales)
+    effect = post.levels("shop")
+    # the marginal of tau is a spline of sums over the lattice, good to a few parts in a thousand
+    assert effect.sd[-1] == pytest.approx(np.hypot(tau.mean, tau.sd), rel=5e-3)
+    assert effect.mean[-1] == pytest.approx(0.0, abs=1e-12)
+    assert found.mean_sd[1] > found.mean_sd[0]
+    assert fit.predict(new.head(1))[0] == pytest.approx(found.mean[0], abs=1e-12)
+
+
+def test_a_row_whose_level_is_seen_nowhere_else_is_left_out_exactly():
+    """Leave-one-out of a level's only row is the prediction of a new level."""
+    table = shops().head(30).assign(shop=["only", *shops().shop[1:30]])
+    post = posterior(table, formula="y ~ (1 | shop)", prior=LogNormal(1.0, 1.0))
+    without = BayesRidge(formula="y ~ (1 | shop)", prior=LogNormal(1.0, 1.0)).fit(table[1:])
+    with pytest.warns(UnseenLevelWarning):
+        expected = without.predictive(table[:1]).log_density(table.y[:1])[0]
+    assert post.loo.pointwise[0] == pytest.approx(expected, abs=1e-8)
+
+
+def test_a_smooth_is_straight_beyond_its_range_and_its_curve_is_centred():
+    fit = fitted("y ~ z + s(x, k=10)")
+    table = shops()
+    low, high = table.x.min(), table.x.max()
+    far = pd.DataFrame({"z": 0.0, "x": [high, high + 1.0, high + 2.0, high + 3.0]})
+    with pytest.warns(ExtrapolationWarning, match=r"rows 1, 2, 3"):
+        steps = np.diff(fit.predict(far))
+    np.testing.assert_allclose(steps, steps[0], rtol=1e-9)
+    curve = fit.smooth("s(x, k=10)".replace(", k=10", ""), table.x)
+    assert curve.mean.mean() == pytest.approx(0.0, abs=1e-10)
+    difference = fit.predict(table.assign(z=0.0))
+    np.testing.assert_allclose(curve.mean, difference - difference.mean(), atol=1e-9)
+    assert fit.smooth("s(x)").labels[0] == f"{low:g}"
+    with pytest.raises(DataError, match=r"no smooth 's\(z\)'.*s\(x\)"):
+        fit.smooth("s(z)")
+
+
+def test_a_curve_for_each_level():
+    table = shops().assign(kind=np.where(shops().z > 0, "b", "a"))
+    fit = BayesRidge(formula="y ~ kind + s(x, k=8, by=kind)").fit(table)
+    curve = fit.smooth("s(x, by=kind)", [2.0, 5.0])
+    assert curve.labels == ("a: 2", "a: 5", "b: 2", "b: 5")
+    new = pd.DataFrame({"x": [2.0, 5.0, 2.0, 5.0], "kind": list("aabb")})
+    found = fit.predict(new)
+    assert curve.mean[1] - curve.mean[0] == pytest.approx(found[1] - found[0], abs=1e-9)
+    assert curve.mean[3] - curve.mean[2] == pytest.approx(found[3] - found[2], abs=1e-9)
+    with pytest.raises(DataError, match="does not know: .c. \\(row 0\\)"):
+        fit.predict(new.assign(kind="c"))
+
+
+@pytest.mark.parametrize(
+    "formula",
+    ["y ~ z + s(x, k=8) + (1 | shop)", "y ~ z + (1 | city/shop)", "y ~ (z || shop)", "y ~ x + ridge(z, np.sin(x))"],
+)
+def test_what_is_loaded_knows_levels_and_knots(formula, tmp_path):
+    fit = fitted(formula)
+    new = shops().head(4).assign(shop=["s1", "s2", "elsewhere", "s0"])
+    again = load(fit.save(tmp_path / "m.bridge"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UnseenLevelWarning)
+        for of in ("mean", "new"):
+            np.testing.assert_allclose(
+                again.predict_interval(new, of=of), fit.predict_interval(new, of=of), rtol=1e-9, atol=1e-9
+            )
+    assert at_a_glance(again.posterior_) == at_a_glance(fit.posterior_)
+
+
+def test_thousands_of_levels_do_not_flood_the_tables():
+    fit = fitted("y ~ z + (1 | shop)")
+    assert list(fit.summary().index) == ["intercept", "z"]
+    assert "shop: effects of 9 levels from" in repr(fit)
+    record = jsonable(to_record(fit.posterior_))
+    assert list(record["coefficients"]) == ["intercept", "z"]
+    assert list(record["levels"]["shop"])[-2:] == ["s8", "(new)"]
+    assert record["levels"]["shop"]["s3"]["mean"] == pytest.approx(fit.posterior_.levels("shop").mean[3])
+    with pytest.raises(DataError, match="'city'; there are: 'shop'"):
+        fit.posterior_.levels("city")
+
+
+def test_a_column_of_text_is_a_group():
+    table = shops()
+    fit = BayesRidge(groups={"size": ["x", "z"], "place": "shop"}).fit(table[["x", "z", "shop"]], table.y)
+    assert list(fit.posterior_.scales)[:2] == ["lambda[size]", "lambda[place]"]
+    assert fit.posterior_.levels("place").labels[0] == "s0"
+    assert np.isfinite(fit.predict(table[["x", "z", "shop"]])).all()
+    same = BayesRidge(formula="y ~ ridge(x, z) + (1 | shop)").fit(table)
+    np.testing.assert_allclose(fit.predict(table), same.predict(table), atol=1e-9)
+    with pytest.raises(DataError, match="a group of their own"):
+        BayesRidge(groups={"both": ["x", "shop"], "z": "z"}).fit(table[["x", "z", "shop"]], table.y)
+    with pytest.raises(DataError, match="columns x, z are in no group"):
+        BayesRidge(groups={"place": "shop"}).fit(table[["x", "z", "shop"]], table.y)
+
+
+def test_an_offset_is_taken_off_the_target_and_added_to_predictions(tmp_path):
+    table = shops()
+    said = BayesRidge(formula="y ~ z + offset(2 * x)").fit(table)
+    by_hand = BayesRidge(formula="z").fit(table, table.y - 2.0 * table.x)
+    given = BayesRidge(formula="z").fit(table, table.y, offset=2.0 * table.x)
+    expected = by_hand.predict(table) + 2.0 * table.x
+    np.testing.assert_allclose(said.predict(table), expected, rtol=1e-12)
+    np.testing.assert_allclose(given.predict(table, offset=2.0 * table.x), expected, rtol=1e-12)
+    np.testing.assert_allclose(
+        said.predict_interval(table), by_hand.predict_interval(table) + 2.0 * table.x.to_numpy()[:, None], rtol=1e-9
+    )
+    with pytest.raises(DataError, match="fitted with offset, and a prediction needs it"):
+        given.predict(table)
+    with pytest.raises(DataError, match="where the model was fitted with one"):
+        by_hand.predict(table, offset=1.0)
+    assert "y - 2 * x" in repr(said)
+    again = load(said.save(tmp_path / "m.bridge"))
+    np.testing.assert_allclose(again.predict(table), expected, rtol=1e-12)
+
+
+def test_a_prior_for_each_term():
+    post = posterior(shops(), formula="y ~ z + s(x, k=8) + (1 | shop)", prior={"shop": LogNormal(0.5, 0.2)})
+    assert "shop: log-normal" in post.prior_texts[0]
+    low, high = post.scales["lambda[shop]"].interval(0.95)
+    assert 0.2 < low < high < 1.0
+    with pytest.raises(PriorError, match="names the group 'city'"):
+        posterior(shops(), formula="y ~ z + (1 | shop)", prior={"city": BetaR2()})
+
+
+# -- edges ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("formula", "says"),
+    [
+        ("y ~ z + (1 | row)", "every level of row has one row: .* not identified"),
+        ("y ~ z + (1 | one)", "one has one level in these rows"),
+        ("y ~ z + s(two)", r"s\(two\) needs 3 different values at least to bend, and two has 2"),
+        ("y ~ z + s(x, by=row)", "has one value only where row is 0"),
+        ("y ~ z + x + s(x)", "could be|collinear|depend|no posterior"),
+        ("y ~ (1 | gone)", "no value|complete"),
+        ("y ~ (1 | inf)", "infinity"),
+    ],
+)
+def test_what_cannot_be_known_is_refused_by_name(formula, says):
+    table = shops().assign(row=np.arange(90), one="a", two=np.arange(90) % 2, gone=None)
+    table["inf"] = np.where(np.arange(90) == 3, np.inf, 1.0)
+    with pytest.raises(DataError, match=says):
+        posterior(table, formula=formula)
+
+
+@pytest.mark.parametrize("family", ["poisson", "binomial"])
+@pytest.mark.parametrize("term", ["(1 | shop)", "s(x)", "ridge(x)"])
+def test_other_families_take_one_penalty(family, term):
+    table = shops().assign(y=(shops().y > 0).astype(float))
+    with pytest.raises(DataError, match="for the Gaussian family so far"):
+        posterior(table, formula=f"y ~ z + {term}", family=family)
+
+
+def test_a_level_seen_once_and_a_smooth_of_four_values():
+    table = shops().assign(four=np.arange(90) % 4)
+    table.loc[0, "shop"] = "once"
+    found = posterior(table, formula="y ~ z + (1 | shop) + s(four)")
+    assert np.isfinite(found.coefficients.sd).all()
+    assert found.quadrature_error < 2e-3
+    once = found.levels("shop")
+    place = once.labels.index("once")
+    assert once.sd[:-1].max() == once.sd[place] < once.sd[-1]
+
+
+def test_more_levels_than_rows_of_any_and_a_missing_level():
+    rng = np.random.default_rng(1)
+    table = pd.DataFrame({"g": np.r_[np.arange(20), 0, 1], "x": rng.standard_normal(22)})
+    table["y"] = rng.standard_normal(22)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NoSignalWarning)
+        found = posterior(table, formula="y ~ x + (1 | g) + (0 + x | g)")
+    assert found.design.n_columns > found.design.n_rows
+    assert np.isfinite(found.coefficients.sd).all()
+    holes = table.assign(g=table.g.where(table.index != 5))
+    with pytest.raises(DataError, match=r"Missing values by column.*g: 1"):
+        posterior(holes, formula="y ~ x + (1 | g)")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        dropped = posterior(holes, formula="y ~ x + (1 | g)", missing="drop")
+    assert dropped.design.n_rows == 21
+    assert "5" not in dropped.levels("g").labels
+
+
+def test_names_of_levels_are_text_whatever_type_they_come_in():
+    table = shops()
+    plain = posterior(table, formula="y ~ z + (1 | city)")
+    as_float = BayesRidge(formula="y ~ z + (1 | city)").fit(table.assign(city=table.city.astype(float)))
+    assert as_float.posterior_.levels("city").labels == plain.levels("city").labels == ("1", "2", "3", "(new)")
+    np.testing.assert_array_equal(
+        as_float.predict(table.assign(city=table.city.astype(object))), as_float.predict(table)
+    )
+    category = BayesRidge(formula="y ~ z + (1 | shop)").fit(table.assign(shop=pd.Categorical(table.shop)))
+    np.testing.assert_allclose(category.predict(table), fitted("y ~ z + (1 | shop)").predict(table), rtol=1e-10)
+
+
+def test_odd_names_and_hostile_levels():
+    table = shops().rename(columns={"shop": "the shop", "x": "a|b"}).assign(pair=shops().shop + ":x")
+    table["the shop"] = table["the shop"].replace({"s0": "(new)", "s1": "s(x)", "s2": "[]", "s3": "|"})
+    fit = BayesRidge(formula="y ~ z + (1 | `the shop`) + s(`a|b`, k=6)").fit(table)
+    assert np.isfinite(fit.predict(table)).all()
+    nested = BayesRidge(formula="y ~ z + (1 | pair:`the shop`)").fit(table)
+    assert np.isfinite(nested.predict(table)).all()
