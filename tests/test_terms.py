@@ -115,7 +115,7 @@ def test_a_curve_for_each_level():
     found = fit.predict(new)
     assert curve.mean[1] - curve.mean[0] == pytest.approx(found[1] - found[0], abs=1e-9)
     assert curve.mean[3] - curve.mean[2] == pytest.approx(found[3] - found[2], abs=1e-9)
-    with pytest.raises(DataError, match="does not know: .c. \\(row 0\\)"):
+    with pytest.raises(DataError, match=r"does not know: .c. \(row 0\)"):
         fit.predict(new.assign(kind="c"))
 
 
