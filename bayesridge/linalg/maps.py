@@ -83,12 +83,12 @@ class RowSpaceCoefficients:
     @cached_property
     def null(self) -> Array:
         """What X never saw of each coefficient, shape (p,)."""
-        return _outside(np.ones(len(self)), self.loadings, self.spectrum)
+        return outside(np.ones(len(self)), self.loadings, self.spectrum)
 
     def take(self, index: RowIndex) -> LinearMap:
         """Return a few of the coefficients by their own loadings."""
         loadings = (self.right.turn @ self.right.rows[:, index]).T
-        null = _outside(np.ones(len(loadings)), loadings, self.spectrum)
+        null = outside(np.ones(len(loadings)), loadings, self.spectrum)
         return LinearMap(self.offset[index], loadings, null, self.fixed[index], self.unit[index])
 
 
@@ -103,7 +103,7 @@ def coefficient_map(design: Design, spectrum: Spectrum) -> AnyLinearMap:
     if isinstance(right, RowSpace) and len(design.penalized) == p and 0 < spectrum.rank < p:
         return RowSpaceCoefficients(spectrum, right, 1.0 / design.scale, zero, zero)
     V = spectrum.V
-    null = _outside(np.ones(V.shape[0]), V, spectrum)
+    null = outside(np.ones(V.shape[0]), V, spectrum)
     if len(design.penalized) == p:
         return LinearMap(zero, V, null, zero, 1.0 / design.scale)
     offset, fixed, all_null = np.zeros(p), np.zeros(p), np.zeros(p)
@@ -115,7 +115,7 @@ def coefficient_map(design: Design, spectrum: Spectrum) -> AnyLinearMap:
         offset[a] = spectrum.on_flat
         loadings[a] = -(flat.on_predictors @ V)
         fixed[a] = np.square(flat.root_inverse).sum(axis=1)
-        all_null[a] = _outside(np.square(flat.on_predictors).sum(axis=1), loadings[a], spectrum)
+        all_null[a] = outside(np.square(flat.on_predictors).sum(axis=1), loadings[a], spectrum)
     return LinearMap(offset, loadings, all_null, fixed, 1.0 / design.scale)
 
 
@@ -187,11 +187,11 @@ def _without_flat(spectrum: Spectrum, rows: Array, flat_rows: Array, offset: Arr
 
 def _project(spectrum: Spectrum, of: Functionals) -> LinearMap:
     loadings = of.rows @ spectrum.V
-    null = _outside(np.einsum("ij,ij->i", of.rows, of.rows), loadings, spectrum)
+    null = outside(np.einsum("ij,ij->i", of.rows, of.rows), loadings, spectrum)
     return LinearMap(of.offset, loadings, null, of.fixed, np.ones(len(of)))
 
 
-def _outside(squares: Array, loadings: Array, spectrum: Spectrum) -> Array:
+def outside(squares: Array, loadings: Array, spectrum: Spectrum) -> Array:
     """``|l|^2 - |V'l|^2``: exactly zero at full column rank, and what is left below rounding is zero."""
     if spectrum.rank == spectrum.n_features:
         return np.zeros(len(squares))

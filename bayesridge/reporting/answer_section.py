@@ -8,7 +8,7 @@ from bayesridge.errors import DataError
 from bayesridge.hyper.marginal import Scalar
 from bayesridge.reporting import svg
 from bayesridge.reporting.content import Content, LambdaContent
-from bayesridge.reporting.html import definition, number, percent, sentence, text
+from bayesridge.reporting.html import definition, number, percent, scale_number, sentence, text
 from bayesridge.reporting.row_pictures import MOST_POINTS, predicted_observed
 
 
@@ -36,7 +36,8 @@ def key_figure(marginal: Scalar, content: Content) -> str:
         word = "plugged in" if content.posterior.method == "evidence" else "fixed"
         return f"<b>{number(marginal.median)}</b><small>{word}</small>"
     low, high = marginal.interval(content.level)
-    return f"<b>{number(marginal.median)}</b><small>{content.interval} {number(low)} to {number(high)}</small>"
+    median, *ends = (scale_number(value, (low, high)) for value in (marginal.median, low, high))
+    return f"<b>{median}</b><small>{content.interval} {' to '.join(ends)}</small>"
 
 
 def _lambda_sentence(content: LambdaContent) -> str:
@@ -44,27 +45,28 @@ def _lambda_sentence(content: LambdaContent) -> str:
     lam, dof = post.lambda_, post.effective_dof
     most = post.spectrum.rank
     how = _shrinkage_word(dof.median / most) if most else "without any column to shrink"
-    use = f"{number(dof.median)} of {most} effective degrees of freedom are used (intercept not counted)"
+    many = scale_number(dof.median, (dof.median, dof.median) if dof.known else dof.interval(content.level))
+    use = f"{many} of {most} effective degrees of freedom are used (intercept not counted)"
     if post.method == "evidence":
         start = f"λ = {number(lam.median)} is plugged in where the evidence is highest; its uncertainty is ignored"
     elif lam.known:
         start = f"λ was fixed at {number(lam.value)}"
     elif most and not post.spectrum.degenerate and post.evidence.best.place == "infinity":
-        ends = " to ".join(map(number, lam.interval(content.level)))
+        ends = " to ".join(map(content.lam, lam.interval(content.level)))
         start = (
             "These data show <strong>no signal</strong> of the columns: the evidence is highest as λ → ∞. What the "
-            f"prior leaves is λ = {number(lam.median)} (posterior median; {content.interval} {ends})"
+            f"prior leaves is λ = {content.lam(lam.median)} (posterior median; {content.interval} {ends})"
         )
     else:
         low, high = lam.interval(content.level)
         start = (
-            f"The data ask for a penalty of <strong>λ = {number(lam.median)}</strong> "
-            f"(posterior median; {content.interval} {number(low)} to {number(high)})"
+            f"The data ask for a penalty of <strong>λ = {content.lam(lam.median)}</strong> "
+            f"(posterior median; {content.interval} {content.lam(low)} to {content.lam(high)})"
         )
     sentence = f"{start}: the coefficients are {how}, {use}."
     low, high = lam.interval(content.level)
     if high > _WIDE * low:
-        sentence += f" That interval spans a factor of {number(high / low)}: these data hardly say what λ is."
+        sentence += f" That interval spans a factor of {number(high / low, 2)}: these data hardly say what λ is."
     return sentence
 
 
@@ -83,12 +85,9 @@ def _prediction_sentence(content: LambdaContent) -> str:
         return ""
     rmse = content.posterior.loo.rmse
     # lambda so large that nothing is left of the penalised columns
-    without = float(np.exp(0.5 * content.data.errors.log_mean_squares(690.0)[0, 1]))
-    name = "unpenalised columns alone" if len(content.posterior.design.unpenalized) else "mean alone"
-    if not content.posterior.design.fit_intercept and not len(content.posterior.design.unpenalized):
-        name = "constant zero"
+    without = float(content.data.errors.root_mean_squares_at_the_ends()[1, 1])
     return (
-        f"Each row predicted from the others is missed by {number(rmse)} (RMSE); the {name} would miss it by "
+        f"Each row predicted from the others is missed by {number(rmse)} (RMSE); the {content.nothing} would miss it by "
         f"{number(without)}."
     )
 
@@ -112,7 +111,7 @@ def predictions(content: Content) -> str:
     post = content.posterior
     loo = post.loo
     facts = [
-        ("elpd_loo", f"{loo.elpd_loo:.2f} (se {loo.se:.2f}) nats".replace("-", "−")),
+        ("elpd_loo", f"{loo.elpd_loo:.1f} (se {loo.se:.1f}) nats".replace("-", "−")),
         ("p_loo, effective number of parameters", _p_loo(loo.p_loo)),
     ]
     try:

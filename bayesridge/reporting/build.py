@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from bayesridge.reporting.checks import run_checks
 from bayesridge.reporting.content import Content, LambdaContent
 from bayesridge.reporting.html import asset, data_script, template, text
 from bayesridge.reporting.payload import certain_columns, slider_data, to_json
-from bayesridge.reporting.slider_section import slider
+from bayesridge.reporting.slider_section import bar, moves, turn
 from bayesridge.reporting.table_sections import coefficients, rules
 from bayesridge.rules.comparison import LambdaComparison, compare_lambda
 
@@ -84,8 +84,8 @@ def report_html(
 def _lambda_parts(
     post: Posterior, comparison: LambdaComparison | None, level: float, warnings: Sequence[str] | None, source: Source,
     random_state: int,
-) -> tuple[dict[str, str], list[Section], str]:  # fmt: skip
-    """Return the head of the page, its sections and what the slider needs, of ridge with one lambda."""
+) -> tuple[dict[str, str], list[Section]]:  # fmt: skip
+    """Return the head of the page with what the slider needs, and its sections, of ridge with one lambda."""
     if not 0.0 < post.lambda_.median < float("inf"):
         raise DataError(
             f"the report's slider is over the logarithm of lambda, and lambda is {post.lambda_.median:g} here; "
@@ -101,23 +101,24 @@ def _lambda_parts(
     seed = f"; seed {random_state} for the simulations of the checks, all else is exact"
     sections = [
         ("answer", "Answer", "The answer", answer(content)),
-        ("slider", "Turn λ", "Turn λ yourself", slider(content)),
+        ("slider", "Turn λ", "Turn λ yourself", turn(content)),
+        ("moves", "", "What follows λ", moves(content)),
         ("coefficients", "Coefficients", "Coefficients", coefficients(content)),
         ("rules", "Which λ", "Which λ do the usual rules choose?", rules(content)),
         ("predictions", "Predictions", "How well does it predict?", predictions(content)),
         ("checks", "Checks", "Can it be trusted?", back_matter.diagnostics(run_checks(post, random_state))),
-        ("decay", "Weight decay", "Why a penalty is called weight decay", asset("decay.html")),
         ("data", "", "Data and model", back_matter.data_and_model(content)),
         ("method", "Method", "Method", back_matter.method(post)),
         ("reproduce", "", "How to make this page again", back_matter.reproduce(source, python, seed)),
     ]
     cautions = back_matter.cautions(post) if warnings is None else warnings
-    return _head(post, cautions, source), sections, data_script("slider-data", to_json(data))
+    head = {**_head(post, cautions, source), "payload": data_script("slider-data", to_json(data, level))}
+    return {**head, "bar": bar(content)}, sections
 
 
 def _general_parts(
     post: Any, level: float, warnings: Sequence[str] | None, source: Source, why: str
-) -> tuple[dict[str, str], list[Section], str]:
+) -> tuple[dict[str, str], list[Section]]:
     """Return the same of any other posterior: what it offers, without a slider."""
     content = Content(post, level, certain_columns(post))
     about = f"# {describe_data(post)}\n# prior: {content.prior}\n"
@@ -132,7 +133,7 @@ def _general_parts(
         ("reproduce", "", "How to make this page again", back_matter.reproduce(source, python, "")),
     ]
     cautions = scales_section.cautions(post) if warnings is None else warnings
-    return _head(post, cautions, source), sections, ""
+    return _head(post, cautions, source), sections
 
 
 def report(
@@ -172,12 +173,14 @@ def _head(post: Posterior, cautions: Sequence[str], source: Source) -> dict[str,
         "title": text(source.title or f"Ridge regression of {post.design.target_name}"),
         "subtitle": text(describe_data(post)) + date,
         "warnings": back_matter.warnings_box(cautions),
+        "payload": "",
+        "bar": "",
     }
 
 
-def _page(head: Mapping[str, str], sections: Sequence[Section], payload: str) -> str:
+def _page(head: dict[str, str], sections: Sequence[Section]) -> str:
     style = asset("style.css")
-    scripts = [asset(name) for name in ("slider.js", "decay.js")] if payload else []
+    scripts = [asset("slider.js")] if head["payload"] else []
     # only these very texts may style the page or run in it; nothing may be fetched, framed, or sent
     policy = (
         f"default-src 'none'; style-src {_hash(style)}; script-src {' '.join(map(_hash, scripts)) or _NONE}; "
@@ -188,13 +191,11 @@ def _page(head: Mapping[str, str], sections: Sequence[Section], payload: str) ->
     bodies = "".join(
         [
             f'<section id="{key}" aria-labelledby="{key}-title">\n<h2 id="{key}-title">{title}</h2>\n{body}\n'
-            "</section>\n"
+            "</section>\n" + (head["bar"] if key == "slider" else "")  # in main itself, so that it stays in view
             for key, _, title, body in sections
         ]
     )
-    return template(
-        "page.html", **head, nav=nav, sections=bodies, payload=payload, policy=policy, style=style, scripts=blocks
-    )
+    return template("page.html", **head, nav=nav, sections=bodies, policy=policy, style=style, scripts=blocks)
 
 
 def _hash(content: str) -> str:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from bayesridge.errors import BayesRidgeError
 from bayesridge.posteriors.posterior import Posterior
-from bayesridge.reporting.html import percent
+from bayesridge.reporting.html import number, percent, scale_number
 from bayesridge.reporting.payload import SliderData
 from bayesridge.reporting.pictures import LambdaPictures
 from bayesridge.rules.comparison import LambdaComparison
@@ -134,6 +134,18 @@ class LambdaContent(Content):
             f"{prior.text}: before the data, the columns are expected to explain between {percent(ends[0])} and "
             f"{percent(ends[1])} of the variance (90% ETI of the prior)"
         )
+
+    @property
+    def nothing(self) -> str:
+        """What is left of the fit as lambda grows without end."""
+        if len(self.posterior.design.unpenalized):
+            return "unpenalised columns alone"
+        return "mean alone" if self.posterior.design.fit_intercept else "constant zero"
+
+    def lam(self, value: float) -> str:
+        """Write a lambda with the digits that its posterior leaves."""
+        known = self.posterior.lambda_.known
+        return number(value) if known else scale_number(value, self.posterior.lambda_.interval(self.level))
 
     @property
     def predicted(self) -> str:

@@ -34,8 +34,8 @@ def sentence(words: str) -> str:
     return words[:1].upper() + words[1:] + ("" if words.endswith(".") else ".")
 
 
-def number(value: float) -> str:
-    """Write a number with four significant digits, typographic minus, infinity as a sign, NaN as a dash."""
+def number(value: float, digits: int = 4) -> str:
+    """Write a number with so many significant digits, typographic minus, infinity as a sign, NaN as a dash."""
     if np.isnan(value):
         return "–"
     if np.isinf(value):
@@ -44,12 +44,36 @@ def number(value: float) -> str:
         return "0"
     size = abs(value)
     if size >= 1e6 or size < 1e-4:
-        mantissa, _, power = f"{value:.3e}".partition("e")
-        written = f"{mantissa.rstrip('0').rstrip('.')}e{int(power)}"
+        mantissa, _, power = f"{value:.{digits - 1}e}".partition("e")
+        written = f"{mantissa.rstrip('0').rstrip('.') if '.' in mantissa else mantissa}e{int(power)}"
     else:
-        digits = f"{float(f'{value:.4g}'):.10f}"
-        written = digits.rstrip("0").rstrip(".")
+        written = f"{float(f'{value:.{digits}g}'):.10f}".rstrip("0").rstrip(".")
     return written.replace("-", MINUS)
+
+
+def decimals(spread: float) -> int:
+    """Return the decimals that an sd leaves: those of its second digit."""
+    return 1 - int(np.floor(np.log10(spread)))
+
+
+def rounded(value: float, spread: float) -> str:
+    """Write a number with the decimals that its sd leaves (four significant digits where there is none)."""
+    if not (0 < spread < np.inf and np.isfinite(value)):
+        return number(value)
+    places = decimals(spread)
+    shown = round(float(value), places)
+    if max(abs(shown), spread) >= 1e6 or places > 6:
+        digits = int(np.floor(np.log10(abs(shown)))) + places + 1 if shown else 1
+        return number(shown, int(np.clip(digits, 1, 15)))
+    return f"{shown + 0.0:.{max(places, 0)}f}".replace("-", MINUS)
+
+
+def scale_number(value: float, ends: tuple[float, float]) -> str:
+    """Write a positive number with the digits that its interval leaves: the last worth 1/80 to 1/8 of it, two at least."""
+    width = 1.25 * (ends[1] - ends[0])
+    if not (0 < width < np.inf and 0 < value < np.inf):
+        return number(value)
+    return number(value, int(np.clip(np.floor(np.log10(value)) + decimals(width) + 1, 2, 15)))
 
 
 def percent(value: float) -> str:
@@ -91,6 +115,11 @@ def table(
         f'<div class="scroll" role="region" tabindex="0" aria-label="{text(caption)}"><table>'
         f"<caption><span>{text(caption)}</span></caption><thead><tr>{top}</tr></thead><tbody>{''.join(body)}</tbody></table></div>"
     )
+
+
+def jump(lam: float) -> str:
+    """Return the attribute of a button that sets the slider."""
+    return f'data-jump="{"Infinity" if np.isinf(lam) else repr(float(lam))}" aria-pressed="false"'
 
 
 def data_script(name: str, record: Any) -> str:

@@ -2,6 +2,7 @@ r"""What the page carries so that its script can redo the ridge fit at any lambd
 
     b_j = s_j z_j / (s_j^2 + lambda)            coefficients along the singular directions
     quantity = unit (offset + loadings' b)      a coefficient, or the intercept, in the units of the data
+    half-width = unit t scale [fixed + sum_j loadings_j^2 / (s_j^2 + lambda) + null / lambda]^(1/2)  of its interval
 
 and s, z, r0, nu for everything else. Leave-one-out needs the rows (U, n x rank): they travel while they are few;
 otherwise a Chebyshev series of the logarithm of the mean squared error does.
@@ -19,13 +20,15 @@ import numpy as np
 from numpy.polynomial import Chebyshev
 from numpy.typing import ArrayLike, NDArray
 from scipy.fft import dct
+from scipy.special import ndtri, stdtrit
 
 from bayesridge.errors import DataError
+from bayesridge.hyper.infer import separate
 from bayesridge.hyper.marginal import Marginal
 from bayesridge.linalg.design import Design
 from bayesridge.linalg.factor import RowSpace
 from bayesridge.linalg.filters import shrinkage, spectral_coefficients
-from bayesridge.linalg.maps import LinearMap, coefficient_map
+from bayesridge.linalg.maps import LinearMap, coefficient_map, outside, prediction_functionals
 from bayesridge.linalg.rows import RowParts, row_parts
 from bayesridge.linalg.spectrum import Spectrum
 from bayesridge.posteriors.posterior import Posterior
@@ -36,6 +39,9 @@ Array = NDArray[np.float64]
 ROW_BUDGET = 20_000
 LOADING_BUDGET = 24_000
 MOST_COLUMNS = 60
+#: Whole steps of the slider (with fractions of log lambda, rounding could put its last step out of reach), and those
+#: from its ends to lambda = 0 and infinity.
+STEPS, GAP = 400, 16
 #: The slider covers at least this much of log lambda (three decades).
 _WIDTH = 6.9
 _BLOCK = 1 << 22
@@ -75,6 +81,19 @@ class RowErrors:
         with np.errstate(divide="ignore", invalid="ignore"):
             return np.log(np.column_stack([np.square(e) @ share, np.square(e / keep) @ share]))
 
+    def root_mean_squares_at_the_ends(self) -> Array:
+        """RMSE in the sample and left out at lambda = 0 and at infinity, shape (2, 2); NaN where there is none."""
+        found = np.exp(0.5 * self.log_mean_squares([-np.inf, np.inf]))
+        rows, s2, seen = self.rows, self.spectrum.s2, self.rows.count > 0
+        if not rows.residual.any() and not rows.rest[seen].any():  # y is met exactly: the limit of 0 / 0
+            share = rows.count / rows.count.sum() / rows.precision
+            with np.errstate(divide="ignore", invalid="ignore"):
+                left_out = (rows.U @ (self.spectrum.z / s2) / (self._squares @ (1.0 / s2)))[seen]
+            found[0] = 0.0, np.sqrt(np.square(left_out) @ share[seen])
+        elif (rows.rest[seen] < 1e-12).any():
+            found[0, 1] = np.nan
+        return found
+
     @cached_property
     def _squares(self) -> Array:
         return np.square(self.rows.U)
@@ -93,8 +112,7 @@ class SliderData:
         Columns of the design that are shown, in their order.
     linear : LinearMap
         The columns shown, in the units of the data.
-    intercept : tuple of (float, ndarray) or None
-        Offset and loadings of the intercept.
+    intercept : LinearMap or None
     errors : RowErrors or None
         None where leave-one-out does not exist.
     no_loo : str
@@ -108,7 +126,7 @@ class SliderData:
     high: float
     columns: NDArray[np.intp]
     linear: LinearMap
-    intercept: tuple[float, Array] | None
+    intercept: LinearMap | None
     errors: RowErrors | None
     no_loo: str
     series: tuple[Chebyshev, Chebyshev] | None
@@ -125,7 +143,22 @@ class SliderData:
 
     def reaches(self, lam: float) -> bool:
         """Whether a lambda lies on the slider."""
-        return bool(0 < lam < np.inf and self.low <= np.log(lam) <= self.high)
+        return lam in {0.0, np.inf} or bool(lam > 0 and self.low <= np.log(lam) <= self.high)
+
+    def along(self, log_lam: ArrayLike) -> Array:
+        """Where log lambda is on the slider, 0 to 1; the ends are lambda = 0 and infinity."""
+        share = (np.asarray(log_lam, dtype=np.float64) - self.low) / (self.high - self.low)
+        return np.asarray((GAP + STEPS * np.clip(share, -GAP / STEPS, 1.0 + GAP / STEPS)) / (STEPS + 2 * GAP))
+
+    def noise(self, level: float) -> dict[str, float] | None:
+        """Return what makes intervals given lambda: quantile t, and sigma^2 or its inverse-gamma prior, if it is one."""
+        prior = separate(self.posterior.prior, self.posterior.noise_prior)[1]
+        if prior.known is not None:
+            return {"t": float(ndtri(0.5 + 0.5 * level)), "sigma2": prior.known**2}
+        if prior.conjugate is None:
+            return None
+        df = self.spectrum.nu + 2.0 * prior.conjugate.shape
+        return {"t": float(stdtrit(df, 0.5 + 0.5 * level)), "df": df, "rate": 2.0 * prior.conjugate.scale}
 
     def standardized(self, lam: ArrayLike) -> Array:
         """Ridge coefficients of the columns shown, standardised, shape (len(lam), columns)."""
@@ -221,19 +254,15 @@ def certain_columns(post: Posterior, most: int = MOST_COLUMNS) -> NDArray[np.int
     return np.sort(np.argsort(-size, kind="stable")[:most])
 
 
-def _intercept(design: Design, spectrum: Spectrum) -> tuple[float, Array] | None:
-    """``y_mean - mean' coef`` as offset and loadings; V is not formed for it."""
+def _intercept(design: Design, spectrum: Spectrum) -> LinearMap | None:
+    """Return the intercept's map; V is not formed for it."""
     if not design.fit_intercept:
         return None
-    weight = design.mean[design.penalized] / design.scale[design.penalized]
-    offset = design.y_mean
-    if spectrum.flat is not None:
-        flat = design.mean[design.unpenalized] / design.scale[design.unpenalized]
-        offset -= float(flat @ spectrum.on_flat)
-        weight = weight - flat @ spectrum.flat.on_predictors
-    right = spectrum.right
-    loadings = right.turn @ (right.rows @ weight) if isinstance(right, RowSpace) else right.T @ weight
-    return float(offset), -np.asarray(loadings)
+    of, right = prediction_functionals(design, spectrum, np.zeros((1, design.n_columns))), spectrum.right
+    row = of.rows[0]
+    loadings = right.turn @ (right.rows @ row) if isinstance(right, RowSpace) else right.T @ row
+    null = outside(np.array([row @ row]), loadings[None], spectrum)
+    return LinearMap(of.offset, loadings[None], null, of.fixed, np.ones(1))
 
 
 def _row_errors(post: Posterior) -> tuple[RowErrors | None, str]:
@@ -260,8 +289,8 @@ def packed(values: ArrayLike) -> str:
     return base64.b64encode(np.ascontiguousarray(values, dtype="<f8").tobytes()).decode("ascii")
 
 
-def to_json(data: SliderData) -> dict[str, Any]:
-    """Everything for the page's script; arrays in base 64 (:func:`packed`)."""
+def to_json(data: SliderData, level: float) -> dict[str, Any]:
+    """Everything for the page's script; arrays in base 64 (:func:`packed`); `level` is of the intervals."""
     spectrum = data.spectrum
     record: dict[str, Any] = {
         "low": data.low,
@@ -273,19 +302,22 @@ def to_json(data: SliderData) -> dict[str, Any]:
         "nu": spectrum.nu,
         "logDet": spectrum.log_det_flat - spectrum.sum_log_weights,
         "bestEvidence": data.posterior.evidence.best.log_evidence,
-        "columns": len(data.columns),
-        "offset": packed(data.linear.offset),
-        "loadings": packed(data.linear.loadings),
-        "unit": packed(data.linear.unit),
-        "intercept": None
-        if data.intercept is None
-        else {"offset": data.intercept[0], "loadings": packed(data.intercept[1])},
+        "steps": STEPS,
+        "gap": GAP,
+        "coefficients": _map_json(data.linear),
+        "intercept": None if data.intercept is None else _map_json(data.intercept),
+        "noise": data.noise(level),
     }
     record["errors"] = _errors_json(data)
     marginal = data.posterior.lambda_
     record["below"] = packed(_below(data, marginal)) if not marginal.known else None
     record["start"] = start_lambda(data)
     return record
+
+
+def _map_json(of: LinearMap) -> dict[str, str]:
+    parts = {"offset": of.offset, "loadings": of.loadings, "null": of.null, "fixed": of.fixed, "unit": of.unit}
+    return {name: packed(values) for name, values in parts.items()}
 
 
 def _below(data: SliderData, marginal: Marginal) -> Array:
@@ -301,12 +333,13 @@ def start_lambda(data: SliderData) -> float:
 
 
 def _errors_json(data: SliderData) -> dict[str, Any] | None:
-    if data.series is not None:
-        both = {name: packed(one.coef) for name, one in zip(("train", "loo"), data.series, strict=True)}
-        return {"kind": "series", **both}
     if data.errors is None:
         return None
+    ends = [[v if np.isfinite(v) else None for v in row] for row in data.errors.root_mean_squares_at_the_ends().tolist()]
+    if data.series is not None:
+        both = {name: packed(one.coef) for name, one in zip(("train", "loo"), data.series, strict=True)}
+        return {"kind": "series", "ends": ends, **both}
     rows = data.errors.rows
-    names = {"U": rows.U, "residual": rows.residual, "rest": rows.rest}
-    share = rows.count / rows.count.sum() / rows.precision
-    return {"kind": "rows", "n": len(share), "share": packed(share), **{k: packed(v) for k, v in names.items()}}
+    arrays = {"U": rows.U, "residual": rows.residual, "rest": rows.rest,
+              "share": rows.count / rows.count.sum() / rows.precision}  # fmt: skip
+    return {"kind": "rows", "ends": ends, **{name: packed(values) for name, values in arrays.items()}}

@@ -18,6 +18,7 @@ Array = NDArray[np.float64]
 
 _POINTS = 121
 COLOURS = 6
+MOST_BARS = 60  # directions with a bar each; of more a curve is drawn
 _DEPTH = 12.0  # nats below its maximum that the evidence is shown
 
 
@@ -80,14 +81,13 @@ class LambdaPictures:
     def behind_slider(self) -> str:
         """Density behind the slider, stretched to its width."""
         width, height = 1000.0, 100.0
-        share = (self.t - self.data.low) / (self.data.high - self.data.low)
-        x, top = share * width, height * (1.0 - 0.94 * self.density())
+        x, top = width * self.data.along(self.t), height * (1.0 - 0.94 * self.density())
         ends = self._interval
         parts = [svg.area(x, np.full(len(x), height), top, "density")]
         if ends is None:
             value = self.data.posterior.lambda_.median
             if 0 < value < np.inf:
-                at = width * float(np.clip((np.log(value) - self.data.low) / (self.data.high - self.data.low), 0, 1))
+                at = width * float(self.data.along(np.log(value)))
                 parts = [f'<path class="line fixed" d="M{at:.1f} 0V100"/>']
         else:
             inside = (self.t >= ends[0]) & (self.t <= ends[1])
@@ -189,7 +189,7 @@ class LambdaPictures:
         y = svg.y_axis(0.0, 1.04)
         bottom, top = float(y(0.0)), float(y(1.0))
         live = (
-            f'<path id="filter-live" class="filter" data-left="{svg.LEFT}" data-right="{svg.RIGHT}" '
+            f'<path id="filter-live" class="filter" data-steps="{int(rank <= MOST_BARS)}" data-left="{svg.LEFT}" data-right="{svg.RIGHT}" '
             f'data-top="{top:.3f}" data-bottom="{bottom:.3f}" d=""/>'
         )
         body = [live]
@@ -197,7 +197,7 @@ class LambdaPictures:
             tail = 0.5 * (1.0 - self.level)
             f = filter_factors(spectrum, marginal.quantile([tail, 0.5, 1.0 - tail]))
             centre = x(np.arange(rank) + 0.5)
-            if rank <= 80:
+            if rank <= MOST_BARS:
                 body += [svg.segments(centre, y(f[2]), y(f[0]), "interval"), svg.points(centre, y(f[1]), "median")]
             else:
                 body += [svg.area(centre, y(f[2]), y(f[0]), "band"), svg.line(centre, y(f[1]), "c1")]

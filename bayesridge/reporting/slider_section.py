@@ -1,65 +1,73 @@
-"""The slider: its controls, and the numbers, pictures and coefficients that follow it."""
+"""The slider: its bar, and the numbers, pictures and coefficients that follow it."""
 
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bayesridge.reporting import svg
 from bayesridge.reporting.content import LambdaContent
-from bayesridge.reporting.html import number, table, text
-from bayesridge.reporting.payload import SliderData, start_lambda
+from bayesridge.reporting.html import decimals, definition, jump, number, rounded, table, text
+from bayesridge.reporting.payload import GAP, STEPS, SliderData, start_lambda
 from bayesridge.reporting.table_sections import columns_note
 
-#: Whole steps of the slider: with fractions of log lambda, rounding could put its last step out of reach.
-_STEPS = 400
 
-
-def slider(content: LambdaContent) -> str:
-    """Controls, numbers and pictures that follow lambda."""
-    data = content.data
-    low, high, start = data.low, data.high, start_lambda(data)
-    density = not content.posterior.lambda_.known
-    thumb = round(_STEPS * (float(np.log(start)) - low) / (high - low))
-    controls = (
-        f'<div class="control"><div class="track">{content.pictures.behind_slider()}'
-        f'<input type="range" id="lambda-range" min="0" max="{_STEPS}" step="1" '
-        f'value="{thumb}" aria-label="lambda, on a logarithmic scale" '
-        f'aria-describedby="lambda-help">{_scale(data)}</div>'
-        f'<p class="entry"><label for="lambda-number">λ</label><input type="number" id="lambda-number" step="any" '
-        f'min="{float(np.exp(low)) * (1 - 1e-9):.12g}" max="{float(np.exp(high)) * (1 + 1e-9):.12g}" '
-        f'value="{start:.6g}" inputmode="decimal">'
-        f'<span id="lambda-hint" role="alert" hidden>between {number(float(np.exp(low)))} and '
-        f"{number(float(np.exp(high)))}</span></p></div>"
-    )
+def turn(content: LambdaContent) -> str:
+    """What the slider is, and buttons that set it."""
     what, hint = "The line is the λ used", ""
-    if density:
+    if not content.posterior.lambda_.known:
         what = "The hill is the posterior of λ, darker within its " + content.interval
         hint = " For plausible values of λ stay on the hill."
-    helper = (
-        f'<p class="note" id="lambda-help">{what}. Drag, use the arrow and page keys, or type a number: everything in '
-        f"this section is computed again in the page, exactly.{hint}</p>"
-    )
-    live = '<p id="lambda-live" class="visually-hidden" role="status" aria-live="polite"></p>'
-    panel = f'<div class="panel">{controls}{_jumps(content)}{_readouts(content)}</div>'
-    marks = f"Posterior median and {content.interval}" if density else "Points: at the λ used"
-    bars = f"Share of each direction of the columns that is taken from the data. {marks}; filled: at the slider."
-    shares = svg.figure(content.pictures.shrinkage(), bars)
     return (
         '<noscript><p class="note">The slider needs JavaScript; all pictures and the other sections do not.</p>'
-        "</noscript>"
-        f"{panel}{helper}{live}{_slider_pictures(content)}"
+        f'</noscript><p id="lambda-help">{what}. Drag, use the arrow and page keys, or type a number: the bar, what '
+        "follows it and the line in the pictures are computed again in the page, exactly. At the very ends stand least "
+        f"squares (λ = 0) and the {content.nothing} (λ = ∞).{hint}</p>{_jumps(content)}"
+    )
+
+
+def bar(content: LambdaContent) -> str:
+    """The slider with lambda, degrees of freedom and leave-one-out: in view wherever the reader is."""
+    data = content.data
+    low, high = (float(np.exp(end)) for end in (data.low, data.high))
+    share = (float(np.log(start_lambda(data))) - data.low) / (data.high - data.low)
+    figures = [definition("dof", '<span data-out="effectiveDof">–</span>')]
+    if data.errors is not None:
+        figures.append(definition("LOO RMSE", '<span data-out="looRmse">–</span>'))
+    return (
+        f'<div class="bar" role="group" aria-label="lambda and what follows it"><div class="track">'
+        f'{content.pictures.behind_slider()}<input type="range" id="lambda-range" min="{-GAP}" max="{STEPS + GAP}" '
+        f'step="1" value="{round(STEPS * share)}" aria-label="lambda, on a logarithmic scale" '
+        f'aria-describedby="lambda-help">{_scale(data)}</div>'
+        '<p class="entry"><label for="lambda-number">λ</label><input type="number" id="lambda-number" step="any" '
+        f'min="0" value="{start_lambda(data):.3g}" placeholder="∞" inputmode="decimal">'
+        f'<span id="lambda-hint" role="alert" hidden>0, or {number(low, 3)} to {number(high, 3)}</span></p>'
+        f'<dl>{"".join(figures)}</dl></div>\n'
+    )
+
+
+def moves(content: LambdaContent) -> str:
+    """All numbers, pictures and coefficients that follow lambda."""
+    marks = "Points: at the λ used" if content.posterior.lambda_.known else f"Posterior median and {content.interval}"
+    bars = f"Share of each direction of the columns that is taken from the data. {marks}; filled: at the slider."
+    shares = svg.figure(content.pictures.shrinkage(), bars)
+    live = '<p id="lambda-live" class="visually-hidden" role="status" aria-live="polite"></p>'
+    return (
+        f'{_readouts(content)}{live}{_slider_pictures(content)}'
         f'<div class="side stay">{shares}<div>{live_coefficients(content)}</div></div>'
     )
 
 
 def _scale(data: SliderData) -> str:
     # places in per cent, not in a viewBox: the labels keep their size on every screen
-    axis = svg.Axis(data.low, data.high, 0.0, 100.0, log=True)
+    axis = svg.Axis(data.low, data.high, *(100.0 * data.along([data.low, data.high])), log=True)
+    places = [(0.0, "0"), *[(float(axis(value)), words) for value, words in axis.ticks(6)], (100.0, "∞")]
     marks = "".join(
         [
-            f'<text x="{float(axis(value)):.2f}%" y="13" text-anchor="middle">{text(words)}</text>'
-            f'<line x1="{float(axis(value)):.2f}%" x2="{float(axis(value)):.2f}%" y1="0" y2="3"/>'
-            for value, words in axis.ticks(6)
+            f'<text x="{at:.2f}%" y="13" text-anchor="middle">{text(words)}</text>'
+            f'<line x1="{at:.2f}%" x2="{at:.2f}%" y1="0" y2="3"/>'
+            for at, words in places
+            if at in {0.0, 100.0} or 3.0 < at < 97.0
         ]
     )
     return f'<svg class="scale" width="100%" height="17" aria-hidden="true">{marks}</svg>'
@@ -67,24 +75,22 @@ def _scale(data: SliderData) -> str:
 
 def _jumps(content: LambdaContent) -> str:
     """Buttons that set the slider to the posterior median, the evidence maximum, and the rules' choices."""
-    data = content.data
-    wanted: list[tuple[str, float]] = []
-    if not content.posterior.lambda_.known:
-        low, high = content.posterior.lambda_.interval(content.level)
-        wanted += [("posterior median", content.posterior.lambda_.median), (f"{content.interval} low", low),
-                   (f"{content.interval} high", high)]  # fmt: skip
+    data, lam = content.data, content.posterior.lambda_
+    wanted: list[tuple[str, float]] = [("least squares", 0.0)]
+    if not lam.known:
+        low, high = lam.interval(content.level)
+        wanted += [("posterior median", lam.median), (f"{content.interval} low", low), (f"{content.interval} high", high)]
     else:
-        wanted.append(("λ used", content.posterior.lambda_.median))
-    best = content.posterior.evidence.best
-    wanted.append(("evidence maximum", best.lam))
+        wanted.append(("λ used", lam.median))
+    wanted.append(("evidence maximum", content.posterior.evidence.best.lam))
     rules = {row.key: row for row in content.comparison.rows}
     for key, name in (("loo", "LOO minimum"), ("gcv", "GCV"), ("cv10", "10-fold CV")):
         if key in rules and rules[key].available:
             wanted.append((name, rules[key].lam))
     made = [
-        f'<button type="button" data-jump="{lam!r}">{text(name)}<span>{number(lam)}</span></button>'
-        for name, lam in wanted
-        if data.reaches(lam)
+        f'<button type="button" {jump(value)}>{text(name)}<span>{content.lam(value)}</span></button>'
+        for name, value in [*wanted, (content.nothing, np.inf)]
+        if data.reaches(value)
     ]
     return f'<div class="jumps" role="group" aria-label="set lambda to">{"".join(made)}</div>'
 
@@ -92,6 +98,7 @@ def _jumps(content: LambdaContent) -> str:
 def _readouts(content: LambdaContent) -> str:
     unit = text(content.posterior.design.target_name)
     parts = [
+        ("lambda", "λ", "at the slider"),
         ("effectiveDof", "effective dof", "intercept not counted"),
         ("trainRmse", "RMSE within the sample", f"units of {unit}"),
         ("looRmse", "RMSE leave-one-out", f"units of {unit}"),
@@ -100,7 +107,7 @@ def _readouts(content: LambdaContent) -> str:
     if not content.posterior.lambda_.known:
         parts.append(("probabilityBelow", "P(λ is smaller | y)", "posterior probability"))
     made = [
-        f'<div><dt>{name}</dt><dd><output data-out="{key}" for="lambda-range">–</output><small>{small}</small></dd>'
+        f'<div><dt>{name}</dt><dd><span data-out="{key}">–</span><small>{small}</small></dd>'
         "</div>"
         for key, name, small in parts
         if content.data.errors is not None or key not in ("trainRmse", "looRmse")
@@ -130,24 +137,42 @@ def _slider_pictures(content: LambdaContent) -> str:
 
 
 def live_coefficients(content: LambdaContent) -> str:
-    """Coefficients at the slider's lambda, beside their posterior."""
+    """Coefficients at the slider's lambda with their intervals, beside those averaged over lambda."""
     data, post = content.data, content.posterior
     unit = data.linear.unit
-    ends = content.ends[data.columns] / unit[:, None]
+    ends = content.ends[data.columns]
     mean = post.coefficients.mean[data.columns] / unit
-    low, high = svg.span(ends, mean, [0.0], room=0.12)
+    low, high = svg.span(ends / unit[:, None], mean, [0.0], room=0.12)
     rows, attributes = [], []
     if post.design.fit_intercept:
-        rows.append(["intercept", "", '<output data-out="intercept">–</output>', ""])
-        attributes.append('class="intercept"')
-    for k, name in enumerate(data.names):
-        interval = (float(ends[k].min()), float(ends[k].max()))
+        sd = float(post.intercept.sd[0])
+        averaged = post.intercept.interval(content.level)[0]
+        rows.append(["intercept", "", *_LIVE, _range(averaged, sd)])
+        attributes.append(f'class="intercept" data-row="intercept" data-decimals="{_decimals(sd)}"')
+    for k, (name, sd) in enumerate(zip(data.names, post.coefficients.sd[data.columns].tolist(), strict=True)):
+        interval = (float(ends[k].min() / unit[k]), float(ends[k].max() / unit[k]))
         picture = svg.strip(low, high, interval=interval, point=None, zero=0.0, live=True)
-        rows.append([text(name), picture, '<output data-out="coefficient">–</output>',
-                     '<output data-out="standardized">–</output>'])  # fmt: skip
-        attributes.append(f'data-column="{k}"')
-    head = ["column", f"standardised<small>line: posterior {content.interval}</small>",
-            "at this λ<small>units of the data</small>", "at this λ<small>standardised</small>"]  # fmt: skip
-    return table("Ridge coefficients at the slider's λ", head, rows, attributes=attributes, left=2) + columns_note(
-        content
+        rows.append([text(name), picture, *_LIVE, _range(ends[k], sd)])
+        attributes.append(f'data-row="{k}" data-decimals="{_decimals(sd)}"')
+    averaged = "λ integrated" if not post.lambda_.known else "λ used"
+    head = ["column", f"standardised<small>above: {averaged}, below: at this λ</small>",
+            "at this λ", f"{content.interval}<small>given this λ</small>",
+            f"{content.interval}<small>{averaged}</small>"]  # fmt: skip
+    none = data.noise(content.level) is None
+    why = (
+        '<p class="note">No intervals at one λ: under this prior of the noise they are no Student-t; fit with '
+        "<code>FixedLambda</code> for them.</p>"
     )
+    made = table("Ridge coefficients at the slider's λ, units of the data", head, rows, attributes=attributes, left=2)
+    return made + columns_note(content) + (why if none else "")
+
+
+_LIVE = ('<span data-out="value">–</span>', '<span data-out="ends">–</span>')
+
+
+def _decimals(sd: float) -> str:
+    return str(decimals(sd)) if 0 < sd < np.inf else ""
+
+
+def _range(ends: NDArray[np.float64], sd: float) -> str:
+    return f"{rounded(float(ends[0]), sd)} to {rounded(float(ends[1]), sd)}"

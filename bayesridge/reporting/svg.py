@@ -218,7 +218,7 @@ def strip(
 ) -> str:  # fmt: skip
     """Return an interval and a point on a common scale, for a table cell; what lies beyond ends in an arrow."""
     axis = Axis(low, high, 6, STRIP_WIDTH - 6)
-    middle = STRIP_HEIGHT / 2
+    middle, lower = (STRIP_HEIGHT / 2, 0.0) if not live else (5.0, 13.0)  # two lines where one of them is live
     parts = []
     if band is not None:
         a, b = axis.inside(band)
@@ -236,8 +236,9 @@ def strip(
     if point is not None and np.isfinite(point):
         parts.append(f'<circle class="point" cx="{float(axis.inside(point)):.1f}" cy="{middle}" r="3.6"/>')
     if live:
+        parts.append('<path class="live" d=""/>')
         parts.append(
-            f'<circle class="live" cx="-9" cy="{middle}" r="4.6" data-low="{low!r}" data-high="{high!r}" '
+            f'<circle class="live" cx="-9" cy="{lower}" r="4.2" data-low="{low!r}" data-high="{high!r}" '
             f'data-start="{axis.start:g}" data-end="{axis.end:g}"/>'
         )
     role = f'role="img" aria-label="{text(describe)}"' if describe else 'aria-hidden="true"'

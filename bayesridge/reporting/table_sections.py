@@ -9,7 +9,7 @@ from bayesridge.posteriors.quantity import Quantity
 from bayesridge.posteriors.shown import probability
 from bayesridge.reporting import svg
 from bayesridge.reporting.content import Content, LambdaContent
-from bayesridge.reporting.html import number, table, text
+from bayesridge.reporting.html import jump, number, rounded, table, text
 from bayesridge.reporting.payload import SliderData
 from bayesridge.rules.table import Row
 
@@ -53,8 +53,9 @@ def _ratios_table(content: Content) -> str:
 
 
 def _coefficient_cells(name: str, picture: str, part: Quantity, j: int, ends: Array) -> list[str]:
-    values = [part.mean[j], part.sd[j], ends[j, 0], ends[j, 1]]
-    return [text(name), picture, *[number(float(v)) for v in values], probability(float(part.prob_positive[j]))]
+    sd = float(part.sd[j])
+    shown = [rounded(float(value), sd) for value in (part.mean[j], ends[j, 0], ends[j, 1])]
+    return [text(name), picture, shown[0], number(sd, 2), *shown[1:], probability(float(part.prob_positive[j]))]
 
 
 def columns_note(content: Content) -> str:
@@ -99,13 +100,13 @@ def _rules_table(content: LambdaContent) -> str:
             ""
             if row.interval is None
             else (
-                f"{number(row.interval.lower)} to {number(row.interval.upper)}"
+                f"{content.lam(row.interval.lower)} to {content.lam(row.interval.upper)}"
                 f"<small>{100 * row.interval.level:g}% {text(row.interval.kind)}</small>"
             )
         )
         gap = f"{_nats(row.elpd_diff)}<small>± {_nats(row.elpd_diff_se)}</small>" if np.isfinite(row.elpd_diff) else "–"
         name = text(row.label) + (f"<small>{text(row.note)}</small>" if row.note else "")
-        rows.append([name, picture, _rule_cell(content, row), interval, number(row.effective_dof),
+        rows.append([name, picture, _rule_cell(content, row), interval, number(row.effective_dof, 3),
                      number(row.loo_rmse), gap])  # fmt: skip
     head = ["rule", "λ, logarithmic", "λ", "interval and its kind", "effective dof<small>no intercept</small>",
             "LOO RMSE", "elpd less the best<small>± paired se, nats</small>"]  # fmt: skip
@@ -129,8 +130,8 @@ def _rule_cell(content: LambdaContent, row: Row) -> str:
     if row.key == "posterior":
         return "integrated"
     if not content.data.reaches(row.lam):
-        return number(row.lam)
+        return content.lam(row.lam)
     return (
-        f'<button type="button" class="link" data-jump="{row.lam!r}" aria-label="set the slider to {text(row.label)}, '
-        f'lambda {number(row.lam)}">{number(row.lam)}</button>'
+        f'<button type="button" class="link" {jump(row.lam)} aria-label="set the slider to {text(row.label)}, '
+        f'lambda {content.lam(row.lam)}">{content.lam(row.lam)}</button>'
     )

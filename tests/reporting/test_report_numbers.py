@@ -9,7 +9,7 @@ import pytest
 
 from bayesridge import posterior
 from bayesridge.linalg.rows import row_parts
-from bayesridge.reporting.html import number
+from bayesridge.reporting.html import number, rounded, scale_number
 from bayesridge.reporting.payload import (
     ROW_BUDGET,
     RowErrors,
@@ -20,7 +20,7 @@ from bayesridge.reporting.payload import (
     to_json,
 )
 from tests.reporting.browser.cases import CASES
-from tests.reporting.browser.exact import assert_same
+from tests.reporting.browser.exact import assert_same, assert_same_intervals
 
 
 def unpack(text):
@@ -32,15 +32,28 @@ def payload(page):
     return json.loads(found.group(1))
 
 
+def functionals(record, parts, b, Q, lam):
+    """Values and ends of intervals of what travels as a map of the spectral coefficients."""
+    of = {name: unpack(values) for name, values in parts.items()}
+    loadings, noise = of["loadings"].reshape(-1, record["rank"]), record["noise"]
+    value = of["offset"] + loadings @ b
+    half = np.full(len(value), np.nan)
+    if noise is not None:
+        squared = noise["sigma2"] if "sigma2" in noise else (Q + noise["rate"]) / noise["df"]
+        s = unpack(record["s"])
+        half = noise["t"] * np.sqrt(squared * (of["fixed"] + loadings**2 @ (1 / (s * s + lam)) + of["null"] / lam))
+    return [of["unit"] * v for v in (value, value - half, value + half)]
+
+
 def evaluate(record, lam):
     """What the page's script does, from what travels and nothing else."""
     s, z, rank = unpack(record["s"]), unpack(record["z"]), record["rank"]
     b = s * z / (s * s + lam)
     shrink = lam / (s * s + lam)
-    standardized = unpack(record["offset"]) + unpack(record["loadings"]).reshape(-1, rank) @ b
     Q = record["r0"] + shrink @ z**2
     nu = record["nu"]
-    intercept = record["intercept"]
+    coefficients, low, high = functionals(record, record["coefficients"], b, Q, lam)
+    constant = [np.zeros(1)] * 3 if record["intercept"] is None else functionals(record, record["intercept"], b, Q, lam)
     errors = record["errors"]
     if errors["kind"] == "series":
         x = (2 * np.log(lam) - record["low"] - record["high"]) / (record["high"] - record["low"])
@@ -48,14 +61,18 @@ def evaluate(record, lam):
             np.exp(0.5 * np.polynomial.chebyshev.chebval(x, unpack(errors[name]))) for name in ("train", "loo")
         )
     else:
-        U, share = unpack(errors["U"]).reshape(errors["n"], rank), unpack(errors["share"])
+        U, share = unpack(errors["U"]).reshape(-1, rank), unpack(errors["share"])
         e = unpack(errors["residual"]) + U @ (shrink * z)
         keep = unpack(errors["rest"]) + U**2 @ shrink
         train, loo = np.sqrt(share @ e**2), np.sqrt(share @ (e / keep) ** 2)
     return {
-        "standardized": standardized,
-        "coefficients": standardized * unpack(record["unit"]),
-        "intercept": 0.0 if intercept is None else intercept["offset"] + unpack(intercept["loadings"]) @ b,
+        "standardized": coefficients / unpack(record["coefficients"]["unit"]),
+        "coefficients": coefficients,
+        "low": low,
+        "high": high,
+        "intercept": constant[0][0],
+        "interceptLow": constant[1][0],
+        "interceptHigh": constant[2][0],
         "filter": s * s / (s * s + lam),
         "effectiveDof": (s * s / (s * s + lam)).sum(),
         "penalizedRss": Q,
@@ -72,7 +89,10 @@ def test_payload_gives_the_numbers_of_the_package_all_along_the_slider(name):
     record = payload(case.page)
     for t in np.linspace(record["low"], record["high"], 23):
         lam = float(np.exp(t))
-        assert_same(evaluate(record, lam), case.posterior, lam)
+        found = evaluate(record, lam)
+        assert_same(found, case.posterior, lam)
+        if record["noise"] is not None:
+            assert_same_intervals(found, case.posterior, lam)
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -171,7 +191,7 @@ def test_range_covers_marks_and_passes_over_the_ends():
 
 def test_json_has_no_number_that_json_lacks():
     for case in CASES.values():
-        json.dumps(to_json(slider_data(case.posterior)), allow_nan=False)
+        json.dumps(to_json(slider_data(case.posterior), 0.95), allow_nan=False)
 
 
 @pytest.mark.parametrize(
@@ -181,3 +201,20 @@ def test_json_has_no_number_that_json_lacks():
 )  # fmt: skip
 def test_numbers_are_written_with_four_digits(value, written):
     assert number(value) == written
+
+
+@pytest.mark.parametrize(
+    ("value", "sd", "written"),
+    [(5.531, 0.6997, "5.53"), (-250.4, 46.12, "−250"), (-0.001, 0.213, "0.00"), (12345.0, 4600.0, "12300"),
+     (3.0, 0.0, "3"), (3.0, np.inf, "3"), (np.inf, 1.0, "∞"), (2.5e7, 1.2e5, "2.5e7"), (2.512e7, 1.2e5, "2.512e7"),
+     (3.21e-9, 1.1e-9, "3.2e−9"), (0.0, 1.1e-9, "0")],
+)  # fmt: skip
+def test_numbers_have_the_digits_that_their_sd_leaves(value, sd, written):
+    assert rounded(value, sd) == written
+
+
+def test_scales_have_the_digits_that_their_interval_leaves():
+    assert [scale_number(v, (4.352, 32.99)) for v in (13.62, 4.352, 32.99)] == ["14", "4.4", "33"]
+    assert scale_number(54.24, (50.8, 57.9)) == "54.2"
+    assert scale_number(1395.0, (0.1, 1e6)) == "1400"
+    assert scale_number(2.0, (2.0, 2.0)) == "2"

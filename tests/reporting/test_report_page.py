@@ -128,7 +128,7 @@ def test_hostile_names_are_shown_as_they_are_and_do_nothing():
     cells = [data for tag, data in tree.texts if tag == "th"]
     for name in HOSTILE:
         assert cells.count(name) >= 2, name  # the slider's table and the posterior's
-    assert sum(tag == "script" for tag, _, _ in tree.elements) == 3  # data, slider, decay
+    assert sum(tag == "script" for tag, _, _ in tree.elements) == 2  # data, slider
     assert "<this>" not in page
     assert any("<this> & that" in data for _, data in tree.texts)
 
@@ -167,8 +167,8 @@ def test_numbers_of_the_text_are_those_of_the_posterior():
     page = CASES["diabetes"].page
     low, high = post.lambda_.interval(0.95)
     answer = re.search(r'<p class="lead">(.*?)</p>', page, re.DOTALL).group(1)
-    assert f"λ = {post.lambda_.median:.4g}</strong> (posterior median; 95% ETI {low:.4g} to {high:.4g})" in answer
-    assert f"{post.effective_dof.median:.4g} of 10 effective degrees of freedom" in answer
+    assert f"λ = {post.lambda_.median:.2g}</strong> (posterior median; 95% ETI {low:.2g} to {high:.2g})" in answer
+    assert f"{post.effective_dof.median:.2g} of 10 effective degrees of freedom" in answer
     assert f"missed by {post.loo.rmse:.4g} (RMSE)" in answer
     # the mean of the others as a prediction: y_i - mean_-i = (y_i - mean) n / (n - 1)
     y = post.design.y

@@ -49,6 +49,10 @@ def _data(seed, n, p, noise=1.0):
     return X, 7.0 + X @ coef + noise * rng.standard_normal(n)
 
 
+def _long(X):
+    return pd.DataFrame(X, columns=[f"measured_at_the_first_visit_of_the_patient_{k}" * 2 for k in range(X.shape[1])])
+
+
 def _make():
     rng = np.random.default_rng(0)
     plain, wide, tall = _data(1, 40, 5), _data(2, 15, 60), _data(3, 2600, 9)
@@ -73,6 +77,7 @@ def _make():
         Case("series", *tall),
         Case("series precision", *tall, {"weights": np.exp(rng.uniform(-1, 1, 2600)), "weight_kind": "precision"}),
         Case("hostile", hostile, target),
+        Case("long names", _long(plain[0]), pd.Series(plain[1], name="yearly_progression_of_the_disease_" * 5)),
     )
 
 

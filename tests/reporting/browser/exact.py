@@ -5,7 +5,11 @@ import numpy as np
 from bayesridge.hyper.evidence import profile_log_evidence
 from bayesridge.linalg.filters import effective_dof, filter_factors, penalized_rss, ridge_path
 from bayesridge.linalg.rows import loo_residuals
+from bayesridge.posteriors.posterior import infer
+from bayesridge.priors import FixedLambda
 from bayesridge.reporting.payload import shown_columns
+
+LEVEL = 0.95
 
 
 def at(posterior, lam):
@@ -30,6 +34,22 @@ def at(posterior, lam):
         "looRmse": float(np.sqrt(count[seen] @ left_out[seen] ** 2 / count.sum())),
         "logEvidence": float(profile_log_evidence(spectrum, lam)),
     }
+
+
+def assert_same_intervals(found, posterior, lam):
+    """Hold the intervals given lambda against those of the package's own fit at that lambda.
+
+    To 1e-10 of their half-widths: an end may cancel.
+    """
+    fixed = infer(posterior.design, posterior.spectrum, FixedLambda(lam), posterior.noise_prior)
+    columns = shown_columns(posterior)
+    exact = np.vstack([fixed.coefficients.interval(LEVEL)[columns], fixed.intercept.interval(LEVEL)])
+    centre = np.append(fixed.coefficients.mean[columns], fixed.intercept.mean)
+    low, high = np.append(found["low"], found["interceptLow"]), np.append(found["high"], found["interceptHigh"])
+    # of the half-width and of what the middle is made from
+    spare = 1e-10 * (exact[:, 1] - exact[:, 0]) + 1e-12 * (np.abs(centre) + np.abs(centre).max())
+    assert (np.abs(low - exact[:, 0]) <= spare).all()
+    assert (np.abs(high - exact[:, 1]) <= spare).all()
 
 
 def assert_same(found, posterior, lam):
