@@ -20,7 +20,7 @@ def answer(content: LambdaContent) -> str:
     figures = [
         definition("penalty λ" if lam.known else "penalty λ, posterior median", key_figure(lam, content)),
         definition("effective dof, intercept not counted", key_figure(dof, content)),
-        definition(f"noise sd σ, units of {text(post.design.target_name)}", key_figure(post.sigma, content)),
+        definition(f"noise sd σ, units of {text(content.units)}", key_figure(post.sigma, content)),
     ]
     if not content.loo_problem:
         loo = post.loo
@@ -87,8 +87,8 @@ def _prediction_sentence(content: LambdaContent) -> str:
     # lambda so large that nothing is left of the penalised columns
     without = float(content.data.errors.root_mean_squares_at_the_ends()[1, 1])
     return (
-        f"Each row predicted from the others is missed by {number(rmse)} (RMSE); the {content.nothing} would miss it by "
-        f"{number(without)}."
+        f"Each row predicted from the others is missed by {number(rmse)} (RMSE); the {content.nothing} would miss "
+        f"it by {number(without)}."
     )
 
 

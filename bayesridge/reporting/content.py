@@ -85,6 +85,12 @@ class Content:
         """Name of the intervals, as "95% ETI"."""
         return f"{100 * self.level:g}% ETI"
 
+    @property
+    def units(self) -> str:
+        """Whose units: the target's name, unless it is long."""
+        name = self.posterior.design.target_name
+        return name if len(name) <= 36 else "the target"
+
     @cached_property
     def loo_problem(self) -> str:
         """Why there is no leave-one-out of the posterior ("" if there is)."""

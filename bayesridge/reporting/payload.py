@@ -151,7 +151,7 @@ class SliderData:
         return np.asarray((GAP + STEPS * np.clip(share, -GAP / STEPS, 1.0 + GAP / STEPS)) / (STEPS + 2 * GAP))
 
     def noise(self, level: float) -> dict[str, float] | None:
-        """Return what makes intervals given lambda: quantile t, and sigma^2 or its inverse-gamma prior, if it is one."""
+        """Return what makes intervals given lambda: quantile t, and sigma^2 or its inverse-gamma prior, if any."""
         prior = separate(self.posterior.prior, self.posterior.noise_prior)[1]
         if prior.known is not None:
             return {"t": float(ndtri(0.5 + 0.5 * level)), "sigma2": prior.known**2}
@@ -335,7 +335,8 @@ def start_lambda(data: SliderData) -> float:
 def _errors_json(data: SliderData) -> dict[str, Any] | None:
     if data.errors is None:
         return None
-    ends = [[v if np.isfinite(v) else None for v in row] for row in data.errors.root_mean_squares_at_the_ends().tolist()]
+    found = data.errors.root_mean_squares_at_the_ends().tolist()
+    ends = [[v if np.isfinite(v) else None for v in row] for row in found]
     if data.series is not None:
         both = {name: packed(one.coef) for name, one in zip(("train", "loo"), data.series, strict=True)}
         return {"kind": "series", "ends": ends, **both}

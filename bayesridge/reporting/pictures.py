@@ -189,8 +189,8 @@ class LambdaPictures:
         y = svg.y_axis(0.0, 1.04)
         bottom, top = float(y(0.0)), float(y(1.0))
         live = (
-            f'<path id="filter-live" class="filter" data-steps="{int(rank <= MOST_BARS)}" data-left="{svg.LEFT}" data-right="{svg.RIGHT}" '
-            f'data-top="{top:.3f}" data-bottom="{bottom:.3f}" d=""/>'
+            f'<path id="filter-live" class="filter" data-steps="{int(rank <= MOST_BARS)}" '
+            f'data-left="{svg.LEFT}" data-right="{svg.RIGHT}" 'data-top="{top:.3f}" data-bottom="{bottom:.3f}" d=""/>'
         )
         body = [live]
         if rank:

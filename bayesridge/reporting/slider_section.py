@@ -42,7 +42,7 @@ def bar(content: LambdaContent) -> str:
         '<p class="entry"><label for="lambda-number">λ</label><input type="number" id="lambda-number" step="any" '
         f'min="0" value="{start_lambda(data):.3g}" placeholder="∞" inputmode="decimal">'
         f'<span id="lambda-hint" role="alert" hidden>0, or {number(low, 3)} to {number(high, 3)}</span></p>'
-        f'<dl>{"".join(figures)}</dl></div>\n'
+        f"<dl>{''.join(figures)}</dl></div>\n"
     )
 
 
@@ -53,21 +53,22 @@ def moves(content: LambdaContent) -> str:
     shares = svg.figure(content.pictures.shrinkage(), bars)
     live = '<p id="lambda-live" class="visually-hidden" role="status" aria-live="polite"></p>'
     return (
-        f'{_readouts(content)}{live}{_slider_pictures(content)}'
+        f"{_readouts(content)}{live}{_slider_pictures(content)}"
         f'<div class="side stay">{shares}<div>{live_coefficients(content)}</div></div>'
     )
 
 
 def _scale(data: SliderData) -> str:
     # places in per cent, not in a viewBox: the labels keep their size on every screen
-    axis = svg.Axis(data.low, data.high, *(100.0 * data.along([data.low, data.high])), log=True)
+    start, end = (100.0 * data.along([data.low, data.high])).tolist()
+    axis = svg.Axis(data.low, data.high, start, end, log=True)
     places = [(0.0, "0"), *[(float(axis(value)), words) for value, words in axis.ticks(6)], (100.0, "∞")]
     marks = "".join(
         [
             f'<text x="{at:.2f}%" y="13" text-anchor="middle">{text(words)}</text>'
             f'<line x1="{at:.2f}%" x2="{at:.2f}%" y1="0" y2="3"/>'
             for at, words in places
-            if at in {0.0, 100.0} or 3.0 < at < 97.0
+            if at in {0.0, 100.0} or 3.0 + len(words) < at < 97.0 - len(words)
         ]
     )
     return f'<svg class="scale" width="100%" height="17" aria-hidden="true">{marks}</svg>'
@@ -79,7 +80,8 @@ def _jumps(content: LambdaContent) -> str:
     wanted: list[tuple[str, float]] = [("least squares", 0.0)]
     if not lam.known:
         low, high = lam.interval(content.level)
-        wanted += [("posterior median", lam.median), (f"{content.interval} low", low), (f"{content.interval} high", high)]
+        wanted += [("posterior median", lam.median), (f"{content.interval} low", low),
+                   (f"{content.interval} high", high)]  # fmt: skip
     else:
         wanted.append(("λ used", lam.median))
     wanted.append(("evidence maximum", content.posterior.evidence.best.lam))
@@ -96,7 +98,7 @@ def _jumps(content: LambdaContent) -> str:
 
 
 def _readouts(content: LambdaContent) -> str:
-    unit = text(content.posterior.design.target_name)
+    unit = text(content.units)
     parts = [
         ("lambda", "λ", "at the slider"),
         ("effectiveDof", "effective dof", "intercept not counted"),
@@ -107,8 +109,7 @@ def _readouts(content: LambdaContent) -> str:
     if not content.posterior.lambda_.known:
         parts.append(("probabilityBelow", "P(λ is smaller | y)", "posterior probability"))
     made = [
-        f'<div><dt>{name}</dt><dd><span data-out="{key}">–</span><small>{small}</small></dd>'
-        "</div>"
+        f'<div><dt>{name}</dt><dd><span data-out="{key}">–</span><small>{small}</small></dd></div>'
         for key, name, small in parts
         if content.data.errors is not None or key not in ("trainRmse", "looRmse")
     ]

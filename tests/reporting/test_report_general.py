@@ -14,7 +14,7 @@ from bayesridge import compare_lambda, posterior
 from bayesridge.cli.report import report
 from bayesridge.errors import DataError
 from bayesridge.reporting.build import report_html
-from bayesridge.reporting.html import number
+from bayesridge.reporting.html import number, rounded
 from tests.reporting.test_report_page import Tree
 from tests.test_seams import chains, kernel, table, two_penalties
 from tests.test_support import counts
@@ -59,7 +59,8 @@ def test_numbers_on_the_page_are_those_of_the_posterior(post, page):
     )
     assert found["column"][3:5] == ["90% ETI low", "90% ETI high"]
     for j, name in enumerate(part.labels):
-        assert found[name][1:5] == [number(v) for v in (part.mean[j], part.sd[j], *ends[j])]
+        mean, *interval = (rounded(float(v), float(part.sd[j])) for v in (part.mean[j], *ends[j]))
+        assert found[name][1:5] == [mean, number(part.sd[j], 2), *interval]
     scales = rows(page, "Posterior of the scales")
     for name, scale in post.scales.items():
         assert scales[name][:3] == [number(v) for v in (scale.median, *scale.interval(0.9))]
@@ -73,7 +74,7 @@ def test_leave_one_out_on_the_page_is_that_of_the_posterior(post, page):
         assert html.escape(refusal) in said
         return
     loo = post.loo
-    assert f"{loo.elpd_loo:.2f} (se {loo.se:.2f}) nats".replace("-", "−") in said
+    assert f"{loo.elpd_loo:.1f} (se {loo.se:.1f}) nats".replace("-", "−") in said
     assert html.escape(loo.accuracy) in said
     if refusal := refused(lambda: loo.pit):
         assert html.escape(refusal)[1:] in said
