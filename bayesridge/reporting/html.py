@@ -69,7 +69,7 @@ def rounded(value: float, spread: float) -> str:
 
 
 def scale_number(value: float, ends: tuple[float, float]) -> str:
-    """Write a positive number with the two digits, or as many as its interval leaves: the last is worth 1/80 to 1/8 of it."""
+    """Write a positive number with two digits, or as many as its interval leaves (the last 1/80 to 1/8 of it)."""
     width = 1.25 * (ends[1] - ends[0])
     if not (0 < width < np.inf and 0 < value < np.inf):
         return number(value)

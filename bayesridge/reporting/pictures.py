@@ -190,7 +190,7 @@ class LambdaPictures:
         bottom, top = float(y(0.0)), float(y(1.0))
         live = (
             f'<path id="filter-live" class="filter" data-steps="{int(rank <= MOST_BARS)}" '
-            f'data-left="{svg.LEFT}" data-right="{svg.RIGHT}" 'data-top="{top:.3f}" data-bottom="{bottom:.3f}" d=""/>'
+            f'data-left="{svg.LEFT}" data-right="{svg.RIGHT}" data-top="{top:.3f}" data-bottom="{bottom:.3f}" d=""/>'
         )
         body = [live]
         if rank:
