@@ -228,7 +228,7 @@ def validate(
     if not 0.0 < alpha < 1.0:
         raise DataError(f"alpha must lie strictly between 0 and 1, got {alpha}")
     post = posterior_of(X, y, **options)
-    seeds = [int(seed) for seed in np.random.SeedSequence(random_state).generate_state(6)]
+    # the same seed for all: a test has one p-value, here and by itself, and Bonferroni holds under any dependence
     each = alpha / len(TESTS)
 
     @cache
@@ -237,23 +237,23 @@ def validate(
 
     make: dict[str, Callable[[], Finding]] = {
         "computation": lambda: posterior_sbc(
-            post, simulations=simulations, columns=_some_columns(post, seeds[5]), alpha=each,
-            random_state=seeds[0], n_jobs=n_jobs, progress=progress,
+            post, simulations=simulations, columns=_some_columns(post, random_state), alpha=each,
+            random_state=random_state, n_jobs=n_jobs, progress=progress,
         ),
         "prior": lambda: spectral_check(
-            post, simulations=max(2000, simulations), alpha=each, random_state=seeds[1]
+            post, simulations=max(2000, simulations), alpha=each, random_state=random_state
         ),
         "leave-one-out": lambda: loo_calibration(
-            post, simulations=simulations, alpha=each, random_state=seeds[2]
+            post, simulations=simulations, alpha=each, random_state=random_state
         ),
         # eight checks share alpha / 4, two-sided: p-values down to 0.001 are needed
         "noise": lambda: predictive_checks(
-            post, simulations=max(2000, simulations), alpha=each, random_state=seeds[3]
+            post, simulations=max(2000, simulations), alpha=each, random_state=random_state
         ),
         "sensitivity": lambda: power_scaling(post, coefficients=post.design.n_columns <= _MOST_SCALED),
         "influence": lambda: row_influence(post),
         "duplicates": twins,
-        "backtest": lambda: _backtest(post, splits, twins(), rules, n_jobs, seeds[4], progress=progress),
+        "backtest": lambda: _backtest(post, splits, twins(), rules, n_jobs, random_state, progress=progress),
     }  # fmt: skip
     if hasattr(type(post), "curves"):  # weighted draws, of outcomes that have no residuals to be simulated anew
         make |= {

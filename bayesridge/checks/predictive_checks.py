@@ -86,7 +86,7 @@ class PredictiveChecks(Finding):
 def predictive_checks(
     posterior: Posterior,
     *,
-    simulations: int = 1000,
+    simulations: int = 2000,
     alpha: float = 0.05,
     random_state: int | np.random.Generator | None = 0,
 ) -> PredictiveChecks:

@@ -9,6 +9,9 @@ from typer.testing import CliRunner
 
 from bayesridge import FixedLambda, posterior
 from bayesridge.checks.card import TESTS, validate
+from bayesridge.checks.loo_calibration import loo_calibration
+from bayesridge.checks.predictive_checks import predictive_checks
+from bayesridge.checks.spectral_check import spectral_check
 from bayesridge.cli.main import app
 from bayesridge.datasets import load_xy
 from bayesridge.errors import DataError
@@ -42,6 +45,15 @@ def test_the_record_is_json_and_the_seed_repeats_it(longley):
 
     assert numbers(again) == numbers(longley)
     assert numbers(longley)["checks"]["computation"]["details"]["alpha"] == 0.05 / len(TESTS)
+
+
+def test_a_test_has_one_p_value_on_the_card_and_by_itself():
+    post = posterior(*load_xy("longley"))
+    card = validate(post, checks=["prior", "leave-one-out", "noise"], random_state=3, progress=False)
+    for key, by_itself in (("prior", spectral_check), ("noise", predictive_checks)):
+        alone = by_itself(post, random_state=3)
+        assert [test.p_adjusted for test in alone.tests] == [test.p_adjusted for test in card[key].finding.tests]
+    assert loo_calibration(post, random_state=3).p_value == card["leave-one-out"].finding.p_value
 
 
 def test_a_wrong_model_raises_alarms_and_says_what_to_do():
