@@ -84,9 +84,12 @@ class ScalePrior(ABC):
         return np.asarray(self.log_density(log_sigma - 0.5 * log_lam) - np.log(2.0))
 
     def log_density_of(self, theta: Array, signals: tuple[float, ...]) -> Array:
-        """Joint log density of the logarithms of several lambdas, theta of shape (K, G): each has this prior."""
-        terms = [self.log_density(t, signal) for t, signal in zip(theta.T, signals, strict=True)]
-        return np.asarray(np.sum(terms, axis=0))
+        """Joint log density of the logarithms of several lambdas, theta of shape (K, G): each has this prior.
+
+        What theta has beyond the signals are inverse hyperbolic tangents of correlations.
+        """
+        terms = [self.log_density(t, signal) for t, signal in zip(theta.T, signals, strict=False)]
+        return np.asarray(np.sum(terms, axis=0)) + uniform_correlations(theta[:, len(signals) :])
 
     def draw(self, n: int, rng: np.random.Generator, signal: float = 1.0) -> Array:
         """Independent draws of the variable, from its density; a PriorError where that is improper."""
@@ -125,6 +128,11 @@ def draw_log(log_density: Density, what: str, n: int, rng: np.random.Generator) 
         density = np.exp(f - f.max())
     cdf = np.concatenate([[0.0], np.cumsum(0.5 * (density[1:] + density[:-1]))])
     return np.asarray(np.interp(rng.random(n) * cdf[-1], cdf, t))
+
+
+def uniform_correlations(z: Array) -> Array:
+    """Log density of atanh rho, (K, R), where every rho is uniform on (-1, 1): LKJ(1) of two effects, (K,)."""
+    return np.asarray((np.log(2.0) - 2.0 * np.logaddexp(z, -z)).sum(axis=1))
 
 
 def _own_power(log_density: Density, power: float) -> Density:
@@ -704,8 +712,8 @@ class ByGroup(ScalePrior):
                 f"priors of {len(self.priors)} groups ({', '.join(self.groups)}), and the model has {len(signals)}: "
                 "say groups={...}"
             )
-        terms = [one.log_density(t, s) for one, t, s in zip(self.priors, theta.T, signals, strict=True)]
-        return np.asarray(np.sum(terms, axis=0))
+        terms = [one.log_density(t, s) for one, t, s in zip(self.priors, theta.T, signals, strict=False)]
+        return np.asarray(np.sum(terms, axis=0)) + uniform_correlations(theta[:, len(signals) :])
 
     @property
     def normalized(self) -> bool:  # type: ignore[override]

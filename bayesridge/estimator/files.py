@@ -22,6 +22,7 @@ from bayesridge.posteriors.posterior import Posterior
 READERS: Mapping[str, Callable[[Mapping[str, Any], Mapping[str, NDArray[Any]]], AnyPosterior]] = {
     "spectrum": Posterior.from_state,
     "groups": Posterior.from_state,
+    "levels": Posterior.from_state,
     "chains": SampledPosterior.from_state,
     "outcome": outcome_from_state,
 }

@@ -28,7 +28,7 @@ from scipy.special import digamma, gammaln, logsumexp, polygamma
 from bayesridge.errors import DataError
 from bayesridge.hyper.likelihood import log_density_of_log_sigma, log_growth, log_sigma_range
 from bayesridge.hyper.line import FineGrid, tau_from_joint
-from bayesridge.hyper.marginal import Marginal, PointMass, Scalar, marginal
+from bayesridge.hyper.marginal import Marginal, PointMass, Scalar, correlation, marginal
 from bayesridge.hyper.nodes import ConjugateNoise, KnownNoise, Nodes
 from bayesridge.linalg.engine import Engine
 from bayesridge.priors import Conjugate, ScalePrior
@@ -248,14 +248,16 @@ class LatticePosterior:
 
     @cached_property
     def _scales(self) -> dict[str, Scalar]:
-        slices = [self._slices(g) for g in range(len(self._names))]
-        found: dict[str, Scalar] = {
-            name: one.lambda_marginal(name) for name, one in zip(self._names, slices, strict=True)
-        }
+        slices = {name: self._slices(g) for g, name in enumerate(self._names)}
+        lambdas = self._names[: len(self.target.engine.signals)]
+        found: dict[str, Scalar] = {name: slices[name].lambda_marginal(name) for name in lambdas}
         found["sigma"] = self.sigma_marginal()
-        for name, one in zip(self._names, slices, strict=True):
+        for name in lambdas:
             tau = name.replace("lambda", "tau", 1)
-            found[tau] = one.tau_marginal(tau, self._log_sigma_range)
+            found[tau] = slices[name].tau_marginal(tau, self._log_sigma_range)
+        for name in self._names[len(lambdas) :]:
+            rho = name.removeprefix("atanh ")
+            found[rho] = correlation(rho, slices[name].log_density, slices[name].ends)
         return found
 
     def _slices(self, g: int) -> Slices:

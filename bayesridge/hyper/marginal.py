@@ -376,6 +376,29 @@ def marginal(
     return Marginal(name, log_density, edges, coefficients, density, mass, link)
 
 
+@dataclass(frozen=True, eq=False)
+class Correlation(Marginal):
+    """Distribution of a correlation; the working variable is its inverse hyperbolic tangent."""
+
+    @property
+    def log_sd(self) -> float:
+        """NaN: a correlation has no logarithm."""
+        return np.nan
+
+
+#: A correlation from its inverse hyperbolic tangent, with log slope ``-2 log cosh x``.
+TANH = Link(
+    np.tanh, lambda r: np.arctanh(np.clip(r, -1.0, 1.0)), lambda x: 2.0 * (np.log(2.0) - np.logaddexp(x, -x)),
+    bounded=True, ends=(-1.0, 1.0),
+)  # fmt: skip
+
+
+def correlation(name: str, log_density: LogFunction, ends: tuple[float, float]) -> Correlation:
+    """Build the distribution of a correlation from the log density of its inverse hyperbolic tangent on a range."""
+    one = marginal(name, log_density, *ends, TANH, rounding=1e-7)
+    return Correlation(name, log_density, one.edges, one.coefficients, one.at_gauss, one.mass, one.link)
+
+
 def marginal_of_rule(name: str, log_density: LogFunction, rule: LineRule, link: Link = EXP) -> Marginal:
     """:func:`marginal` over the range of a quadrature rule."""
     return marginal(name, log_density, *rule.ends, link, rounding=rule.rounding)

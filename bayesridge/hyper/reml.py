@@ -42,6 +42,18 @@ _AT_BOUNDARY = 1e-7  # of a deviance: what tau is worth at the least
 _LEAST = -36.0  # log signal - log lambda of the smallest tau that a profile looks at
 
 
+def of_scales(engine: Engine) -> NDArray[np.bool_]:
+    """Which thetas are logarithms of lambdas: the first ones; the others are atanh of correlations."""
+    return np.arange(len(engine.theta_names)) < len(engine.signals)
+
+
+def positive_signals(engine: Engine) -> Array:
+    """Signal of each theta, one where it has none."""
+    found = np.ones(len(engine.theta_names))
+    found[: len(engine.signals)] = [one if one > 0 else 1.0 for one in engine.signals]
+    return found
+
+
 def flat_covariance(engine: Engine, theta: Array) -> Array:
     """Covariance over sigma^2 of the intercept and the unpenalised coefficients at each theta, (K, q, q)."""
     design, p = engine.design, engine.design.n_columns
@@ -128,7 +140,7 @@ class Estimate:
 
     @property
     def _of_tau(self) -> NDArray[np.bool_]:
-        return np.array([name.startswith("log ") for name in self.deviance.engine.theta_names])
+        return of_scales(self.deviance.engine)
 
     @cached_property
     def _point(self) -> Array:
@@ -212,7 +224,7 @@ class Estimate:
     @cached_property
     def _lowest(self) -> Array:
         """Log tau that is as good as zero, for each theta."""
-        signals = np.array([one if one > 0 else 1.0 for one in self.deviance.engine.signals])
+        signals = positive_signals(self.deviance.engine)
         return np.where(self._of_tau, self.log_sigma - 0.5 * (np.log(signals) - _LEAST), -18.0)
 
 
@@ -225,8 +237,7 @@ def estimate(engine: Engine, kind: Kind = "REML") -> Estimate:
         If it has no minimum: the columns can fit y exactly, and sigma goes to zero.
     """
     deviance = Deviance(engine, kind)
-    signals = np.array([one if one > 0 else 1.0 for one in engine.signals])
-    of_tau = np.array([name.startswith("log ") for name in engine.theta_names])
+    of_tau, signals = of_scales(engine), positive_signals(engine)
     top = np.where(of_tau, np.log(signals) + _ABSENT, 18.0)
     lowest = np.where(of_tau, np.log(signals) - _PERFECT, -18.0)
 
@@ -414,15 +425,13 @@ class Without:
     @property
     def signals(self) -> tuple[float, ...]:
         """Of the others."""
-        return tuple([self.engine.signals[k] for k in self._kept])
+        return tuple([self.engine.signals[k] for k in self._kept if k < len(self.engine.signals)])
 
     def _with(self, theta: Array) -> Array:
         all_ = np.empty((len(theta), len(self.engine.theta_names)))
         all_[:, self._kept] = theta
-        names = [self.engine.theta_names[k] for k in self.gone]
-        signals = np.array([self.engine.signals[k] or 1.0 for k in self.gone])
-        far = np.array([name.startswith("log ") for name in names])
-        all_[:, self.gone] = np.where(far, np.log(signals) + _ABSENT, 0.0)
+        far = np.where(of_scales(self.engine), np.log(positive_signals(self.engine)) + _ABSENT, 0.0)
+        all_[:, self.gone] = far[self.gone]
         return all_
 
     def evidence(self, theta: Array) -> tuple[Array, Array]:
@@ -447,6 +456,7 @@ def log_marginal_without(engine: Engine, gone: list[int], prior: Prior, noise: N
             raise DataError("without a group nothing is left to integrate over: state Jeffreys() or InverseGamma(...)")
         return _point(reduced, np.empty((1, 0)), noise.conjugate).log_marginal
     if isinstance(prior, ByGroup):
+        rest = [k for k in rest if k < len(prior.priors)]
         kept = [prior.priors[k] for k in rest]
         prior = kept[0] if len(rest) == 1 else ByGroup(tuple([prior.groups[k] for k in rest]), tuple(kept))
     return infer_hyper(reduced, prior, noise).log_marginal

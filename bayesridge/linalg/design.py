@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from bayesridge.errors import AccuracyWarning, ConstantColumnWarning, DataError, ModelFileError, warn
 from bayesridge.linalg.absent import AbsentRows
+from bayesridge.linalg.levels import LevelRows
 from bayesridge.linalg.row_source import ArrayRows, RowIndex, RowSource, row_source
 from bayesridge.linalg.tally import Tally
 from bayesridge.linalg.threads import run_blocks
@@ -340,7 +341,9 @@ def build_design(
     _check_size(n_obs, int(fit_intercept) + len(flat))
     # Cross-products prove finiteness for free; only if they are not finite is the table searched.
     cross = None
-    if n > p or tally is not None:
+    if isinstance(source, LevelRows):
+        total, mean, squares = _level_moments(source, y, weights, center=fit_intercept)
+    elif n > p or tally is not None:
         moments = source.moments(y, weights, center=fit_intercept)
         total, mean, cross = moments.total_weight, moments.mean, moments.cross
         squares = cross.diagonal()
@@ -350,7 +353,10 @@ def build_design(
         explain_not_finite(source.take(slice(None)), y, weights, columns, target_name)
     deviation = np.sqrt(np.maximum(squares, 0.0) / total)  # rounding may leave less than nothing of a constant
     constant_mask = deviation[:p] <= 4.0 * _EPS * np.abs(mean[:p])
-    constant_mask[as_given] = False
+    if isinstance(source, LevelRows):
+        deviation[source.unscaled] = 1.0
+        as_given = np.union1d(as_given, source.unscaled)
+    constant_mask[as_given] = False  # a level that no row has has its prior
     _check_units(source, y, weights, deviation, np.append(constant_mask, False), (*columns, target_name), tally)
     divisor = _divisors(scale, deviation[:p], constant_mask, flat, columns)
     divisor[np.setdiff1d(as_given, flat)] = 1.0
@@ -358,7 +364,7 @@ def build_design(
     spread = squares[penalized] / divisor[penalized] ** 2
     scaling = "given" if len(as_given) else _scaling(scale)
     seen = spread > 0
-    if scaling != "unit sd" and seen.any():
+    if scaling != "unit sd" and seen.any() and not isinstance(source, LevelRows):
         _check_grades(np.sqrt(spread[seen]), [columns[j] for j in penalized[seen]], source.shape)
     return Design(
         source=source, y=y, weights=weights, weight_kind=weight_kind, fit_intercept=fit_intercept, names=columns,
@@ -433,6 +439,17 @@ def _column_moments(source: RowSource, y: Array, weights: Array | None, *, cente
     mean[:p], squares[:p] = _moments_of_rows(source, list(source.blocks()), w, total, center=center)
     mean[p:], squares[p:] = _moments_of_rows(ArrayRows(y[:, None]), [slice(0, n)], w, total, center=center)
     return total, mean, squares
+
+
+def _level_moments(source: LevelRows, y: Array, weights: Array | None, *, center: bool) -> tuple[float, Array, Array]:
+    first = source.X.shape[1]
+    total, mean, squares = _column_moments(ArrayRows(source.X), y, weights, center=center)
+    w = np.ones(len(y)) if weights is None else weights
+    of_levels = source.cross(w / total)[first:] if center else np.zeros(source.shape[1] - first)
+    return (
+        total, np.concatenate([mean[:first], of_levels, mean[first:]]),
+        np.concatenate([squares[:first], source.squares(w, of_levels), squares[first:]]),
+    )  # fmt: skip
 
 
 def _moments_of_rows(

@@ -35,6 +35,7 @@ from bayesridge.linalg.engine import CoefficientDraws, Deleted, Engine, LinearMo
 from bayesridge.linalg.levels import LevelRows
 from bayesridge.linalg.maps import Functionals, contrast_functionals, flat_gram, prediction_functionals
 from bayesridge.linalg.rows import row_parts
+from bayesridge.linalg.schur import LevelEngine, level_engine
 from bayesridge.linalg.spectral import SpectralEngine
 from bayesridge.linalg.spectrum import Spectrum, factorize
 from bayesridge.linalg.targets import without_row
@@ -334,7 +335,7 @@ def group_engine(
     groups: Mapping[str, str | Sequence[str]],
     terms: Mapping[str, Sequence[str]],
     signals: Mapping[str, float] | None = None,
-) -> GroupEngine:
+) -> GroupEngine | LevelEngine:
     """Put the penalised columns of a design into groups; blocks of level effects among its rows are groups too.
 
     Parameters
@@ -353,16 +354,12 @@ def group_engine(
     DataError
         If a group is empty or names what is no penalised column, columns are in two groups or in none.
     """
-    signals, source = dict(signals or {}), design.source
-    if isinstance(source, LevelRows):
-        for block, start in zip(source.levels, source.starts, strict=False):
-            if len(block.parts) > 1:
-                raise DataError(f"correlated effects of {block.name} are not there yet: state them as independent")
-            if block.name in groups:
-                raise DataError(f"{block.name!r} is a group of columns and one of levels: call one of them otherwise")
-            own = design.names[start : start + block.n_columns]
-            groups = {**groups, block.name: own}
-            signals[block.name] = float(block.signals(design.weights, design.n_obs)[0])
+    source = design.source
+    blocks = source.levels if isinstance(source, LevelRows) else ()
+    first = design.n_columns - sum(one.n_columns for one in blocks)
+    for one in blocks:
+        if one.name in groups:
+            raise DataError(f"{one.name!r} is a group of columns and one of levels: call one of them otherwise")
     position = {name: j for j, name in enumerate(design.names)}
     group = np.full(design.n_columns, -1, dtype=np.intp)
     fixed = {*design.unpenalized.tolist(), *design.constant.tolist()}
@@ -382,16 +379,19 @@ def group_engine(
         if not [j for j in members if j not in fixed]:
             raise DataError(f"group {name!r} has no column with spread: its lambda would not be in the model")
         group[members] = g
-    left = [design.names[j] for j in design.penalized if group[j] < 0]
+    left = [design.names[j] for j in design.penalized if group[j] < 0 and j < first]
     if left:
         raise DataError(
             f"columns {', '.join(left[:5])}{' ...' if len(left) > 5 else ''} are in no group: add them to one, or to "
             "unpenalized"
         )
+    dense = design.penalized[design.penalized < first]
     spread = np.zeros(len(groups))
-    np.add.at(spread, group[design.penalized], _mean_squares(design))
-    found = [signals.get(name, one) for name, one in zip(groups, spread.tolist(), strict=True)]
-    return GroupEngine(design, factorize(design), tuple(groups), group, tuple(found))
+    np.add.at(spread, group[dense], _mean_squares(design, dense))
+    found = {name: (signals or {}).get(name, one) for name, one in zip(groups, spread.tolist(), strict=True)}
+    if blocks:
+        return level_engine(design, group, tuple(groups), found)
+    return GroupEngine(design, factorize(design), tuple(groups), group, tuple(found.values()))
 
 
 def groups_of(engine: Engine) -> dict[str, list[str]] | None:
@@ -402,10 +402,12 @@ def groups_of(engine: Engine) -> dict[str, list[str]] | None:
     return {one: [names[j] for j in np.flatnonzero(engine.group == g)] for g, one in enumerate(engine.names)}
 
 
-def _mean_squares(design: Design) -> Array:
-    """Weighted sum of squares of each scaled penalised column over the number of observations."""
+def _mean_squares(design: Design, columns: NDArray[np.intp]) -> Array:
+    """Weighted sum of squares of some scaled columns about their means, over the number of observations."""
     if design.cross is not None:
-        squares = design.cross.diagonal()[design.penalized] / np.square(design.scale[design.penalized])
+        squares = design.cross.diagonal()[columns] / np.square(design.scale[columns])
         return np.asarray(squares / design.n_obs)
     weights = np.ones(design.n_rows) if design.weights is None else design.weights
-    return np.asarray(weights @ np.square(design.standardize(design.X, design.penalized)) / design.n_obs)
+    source = design.source
+    X = source.X if isinstance(source, LevelRows) else design.X
+    return np.asarray(weights @ np.square(design.standardize(X, columns)) / design.n_obs)

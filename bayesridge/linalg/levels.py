@@ -146,6 +146,11 @@ class LevelRows:
         """Means and centred cross-products, of all columns laid out: for tables of few levels."""
         return cross_products(self.take(slice(None)), y, weights, center=center)
 
+    def squares(self, weights: Array, mean: Array) -> Array:
+        """Weighted sums of squares of the level effects' columns about these means."""
+        parts = [weights @ block.sparse.power(2) for block in self.levels]
+        return np.asarray(np.concatenate(parts) - weights.sum() * np.square(mean))
+
     def times(self, right: Array) -> Array:
         """``X @ right``."""
         first, *starts = self.starts

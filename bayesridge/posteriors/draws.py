@@ -113,10 +113,18 @@ def replicated(
 
 
 def draws_given(engine: Engine, lam: Array, sigma: Array, shape: tuple[int, int], rng: np.random.Generator) -> Draws:
-    """Draw coefficients and intercept given draws of lambda, (n,) or (n, G), and sigma, (n,), n = chains * draws."""
+    """Draw coefficients and intercept given draws of lambda, (n,) or (n, G), and sigma, (n,), n = chains * draws.
+
+    Columns beyond the engine's lambdas are exp atanh of correlations: theta is the logarithm of them all.
+    """
+    count = len(engine.signals)
     with np.errstate(divide="ignore"):
-        given = engine.at(np.log(lam.reshape(len(lam), -1)))
+        theta = np.log(lam.reshape(len(lam), -1))
+        given = engine.at(theta)
+        lam = lam if lam.ndim == 1 else lam[:, :count]
         tau = (sigma / np.sqrt(lam).T).T
+    names = [name.removeprefix("atanh ") for name in engine.theta_names[count:]]
+    rho = {name: np.tanh(z).reshape(shape) for name, z in zip(names, theta[:, count:].T, strict=True)}
     drawn = given.draw(sigma, rng)
     return Draws(
         intercept=drawn.intercept.reshape(shape),
@@ -124,4 +132,5 @@ def draws_given(engine: Engine, lam: Array, sigma: Array, shape: tuple[int, int]
         sigma=sigma.reshape(shape),
         tau=tau.reshape(shape + tau.shape[1:]),
         lam=lam.reshape(shape + lam.shape[1:]),
+        extra=rho,
     )

@@ -23,6 +23,7 @@ from bayesridge.linalg.design import Design, State
 from bayesridge.linalg.engine import Engine
 from bayesridge.linalg.filters import effective_dof, filter_factors, shrinkage
 from bayesridge.linalg.groups import GroupEngine, groups_of
+from bayesridge.linalg.schur import LevelEngine
 from bayesridge.linalg.spectral import SpectralEngine, spectrum_of
 from bayesridge.linalg.spectrum import Spectrum
 from bayesridge.persistence import plain_table, prior_from_state, prior_state, save_model
@@ -49,6 +50,9 @@ if TYPE_CHECKING:
 Array = NDArray[np.float64]
 
 Method = Literal["posterior", "evidence", "fixed"]
+
+#: Engines of several penalties by a file's word for them.
+SEVERAL: Mapping[str, type[GroupEngine] | type[LevelEngine]] = {"groups": GroupEngine, "levels": LevelEngine}
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -430,8 +434,8 @@ class Posterior(ShownPosterior, Asked):
     def from_state(cls, facts: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Posterior:
         """Make the posterior of its state."""
         priors = prior_from_state(facts["prior"]), prior_from_state(facts["noise_prior"])
-        if facts["engine"] == "groups":
-            return infer_groups(GroupEngine.from_state(facts, arrays), *priors, facts["method"])
+        if facts["engine"] in SEVERAL:
+            return infer_groups(SEVERAL[facts["engine"]].from_state(facts, arrays), *priors, facts["method"])
         engine = SpectralEngine.from_state(facts, arrays)
         return infer(engine.design, engine.spectrum, *priors, "evidence" if facts["method"] == "evidence" else None)
 

@@ -1,0 +1,736 @@
+r"""The engine of level effects: mixed models with many levels, never a dense matrix of all of them.
+
+Columns are ordered as [1: the effects of the grouping variable with most of them | 2: all others, flat columns last],
+level effects as they are, other columns centred and scaled. With W the weights and S(theta) the prior precision, one
+lambda for each dense group or block of independent effects, for intercepts and slopes that are correlated within levels
+
+    S = D^1/2 R^-1 D^1/2,   D = diag(lambda_1, lambda_2),   R = [1, rho; rho, 1]        (one for each level),
+
+the matrix M = X'WX + S has a first block of small matrices on the diagonal, P = L1 L1'. What is left is the Schur
+complement of it (Bates et al. 2015; MixedModels.jl eliminates the same block):
+
+    W12 = L1^-1 M12,   M22 - W12'W12 = L2 L2',   |M| = |P| |L2|^2,   l'M^-1 l = |L1^-1 l1|^2 + |L2^-1 (l2 - W12'L1^-1 l1)|^2.
+
+Flat columns have S = 0 and are among the others: |M| is then |X'X + S| of the projected columns times that of the flat
+ones. Q is made of the residuals e0 of a fit b0 at a theta where the evidence is high, and not of y: with c0 = X'W e0,
+
+    M d = c0 - S b0,   b = b0 + d,   Q = e0'W e0 - d'c0 + b0'S b,
+
+in which nothing cancels but what is of the size of Q there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import cho_solve, solve_triangular
+from scipy.linalg.lapack import dpotrf
+from scipy.sparse import csr_array
+from scipy.sparse import hstack as sparse_hstack
+
+from bayesridge.errors import DataError
+from bayesridge.linalg.design import Design, State
+from bayesridge.linalg.engine import CoefficientDraws, Deleted, LinearMoments, mixture_moments
+from bayesridge.linalg.levels import LevelRows, Levels
+
+Array = NDArray[np.float64]
+
+_REGION = np.array([-9.0, -5.0, -1.0, 3.0, 7.0, 11.0])
+_FEW = np.array([-4.0, 0.0, 4.0])  # where a factorisation takes long
+_LARGE = 300  # columns that are left of the elimination
+_DENSE = 1 << 18  # numbers in M12 up to which zeros are no matter
+_KEPT = 1 << 23  # numbers in the factors that are kept for the next question
+_FUNCTIONALS = 512  # at a time
+_WIDEST = 6_000  # coefficients whose covariance matrix is laid out
+
+
+@dataclass(frozen=True, eq=False)
+class SparseFunctionals:
+    """m functionals ``rows @ b`` (+ offset) of the engine's own columns, flat ones included."""
+
+    rows: csr_array
+    offset: Array
+
+    def __len__(self) -> int:
+        return len(self.offset)
+
+    def take(self, index: Any) -> SparseFunctionals:
+        """Some of them."""
+        return SparseFunctionals(self.rows[index], self.offset[index])
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """Effects with a prior precision of their own: where they stand among the engine's columns, and their thetas.
+
+    Attributes
+    ----------
+    columns : ndarray of int, shape (levels, k)
+    theta : ndarray of int, shape (k,)
+        Which theta is log lambda of each part.
+    rho : int or None
+        Which is atanh of their correlation.
+    """
+
+    columns: NDArray[np.intp]
+    theta: NDArray[np.intp]
+    rho: int | None = None
+
+    def precision(self, theta: Array) -> tuple[Array, float]:
+        """Prior precision over 1/sigma^2 of one level (k, k), and its log determinant."""
+        root = np.exp(0.5 * theta[self.theta])
+        if self.rho is None:
+            return np.diag(np.square(root)), float(theta[self.theta].sum())
+        z = theta[self.rho]
+        # 1 - tanh^2 = 1 / cosh^2, which does not cancel where the correlation is nearly one
+        inverse = np.cosh(z) ** 2 * np.array([[1.0, -np.tanh(z)], [-np.tanh(z), 1.0]])
+        return inverse * np.multiply.outer(root, root), float(theta[self.theta].sum() + 2.0 * np.log(np.cosh(z)))
+
+
+@dataclass(frozen=True, eq=False)
+class Sums:
+    """Weighted cross-products of the engine's columns, and of them with the residuals e0 of a fit b0.
+
+    Attributes
+    ----------
+    first : ndarray of shape (q, c, c)
+        X1'WX1, level by level.
+    cross : ndarray or csr_array of shape (q c, r)
+    second : ndarray of shape (r, r)
+    b0, c0 : ndarray of shape (q c + r,)
+    q0 : float
+        ``e0'W e0``.
+    log_det_flat : float
+        ``log det`` of the flat columns' own cross-products, scaled.
+    """
+
+    first: Array
+    cross: Any
+    second: Array
+    b0: Array
+    c0: Array
+    q0: float
+    log_det_flat: float
+
+
+@dataclass(frozen=True, eq=False)
+class Node:
+    """M factorised at one theta (see the module's text), and b."""
+
+    inverse: Array  # L1^-1, (q, c, c)
+    W: Any  # (q c, r)
+    L2: Array
+    b: Array
+    log_norm: float
+    Q: float
+
+    def half(self, rows: csr_array) -> Array:
+        """Z with ``Z'Z = l M^-1 l'`` of some functionals: (q c + r, m)."""
+        size = self.W.shape[0]
+        one = _within_levels(self.inverse, rows[:, :size].toarray().T)
+        two = rows[:, size:].toarray().T - self.W.T @ one
+        return np.concatenate([one, solve_triangular(self.L2, two, lower=True, check_finite=False)])
+
+
+def _within_levels(inverse: Array, right: Array) -> Array:
+    """Small matrices of each level times what stands in the rows of it."""
+    q, c = inverse.shape[:2]
+    return np.asarray((inverse @ right.reshape(q, c, -1)).reshape(q * c, -1))
+
+
+@dataclass(frozen=True, eq=False)
+class LevelConditional:
+    """The coefficients at K values of theta.
+
+    Attributes
+    ----------
+    engine : LevelEngine
+    theta : ndarray of shape (K, h)
+    """
+
+    engine: LevelEngine
+    theta: Array
+
+    @cached_property
+    def _kept(self) -> list[Node] | None:
+        size = sum(each.size for each in (self.engine.sums.first, self.engine.sums.second, self.engine.sums.b0))
+        size += self.engine.sums.cross.size
+        return [self.engine.node(one) for one in self.theta] if len(self.theta) * size <= _KEPT else None
+
+    def nodes(self) -> Iterator[Node]:
+        """The factors at each theta."""
+        return iter(self._kept) if self._kept is not None else (self.engine.node(one) for one in self.theta)
+
+    @cached_property
+    def b(self) -> Array:
+        """Conditional means of the engine's own columns, (K, q c + r)."""
+        return np.array([one.b for one in self.nodes()])
+
+    def mean(self, linear: SparseFunctionals) -> Array:
+        """Conditional means, shape (m, K)."""
+        return np.asarray(linear.offset[:, None] + linear.rows @ self.b.T)
+
+    def variance(self, linear: SparseFunctionals) -> Array:
+        """Conditional variances over sigma^2, shape (m, K)."""
+        return np.column_stack([self._variances(one, linear) for one in self.nodes()])
+
+    @staticmethod
+    def _variances(node: Node, linear: SparseFunctionals) -> Array:
+        parts = [slice(k, k + _FUNCTIONALS) for k in range(0, len(linear), _FUNCTIONALS)]
+        return np.concatenate([np.square(node.half(linear.rows[part])).sum(axis=0) for part in parts])
+
+    def moments(self, linear: SparseFunctionals, weight: Array, noise: Array) -> LinearMoments:
+        """Mean and variance of the mixture over the nodes."""
+        return mixture_moments(self.mean(linear), self.variance(linear), weight, noise)
+
+    def covariance(self, linear: SparseFunctionals, weight: Array, noise: Array) -> Array:
+        """Covariance matrix of the mixture over the nodes, (m, m)."""
+        spread = self.mean(linear)
+        spread = spread - (spread @ weight)[:, None]
+        total = (spread * weight) @ spread.T
+        for one, share in zip(self.nodes(), weight * noise, strict=True):
+            half = one.half(linear.rows)
+            total += share * (half.T @ half)
+        return np.asarray(total)
+
+    def draw(self, sigma: Array, rng: np.random.Generator) -> CoefficientDraws:
+        """Coefficients at each theta, given sigma (K,): ``b + sigma L'^-1 eps``."""
+        engine = self.engine
+        drawn = np.empty((len(sigma), len(engine.sums.b0)))
+        for k, (one, eps) in enumerate(zip(self.nodes(), rng.standard_normal(drawn.shape), strict=True)):
+            size = one.W.shape[0]
+            two = solve_triangular(one.L2, eps[size:], lower=True, trans="T", check_finite=False)
+            first = _within_levels(np.swapaxes(one.inverse, 1, 2), eps[:size] - one.W @ two)[:, 0]
+            drawn[k] = one.b + sigma[k] * np.concatenate([first, two])
+        linear, flat = engine.coefficients(), engine.intercept()
+        return CoefficientDraws((linear.rows @ drawn.T).T, (flat.offset[:, None] + flat.rows @ drawn.T)[0])
+
+
+@dataclass(frozen=True, eq=False)
+class LevelDeletion:
+    """Exact leave-one-out from the residuals and leverages of one fit; column scales and the prior are held fixed."""
+
+    engine: LevelEngine
+    _latest: list[tuple[Array, Array, Array, Array]] = field(default_factory=list, repr=False)
+
+    @property
+    def count(self) -> Array:
+        """Observations each row stands for, (n_rows,)."""
+        design = self.engine.design
+        if design.weights is None or design.weight_kind == "precision":
+            return np.ones(design.n_rows) if design.weights is None else (design.weights > 0).astype(np.float64)
+        return design.weights
+
+    @property
+    def precision(self) -> Array:
+        """1 / noise variance of each row over sigma^2, (n_rows,)."""
+        design = self.engine.design
+        if design.weights is None or design.weight_kind == "frequency":
+            return np.ones(design.n_rows)
+        return np.where(design.weights > 0, design.weights, 1.0)
+
+    @property
+    def alone(self) -> NDArray[np.intp]:
+        """Rows without which a flat direction has no posterior."""
+        engine = self.engine
+        flat = engine.own_rows[:, len(engine.sums.b0) - engine.n_flat :].toarray()
+        if not engine.n_flat:
+            return np.empty(0, dtype=np.intp)
+        root = np.linalg.cholesky(engine.sums.second[-engine.n_flat :, -engine.n_flat :])
+        h = np.square(np.linalg.solve(root, flat.T)).sum(axis=0) * self.precision
+        return np.flatnonzero((self.count > 0) & (1.0 - h <= 1e-13))
+
+    def at(self, theta: Array, part: slice) -> Deleted:
+        """Delete each of some rows at each theta (K, h)."""
+        if not self._latest or self._latest[0][0] is not theta:
+            self._latest[:] = [(theta, *self._all(theta))]
+        _, residual, keep, total = self._latest[0]
+        e, m = residual[part], keep[part]
+        with np.errstate(divide="ignore"):
+            Q = np.maximum(total - e * e / m, 1e-16 * total + 1e-300)
+        return Deleted(e, m, Q, np.finfo(np.float64).eps * total / Q, total)
+
+    def _all(self, theta: Array) -> tuple[Array, Array, Array]:
+        """Residuals and 1 - leverages of all rows, (n, K), and Q, (K,)."""
+        engine, root = self.engine, np.sqrt(self.precision)
+        y, rows = engine.design.y, engine.own_rows
+        residual, keep, total = [], [], []
+        for one in engine.at(theta).nodes():
+            residual.append(root * (y - engine.design.y_mean * engine.design.fit_intercept - rows @ one.b))
+            keep.append(np.maximum(1.0 - self.precision * engine.leverages(one), 1e-300))
+            total.append(one.Q)
+        return np.column_stack(residual), np.column_stack(keep), np.array(total)
+
+
+@dataclass(frozen=True, eq=False)
+class LevelEngine:
+    """Ridge with level effects behind the contract of :mod:`bayesridge.linalg.engine`.
+
+    Theta are the logarithms of the lambdas, then atanh of the correlations.
+
+    Attributes
+    ----------
+    design : Design
+        Its rows are :class:`~bayesridge.linalg.levels.LevelRows`.
+    sums : Sums
+    own : ndarray of int, shape (n_columns,)
+        Where each column of the design stands among the engine's; -1 for those left out.
+    blocks : tuple of Block
+    names, correlated : tuple of str
+        Of the lambdas; of the blocks with a correlation.
+    signals : tuple of float
+        For each lambda, the sum over its columns of the mean square.
+    n_dense : int
+        Columns of the design that are no level effects, the first.
+    """
+
+    design: Design
+    sums: Sums
+    own: NDArray[np.intp]
+    blocks: tuple[Block, ...]
+    names: tuple[str, ...]
+    correlated: tuple[str, ...]
+    signals: tuple[float, ...]
+    n_dense: int
+    _latest: list[LevelConditional] = field(default_factory=list, repr=False)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return LevelEngine, (
+            self.design, self.sums, self.own, self.blocks, self.names, self.correlated, self.signals,
+            self.n_dense,
+        )  # fmt: skip
+
+    @property
+    def spectrum(self) -> None:
+        """None: there is no decomposition."""
+        return
+
+    @property
+    def theta_names(self) -> tuple[str, ...]:
+        """``log lambda[group]`` of each lambda, ``atanh rho[group]`` of each correlation."""
+        lambdas = [f"log lambda[{name}]" for name in self.names]
+        return (*lambdas, *[f"atanh rho[{name}]" for name in self.correlated])
+
+    @property
+    def nu(self) -> float:
+        """Residual degrees of freedom."""
+        return self.design.nu
+
+    @property
+    def n_flat(self) -> int:
+        """Flat columns, the last of the engine's."""
+        return self.design.n_flat
+
+    @cached_property
+    def constant(self) -> float:
+        """Terms of the log evidence that are free of theta and sigma."""
+        design, log_weights = self.design, 0.0
+        if design.weights is not None and design.weight_kind == "precision":
+            log_weights = float(np.log(design.weights[design.weights > 0]).sum())
+        flat = self.sums.log_det_flat + 2.0 * float(np.log(design.scale[design.unpenalized]).sum())
+        return float(-0.5 * design.nu * np.log(2.0 * np.pi) - 0.5 * flat + 0.5 * log_weights)
+
+    @property
+    def floor(self) -> float:
+        """Zero: what no theta can explain is not known apart."""
+        return 0.0
+
+    def node(self, theta: Array) -> Node:
+        """Factorise M at one theta; where it is singular to rounding, log_norm is -infinity."""
+        s = self.sums
+        q, c = s.first.shape[:2]
+        size, p = q * c, len(s.b0)
+        P, M22 = s.first.copy(), s.second.copy()
+        Sb0 = np.zeros(p)
+        log_det = 0.0
+        for block in self.blocks:
+            one, log_one = block.precision(theta)
+            log_det += len(block.columns) * log_one
+            Sb0[block.columns] += s.b0[block.columns] @ one
+            if block.columns[0, 0] < size:
+                place = block.columns[0]
+                P[:, place[:, None], place] += one
+            else:
+                at = block.columns - size
+                M22[at[:, :, None], at[:, None]] += one
+        try:
+            inverse = 1.0 / np.sqrt(P) if c == 1 else np.linalg.inv(np.linalg.cholesky(P))
+        except np.linalg.LinAlgError:
+            return self._singular()
+        if isinstance(s.cross, np.ndarray):
+            W: Any = _within_levels(inverse, s.cross)
+            M22 -= W.T @ W
+        else:
+            W = _sparse_within_levels(inverse, s.cross)
+            M22 -= (W.T @ W).toarray()
+        L2, info = dpotrf(M22, lower=1)
+        if info != 0:
+            return self._singular()
+        right = s.c0 - Sb0
+        one = _within_levels(inverse, right[:size, None])[:, 0]
+        two = cho_solve((L2, True), right[size:] - W.T @ one, check_finite=False)
+        first = _within_levels(np.swapaxes(inverse, 1, 2), (one - W @ two)[:, None])[:, 0]
+        d = np.concatenate([first, two])
+        b = s.b0 + d
+        Q = s.q0 - float(d @ s.c0) + float(Sb0 @ b)
+        log_norm = 0.5 * log_det + float(np.log(np.diagonal(inverse, axis1=1, axis2=2)).sum())
+        log_norm += 0.5 * s.log_det_flat - float(np.log(L2.diagonal()).sum())
+        return Node(inverse, W, L2, b, log_norm, max(Q, 0.0))
+
+    def _singular(self) -> Node:
+        s = self.sums
+        q, c = s.first.shape[:2]
+        return Node(np.tile(np.eye(c), (q, 1, 1)), np.zeros(s.cross.shape), np.eye(len(s.second)), s.b0, -np.inf, s.q0)
+
+    def evidence(self, theta: Array) -> tuple[Array, Array]:
+        """Log of the ratio of determinants, and Q, at theta (K, h)."""
+        found = np.array([(one.log_norm, one.Q) for one in (self.node(row) for row in theta)]).reshape(-1, 2)
+        return found[:, 0], found[:, 1]
+
+    def excess(self, theta: Array) -> Array:
+        """Q at theta (K, h)."""
+        return self.evidence(theta)[1]
+
+    def region(self) -> Array:
+        """Where to begin to look: about the lambda that leaves half to the noise, correlations zero, (m, h)."""
+        steps = _REGION if len(self.sums.second) <= _LARGE and len(self.signals) <= 2 else _FEW
+        lines = [np.log(signal if signal > 0 else 1.0) + steps for signal in self.signals]
+        grid = np.array(lines).T if len(lines) > 3 else np.stack(np.meshgrid(*lines), -1).reshape(-1, len(lines))
+        return np.hstack([grid, np.zeros((len(grid), len(self.correlated)))])
+
+    def at(self, theta: Array) -> LevelConditional:
+        """The coefficients given theta (K, h); those of the last theta asked for are kept."""
+        latest = self._latest[0] if self._latest else None
+        if latest is None or latest.theta is not theta:
+            latest = LevelConditional(self, theta)
+            self._latest[:] = [latest]
+        return latest
+
+    # -- functionals -------------------------------------------------------------------------------------------------
+
+    def coefficients(self) -> SparseFunctionals:
+        """All p coefficients, in the units of the data."""
+        p = self.design.n_columns
+        seen = np.flatnonzero(self.own >= 0)
+        unit = csr_array((1.0 / self.design.scale[seen], (seen, self.own[seen])), shape=(p, len(self.sums.b0)))
+        return SparseFunctionals(unit, np.zeros(p))
+
+    def intercept(self) -> SparseFunctionals:
+        """The intercept: the expected target where every column is zero."""
+        return self.rows(np.zeros((1, self.design.n_columns)))
+
+    def rows(self, X: Array | LevelRows) -> SparseFunctionals:
+        """The expected target at new rows."""
+        laid_out = csr_array(X) if isinstance(X, np.ndarray) else _sparse(X)
+        rows = laid_out @ self.coefficients().rows
+        design = self.design
+        if not design.fit_intercept:
+            return SparseFunctionals(rows, np.zeros(len(rows.indptr) - 1))
+        # the engine's intercept is where dense columns are at their means, and level effects are none
+        numbers = np.flatnonzero(self.own[: self.n_dense] >= 0)
+        shift = np.zeros(len(self.sums.b0))
+        shift[self.own[numbers]] = -design.mean[numbers] / design.scale[numbers]
+        shift[-1] += 1.0
+        m = rows.shape[0]
+        rows = rows + csr_array(np.ones((m, 1))) @ csr_array(shift[None])
+        return SparseFunctionals(csr_array(rows), np.full(m, design.y_mean))
+
+    @cached_property
+    def own_rows(self) -> csr_array:
+        """The rows of the data as functionals."""
+        source = self.design.source
+        if not isinstance(source, LevelRows):
+            _ = self.design.X  # says that the rows are absent
+        return self.rows(source).rows  # type: ignore[arg-type]
+
+    def contrasts(self, A: Array) -> SparseFunctionals:
+        """Linear combinations of the coefficients."""
+        return SparseFunctionals(csr_array(csr_array(A) @ self.coefficients().rows), np.zeros(len(A)))
+
+    def covariance(self, theta: Array, weight: Array, noise: Array) -> Array:
+        """Covariance matrix of the coefficients, the scales integrated, (p, p)."""
+        if self.design.n_columns > _WIDEST:
+            raise DataError(
+                f"the covariance matrix of {self.design.n_columns} coefficients is not laid out: ask contrasts for what "
+                "is wanted of it"
+            )
+        return self.at(theta).covariance(self.coefficients(), weight, noise)
+
+    # -- rows deleted ------------------------------------------------------------------------------------------------
+
+    def leverages(self, node: Node) -> Array:
+        """``x'M^-1 x`` of every row of the data: each has a few columns, and pairs of them are entries of M^-1.
+
+        With T = (L2 L2')^-1 and G = P^-1 M12, a row (x1, x2) has x1'P^-1 x1 + u'Tu, u = x2 - G'x1.
+        """
+        rows, size = self.own_rows, node.W.shape[0]
+        if node.W.shape[0] * node.W.shape[1] <= _DENSE or rows.shape[0] <= 4 * len(node.L2):
+            parts = [slice(k, k + _FUNCTIONALS) for k in range(0, rows.shape[0], _FUNCTIONALS)]
+            return np.concatenate([np.square(node.half(rows[part])).sum(axis=0) for part in parts])
+        T = cho_solve((node.L2, True), np.eye(len(node.L2)), check_finite=False)
+        transposed = np.swapaxes(node.inverse, 1, 2)
+        first = rows[:, :size]
+        scaled = _sparse_within_levels(node.inverse, csr_array(first.T))  # L1^-1 x1
+        own = np.asarray(scaled.multiply(scaled).sum(axis=0)).ravel()
+        G = csr_array(_sparse_within_levels(transposed, csr_array(node.W)))
+        GT = G @ T
+        q, c = node.inverse.shape[:2]
+        inner = np.einsum("iar,ibr->iab", GT.reshape(q, c, -1), G.toarray().reshape(q, c, -1))
+        second = rows[:, size:]
+        out = own + _pairs(first, first, inner) + _gathered(second, second, T)
+        return np.asarray(out - 2.0 * _gathered(first, second, GT))
+
+    def deletion(self) -> LevelDeletion:
+        """Exact leave-one-out."""
+        return LevelDeletion(self)
+
+    def without(self, row: int) -> LevelEngine:
+        """The engine of the other rows, column scales and the priors held fixed."""
+        design = self.design
+        weights = np.ones(design.n_rows) if design.weights is None else design.weights.copy()
+        frequency = design.weights is not None and design.weight_kind == "frequency"
+        weights[row] = weights[row] - 1.0 if frequency else 0.0
+        return self.keeping(weights > 0, None if design.weights is None else weights)
+
+    def keeping(self, keep: NDArray[np.bool_], weights: Array | None) -> LevelEngine:
+        """The engine of some of the rows, with these weights, column scales and the priors held fixed."""
+        design, source = self.design, self.design.source
+        assert isinstance(source, LevelRows)
+        w = None if weights is None else weights[keep]
+        rest, y = source.pick(keep), design.y[keep]
+        total = float(len(y) if w is None else w.sum())
+        n_obs = total if design.weight_kind == "frequency" or w is None else float(len(y))
+        mean = design.mean.copy()
+        y_mean = design.y_mean
+        if design.fit_intercept:
+            share = np.full(len(y), 1.0 / total) if w is None else w / total
+            mean, y_mean = rest.cross(share), float(share @ y)
+        found = replace(
+            design, source=rest, y=y, weights=w, mean=mean, y_mean=y_mean, n_obs=n_obs, total_weight=total, kept=None
+        )
+        sums = _sums(found, self.own, self.blocks, self.sums.first.shape[:2], self)
+        return replace(self, design=found, sums=sums, _latest=[])
+
+    # -- files -------------------------------------------------------------------------------------------------------
+
+    def state(self, *, rows: bool = False) -> State:
+        """Cross-products, and where columns stand; the data themselves only if asked for."""
+        facts, arrays = self.design.state(rows=False)
+        source, s = self.design.source, self.sums
+        cross = csr_array(s.cross)
+        arrays |= {
+            "first": s.first, "cross_data": cross.data, "cross_at": cross.indices, "cross_start": cross.indptr,
+            "second": s.second, "b0": s.b0, "c0": s.c0, "own": self.own,
+        }  # fmt: skip
+        about: dict[str, Any] = {
+            "q0": s.q0, "log_det_flat": s.log_det_flat, "names": list(self.names),
+            "correlated": list(self.correlated), "signals": list(self.signals), "rows": rows, "n_dense": self.n_dense,
+            "blocks": [[block.theta.tolist(), block.rho] for block in self.blocks],
+        }  # fmt: skip
+        arrays |= {f"block_{k}": block.columns for k, block in enumerate(self.blocks)}
+        if rows:
+            assert isinstance(source, LevelRows)
+            arrays |= {"X": source.X, "y": self.design.y}
+            arrays |= {} if self.design.weights is None else {"weights": self.design.weights}
+            about["levels"] = [[one.name, list(one.labels), list(one.parts)] for one in source.levels]
+            arrays |= {f"codes_{k}": one.codes for k, one in enumerate(source.levels)}
+            arrays |= {f"values_{k}": one.values for k, one in enumerate(source.levels) if one.columns is not None}
+        return {"engine": "levels", "family": "gaussian", "design": facts, "levels": about}, arrays
+
+    @classmethod
+    def from_state(cls, facts: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> LevelEngine:
+        """Make the engine of its state."""
+        about = facts["levels"]
+        design = Design.from_state(facts["design"], {name: a for name, a in arrays.items() if name != "X"})
+        if about["rows"]:
+            levels = tuple([
+                Levels(name, arrays[f"codes_{k}"], tuple(labels), arrays.get(f"values_{k}"), tuple(parts))
+                for k, (name, labels, parts) in enumerate(about["levels"])
+            ])  # fmt: skip
+            design = replace(
+                design, source=LevelRows(arrays["X"], levels), y=arrays["y"], weights=arrays.get("weights")
+            )
+        first, second = arrays["first"], arrays["second"]
+        shape = (first.shape[0] * first.shape[1], len(second))
+        cross: Any = csr_array((arrays["cross_data"], arrays["cross_at"], arrays["cross_start"]), shape=shape)
+        cross = cross.toarray() if shape[0] * shape[1] <= _DENSE else cross
+        sums = Sums(first, cross, second, arrays["b0"], arrays["c0"], about["q0"], about["log_det_flat"])
+        blocks = [
+            Block(arrays[f"block_{k}"], np.array(theta, dtype=np.intp), rho)
+            for k, (theta, rho) in enumerate(about["blocks"])
+        ]
+        names, correlated = tuple(about["names"]), tuple(about["correlated"])
+        return cls(design, sums, arrays["own"], tuple(blocks), names, correlated, tuple(about["signals"]), about["n_dense"])
+
+
+def _sparse_within_levels(inverse: Array, right: csr_array) -> csr_array:
+    """Small matrices of each level times a sparse matrix."""
+    q, c = inverse.shape[:2]
+    if c == 1:
+        scaled = right.data * np.repeat(inverse[:, 0, 0], np.diff(right.indptr))
+        return csr_array((scaled, right.indices, right.indptr), shape=right.shape)
+    columns = np.repeat(np.arange(q * c).reshape(q, c), c, axis=0).ravel()
+    return csr_array((inverse.ravel(), columns, np.arange(q * c + 1) * c), shape=(q * c, q * c)) @ right
+
+
+def _gathered(left: csr_array, right: csr_array, T: Array) -> Array:
+    """``l'T r`` of the rows l and r of two sparse matrices, row by row."""
+    n = left.shape[0]
+    out = np.zeros(n)
+    for i, a in _entries(left):
+        for j, b in _entries(right):
+            out += a * b * T[i, j]
+    return out
+
+
+def _pairs(left: csr_array, right: csr_array, T: Array) -> Array:
+    """The same where T is made of small matrices on the diagonal, (q, c, c), and rows lie within one of them."""
+    c = T.shape[1]
+    out = np.zeros(left.shape[0])
+    for i, a in _entries(left):
+        for j, b in _entries(right):
+            out += np.where(i // c == j // c, a * b * T[i // c, i % c, j % c], 0.0)
+    return out
+
+
+def _entries(rows: csr_array) -> Iterator[tuple[NDArray[np.intp], Array]]:
+    """The k-th entry of every row, column and value; zero where a row has fewer."""
+    counts = np.diff(rows.indptr)
+    for k in range(int(counts.max(initial=0))):
+        at = np.where(counts > k, rows.indptr[:-1] + k, 0)
+        yield rows.indices[at], np.where(counts > k, rows.data[at], 0.0)
+
+
+def _sparse(source: LevelRows) -> csr_array:
+    return csr_array(sparse_hstack([csr_array(source.X), *[block.sparse for block in source.levels]], format="csr"))
+
+
+def _sums(
+    design: Design, own: NDArray[np.intp], blocks: tuple[Block, ...], shape: tuple[int, ...], frame: Any
+) -> Sums:
+    """Add up the rows, and fit them once at a theta where the evidence is high."""
+    q, c = shape
+    p = int(own.max()) + 1 + int(design.fit_intercept)
+    nothing = Sums(np.empty((q, c, c)), np.empty((q * c, p - q * c)), np.empty((0, 0)), np.zeros(p), np.zeros(p), 0, 0)
+    empty = replace(frame, design=design, sums=nothing, own=own, blocks=blocks, _latest=[])
+    rows = empty.own_rows
+    weights = np.ones(design.n_rows) if design.weights is None else design.weights
+    weighted = csr_array(rows.multiply(weights[:, None]))
+    size = q * c
+    first, second = rows[:, :size], rows[:, size:]
+    within = csr_array(weighted[:, :size].T @ first).tocoo()
+    P = np.zeros((q, c, c))
+    P[within.row // c, within.row % c, within.col % c] = within.data
+    cross: Any = csr_array(weighted[:, :size].T @ second)
+    cross = cross.toarray() if size * (p - size) <= _DENSE else cross
+    M22 = (weighted[:, size:].T @ second).toarray()
+    k = design.n_flat
+    sign, log_det = np.linalg.slogdet(M22[-k:, -k:]) if k else (1.0, 0.0)
+    if sign <= 0 or (k and np.linalg.cond(M22[-k:, -k:]) > 1e13):
+        names = ", ".join(design.names[j] for j in design.unpenalized)
+        raise DataError(
+            f"the unpenalised columns are linearly dependent, their coefficients have no posterior: {names}"
+        )
+    y = design.y - (design.y_mean if design.fit_intercept else 0.0)
+    sums = Sums(P, cross, M22, np.zeros(p), weighted.T @ y, float(weights @ (y * y)), float(log_det))
+    for _ in range(2):  # the second fit begins where the first is good
+        made = replace(empty, sums=sums)
+        start = made.region()
+        log_norm, Q = made.evidence(start)
+        with np.errstate(divide="ignore"):
+            best = int(np.argmax(log_norm - 0.5 * design.nu * np.log(Q)))
+        b0 = made.node(start[best]).b
+        e0 = y - rows @ b0
+        sums = replace(sums, b0=b0, c0=weighted.T @ e0, q0=float(weights @ (e0 * e0)))
+    return sums
+
+
+def level_engine(
+    design: Design, group: NDArray[np.intp], names: tuple[str, ...], signals: Mapping[str, float]
+) -> LevelEngine:
+    """Make the engine of a design with level effects.
+
+    Parameters
+    ----------
+    design : Design
+        Its rows are :class:`~bayesridge.linalg.levels.LevelRows`.
+    group : ndarray of int, shape (n_columns,)
+        Which of the dense groups each penalised column belongs to.
+    names, signals : tuple of str, mapping
+        Of the dense groups.
+
+    Raises
+    ------
+    DataError
+        If every level of a block is seen once, or a block has more than two correlated parts.
+    """
+    source = design.source
+    assert isinstance(source, LevelRows)
+    levels, first = source.levels, source.X.shape[1]
+    for block in levels:
+        _check(block)
+    sizes = {k: sum(one.n_columns for one in levels if _same(one, levels[k])) for k in range(len(levels))}
+    chosen = max(sizes, key=lambda k: sizes[k])
+    own = np.full(design.n_columns, -1, dtype=np.intp)
+    eliminated = [k for k, one in enumerate(levels) if _same(one, levels[chosen])]
+    c, q = sum(len(levels[k].parts) for k in eliminated), len(levels[chosen].labels)
+    places: dict[int, NDArray[np.intp]] = {}
+    offset = 0
+    for k in eliminated:
+        parts = len(levels[k].parts)
+        places[k] = np.arange(q)[:, None] * c + offset + np.arange(parts)
+        offset += parts
+    end = q * c
+    for k, one in enumerate(levels):
+        if k not in places:
+            places[k] = (end + np.arange(one.n_columns)).reshape(len(one.labels), -1)
+            end += one.n_columns
+        own[source.starts[k] : source.starts[k + 1]] = places[k].ravel()
+    dense = design.penalized[design.penalized < first]
+    for columns in (dense, design.unpenalized):
+        own[columns] = end + np.arange(len(columns))
+        end += len(columns)
+    blocks = [
+        Block(own[dense[group[dense] == g]][:, None], np.array([g], dtype=np.intp)) for g in range(len(names))
+    ]  # fmt: skip
+    all_names, all_signals = list(names), [signals[name] for name in names]
+    pending: list[tuple[int, NDArray[np.intp]]] = []
+    for k, one in enumerate(levels):
+        theta = len(all_names) + np.arange(len(one.parts))
+        all_names += [f"{one.name}:{part}" if part and len(one.parts) > 1 else one.name for part in one.parts]
+        all_signals += one.signals(design.weights, design.n_obs).tolist()
+        pending.append((k, theta))
+    correlated = []
+    for k, theta in pending:
+        rho = None
+        if len(theta) > 1:
+            rho = len(all_names) + len(correlated)
+            correlated.append(levels[k].name)
+        blocks.append(Block(places[k], theta, rho))
+    frame = LevelEngine(
+        design, None, own, tuple(blocks), tuple(all_names), tuple(correlated), tuple(all_signals), first,  # type: ignore[arg-type]
+    )  # fmt: skip
+    return replace(frame, sums=_sums(design, own, tuple(blocks), (q, c), frame))
+
+
+def _same(one: Levels, other: Levels) -> bool:
+    return one.codes is other.codes or (one.labels == other.labels and np.array_equal(one.codes, other.codes))
+
+
+def _check(block: Levels) -> None:
+    if len(block.parts) > 2:
+        raise DataError(
+            f"{block.name} has {len(block.parts)} correlated effects a level, and two are what there is: state further "
+            "slopes as independent, (x || g)"
+        )
+    seen = np.bincount(block.codes[block.codes >= 0], minlength=1)
+    if block.columns is None and seen.max() <= 1:
+        raise DataError(
+            f"every level of {block.name} is seen once: its effects and the noise are not told apart (not identified); "
+            "leave it out, or use a coarser grouping"
+        )
