@@ -2,7 +2,7 @@ r"""The posterior of several lambdas on a lattice: principal axes at the mode, a
 
 The trapezoidal rule in several dimensions: for a smooth density its error falls like exp(-2 pi^2 / step^2), the step in
 standard deviations. The lattice is filled from the mode outwards as long as a node lies less than 14 nats below the top
-(10 with four lambdas and more), so that skewed and heavy tails are followed where they go. Two things can go wrong and
+(12 with three thetas, 10 with four and more), so that skewed and heavy tails are followed where they go. Two things can go wrong and
 both are measured: too large a step (sums over every second plane of nodes have to agree), and a cut tail (the shell of
 nodes at the cut).
 
@@ -35,9 +35,10 @@ from bayesridge.priors import Conjugate, ScalePrior
 
 Array = NDArray[np.float64]
 
-_DROP, _STEP = 14.0, 0.8  # nats below the top; standard deviations
-_WIDE_DROP, _WIDE_STEP = 10.0, 1.0  # the same from four lambdas on, where nodes are many
+#: By the number of thetas: nats below the top, and standard deviations a step; nodes are many where thetas are.
+_SIZES = {1: (14.0, 0.8), 2: (14.0, 0.8), 3: (12.0, 1.0), 4: (10.0, 1.0)}
 _MOST_NODES = 60_000
+_MIXED = 1 << 20  # candidates times nodes, at a time
 ASKED_OF_LATTICE = 2e-3
 _ASKED = 1e-3
 _NEGLIGIBLE = 1e-9
@@ -128,7 +129,7 @@ class Filled:
 
 
 def _drop(dims: int) -> float:
-    return _DROP if dims <= 3 else _WIDE_DROP
+    return _SIZES[min(dims, 4)][0]
 
 
 def fill(target: Target, centre: Array, axes: Array) -> Filled:
@@ -357,8 +358,16 @@ class LatticePosterior:
 
 
 def _log_mixture(u: Array, at: Array, weight: Array, width: float) -> Array:
-    squares = np.square(u).sum(axis=1)[:, None] - 2.0 * u @ at.T + np.square(at).sum(axis=1)
-    return np.asarray(logsumexp(np.log(weight) - 0.5 * squares / width**2, axis=1))
+    height = np.log(weight) - 0.5 * np.square(at / width).sum(axis=1)
+    found = []
+    for part in np.array_split(u, max(1, u.shape[0] * len(at) // _MIXED)):
+        terms = part @ (at.T / width**2)
+        terms += height
+        top = terms.max(axis=1, keepdims=True)
+        terms -= top
+        np.exp(terms, out=terms)
+        found.append(top[:, 0] + np.log(terms.sum(axis=1)) - 0.5 * np.square(part / width).sum(axis=1))
+    return np.concatenate(found)
 
 
 @dataclass(frozen=True, eq=False)
@@ -466,7 +475,7 @@ def lattice_posterior(engine: Engine, prior: ScalePrior, noise: ScalePrior) -> L
     log_sigma = np.nan if noise.known is None else float(np.log(noise.known))
     target = Target(engine, prior, None if noise.known is not None else noise.conjugate, log_sigma)
     mode, axes = locate(target)
-    found = LatticePosterior(target, mode, (_STEP if len(mode) <= 3 else _WIDE_STEP) * axes)
+    found = LatticePosterior(target, mode, _SIZES[min(len(mode), 4)][1] * axes)
     for _ in range(3):
         coarse = found._filled.step_errors > _ASKED
         if not coarse.any():

@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg.lapack import dpotrs, dtrtri
+from scipy.linalg.lapack import dtrtri
 
 from bayesridge.errors import DataError
 from bayesridge.linalg.conditional import with_flat_draws
@@ -38,6 +38,7 @@ from bayesridge.linalg.rows import row_parts
 from bayesridge.linalg.schur import LevelEngine, level_engine
 from bayesridge.linalg.spectral import SpectralEngine
 from bayesridge.linalg.spectrum import Spectrum, factorize
+from bayesridge.linalg.stacks import cholesky_of_each, solve_of_each
 from bayesridge.linalg.targets import without_row
 
 Array = NDArray[np.float64]
@@ -226,8 +227,8 @@ class GroupEngine:
             log_lam = part[:, self._member]
             M = np.repeat(A[None], len(part), axis=0)
             M[:, diagonal, diagonal] += np.exp(log_lam)
-            L, regular = _cholesky(M)
-            beta = _solve(L, c)
+            L, regular = cholesky_of_each(M)
+            beta = solve_of_each(L, np.tile(c, (len(L), 1)))
             rest = s.z - s.s * (beta @ s.V)
             excess = (np.exp(log_lam) * np.square(beta)).sum(axis=1) + np.square(rest).sum(axis=1)
             log_norm = 0.5 * log_lam.sum(axis=1) - np.log(L[:, diagonal, diagonal]).sum(axis=1)
@@ -300,29 +301,6 @@ class GroupEngine:
         """The engine of the other rows, column scales and the priors of the lambdas held fixed."""
         design, factor = without_row(self.design, self.factor, row)
         return replace(self, design=design, factor=factor, _latest=[])
-
-
-def _cholesky(M: Array) -> tuple[Array, NDArray[np.bool_]]:
-    """Lower triangles of a stack of matrices, the identity where one is not positive definite to rounding."""
-    regular = np.ones(len(M), dtype=bool)
-    try:
-        return np.linalg.cholesky(M), regular
-    except np.linalg.LinAlgError:
-        L = np.empty_like(M)
-        for k, one in enumerate(M):
-            try:
-                L[k] = np.linalg.cholesky(one)
-            except np.linalg.LinAlgError:
-                L[k], regular[k] = np.eye(len(one)), False
-        return L, regular
-
-
-def _solve(L: Array, c: Array) -> Array:
-    """``(L L')^-1 c`` for a stack of triangles, (k, p)."""
-    if len(c) <= _SMALL:
-        half = np.linalg.solve(L, c[:, None])
-        return np.asarray(np.linalg.solve(np.swapaxes(L, 1, 2), half)[..., 0])
-    return np.array([dpotrs(one, c, lower=1)[0] for one in L])
 
 
 def _without_triangles(parts: Iterator[_Factors]) -> Iterator[tuple[Array, Array]]:

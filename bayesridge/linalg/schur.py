@@ -9,7 +9,7 @@ lambda for each dense group or block of independent effects, for intercepts and 
 the matrix M = X'WX + S has a first block of small matrices on the diagonal, P = L1 L1'. What is left is the Schur
 complement of it (Bates et al. 2015; MixedModels.jl eliminates the same block):
 
-    W12 = L1^-1 M12,   M22 - W12'W12 = L2 L2',   |M| = |P| |L2|^2,   l'M^-1 l = |L1^-1 l1|^2 + |L2^-1 (l2 - W12'L1^-1 l1)|^2.
+    W = L1^-1 M12,   M22 - W'W = L2 L2',   |M| = |P| |L2|^2,   l'M^-1 l = |L1^-1 l1|^2 + |L2^-1 (l2 - W'L1^-1 l1)|^2.
 
 Flat columns have S = 0 and are among the others: |M| is then |X'X + S| of the projected columns times that of the flat
 ones. Q is made of the residuals e0 of a fit b0 at a theta where the evidence is high, and not of y: with c0 = X'W e0,
@@ -28,8 +28,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import cho_solve, solve_triangular
-from scipy.linalg.lapack import dpotrf
+from scipy.linalg.lapack import dtrtri
 from scipy.sparse import csr_array
 from scipy.sparse import hstack as sparse_hstack
 
@@ -37,6 +36,7 @@ from bayesridge.errors import DataError
 from bayesridge.linalg.design import Design, State
 from bayesridge.linalg.engine import CoefficientDraws, Deleted, LinearMoments, mixture_moments
 from bayesridge.linalg.levels import LevelRows, Levels
+from bayesridge.linalg.stacks import cholesky_of_each, solve_of_each
 
 Array = NDArray[np.float64]
 
@@ -44,8 +44,9 @@ _REGION = np.array([-9.0, -5.0, -1.0, 3.0, 7.0, 11.0])
 _FEW = np.array([-4.0, 0.0, 4.0])  # where a factorisation takes long
 _LARGE = 300  # columns that are left of the elimination
 _DENSE = 1 << 18  # numbers in M12 up to which zeros are no matter
+_TOGETHER = 1 << 20  # numbers in what is worked on together
 _KEPT = 1 << 23  # numbers in the factors that are kept for the next question
-_FUNCTIONALS = 512  # at a time
+_SMALL = 40
 _WIDEST = 6_000  # coefficients whose covariance matrix is laid out
 
 
@@ -81,15 +82,17 @@ class Block:
     theta: NDArray[np.intp]
     rho: int | None = None
 
-    def precision(self, theta: Array) -> tuple[Array, float]:
-        """Prior precision over 1/sigma^2 of one level (k, k), and its log determinant."""
-        root = np.exp(0.5 * theta[self.theta])
+    def precision(self, theta: Array) -> tuple[Array, Array]:
+        """Prior precision over 1/sigma^2 of one level at theta (K, h), (K, k, k), and its log determinant, (K,)."""
+        log_lam = theta[:, self.theta]
+        root = np.exp(0.5 * log_lam)
+        found = root[:, :, None] * root[:, None]
         if self.rho is None:
-            return np.diag(np.square(root)), float(theta[self.theta].sum())
-        z = theta[self.rho]
+            return found, log_lam.sum(axis=1)  # one part: several without a correlation are blocks of their own
+        z = theta[:, self.rho]
         # 1 - tanh^2 = 1 / cosh^2, which does not cancel where the correlation is nearly one
-        inverse = np.cosh(z) ** 2 * np.array([[1.0, -np.tanh(z)], [-np.tanh(z), 1.0]])
-        return inverse * np.multiply.outer(root, root), float(theta[self.theta].sum() + 2.0 * np.log(np.cosh(z)))
+        found[:, [0, 1], [1, 0]] *= -np.tanh(z)[:, None]
+        return found * (np.cosh(z) ** 2)[:, None, None], log_lam.sum(axis=1) + 2.0 * np.log(np.cosh(z))
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,28 +122,62 @@ class Sums:
 
 
 @dataclass(frozen=True, eq=False)
-class Node:
-    """M factorised at one theta (see the module's text), and b."""
+class Factors:
+    """M factorised at k thetas (see the module's text), and b.
 
-    inverse: Array  # L1^-1, (q, c, c)
-    W: Any  # (q c, r)
+    Attributes
+    ----------
+    inverse : ndarray of shape (k, q, c, c)
+        ``L1^-1``, level by level.
+    W : ndarray of shape (k, q c, r), or csr_array of shape (q c, r) for one theta
+    L2 : ndarray of shape (k, r, r)
+    b : ndarray of shape (k, q c + r)
+    log_norm, Q : ndarray of shape (k,)
+    """
+
+    inverse: Array
+    W: Any
     L2: Array
     b: Array
-    log_norm: float
-    Q: float
+    log_norm: Array
+    Q: Array
 
-    def half(self, rows: csr_array) -> Array:
-        """Z with ``Z'Z = l M^-1 l'`` of some functionals: (q c + r, m)."""
-        size = self.W.shape[0]
-        one = _within_levels(self.inverse, rows[:, :size].toarray().T)
-        two = rows[:, size:].toarray().T - self.W.T @ one
-        return np.concatenate([one, solve_triangular(self.L2, two, lower=True, check_finite=False)])
+    @cached_property
+    def inverse2(self) -> Array:
+        """``L2^-1``, (k, r, r)."""
+        if self.L2.shape[1] <= _SMALL:
+            return np.linalg.inv(self.L2)
+        return np.array([dtrtri(one, lower=1)[0] for one in self.L2])
+
+    def halves(self, rows: csr_array) -> Array:
+        """Z with ``Z'Z = l M^-1 l'`` of some functionals at each theta: (k, q c + r, m)."""
+        size = self.W.shape[-2]
+        one = _within_levels(self.inverse, rows[:, :size].toarray().T[None])
+        two = self.inverse2 @ (rows[:, size:].toarray().T - _across(self.W, one))
+        return np.concatenate([one, two], axis=1)
+
+    def from_unit(self, eps: Array) -> Array:
+        """``L'^-1 eps`` at each theta, eps of shape (k, q c + r)."""
+        size = self.W.shape[-2]
+        two = np.swapaxes(self.inverse2, 1, 2) @ eps[:, size:, None]
+        one = _within_levels(np.swapaxes(self.inverse, 2, 3), eps[:, :size, None] - _along(self.W, two))
+        return np.concatenate([one, two], axis=1)[..., 0]
 
 
 def _within_levels(inverse: Array, right: Array) -> Array:
-    """Small matrices of each level times what stands in the rows of it."""
-    q, c = inverse.shape[:2]
-    return np.asarray((inverse @ right.reshape(q, c, -1)).reshape(q * c, -1))
+    """Small matrices of each level, (k, q, c, c), times what stands in the rows of it, (k, q c, m) or (1, q c, m)."""
+    k, q, c = inverse.shape[:3]
+    return np.asarray((inverse @ right.reshape(len(right), q, c, -1)).reshape(k, q * c, -1))
+
+
+def _across(W: Any, right: Array) -> Array:
+    """``W' right``."""
+    return np.swapaxes(W, 1, 2) @ right if isinstance(W, np.ndarray) else np.asarray(W.T @ right[0])[None]
+
+
+def _along(W: Any, right: Array) -> Array:
+    """``W right``."""
+    return W @ right if isinstance(W, np.ndarray) else np.asarray(W @ right[0])[None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,19 +194,17 @@ class LevelConditional:
     theta: Array
 
     @cached_property
-    def _kept(self) -> list[Node] | None:
-        size = sum(each.size for each in (self.engine.sums.first, self.engine.sums.second, self.engine.sums.b0))
-        size += self.engine.sums.cross.size
-        return [self.engine.node(one) for one in self.theta] if len(self.theta) * size <= _KEPT else None
+    def _kept(self) -> list[Factors] | None:
+        return list(self.engine.factors(self.theta)) if len(self.theta) * self.engine.size <= _KEPT else None
 
-    def nodes(self) -> Iterator[Node]:
-        """The factors at each theta."""
-        return iter(self._kept) if self._kept is not None else (self.engine.node(one) for one in self.theta)
+    def factors(self) -> Iterator[Factors]:
+        """The factors, some thetas at a time."""
+        return iter(self._kept) if self._kept is not None else self.engine.factors(self.theta)
 
     @cached_property
     def b(self) -> Array:
         """Conditional means of the engine's own columns, (K, q c + r)."""
-        return np.array([one.b for one in self.nodes()])
+        return np.concatenate([part.b for part in self.factors()])
 
     def mean(self, linear: SparseFunctionals) -> Array:
         """Conditional means, shape (m, K)."""
@@ -177,12 +212,7 @@ class LevelConditional:
 
     def variance(self, linear: SparseFunctionals) -> Array:
         """Conditional variances over sigma^2, shape (m, K)."""
-        return np.column_stack([self._variances(one, linear) for one in self.nodes()])
-
-    @staticmethod
-    def _variances(node: Node, linear: SparseFunctionals) -> Array:
-        parts = [slice(k, k + _FUNCTIONALS) for k in range(0, len(linear), _FUNCTIONALS)]
-        return np.concatenate([np.square(node.half(linear.rows[part])).sum(axis=0) for part in parts])
+        return np.concatenate([_variances(part, linear.rows) for part in self.factors()]).T
 
     def moments(self, linear: SparseFunctionals, weight: Array, noise: Array) -> LinearMoments:
         """Mean and variance of the mixture over the nodes."""
@@ -193,22 +223,31 @@ class LevelConditional:
         spread = self.mean(linear)
         spread = spread - (spread @ weight)[:, None]
         total = (spread * weight) @ spread.T
-        for one, share in zip(self.nodes(), weight * noise, strict=True):
-            half = one.half(linear.rows)
-            total += share * (half.T @ half)
+        each = iter(weight * noise)
+        for part in self.factors():
+            for half in part.halves(linear.rows):
+                total += next(each) * (half.T @ half)
         return np.asarray(total)
 
     def draw(self, sigma: Array, rng: np.random.Generator) -> CoefficientDraws:
         """Coefficients at each theta, given sigma (K,): ``b + sigma L'^-1 eps``."""
         engine = self.engine
-        drawn = np.empty((len(sigma), len(engine.sums.b0)))
-        for k, (one, eps) in enumerate(zip(self.nodes(), rng.standard_normal(drawn.shape), strict=True)):
-            size = one.W.shape[0]
-            two = solve_triangular(one.L2, eps[size:], lower=True, trans="T", check_finite=False)
-            first = _within_levels(np.swapaxes(one.inverse, 1, 2), eps[:size] - one.W @ two)[:, 0]
-            drawn[k] = one.b + sigma[k] * np.concatenate([first, two])
+        eps = rng.standard_normal((len(sigma), len(engine.sums.b0)))
+        done, parts = 0, []
+        for part in self.factors():
+            some = slice(done, done + len(part.b))
+            parts.append(part.b + sigma[some, None] * part.from_unit(eps[some]))
+            done = some.stop
+        drawn = np.concatenate(parts)
         linear, flat = engine.coefficients(), engine.intercept()
         return CoefficientDraws((linear.rows @ drawn.T).T, (flat.offset[:, None] + flat.rows @ drawn.T)[0])
+
+
+def _variances(part: Factors, rows: csr_array) -> Array:
+    """Diagonal of ``l M^-1 l'`` at each theta, (k, m)."""
+    step = max(1, _TOGETHER // part.b.size)
+    some = [slice(k, k + step) for k in range(0, rows.shape[0], step)]
+    return np.concatenate([np.square(part.halves(rows[one])).sum(axis=1) for one in some], axis=1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -260,11 +299,12 @@ class LevelDeletion:
         engine, root = self.engine, np.sqrt(self.precision)
         y, rows = engine.design.y, engine.own_rows
         residual, keep, total = [], [], []
-        for one in engine.at(theta).nodes():
-            residual.append(root * (y - engine.design.y_mean * engine.design.fit_intercept - rows @ one.b))
-            keep.append(np.maximum(1.0 - self.precision * engine.leverages(one), 1e-300))
-            total.append(one.Q)
-        return np.column_stack(residual), np.column_stack(keep), np.array(total)
+        target = y - engine.design.y_mean if engine.design.fit_intercept else y
+        for part in engine.at(theta).factors():
+            residual.append(root[:, None] * (target[:, None] - rows @ part.b.T))
+            keep.append(np.maximum(1.0 - self.precision[:, None] * engine.leverages(part).T, 1e-300))
+            total.append(part.Q)
+        return np.hstack(residual), np.hstack(keep), np.concatenate(total)
 
 
 @dataclass(frozen=True, eq=False)
@@ -340,57 +380,56 @@ class LevelEngine:
         """Zero: what no theta can explain is not known apart."""
         return 0.0
 
-    def node(self, theta: Array) -> Node:
-        """Factorise M at one theta; where it is singular to rounding, log_norm is -infinity."""
+    @property
+    def size(self) -> int:
+        """Numbers in the factors of one theta."""
         s = self.sums
+        return int(s.first.size + s.second.size + len(s.b0) + s.cross.size)
+
+    def factors(self, theta: Array) -> Iterator[Factors]:
+        """Factorise M at theta, some at a time; where it is singular to rounding, log_norm is -infinity."""
+        together = max(1, _TOGETHER // self.size) if isinstance(self.sums.cross, np.ndarray) else 1
+        for k in range(0, len(theta), together):
+            yield self._factors(theta[k : k + together])
+
+    def _factors(self, theta: Array) -> Factors:
+        s, k = self.sums, len(theta)
         q, c = s.first.shape[:2]
         size, p = q * c, len(s.b0)
-        P, M22 = s.first.copy(), s.second.copy()
-        Sb0 = np.zeros(p)
-        log_det = 0.0
+        P, M22 = np.repeat(s.first[None], k, axis=0), np.repeat(s.second[None], k, axis=0)
+        Sb0, log_det = np.zeros((k, p)), np.zeros(k)
         for block in self.blocks:
             one, log_one = block.precision(theta)
-            log_det += len(block.columns) * log_one
-            Sb0[block.columns] += s.b0[block.columns] @ one
-            if block.columns[0, 0] < size:
-                place = block.columns[0]
-                P[:, place[:, None], place] += one
+            at = block.columns
+            log_det += len(at) * log_one
+            Sb0[:, at] += s.b0[at] @ one
+            if at[0, 0] < size:
+                P[:, :, at[0][:, None], at[0]] += one[:, None]
             else:
-                at = block.columns - size
-                M22[at[:, :, None], at[:, None]] += one
-        try:
-            inverse = 1.0 / np.sqrt(P) if c == 1 else np.linalg.inv(np.linalg.cholesky(P))
-        except np.linalg.LinAlgError:
-            return self._singular()
+                M22[:, at[:, :, None] - size, at[:, None] - size] += one[:, None]
+        first, regular = (1.0 / np.sqrt(P), np.ones(k, dtype=bool)) if c == 1 else _inverse_roots(P)
         if isinstance(s.cross, np.ndarray):
-            W: Any = _within_levels(inverse, s.cross)
-            M22 -= W.T @ W
+            W: Any = _within_levels(first, s.cross[None])
+            M22 -= np.swapaxes(W, 1, 2) @ W
         else:
-            W = _sparse_within_levels(inverse, s.cross)
-            M22 -= (W.T @ W).toarray()
-        L2, info = dpotrf(M22, lower=1)
-        if info != 0:
-            return self._singular()
+            W = _sparse_within_levels(first[0], s.cross)
+            M22[0] -= (W.T @ W).toarray()
+        L2, also = cholesky_of_each(M22)
         right = s.c0 - Sb0
-        one = _within_levels(inverse, right[:size, None])[:, 0]
-        two = cho_solve((L2, True), right[size:] - W.T @ one, check_finite=False)
-        first = _within_levels(np.swapaxes(inverse, 1, 2), (one - W @ two)[:, None])[:, 0]
-        d = np.concatenate([first, two])
+        half = _within_levels(first, right[:, :size, None])
+        two = solve_of_each(L2, right[:, size:] - _across(W, half)[..., 0])
+        one = _within_levels(np.swapaxes(first, 2, 3), half - _along(W, two[..., None]))[..., 0]
+        d = np.concatenate([one, two], axis=1)
         b = s.b0 + d
-        Q = s.q0 - float(d @ s.c0) + float(Sb0 @ b)
-        log_norm = 0.5 * log_det + float(np.log(np.diagonal(inverse, axis1=1, axis2=2)).sum())
-        log_norm += 0.5 * s.log_det_flat - float(np.log(L2.diagonal()).sum())
-        return Node(inverse, W, L2, b, log_norm, max(Q, 0.0))
-
-    def _singular(self) -> Node:
-        s = self.sums
-        q, c = s.first.shape[:2]
-        return Node(np.tile(np.eye(c), (q, 1, 1)), np.zeros(s.cross.shape), np.eye(len(s.second)), s.b0, -np.inf, s.q0)
+        Q = s.q0 - d @ s.c0 + np.einsum("kp,kp->k", Sb0, b)
+        log_norm = 0.5 * log_det + np.log(np.diagonal(first, axis1=2, axis2=3)).sum(axis=(1, 2))
+        log_norm += 0.5 * s.log_det_flat - np.log(np.diagonal(L2, axis1=1, axis2=2)).sum(axis=1)
+        return Factors(first, W, L2, b, np.where(regular & also, log_norm, -np.inf), np.maximum(Q, 0.0))
 
     def evidence(self, theta: Array) -> tuple[Array, Array]:
         """Log of the ratio of determinants, and Q, at theta (K, h)."""
-        found = np.array([(one.log_norm, one.Q) for one in (self.node(row) for row in theta)]).reshape(-1, 2)
-        return found[:, 0], found[:, 1]
+        found = [(part.log_norm, part.Q) for part in self.factors(theta)]
+        return np.concatenate([one for one, _ in found]), np.concatenate([Q for _, Q in found])
 
     def excess(self, theta: Array) -> Array:
         """Q at theta (K, h)."""
@@ -463,27 +502,26 @@ class LevelEngine:
 
     # -- rows deleted ------------------------------------------------------------------------------------------------
 
-    def leverages(self, node: Node) -> Array:
-        """``x'M^-1 x`` of every row of the data: each has a few columns, and pairs of them are entries of M^-1.
+    def leverages(self, part: Factors) -> Array:
+        """``x'M^-1 x`` of every row of the data, (k, n).
 
-        With T = (L2 L2')^-1 and G = P^-1 M12, a row (x1, x2) has x1'P^-1 x1 + u'Tu, u = x2 - G'x1.
+        Each has a few columns, and pairs of them are entries of M^-1: with T = (L2 L2')^-1 and G = P^-1 M12, a row
+        (x1, x2) has x1'P^-1 x1 + u'Tu, u = x2 - G'x1.
         """
-        rows, size = self.own_rows, node.W.shape[0]
-        if node.W.shape[0] * node.W.shape[1] <= _DENSE or rows.shape[0] <= 4 * len(node.L2):
-            parts = [slice(k, k + _FUNCTIONALS) for k in range(0, rows.shape[0], _FUNCTIONALS)]
-            return np.concatenate([np.square(node.half(rows[part])).sum(axis=0) for part in parts])
-        T = cho_solve((node.L2, True), np.eye(len(node.L2)), check_finite=False)
-        transposed = np.swapaxes(node.inverse, 1, 2)
-        first = rows[:, :size]
-        scaled = _sparse_within_levels(node.inverse, csr_array(first.T))  # L1^-1 x1
+        rows, size = self.own_rows, part.W.shape[-2]
+        if isinstance(part.W, np.ndarray):
+            return _variances(part, rows)
+        inverse = part.inverse[0]
+        T = part.inverse2[0].T @ part.inverse2[0]
+        first, second = rows[:, :size], rows[:, size:]
+        scaled = _sparse_within_levels(inverse, csr_array(first.T))  # L1^-1 x1
         own = np.asarray(scaled.multiply(scaled).sum(axis=0)).ravel()
-        G = csr_array(_sparse_within_levels(transposed, csr_array(node.W)))
+        G = csr_array(_sparse_within_levels(np.swapaxes(inverse, 1, 2), part.W))
         GT = G @ T
-        q, c = node.inverse.shape[:2]
+        q, c = inverse.shape[:2]
         inner = np.einsum("iar,ibr->iab", GT.reshape(q, c, -1), G.toarray().reshape(q, c, -1))
-        second = rows[:, size:]
-        out = own + _pairs(first, first, inner) + _gathered(second, second, T)
-        return np.asarray(out - 2.0 * _gathered(first, second, GT))
+        out = own + _pairs(first, first, inner) + _gathered(second, second, T) - 2.0 * _gathered(first, second, GT)
+        return np.asarray(out)[None]
 
     def deletion(self) -> LevelDeletion:
         """Exact leave-one-out."""
@@ -565,7 +603,15 @@ class LevelEngine:
             for k, (theta, rho) in enumerate(about["blocks"])
         ]
         names, correlated = tuple(about["names"]), tuple(about["correlated"])
-        return cls(design, sums, arrays["own"], tuple(blocks), names, correlated, tuple(about["signals"]), about["n_dense"])
+        return cls(
+            design, sums, arrays["own"], tuple(blocks), names, correlated, tuple(about["signals"]), about["n_dense"]
+        )
+
+
+def _inverse_roots(P: Array) -> tuple[Array, NDArray[np.bool_]]:
+    """``L^-1`` of P = LL' for small matrices, (k, q, c, c), and at which k all of them are positive definite."""
+    L, regular = cholesky_of_each(P.reshape(-1, *P.shape[2:]))
+    return np.linalg.inv(L).reshape(P.shape), regular.reshape(P.shape[:2]).all(axis=1)
 
 
 def _sparse_within_levels(inverse: Array, right: csr_array) -> csr_array:
@@ -610,9 +656,7 @@ def _sparse(source: LevelRows) -> csr_array:
     return csr_array(sparse_hstack([csr_array(source.X), *[block.sparse for block in source.levels]], format="csr"))
 
 
-def _sums(
-    design: Design, own: NDArray[np.intp], blocks: tuple[Block, ...], shape: tuple[int, ...], frame: Any
-) -> Sums:
+def _sums(design: Design, own: NDArray[np.intp], blocks: tuple[Block, ...], shape: tuple[int, ...], frame: Any) -> Sums:
     """Add up the rows, and fit them once at a theta where the evidence is high."""
     q, c = shape
     p = int(own.max()) + 1 + int(design.fit_intercept)
@@ -644,7 +688,7 @@ def _sums(
         log_norm, Q = made.evidence(start)
         with np.errstate(divide="ignore"):
             best = int(np.argmax(log_norm - 0.5 * design.nu * np.log(Q)))
-        b0 = made.node(start[best]).b
+        b0 = next(made.factors(start[best : best + 1])).b[0]
         e0 = y - rows @ b0
         sums = replace(sums, b0=b0, c0=weighted.T @ e0, q0=float(weights @ (e0 * e0)))
     return sums

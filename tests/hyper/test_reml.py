@@ -6,10 +6,14 @@ from functools import cache
 import numpy as np
 import pytest
 from scipy.special import gammaln
+from scipy.stats import chi2
 
 from bayesridge import BayesRidge, load, posterior
 from bayesridge.errors import DataError, ImproperPosteriorError, NoSignalWarning
 from bayesridge.hyper.reml import Deviance, estimate, log_marginal_without
+from bayesridge.linalg.design import build_design
+from bayesridge.linalg.groups import group_engine
+from bayesridge.linalg.levels import LevelRows, Levels
 from bayesridge.posteriors.quantity import MixtureQuantity
 from tests.hyper.test_groups import GROUPS, dummies, mixed_engine, table
 from tests.truth.published import published, text_table
@@ -116,3 +120,19 @@ def test_a_perfect_fit_has_no_estimate():
     groups = {"a": [f"x{j}" for j in range(20)], "b": [f"x{j}" for j in range(20, 40)]}
     with pytest.raises(ImproperPosteriorError, match="falls without end"):
         posterior(X, X @ rng.standard_normal(40), method="evidence", groups=groups)
+
+
+def test_sleepstudy_with_correlated_slopes():
+    """lme4's manual, fm1: REML 1743.62827; profile intervals of the ML fit."""
+    data = text_table("mixedmodels/sleepstudy.csv")
+    days, (labels, codes) = np.array(data["Days"], dtype=float), np.unique(data["Subject"], return_inverse=True)
+    both = np.column_stack([np.ones(180), days])
+    source = LevelRows(days[:, None], (Levels("subject", codes, tuple(labels), both, ("", "days")),))
+    y = np.array(data["Reaction"], dtype=float)
+    engine = group_engine(build_design(source, y, names=("days", *source.names), unpenalized=["days"]), {}, {})
+    found = estimate(engine)
+    assert found.names == ("tau[subject]", "tau[subject:days]", "rho[subject]", "sigma")
+    assert found.criterion == pytest.approx(1743.62827, rel=1e-8)
+    np.testing.assert_allclose(found.values, [24.7405, 5.92213, 0.06555, 25.5918], rtol=2e-4)
+    fitted = estimate(engine, "ML")
+    assert fitted._end(2, 1.0, chi2.ppf(0.95, 1)) == pytest.approx(0.6850, abs=2e-4)

@@ -5,6 +5,7 @@ from functools import cache
 import numpy as np
 import pytest
 
+from bayesridge.errors import DataError, RowsAbsentError
 from bayesridge.linalg.design import build_design
 from bayesridge.linalg.groups import GroupEngine, group_engine
 from bayesridge.linalg.levels import LevelRows, Levels
@@ -73,3 +74,116 @@ def test_evidence_and_coefficients_are_those_of_the_columns_laid_out(case):
     np.testing.assert_allclose(
         found.covariance(THETA, weight, noise), plain.covariance(THETA, weight, noise), rtol=1e-9, atol=1e-9
     )
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_rows_deleted_are_those_of_the_columns_laid_out(case):
+    found, plain = engines(*case)
+    some = slice(3, 40)
+    deleted, other = found.deletion().at(THETA, some), plain.deletion().at(THETA, some)
+    np.testing.assert_allclose(deleted.residual, other.residual, rtol=1e-9, atol=1e-10)
+    np.testing.assert_allclose(deleted.keep, other.keep, rtol=1e-10)
+    np.testing.assert_allclose(deleted.Q, other.Q, rtol=1e-10)
+    np.testing.assert_array_equal(found.deletion().count, plain.deletion().count)
+    np.testing.assert_array_equal(found.deletion().precision, plain.deletion().precision)
+    assert not len(found.deletion().alone)
+    rest = found.without(7)
+    np.testing.assert_allclose(found.deletion().at(THETA, slice(7, 8)).Q[0], rest.evidence(THETA)[1], rtol=1e-10)
+    assert rest.signals == found.signals
+
+
+def test_draws_have_the_conditional_moments():
+    found, _ = engines()
+    theta = np.repeat(THETA[:1], 4000, axis=0)
+    drawn = found.at(theta).draw(np.full(4000, 0.7), np.random.default_rng(3))
+    given = found.at(THETA[:1])
+    linear = found.coefficients()
+    mean, sd = given.mean(linear)[:, 0], 0.7 * np.sqrt(given.variance(linear)[:, 0])
+    assert np.abs((drawn.coef.mean(axis=0) - mean) / sd).max() < 4.5 / np.sqrt(4000)
+    np.testing.assert_allclose(drawn.coef.std(axis=0), sd, rtol=4.5 / np.sqrt(8000))
+    at_zero = given.mean(found.intercept())[0, 0], 0.7 * np.sqrt(given.variance(found.intercept())[0, 0])
+    assert abs(drawn.intercept.mean() - at_zero[0]) < 4.5 * at_zero[1] / np.sqrt(4000)
+
+
+def test_large_problems_take_the_sparse_way_to_the_same_numbers(monkeypatch):
+    X, y, blocks, weights = problem("precision", slopes=True)
+    blocks = (*blocks, Levels("pair", blocks[1].codes, blocks[1].labels, X[:, :2], ("", "a")))  # with the largest
+    source = LevelRows(X, blocks)
+    about = {"names": (*"abcd", *source.names), "weights": weights, "weight_kind": "precision", "unpenalized": ["a"]}
+    groups = {"size": ["b", "c", "d"]}
+    dense = group_engine(build_design(source, y, **about), groups, {})
+    monkeypatch.setattr("bayesridge.linalg.schur._DENSE", 0)
+    found = group_engine(build_design(source, y, **about), groups, {})
+    theta = np.column_stack([THETA, THETA[:, ::-1]])
+    assert isinstance(dense.sums.cross, np.ndarray)
+    assert not isinstance(found.sums.cross, np.ndarray)
+    assert found.theta_names[-1] == "atanh rho[pair]"
+    for one, other in zip(found.evidence(theta), dense.evidence(theta), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-10, atol=1e-9)
+    linear = found.coefficients()
+    np.testing.assert_allclose(found.at(theta).mean(linear), dense.at(theta).mean(linear), rtol=1e-8, atol=1e-9)
+    np.testing.assert_allclose(found.at(theta).variance(linear), dense.at(theta).variance(linear), rtol=1e-8)
+    for name in ("residual", "keep", "Q"):
+        one, other = (getattr(engine.deletion().at(theta, slice(60)), name) for engine in (found, dense))
+        np.testing.assert_allclose(one, other, rtol=1e-8, atol=1e-9)
+    drawn = [engine.at(theta).draw(np.ones(3), np.random.default_rng(1)).coef for engine in (found, dense)]
+    np.testing.assert_allclose(*drawn, rtol=1e-7, atol=1e-8)
+
+
+def test_correlated_effects_against_the_marginal_gaussian_of_y():
+    """V = I + sum over levels of Z_i Sigma Z_i', Sigma with the sds and the correlation of theta."""
+    X, y, blocks, _ = problem()
+    Z = np.column_stack([np.ones(60), X[:, 3]])
+    source = LevelRows(X[:, :1], (Levels("shop", blocks[1].codes, blocks[1].labels, Z, ("", "d")),))
+    found = group_engine(build_design(source, y, names=("a", *source.names), unpenalized=["a"]), {}, {})
+    assert found.theta_names == ("log lambda[shop]", "log lambda[shop:d]", "atanh rho[shop]")
+    np.testing.assert_allclose(found.signals, [1.0, np.square(X[:, 3]).mean()])
+    F = np.column_stack([np.ones(60), X[:, 0]])
+    for theta in THETA:
+        sd, rho = np.exp(-0.5 * theta[:2]), np.tanh(theta[2])
+        Sigma = np.outer(sd, sd) * np.array([[1.0, rho], [rho, 1.0]])
+        same = np.equal.outer(blocks[1].codes, blocks[1].codes)
+        V = np.eye(60) + (Z @ Sigma @ Z.T) * same
+        inverse = np.linalg.inv(V)
+        flat = F.T @ inverse @ F
+        rest = y - F @ np.linalg.solve(flat, F.T @ inverse @ y)
+        log_norm, Q = found.evidence(theta[None])
+        assert Q[0] == pytest.approx(rest @ inverse @ rest, rel=1e-10)
+        expected = -0.5 * (np.linalg.slogdet(V)[1] + np.linalg.slogdet(flat)[1] + 58 * np.log(2 * np.pi))
+        assert found.constant + log_norm[0] == pytest.approx(expected, rel=1e-10)
+
+
+@pytest.mark.parametrize("rows", [True, False])
+def test_a_state_makes_the_engine_again(rows):
+    found, _ = engines("frequency")
+    again = LevelEngine.from_state(*found.state(rows=rows))
+    for one, other in zip(again.evidence(THETA), found.evidence(THETA), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-12)
+    new = np.random.default_rng(0).standard_normal((3, found.design.n_columns))
+    given, given_0 = again.at(THETA), found.at(THETA)
+    np.testing.assert_allclose(given.mean(again.rows(new)), given_0.mean(found.rows(new)), rtol=1e-12)
+    if rows:
+        np.testing.assert_allclose(again.deletion().at(THETA, slice(5)).Q, found.deletion().at(THETA, slice(5)).Q)
+    else:
+        with pytest.raises(RowsAbsentError):
+            again.deletion().at(THETA, slice(5))
+
+
+def test_what_is_not_identified_is_said():
+    rng = np.random.default_rng(0)
+    y, once = rng.standard_normal(5), Levels("shop", np.arange(5), tuple("abcde"))
+    with pytest.raises(DataError, match="every level of shop is seen once"):
+        group_engine(build_design(LevelRows(np.empty((5, 0)), (once,)), y, names=once.names), {}, {})
+    three = Levels("g", np.zeros(5, dtype=int), ("a",), rng.standard_normal((5, 3)), ("", "u", "v"))
+    with pytest.raises(DataError, match="two are what there is"):
+        group_engine(build_design(LevelRows(np.empty((5, 0)), (three,)), y, names=three.names), {}, {})
+
+
+def test_a_level_that_no_row_has_keeps_its_prior():
+    X, y, blocks, _ = problem()
+    block = Levels("shop", blocks[1].codes, (*blocks[1].labels, "new"))
+    source = LevelRows(X[:, :1], (block,))
+    found = group_engine(build_design(source, y, names=("a", *source.names), unpenalized=["a"]), {}, {})
+    given, linear = found.at(np.array([[0.7]])), found.coefficients()
+    assert given.mean(linear)[-1, 0] == 0.0
+    assert given.variance(linear)[-1, 0] == pytest.approx(np.exp(-0.7), rel=1e-12)
