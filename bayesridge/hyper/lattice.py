@@ -2,7 +2,7 @@ r"""The posterior of several lambdas on a lattice: principal axes at the mode, a
 
 The trapezoidal rule in several dimensions: for a smooth density its error falls like exp(-2 pi^2 / step^2), the step in
 standard deviations. The lattice is filled from the mode outwards as long as a node lies less than 14 nats below the top
-(12 with three thetas, 10 with four and more), so that skewed and heavy tails are followed where they go. Two things can go wrong and
+(12 with three thetas, 10 with more), so that skewed and heavy tails are followed where they go. Two things go wrong and
 both are measured: too large a step (sums over every second plane of nodes have to agree), and a cut tail (the shell of
 nodes at the cut).
 

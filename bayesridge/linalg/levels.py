@@ -148,7 +148,7 @@ class LevelRows:
 
     def squares(self, weights: Array, mean: Array) -> Array:
         """Weighted sums of squares of the level effects' columns about these means."""
-        parts = [weights @ block.sparse.power(2) for block in self.levels]
+        parts: list[Array] = [weights @ block.sparse.power(2) for block in self.levels]
         return np.asarray(np.concatenate(parts) - weights.sum() * np.square(mean))
 
     def times(self, right: Array) -> Array:

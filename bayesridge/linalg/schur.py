@@ -495,8 +495,8 @@ class LevelEngine:
         """Covariance matrix of the coefficients, the scales integrated, (p, p)."""
         if self.design.n_columns > _WIDEST:
             raise DataError(
-                f"the covariance matrix of {self.design.n_columns} coefficients is not laid out: ask contrasts for what "
-                "is wanted of it"
+                f"the covariance matrix of {self.design.n_columns} coefficients is not laid out: ask contrasts for "
+                "what is wanted of it"
             )
         return self.at(theta).covariance(self.coefficients(), weight, noise)
 
@@ -621,7 +621,8 @@ def _sparse_within_levels(inverse: Array, right: csr_array) -> csr_array:
         scaled = right.data * np.repeat(inverse[:, 0, 0], np.diff(right.indptr))
         return csr_array((scaled, right.indices, right.indptr), shape=right.shape)
     columns = np.repeat(np.arange(q * c).reshape(q, c), c, axis=0).ravel()
-    return csr_array((inverse.ravel(), columns, np.arange(q * c + 1) * c), shape=(q * c, q * c)) @ right
+    small = csr_array((inverse.ravel(), columns, np.arange(q * c + 1) * c), shape=(q * c, q * c))
+    return csr_array(small @ right)
 
 
 def _gathered(left: csr_array, right: csr_array, T: Array) -> Array:
@@ -649,7 +650,7 @@ def _entries(rows: csr_array) -> Iterator[tuple[NDArray[np.intp], Array]]:
     counts = np.diff(rows.indptr)
     for k in range(int(counts.max(initial=0))):
         at = np.where(counts > k, rows.indptr[:-1] + k, 0)
-        yield rows.indices[at], np.where(counts > k, rows.data[at], 0.0)
+        yield rows.indices[at].astype(np.intp), np.where(counts > k, rows.data[at], 0.0)
 
 
 def _sparse(source: LevelRows) -> csr_array:
@@ -749,7 +750,7 @@ def level_engine(
         all_names += [f"{one.name}:{part}" if part and len(one.parts) > 1 else one.name for part in one.parts]
         all_signals += one.signals(design.weights, design.n_obs).tolist()
         pending.append((k, theta))
-    correlated = []
+    correlated: list[str] = []
     for k, theta in pending:
         rho = None
         if len(theta) > 1:

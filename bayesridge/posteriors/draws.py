@@ -117,7 +117,7 @@ def draws_given(engine: Engine, lam: Array, sigma: Array, shape: tuple[int, int]
 
     Columns beyond the engine's lambdas are exp atanh of correlations: theta is the logarithm of them all.
     """
-    count = len(engine.signals)
+    count = sum(not name.startswith("atanh ") for name in engine.theta_names)
     with np.errstate(divide="ignore"):
         theta = np.log(lam.reshape(len(lam), -1))
         given = engine.at(theta)
