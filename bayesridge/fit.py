@@ -14,7 +14,7 @@ from bayesridge.errors import DataError, PriorError
 from bayesridge.linalg.accumulate import accumulate, is_streamed
 from bayesridge.linalg.design import Block, Design, build_design
 from bayesridge.linalg.groups import group_engine
-from bayesridge.linalg.levels import LevelRows, Levels, level_rows, levels_of
+from bayesridge.linalg.levels import LAID_OUT, LevelRows, Levels, level_rows, levels_of
 from bayesridge.linalg.spectrum import factorize, trouble_of_moments
 from bayesridge.linalg.statistics import Statistics, Triangle
 from bayesridge.persistence import Table
@@ -34,9 +34,6 @@ if TYPE_CHECKING:
     from bayesridge.outcomes.family import Family
 
 Array = NDArray[np.float64]
-
-
-_DENSE = 20_000_000  # numbers in a table of level effects that is laid out for the spectrum
 
 
 @dataclass(frozen=True, eq=False)
@@ -359,7 +356,9 @@ def _infer_groups(
     names = [*groups, *[one.name for one in levels]]
     if not names:
         raise DataError("groups names no group: leave it out, or say {'name': [columns]}")
-    if len(names) == 1 and design.n_rows * design.n_columns <= _DENSE:  # one lambda: the spectrum is exact, and faster
+    if (
+        len(names) == 1 and design.n_rows * design.n_columns <= LAID_OUT
+    ):  # one lambda: the spectrum is exact, and faster
         _ = group_engine(design, groups, problem.columns.terms) if groups else None  # refuses columns in no group
         signal = float(levels[0].signals(design.weights, design.n_obs)[0]) if levels else design.signal
         one = replace(design, signal=signal)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from bayesridge.errors import AccuracyWarning, ConstantColumnWarning, DataError, ModelFileError, warn
 from bayesridge.linalg.absent import AbsentRows
-from bayesridge.linalg.levels import LevelRows
+from bayesridge.linalg.levels import LAID_OUT, LevelRows
 from bayesridge.linalg.row_source import ArrayRows, RowIndex, RowSource, row_source
 from bayesridge.linalg.tally import Tally
 from bayesridge.linalg.threads import run_blocks
@@ -341,7 +341,7 @@ def build_design(
     _check_size(n_obs, int(fit_intercept) + len(flat))
     # Cross-products prove finiteness for free; only if they are not finite is the table searched.
     cross = None
-    if isinstance(source, LevelRows):
+    if isinstance(source, LevelRows) and n * p > LAID_OUT:
         total, mean, squares = _level_moments(source, y, weights, center=fit_intercept)
     elif n > p or tally is not None:
         moments = source.moments(y, weights, center=fit_intercept)

@@ -21,6 +21,9 @@ from bayesridge.linalg.row_source import ArrayRows, RowIndex
 
 Array = NDArray[np.float64]
 
+#: Rows times columns of a table with level effects that is laid out where that is simplest.
+LAID_OUT = 1 << 20
+
 
 @dataclass(frozen=True, eq=False)
 class Levels:

@@ -549,7 +549,16 @@ class LevelEngine:
             share = np.full(len(y), 1.0 / total) if w is None else w / total
             mean, y_mean = rest.cross(share), float(share @ y)
         found = replace(
-            design, source=rest, y=y, weights=w, mean=mean, y_mean=y_mean, n_obs=n_obs, total_weight=total, kept=None
+            design,
+            source=rest,
+            y=y,
+            weights=w,
+            mean=mean,
+            y_mean=y_mean,
+            n_obs=n_obs,
+            total_weight=total,
+            kept=None,
+            cross=None,
         )
         sums = _sums(found, self.own, self.blocks, self.sums.first.shape[:2], self)
         return replace(self, design=found, sums=sums, _latest=[])
@@ -712,7 +721,7 @@ def level_engine(
     Raises
     ------
     DataError
-        If every level of a block is seen once, or a block has more than two correlated parts.
+        If a block has more than two correlated parts.
     """
     source = design.source
     assert isinstance(source, LevelRows)
@@ -772,10 +781,4 @@ def _check(block: Levels) -> None:
         raise DataError(
             f"{block.name} has {len(block.parts)} correlated effects a level, and two are what there is: state further "
             "slopes as independent, (x || g)"
-        )
-    seen = np.bincount(block.codes[block.codes >= 0], minlength=1)
-    if block.columns is None and seen.max() <= 1:
-        raise DataError(
-            f"every level of {block.name} is seen once: its effects and the noise are not told apart (not identified); "
-            "leave it out, or use a coarser grouping"
         )
