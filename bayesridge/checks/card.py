@@ -258,10 +258,10 @@ def validate(
     if hasattr(type(post), "curves"):  # weighted draws, of outcomes that have no residuals to be simulated anew
         make |= {
             "leave-one-out": lambda: outcome_calibration(
-                post, simulations=simulations, alpha=each, random_state=seeds[2]
+                post, simulations=simulations, alpha=each, random_state=random_state
             ),
             "noise": lambda: outcome_checks(
-                post, simulations=max(1000, simulations), alpha=each, random_state=seeds[3]
+                post, simulations=max(1000, simulations), alpha=each, random_state=random_state
             ),
             "sensitivity": lambda: draws_sensitivity(post, coefficients=post.design.n_columns <= _MOST_SCALED),
         }  # fmt: skip
