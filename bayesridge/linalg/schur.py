@@ -571,7 +571,8 @@ class LevelEngine:
         source, s = self.design.source, self.sums
         cross = csr_array(s.cross)
         arrays |= {
-            "first": s.first, "cross_data": cross.data, "cross_at": cross.indices, "cross_start": cross.indptr,
+            "first": s.first, "cross_data": cross.data, "cross_at": cross.indices.astype(np.int64),
+            "cross_start": cross.indptr.astype(np.int64),
             "second": s.second, "b0": s.b0, "c0": s.c0, "own": self.own,
         }  # fmt: skip
         about: dict[str, Any] = {
