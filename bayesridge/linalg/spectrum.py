@@ -17,16 +17,15 @@ Several ways lead there; which one ran, and why, is reported:
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields, replace
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import qr, solve_triangular
-from scipy.linalg.lapack import dormqr
 
 from bayesridge.errors import AccuracyWarning, ConstantTargetWarning, DataError, PerfectFitWarning, warn
 from bayesridge.linalg.design import Design
 from bayesridge.linalg.factor import Factor, FlatPart, RowSpace
+from bayesridge.linalg.heavy_rows import decompose, digits_lost, eliminate, heaviest_row
 from bayesridge.linalg.threads import threads_for
 
 Array = NDArray[np.float64]
@@ -325,64 +324,82 @@ def _weighted(design: Design, centred: Array) -> Array:
     return centred
 
 
-def _flat_basis(design: Design) -> tuple[Array, Array, float]:
-    """Orthonormal basis Q (n x u) of the centred unpenalised columns, their triangle R, and log det Z'WZ."""
+def _flat_basis(design: Design) -> tuple[Array, Array]:
+    """Orthonormal basis Q (n x u) of the centred unpenalised columns, and their triangle R."""
     rows = _weighted_rows(design, design.unpenalized)
     Q, R = np.linalg.qr(rows)
     diagonal = np.abs(R.diagonal())
-    log_det = np.log(design.total_weight) if design.fit_intercept else 0.0
-    if not len(diagonal):
-        return Q, R, float(log_det)
-    if diagonal.min() <= max(rows.shape) * _EPS * diagonal.max():
-        names = ", ".join(design.names[j] for j in design.unpenalized)
-        raise DataError(
-            f"the unpenalised columns are linearly dependent, their coefficients have no posterior: {names}"
-        )
-    log_det += 2.0 * float(np.log(diagonal).sum() + np.log(design.scale[design.unpenalized]).sum())
-    return Q, R, float(log_det)
+    if len(diagonal) and diagonal.min() <= max(rows.shape) * _EPS * diagonal.max():
+        _refuse_dependent(design)
+    return Q, R
 
 
-def _flat_part(Q: Array, R: Array, X: Array, y: Array) -> tuple[FlatPart | None, Array]:
-    """The unpenalised columns beside the penalised ones, and the coefficients of y on them."""
-    if not len(R):
-        return None, _NOTHING
-    return FlatPart(np.linalg.solve(R, Q.T @ X), np.linalg.inv(R)), np.linalg.solve(R, Q.T @ y)
+def _refuse_dependent(design: Design) -> None:
+    names = ", ".join(design.names[j] for j in design.unpenalized)
+    raise DataError(f"the unpenalised columns are linearly dependent, their coefficients have no posterior: {names}")
+
+
+class _Complement(NamedTuple):
+    """Penalised columns and target, flat directions gone; `size` has the largest each number was on the way."""
+
+    X: Array
+    y: Array
+    flat: FlatPart | None
+    on_flat: Array
+    log_det: float
+    size: Array | None = None
+
+
+def _complement(design: Design, X: Array, y: Array, *, heavy: bool = False) -> _Complement:
+    """Project the weighted rows; with heavy ones in coordinates of the complement, in which rows are no longer rows."""
+    log_det = float(np.log(design.total_weight)) if design.fit_intercept else 0.0
+    if not len(design.unpenalized):
+        return _Complement(X, y, None, _NOTHING, log_det)
+    size = None
+    if heavy:
+        found = eliminate(_weighted_rows(design, design.unpenalized), np.column_stack([X, y]))
+        if found.rank < len(found.R):
+            _refuse_dependent(design)
+        R, size, on_flat, root_inverse = found.R, found.size, found.coefficients, found.root_inverse
+        X, y = found.rest[:, :-1], found.rest[:, -1]
+    else:
+        Q, R = _flat_basis(design)
+        on_flat, root_inverse = np.linalg.solve(R, np.column_stack([Q.T @ X, Q.T @ y])), np.linalg.inv(R)
+        X, y = _projected(Q, X), _projected(Q, y[:, None])[:, 0]
+    log_det += 2.0 * float(np.log(np.abs(R.diagonal())).sum() + np.log(design.scale[design.unpenalized]).sum())
+    return _Complement(X, y, FlatPart(on_flat[:, :-1], root_inverse), on_flat[:, -1], log_det, size)
 
 
 def _exact(design: Design) -> _Factors:
-    X, y = _weighted_rows(design, design.penalized), _weighted_target(design)
-    Q, R, log_det = _flat_basis(design)
-    flat, on_flat = _flat_part(Q, R, X, y)
-    if flat is not None:
-        X, y = _projected(Q, X), _projected(Q, y[:, None])[:, 0]
+    heavy = heaviest_row(design.weights) if design.tally is None else None
+    X, y, flat, on_flat, log_det, size = _complement(
+        design, _weighted_rows(design, design.penalized), _weighted_target(design), heavy=heavy is not None
+    )
     n, p = X.shape
-    left, one = None, _heaviest(design)
-    if one is not None and flat is not None and p:
-        warn(
-            f"row {design.input_rows[one]} (counted from 0) weighs so much more than others that, beside unpenalised "
-            "columns, its rounding takes digits of theirs that cannot be bounded: penalise those columns, or use "
-            "weights nearer to each other",
-            AccuracyWarning,
-        )
-    if n > p + 1 and p and one is not None:
-        return _rows_apart(design, X, y, flat, on_flat, log_det, one)
-    if n > p + 1:
+    left = None
+    if heavy is not None and n >= p > 0:
+        found = decompose(X, y)
+        s, z, V, r0 = found.s, found.z, found.V, found.rest
+        if r0 > 0:
+            largest = np.abs(np.column_stack([X, y])) if size is None else size
+            _warn_of_rounding(design, heavy, digits_lost(found, largest, float(np.sqrt(r0 / design.nu))))
+    elif n > p + 1:
         # the last column of the triangle holds Q'y, its corner the residual norm: r0 without cancellation
         triangle = np.linalg.qr(np.column_stack([X, y]), mode="r")
         U, s, Vt = np.linalg.svd(triangle[:p, :p])
-        z, r0 = U.T @ triangle[:p, p], float(triangle[p, p] ** 2)
+        z, V, r0 = U.T @ triangle[:p, p], Vt.T, float(triangle[p, p] ** 2)
     else:
         U, s, Vt = np.linalg.svd(X, full_matrices=False)
-        left, z, r0 = U, U.T @ y, 0.0
+        left, z, V, r0 = U, U.T @ y, Vt.T, 0.0
     rank = min(_rank(s, design), _degrees(design))
     r0 += float(z[rank:] @ z[rank:])
     if left is not None:
         left = left[:, :rank]
         rest = y - left @ z[:rank]
         r0 = float(rest @ rest)
-    if design.root is not None:
+    if size is not None or design.root is not None:
         left = None
-    return _Factors(s[:rank], z[:rank], Vt[:rank].T, r0, flat, on_flat, log_det, left, p - rank)
+    return _Factors(s[:rank], z[:rank], V[:, :rank], r0, flat, on_flat, log_det, left, p - rank)
 
 
 def _projected(Q: Array, X: Array) -> Array:
@@ -395,49 +412,16 @@ def _projected(Q: Array, X: Array) -> Array:
 
 
 _MOST_LOST = 1e-8  # posterior sds, without a warning
-_UNEVEN = 1e8  # weights this far apart: their roots take four digits
 
 
-def _heaviest(design: Design) -> int | None:
-    """The row that weighs most, if others weigh so much less that its rounding would take their digits."""
-    w = design.weights
-    if w is None or design.tally is not None or w.max() <= _UNEVEN * w[w > 0].min():
-        return None
-    return int(w.argmax())
-
-
-def _rows_apart(
-    design: Design, X: Array, y: Array, flat: FlatPart | None, on_flat: Array, log_det: float, heaviest: int
-) -> _Factors:
-    """Householder's QR with heavy rows first and columns pivoted: each row is rounded in its own size.
-
-    (Cox & Higham, 1998, Stability of Householder QR factorization for weighted least squares problems.) U of the
-    triangle would mix the rows again: with R b = Q'y the least-squares coefficients, z = U'Q'y is s V'b.
-    """
-    p = X.shape[1]
-    order = np.argsort(-np.einsum("ij,ij->i", X, X), kind="stable")
-    (reflections, tau), R, pivots = qr(X[order], mode="raw", pivoting=True)
-    turned = dormqr("L", "T", reflections, tau, y[order, None], 64)[0][:, 0]
-    triangle = np.empty((p, p))
-    triangle[:, pivots] = R[:p]
-    U, s, Vt = np.linalg.svd(triangle)
-    rank = min(_rank(s, design), _degrees(design))
-    if rank == p:
-        b = np.empty(p)
-        b[pivots] = solve_triangular(R[:p], turned[:p])
-        z = s * (Vt @ b)
-    else:
-        z = U.T @ turned[:p]
-    r0 = float(turned[p:] @ turned[p:] + z[rank:] @ z[rank:])
-    lost = _EPS * float(np.abs(z).max()) / np.sqrt(r0 / design.nu) if r0 > 0 else 1.0
-    if rank < p and lost > _MOST_LOST:
+def _warn_of_rounding(design: Design, row: int, lost: float) -> None:
+    if lost > _MOST_LOST:
         warn(
-            f"row {design.input_rows[heaviest]} (counted from 0) weighs so much more than others that its rounding "
-            f"takes their digits where columns are dependent: coefficients are right to {lost:.0e} posterior sd only; "
-            "drop dependent columns, or use weights nearer to each other",
+            f"row {design.input_rows[row]} (counted from 0) weighs so much more than others that its rounding takes "
+            f"their digits: coefficients are right to {min(lost, 1.0):.0e} posterior sd only; drop dependent columns, "
+            "or use weights nearer to each other",
             AccuracyWarning,
         )
-    return _Factors(s[:rank], z[:rank], Vt[:rank].T, r0, flat, on_flat, log_det, None, p - rank)
 
 
 # -- no more rows than columns: the n x n dual ---------------------------------------------------------------------
@@ -446,11 +430,8 @@ def _rows_apart(
 def _dual(design: Design) -> _Factors:
     p = len(design.penalized)
     y = _weighted_target(design)
-    Q, R, log_det = _flat_basis(design)
     rows = _weighted_rows(design, slice(0, p) if p == design.n_columns else design.penalized)
-    flat, on_flat = _flat_part(Q, R, rows, y)
-    if flat is not None:
-        rows, y = _projected(Q, rows), _projected(Q, y[:, None])[:, 0]
+    rows, y, flat, on_flat, log_det, _ = _complement(design, rows, y)
     values, vectors = np.linalg.eigh(rows @ rows.T)
     # the flat directions (and rows of weight zero) are exact null vectors: they are not singular values
     most = min(_degrees(design), p)
@@ -491,16 +472,10 @@ def left_of(design: Design, factor: Factor) -> Array:
     if factor.left is not None:
         return factor.left
     turn = factor.V / factor.s
-    Q, R, _ = _flat_basis(design)
-    if len(R):
-        X = _weighted_rows(design, design.penalized)
-        X -= Q @ (Q.T @ X)
-        return np.asarray(X @ turn)
     U = np.empty((design.n_rows, factor.rank))
-    root = design.root_weights()
     for part in design.source.blocks():  # no second copy of the table
         rows = design.standardized(part, design.penalized)
-        if root is not None:
-            rows *= root[part, None]
+        if factor.flat is not None:
+            rows -= design.standardized(part, design.unpenalized) @ factor.flat.on_predictors
         np.matmul(rows, turn, out=U[part])
-    return U
+    return _weighted(design, U)

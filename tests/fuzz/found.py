@@ -56,6 +56,12 @@ FOUND = {
         **ORDINARY | {"decade_x": -30, "weights": "one 1e12", "intercept": False, "scale": False, "prior":
         "half-cauchy", "noise": "inverse-gamma", "relation": "order of columns"},
     ),
+    "a heavy row beside an unpenalised column": Case(
+        310254211, 12, ("sum of two", "plain", "plain", "plain", "plain", "binary", "heavy tails", "one row", "plain",
+        "plain", "plain"),
+        **ORDINARY | {"layout": "masked", "weights": "one 1e12", "intercept": False, "unpenalized": (10,),
+                      "prior_decade": 1, "relation": "order of columns"},
+    ),
     "a heavy row and dependent columns": Case(
         1900367172, 12, ("binary", "plain", "zero", "nearly duplicate", "nearly duplicate", "plain", "plain",
         "binary", "plain", "tied", "zero"),

@@ -1,0 +1,81 @@
+"""One row that weighs 1e12, beside flat columns too: right in posterior sds against 50-digit normal equations."""
+
+import warnings
+
+import mpmath as mp
+import numpy as np
+import pytest
+
+from bayesridge.errors import AccuracyWarning, DataError
+from bayesridge.fit import posterior
+from bayesridge.linalg.heavy_rows import eliminate
+from bayesridge.priors import FixedLambda
+
+N, P, LAM = 12, 5, 0.5
+
+
+def table(seed, intercept):
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((N, P))
+    X[:, 3] = np.arange(N) % 2  # nothing in the heavy row: large in the others, once it is scaled
+    X[:, 4] = X[:, 0] + 1e-3 * X[:, 4]
+    w = np.where(np.arange(N) == 6, 1e12, 1.0)
+    return X, X @ rng.standard_normal(P) + intercept + rng.standard_normal(N), w
+
+
+def exact(X, y, w, flat, intercept):
+    """Coefficients at lambda, and sqrt of the diagonal of ``(X'WX + lambda D)^-1 Q / (nu - 2)``."""
+    with mp.workdps(50):
+        rows = [[mp.mpf(float(v)) for v in row] + [mp.mpf(1)] * intercept for row in X]
+        weights, total = [mp.mpf(float(v)) for v in w], mp.fsum(mp.mpf(float(v)) for v in w)
+        A, W = mp.matrix(rows), mp.diag(weights)
+        H, right = A.T * W * A, A.T * W * mp.matrix([mp.mpf(float(v)) for v in y])
+        for j in set(range(P)) - set(flat):
+            mean = mp.fsum(a * row[j] for a, row in zip(weights, rows, strict=True)) / total * intercept
+            H[j, j] += LAM * mp.fsum(a * (row[j] - mean) ** 2 for a, row in zip(weights, rows, strict=True)) / total
+        beta, inverse = mp.lu_solve(H, right), H**-1
+        Q = mp.fsum(a * mp.mpf(float(v)) ** 2 for a, v in zip(weights, y, strict=True)) - (right.T * beta)[0]
+        nu = total - len(flat) - intercept
+        return [np.array([float(v) for v in each]) for each in (
+            beta[:P], [mp.sqrt(inverse[j, j] * Q / (nu - 2)) for j in range(P)])
+        ]  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore::bayesridge.errors.WeightsWarning")
+@pytest.mark.parametrize("intercept", [0, 1])
+@pytest.mark.parametrize("flat", [(), (1,), (3,), (1, 3)])
+def test_no_row_is_rounded_in_the_size_of_another(flat, intercept):
+    X, y, w = table(5, intercept)
+    order = np.random.default_rng(1).permutation(N)
+    for rows in (np.arange(N), order):
+        with warnings.catch_warnings(record=True) as given:
+            warnings.simplefilter("always", AccuracyWarning)
+            post = posterior(
+                X[rows], y[rows], weights=w[rows], prior=FixedLambda(LAM), unpenalized=flat,
+                fit_intercept=bool(intercept),
+            )  # fmt: skip
+        said = max([float(str(one.message).split("right to ")[1].split()[0]) for one in given], default=1e-8)
+        assert said < 3e-5  # columns equal to three digits, and sds of 1e-6 of their coefficients
+        mean, sd = exact(X, y, w, flat, intercept)
+        np.testing.assert_array_less(np.abs(post.coefficients.mean - mean) / sd, 2.0 * said)
+        np.testing.assert_allclose(post.coefficients.sd, sd, rtol=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore::bayesridge.errors.WeightsWarning")
+def test_what_two_flat_columns_cannot_tell_apart_is_said():
+    X, y, w = table(5, 0)
+    X[:, 2] = X[:, 1] * (1.0 + 1e-9 * X[:, 2])
+    with pytest.warns(AccuracyWarning, match=r"row 6 \(counted from 0\) weighs so much more.*right to"):
+        posterior(X, y, weights=w, prior=FixedLambda(LAM), unpenalized=[1, 2], fit_intercept=False)
+
+
+def test_dependent_columns_are_told_from_graded_ones():
+    rng = np.random.default_rng(0)
+    Z = rng.standard_normal((N, 3)) * np.where(np.arange(N) == 2, 1e9, 1.0)[:, None]
+    found = eliminate(Z, np.eye(N))
+    assert found.rank == 3
+    np.testing.assert_allclose(found.coefficients @ Z, np.eye(3), atol=1e-13)
+    assert eliminate(np.column_stack([Z, Z @ [1.0, -2.0, 1.0]]), np.ones((N, 1))).rank == 3
+    X, y, w = table(5, 0)
+    with pytest.raises(DataError, match="linearly dependent"):
+        posterior(np.column_stack([X, X[:, 0] + X[:, 1]]), y, weights=w, weight_kind="precision", unpenalized=[0, 1, 5])
