@@ -156,10 +156,10 @@ def read_model(path: str | Path) -> SavedModel:
         )
     state = manifest["table"]
     formula = None if state["formula"] is None else formula_from_state(state["formula"])
-    offset = None if state.get("offset") is None else formula_from_state(state["offset"])
+    offset = None if state["offset"] is None else formula_from_state(state["offset"])
     columns = None if state["columns"] is None else tuple(map(str, state["columns"]))
     options = {name: _from_option(value) for name, value in manifest["options"].items()}
-    labels = None if state.get("labels") is None else tuple(state["labels"])
+    labels = None if state["labels"] is None else tuple(state["labels"])
     table = Table(columns, int(state["n_columns"]), formula, offset, labels)
     return SavedModel((manifest, dict(arrays)), table, options)
 
@@ -184,12 +184,18 @@ def prior_state(prior: Any) -> dict[str, Any]:
 def prior_from_state(state: Mapping[str, Any]) -> Any:
     """Make a prior of its state."""
     if state["class"] == "Custom":
-        return priors.Custom(StoredDensity.from_state(state["density"]), **state["values"])
+        return priors.Custom(
+            StoredDensity.from_state(state["density"]), of=state["values"]["of"], label=state["values"]["label"]
+        )
     if state["class"] == "ByGroup":
         return priors.ByGroup(tuple(state["groups"]), tuple([prior_from_state(one) for one in state["priors"]]))
     if state["class"] not in _PRIORS:
         raise ModelFileError(f"its prior {state['class']!r} is none that this version knows")
-    return _PRIORS[state["class"]](**state["values"])
+    made, values = _PRIORS[state["class"]], state["values"]
+    known = {field.name for field in fields(made)}
+    if missing := known - set(values):  # a default would be another prior
+        raise ModelFileError(f"its prior {state['class']} lacks {', '.join(sorted(missing))}")
+    return made(**values)
 
 
 def _option(name: str, value: Any) -> Any:

@@ -16,9 +16,20 @@ import xarray as xr
 from scipy import stats
 
 import bayesridge
-from bayesridge import BayesRidge, BetaR2, Custom, FixedScales, HalfT, InverseGamma, Jeffreys, load, posterior
+from bayesridge import (
+    BayesRidge,
+    BayesRidgeClassifier,
+    BetaR2,
+    Custom,
+    FixedScales,
+    HalfT,
+    InverseGamma,
+    Jeffreys,
+    load,
+    posterior,
+)
 from bayesridge.bundle import Bundle, pack, unpack
-from bayesridge.errors import DataError, ModelFileError, PriorError, RowsAbsentError
+from bayesridge.errors import BayesRidgeError, DataError, ModelFileError, PriorError, RowsAbsentError
 from bayesridge.linalg.absent import AbsentRows
 from bayesridge.mcmc.diagnostics import diagnose
 from bayesridge.mcmc.posterior import SampledPosterior
@@ -367,6 +378,97 @@ def test_a_manifest_with_junk_anywhere_is_a_model_or_a_named_error(saved, tmp_pa
             refused += 1
     assert refused > 20
     assert not os.path.exists("/tmp/bayesridge-was-here")
+
+
+def fitted(engine):
+    """A small model of each engine."""
+    own, table = np.random.default_rng(0), ROWS.iloc[:14]
+    if engine == "one lambda":
+        est = BayesRidge(formula="y ~ a + C(g)", weight_kind="precision", unpenalized=["a"])
+        return est.fit(table, sample_weight=own.uniform(0.5, 2.0, 14))
+    if engine == "wide":
+        return BayesRidge().fit(own.standard_normal((6, 9)), own.standard_normal(6))
+    if engine == "groups":
+        return BayesRidge(groups={"one": ["a", "b"], "two": ["my col"]}).fit(X.iloc[:14, :3], Y[:14])
+    if engine == "counts":
+        return BayesRidge(family="poisson").fit(X.iloc[:14, :2], own.poisson(2.0, 14))
+    if engine == "classifier":
+        return BayesRidgeClassifier().fit(X.iloc[:14, :2], np.where(own.random(14) > 0.5, "yes", "no"))
+    exact = posterior(X[:14], Y[:14])
+    tree = exact.to_datatree(10, 2, 0)
+    table = diagnose(tree["posterior"].to_dataset(), None)
+    return SampledPosterior(exact.design, ("p", "q"), tree, table, "m", "pymc", 1.0, 2.0, False, (BetaR2(), Jeffreys()))
+
+
+def answers(est):
+    found = []
+    post = est.posterior_
+    for ask in (
+        lambda: np.r_[post.coefficients.mean, post.coefficients.sd, np.ravel(post.coefficients.interval(0.9))],
+        lambda: [post.intercept.mean[0], post.log_marginal_likelihood],
+        lambda: post.loo.elpd_loo,
+    ):
+        try:
+            found.append(ask())
+        except (BayesRidgeError, AttributeError) as error:
+            found.append(type(error).__name__)
+    return type(est).__name__, found
+
+
+def mutations(manifest, arrays, rng):
+    """A fact gone (each time a dozen of them), an array gone, cut, or with a number that is none."""
+    ways = [way for way in leaves(manifest) if way[0] != "versions"]
+    for pick in rng.choice(len(ways), 12, replace=False):
+        changed = copy.deepcopy(manifest)
+        node = changed
+        for key in ways[pick][:-1]:
+            node = node[key]
+        del node[ways[pick][-1]]
+        yield "/".join(map(str, ways[pick])), changed, arrays
+    for name in arrays:
+        values = np.ascontiguousarray(arrays[name])
+        yield f"{name} gone", manifest, {key: one for key, one in arrays.items() if key != name}
+        if values.size:
+            yield f"{name} cut", manifest, {**arrays, name: values[:-1]}
+        if values.size and values.dtype.kind == "f":
+            spoiled = values.copy()
+            spoiled.flat[0] = np.nan
+            yield f"{name} spoiled", manifest, {**arrays, name: spoiled}
+
+
+ENGINES = ("one lambda", "wide", "groups", "counts", "classifier", "chains")
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("rows", [False, True], ids=["", "with rows"])
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_file_that_lacks_or_spoils_something_is_refused_or_answers_the_same(engine, rows, tmp_path):
+    """Whose checksums are right: as another version, or a hand, would write it."""
+    path = fitted(engine).save(tmp_path / "m.bridge", rows=rows)
+    right, refused = answers(load(path)), 0
+    for what, manifest, arrays in mutations(*unpack(path), np.random.default_rng(len(engine))):
+        path.write_bytes(pack(Bundle(manifest, arrays)))
+        try:
+            kind, found = answers(load(path))
+        except ModelFileError:
+            refused += 1
+            continue
+        assert kind == right[0], what
+        for one, same in zip(found, right[1], strict=True):
+            if isinstance(same, str):
+                assert one == same, what
+            else:
+                np.testing.assert_allclose(one, same, rtol=1e-9, atol=1e-9, err_msg=what)
+    assert refused > 10
+
+
+def test_a_prior_without_one_of_its_numbers_is_not_the_default(saved, tmp_path):
+    manifest, arrays = unpack(saved)
+    del manifest["prior"]["values"]["b"]
+    path = tmp_path / "m.bridge"
+    path.write_bytes(pack(Bundle(manifest, arrays)))
+    with pytest.raises(ModelFileError, match="its prior BetaR2 lacks b"):
+        load(path)
 
 
 def test_unknown_schemas_and_engines_are_refused(saved, tmp_path):

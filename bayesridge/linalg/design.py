@@ -142,7 +142,7 @@ class Design:
     def state(self, *, rows: bool) -> State:
         """What a file holds of it: the description, and the data themselves only if asked for."""
         facts = {name: getattr(self, name) for name in _FACTS}
-        facts |= {"shape": [self.n_rows, self.n_columns], "weighted": self.weights is not None}
+        facts |= {"shape": [self.n_rows, self.n_columns], "weighted": self.weights is not None, "rows": rows}
         arrays = {name: getattr(self, name) for name in _ARRAYS + (("X", *_ROW_ARRAYS) if rows else ())}
         return facts, {name: values for name, values in arrays.items() if values is not None}
 
@@ -156,19 +156,22 @@ class Design:
             If parts do not fit together.
         """
         shape = (int(facts["shape"][0]), int(facts["shape"][1]))
-        if "X" in arrays:
-            data: dict[str, Any] = {name: arrays.get(name) for name in _ROW_ARRAYS} | {"source": ArrayRows(arrays["X"])}
+        absent = AbsentRows(shape[:1])
+        data: dict[str, Any] = {name: facts[name] for name in _FACTS} | {name: arrays.get(name) for name in _ARRAYS}
+        if facts["rows"]:
+            data |= {"source": ArrayRows(arrays["X"]), "y": arrays["y"], "cross": arrays.get("cross")}
         else:
-            absent = AbsentRows(shape[:1])
-            data = {"source": AbsentRows(shape), "y": absent, "weights": absent if facts["weighted"] else None}
-        data |= {name: facts[name] for name in _FACTS} | {name: arrays.get(name) for name in _ARRAYS}
-        design = cls(**{"cross": None, **data, "names": tuple(map(str, facts["names"]))})
+            data |= {"source": AbsentRows(shape), "y": absent, "cross": None}
+        data["weights"] = None if not facts["weighted"] else arrays["weights"] if facts["rows"] else absent
+        design = cls(**{**data, "names": tuple(map(str, facts["names"]))})
         design = replace(design, blocks=tuple([Block(*one) for one in facts["blocks"]]))
         columns = np.concatenate([design.penalized, design.unpenalized, design.constant])
         fitting = [
             len(design.names) == shape[1], design.source.shape == shape, design.y.shape == shape[:1],
-            design.mean.shape == design.scale.shape == shape[1:], set(columns.tolist()) <= set(range(shape[1])),
+            design.weights is None or design.weights.shape == shape[:1],
+            design.mean.shape == design.scale.shape == shape[1:], sorted(columns.tolist()) == list(range(shape[1])),
             np.isfinite([design.mean, design.scale]).all(), (design.scale > 0).all(), np.isfinite(design.y_mean),
+            all(np.isfinite(arrays[name]).all() for name in ("X", *_ROW_ARRAYS) if name in arrays),
         ]  # fmt: skip
         if not all(fitting):
             raise ModelFileError("its arrays do not fit together")

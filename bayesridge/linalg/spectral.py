@@ -243,6 +243,7 @@ def _check_fitting(design: Design, spectrum: Spectrum) -> None:
         flat = spectrum.flat
         shapes = (spectrum.on_flat.shape, flat.on_predictors.shape, flat.root_inverse.shape)
         fitting.append(shapes == ((u,), (u, k), (u, u)))
+        fitting += [np.isfinite(one).all() for one in (spectrum.on_flat, flat.on_predictors, flat.root_inverse)]
     if not all(fitting):
         raise ModelFileError("its arrays do not fit together")
 

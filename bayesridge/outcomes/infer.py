@@ -103,6 +103,9 @@ def outcome_from_state(facts: Mapping[str, Any], arrays: Mapping[str, NDArray[An
         directions.on_flat.shape == (len(design.unpenalized), len(design.penalized)),
         arrays["log_step"].shape == t.shape, 0 <= draws.node.min() <= draws.node.max() < len(t),
         all(np.isfinite(values).all() for values in (draws.theta, draws.log_weight, draws.mass, t)),
+        all(np.isfinite(values).all() for values in (directions.V, directions.on_flat)),
+        all(np.isfinite(arrays[name]).all() for name in ("offset", "trials") if name in arrays),
+        all(arrays[name].shape == (design.n_rows,) for name in ("offset", "trials") if name in arrays),
     ]  # fmt: skip
     if not all(fitting):
         raise ModelFileError("its arrays do not fit together")

@@ -20,7 +20,7 @@ FEW = {"sampler": SAMPLER, "n_jobs": 1, "random_state": 1}
 
 
 def test_sparse_truth_the_horseshoe_beats_ridge():
-    design = sparse_truth(rows=80, columns=20)
+    design = sparse_truth(rows=60, columns=12)
     found = compare_priors(design, models=("ridge", "horseshoe"), expected_nonzero=3.0, **FEW)
     assert list(found.table.index) == ["horseshoe", "ridge"]
     assert found.ridge == "worse"
@@ -30,7 +30,7 @@ def test_sparse_truth_the_horseshoe_beats_ridge():
     assert found.table.loc["ridge", "exact_elpd"] == exact.loo.elpd_loo
     assert found.table.loc["ridge", "log_marginal"] == exact.log_marginal_likelihood
     assert np.isnan(found.table.loc["horseshoe", ["exact_elpd", "log_marginal"]].to_numpy(dtype=float)).all()
-    # importance sampling of 1000 draws comes within a nat or two of it at eighteen effective parameters
+    # importance sampling of 1000 draws comes within a nat or two of it at a dozen effective parameters
     assert found.table.loc["ridge", "elpd"] == pytest.approx(exact.loo.elpd_loo, abs=3.0)
     assert "3 coefficients expected to matter" in found.assumptions["horseshoe"]
     assert "Beta(0.5, 0.5) on R²" in found.assumptions["ridge"]
@@ -41,7 +41,7 @@ def test_sparse_truth_the_horseshoe_beats_ridge():
 
 
 def test_dense_truth_ridge_is_no_worse_than_the_lasso():
-    found = compare_priors(dense_truth(rows=80, columns=20), models=("ridge", "lasso"), **FEW)
+    found = compare_priors(dense_truth(rows=60, columns=8), models=("ridge", "lasso"), **FEW)
     assert found.ridge in ("best", "as good")
     assert "ridge" in found.sentence.lower()
     assert found.table["seconds"].gt(0).all()
