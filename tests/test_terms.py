@@ -1,13 +1,16 @@
 """Mixed models, smooths and offsets said in formulas: from the table to predictions, files and edges."""
 
+import json
 import warnings
 from functools import cache
 
 import numpy as np
 import pandas as pd
 import pytest
+from typer.testing import CliRunner
 
 from bayesridge import BayesRidge, load, posterior
+from bayesridge.cli.main import app
 from bayesridge.errors import DataError, ExtrapolationWarning, NoSignalWarning, PriorError, UnseenLevelWarning
 from bayesridge.posteriors.summary import at_a_glance, jsonable, to_record
 from bayesridge.priors import BetaR2, LogNormal
@@ -270,3 +273,43 @@ def test_odd_names_and_hostile_levels():
     assert np.isfinite(fit.predict(table)).all()
     nested = BayesRidge(formula="y ~ z + (1 | pair:`the shop`)").fit(table)
     assert np.isfinite(nested.predict(table)).all()
+
+
+def test_draws_have_a_dimension_for_each_factor(tmp_path):
+    fit = fitted("y ~ z + s(x, k=8) + (1 | shop)")
+    tree = fit.to_datatree(50, 2, 0)
+    parts = tree["posterior"]
+    assert parts["shop"].dims == ("chain", "draw", "shop level")
+    assert list(parts["shop level"].values) == list(fit.posterior_.levels("shop").labels)
+    assert list(parts["scale"].values) == list(fit.scale_names_) == ["s(x)", "shop"]
+    assert list(parts["feature"].values)[:3] == ["z", "s(x) line", "s(x)[1]"]
+    assert not [name for name in parts["feature"].values if name.startswith("shop")]
+    assert tree["constant_data"]["X"].sizes["feature"] == parts.sizes["feature"]
+    # 100 draws: their mean lies within 5 standard errors
+    error = np.abs(parts["shop"].mean(["chain", "draw"]).values - fit.posterior_.levels("shop").mean)
+    assert (error < 0.5 * fit.posterior_.levels("shop").sd).all()
+    tree.to_netcdf(tmp_path / "draws.nc", engine="h5netcdf")
+    assert fit.lambda_.shape == fit.tau_.shape == (2,)
+
+
+def test_a_command_fits_and_predicts_shops(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shops().to_csv("shops.csv", index=False)
+    shops().head(3).assign(shop=["s1", "zz", "s2"], x=[1.0, 2.0, 15.0]).drop(columns="y").to_csv("new.csv", index=False)
+    ran = CliRunner().invoke(app, ["fit", "shops.csv", "--formula", "y ~ z + s(x) + (1 | shop)", "--out", "fit"])
+    assert ran.exit_code == 0, ran.output
+    assert "shop: effects of 9 levels from" in ran.output
+    assert "shop[s3]" not in ran.output
+    table = pd.read_csv("fit/coefficients.csv", index_col=0)
+    assert {"intercept", "z", "s(x) line", "shop[s3]", "shop[(new)]"} <= set(table.index)
+    ran = CliRunner().invoke(app, ["predict", "fit", "new.csv", "--json"])
+    found = json.loads(ran.output)
+    assert any("saw no shop zz (row 1)" in text for text in found["warnings"])
+    assert any("row 2" in text and "straight line" in text for text in found["warnings"])
+    again = load("fit/model.bridge")
+    np.testing.assert_allclose(
+        found["predictions"][0]["mean"], again.predict(pd.read_csv("new.csv").head(1))[0], rtol=1e-9
+    )
+    np.testing.assert_allclose(
+        again.fit(shops()).predict(shops()), fitted("y ~ z + s(x) + (1 | shop)").predict(shops())
+    )

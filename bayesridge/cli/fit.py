@@ -82,7 +82,8 @@ def fit(
     from bayesridge.atomic import check_folder
     from bayesridge.fit import one_lambda
     from bayesridge.persistence import save_model
-    from bayesridge.posteriors.summary import coefficient_table, jsonable, to_record
+    from bayesridge.posteriors.summary import jsonable, to_record
+    from bayesridge.posteriors.terms import all_coefficients
 
     out = None if out is None else check_folder(out, {*_FILES})
     warned: list[str] = []
@@ -98,10 +99,12 @@ def fit(
         record["saved"] = [str(out / name) for name in _FILES]
         tree = sampled.to_datatree() if sampled is not None else post.to_datatree(max(1, draws // 4), 4, seed)
         options = {**shown.options(), "formula": model.formula, "missing": model.missing}
+        if shown.design.blocks:  # which the formula states
+            options |= {"groups": None, "unpenalized": model.unpenalized or [], "scale": not model.no_scale}
         if table.labels is not None:
             options["link"] = {"binomial": "logit"}.get(options.pop("family"), "probit")
         save = partial(save_model, shown, table=table, options=options)
-        _save(coefficient_table(shown, level), tree, record, save, out)
+        _save(all_coefficients(shown, level), tree, record, save, out)
     if as_json:
         echo_json(record)
         return

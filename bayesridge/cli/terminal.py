@@ -24,6 +24,7 @@ from bayesridge.posteriors.summary import (
     evidence_sentences,
     hyper_table,
 )
+from bayesridge.posteriors.terms import block_sentences
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -128,6 +129,10 @@ def print_fit(posterior: AnyPosterior, record: Mapping[str, Any], level: float, 
     screen = screen or Screen.standard()
     screen.open("Bayesian ridge regression", f": {posterior.how}", posterior)
     _coefficients(screen, coefficient_table(posterior, level), level)
+    for line in block_sentences(posterior):
+        screen.say(line)
+    if posterior.design.blocks:
+        screen.say()
     _hyperparameters(screen, hyper_table(posterior, level), level)
     for line in [*posterior.check, *_facts(record)]:
         screen.say(line)

@@ -96,13 +96,21 @@ class Fitted(BaseEstimator):  # type: ignore[misc]
         if "posterior_" not in vars(self):
             raise AttributeError(f"{name} is there once fit has been called")
         try:
-            if self.groups is None or len(self.groups) == 1 or quantity == "sigma":
-                found = getattr(self.posterior_, quantity).median
-                return found if np.ndim(found) else float(found)
-        except DataError as error:  # of a scale that there is not
-            raise AttributeError(str(error)) from error
-        start = f"{quantity.rstrip('_')}["
-        return np.array([scale.median for key, scale in self._one().scales.items() if key.startswith(start)])
+            found = getattr(self.posterior_, quantity).median
+            return found if np.ndim(found) else float(found)
+        except DataError as error:  # of a scale that there is not, or that there are several of
+            start = f"{quantity.rstrip('_')}["
+            several = [scale.median for key, scale in self._one().scales.items() if key.startswith(start)]
+            if not several:
+                raise AttributeError(str(error)) from error
+            return np.array(several)
+
+    @property
+    def scale_names_(self) -> tuple[str, ...]:
+        """The groups, or terms, that ``lambda_`` and ``tau_`` are of; empty where there is one."""
+        if "posterior_" not in vars(self):
+            raise AttributeError("scale_names_ is there once fit has been called")
+        return tuple([key[len("lambda[") : -1] for key in self._one().scales if key.startswith("lambda[")])
 
     # -- rows ----
 

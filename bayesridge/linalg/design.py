@@ -48,6 +48,15 @@ class Block(NamedTuple):
     first: int
     size: int
 
+    @property
+    def columns(self) -> NDArray[np.intp]:
+        """Which columns of the design it is."""
+        return np.arange(self.first, self.first + self.size)
+
+    def labels(self, names: Sequence[str]) -> tuple[str, ...]:
+        """The levels, from the names of all columns."""
+        return tuple([names[j][len(self.name) + 1 : -1] for j in self.columns])
+
 
 @dataclass(frozen=True, eq=False)
 class Design:

@@ -140,11 +140,32 @@ def to_datatree(
             design, {"y": (("obs",), seen.y, _target_attrs(design, "observed target"))}, obs=seen.index
         )
         groups["constant_data"] = _constants(design, seen)
+    if design.blocks:
+        groups = {name: _levels_apart(design, one) for name, one in groups.items()}
     for group in groups.values():
         group.attrs |= {"inference_library": "bayesridge", "inference_library_version": labels["bayesridge_version"]}
     tree: xr.DataTree = xr.DataTree.from_dict(groups)
     tree.attrs = labels
     return tree
+
+
+def _levels_apart(design: Design, group: xr.Dataset) -> xr.Dataset:
+    """Give the effects of each factor a variable of their own, its dimension the levels."""
+    inside = [design.names[j] for one in design.blocks if one.kind == "levels" for j in one.columns]
+    apart = {}
+    for one in design.blocks if "coef" in group else ():
+        if one.kind != "levels":
+            continue
+        name = one.name.replace("/", "_")  # which parts paths in a file
+        name = f"effect of {name}" if name in group.variables else name
+        dim = f"{name} level"
+        effects = group["coef"].isel(feature=one.columns).rename(feature=dim)
+        about = {"long_name": f"effects of the levels of {one.name}", "units": f"units of {design.target_name}"}
+        apart[name] = effects.assign_coords({dim: list(one.labels(design.names))}).assign_attrs(about)
+    for dim in ("feature", "penalized"):
+        if dim in group.dims:
+            group = group.isel({dim: ~np.isin(group[dim].values, inside)})
+    return group.assign(apart)
 
 
 def _check_shapes(design: Design, draws: Draws) -> None:

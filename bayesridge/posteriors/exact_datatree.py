@@ -68,6 +68,9 @@ def exact_datatree(
     tree = to_datatree(
         engine.design, drawn, spectrum=spectrum, prior=known, attrs=attrs, random_state=rng, predictive=predictive
     )
+    if "scale" in tree["posterior"].dims:
+        names = [name.removeprefix("log lambda[").removesuffix("]") for name in engine.theta_names]
+        tree["posterior"].dataset = tree["posterior"].to_dataset().assign_coords(scale=names)
     if not plugged_in and spectrum is not None:
         add_log_prior(tree, prior, spectrum.signal)
     return tree

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayesridge.errors import DataError
-from bayesridge.linalg.design import Block, Design
+from bayesridge.linalg.design import Design
 from bayesridge.posteriors.contract import AnyPosterior
 from bayesridge.posteriors.quantity import Quantity
 from bayesridge.posteriors.shown import number
@@ -23,7 +23,7 @@ def single_columns(design: Design) -> NDArray[np.intp] | slice:
     """Return the columns that are no effects of levels and no bases of smooths."""
     if not design.blocks:
         return slice(None)
-    inside = np.concatenate([np.arange(one.first, one.first + one.size) for one in design.blocks])
+    inside = np.concatenate([one.columns for one in design.blocks])
     return np.setdiff1d(np.arange(len(design.names)), inside)
 
 
@@ -38,18 +38,17 @@ def level_effects(posterior: AnyPosterior, name: str) -> Quantity:
     known = {one.name: one for one in posterior.design.blocks if one.kind == "levels"}
     if name not in known:
         raise DataError(f"there are no effects of levels called {name!r}; there are: {quoted_list(known) or 'none'}")
-    found: Any = posterior.coefficients.take(_columns(known[name]))
-    effects: Quantity = replace(found, labels=labels_of(known[name], posterior.design))
+    found: Any = posterior.coefficients.take(known[name].columns)
+    effects: Quantity = replace(found, labels=known[name].labels(posterior.design.names))
     return effects
 
 
-def _columns(block: Block) -> NDArray[np.intp]:
-    return np.arange(block.first, block.first + block.size)
+def all_coefficients(posterior: AnyPosterior, level: float = 0.95) -> pd.DataFrame:
+    """Return a table of the intercept and every coefficient, effects of levels included."""
+    import pandas as pd
 
-
-def labels_of(block: Block, design: Design) -> tuple[str, ...]:
-    """Return the levels of a block, without its name and brackets."""
-    return tuple([name[len(block.name) + 1 : -1] for name in design.names[block.first : block.first + block.size]])
+    intercept = [posterior.intercept] if posterior.design.fit_intercept else []
+    return pd.concat([part.summary(level) for part in [*intercept, posterior.coefficients]])
 
 
 def level_tables(posterior: AnyPosterior, level: float = 0.95) -> dict[str, pd.DataFrame]:
@@ -62,7 +61,7 @@ def block_sentences(posterior: AnyPosterior) -> list[str]:
     """Say of each block how many effects there are and how far they reach."""
     said = []
     for one in posterior.design.blocks:
-        found = posterior.coefficients.take(_columns(one))
+        found = posterior.coefficients.take(one.columns)
         if one.kind == "levels":
             mean, new = found.mean[:-1], found.sd[-1]
             said.append(
