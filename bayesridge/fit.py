@@ -15,6 +15,7 @@ from bayesridge.linalg.accumulate import accumulate, is_streamed
 from bayesridge.linalg.design import Block, Design, build_design
 from bayesridge.linalg.groups import group_engine
 from bayesridge.linalg.levels import LAID_OUT, LevelRows, Levels, level_rows, levels_of
+from bayesridge.linalg.sparse_rows import sparse_rows
 from bayesridge.linalg.spectrum import factorize, trouble_of_moments
 from bayesridge.linalg.statistics import Statistics, Triangle
 from bayesridge.persistence import Table
@@ -23,9 +24,17 @@ from bayesridge.posteriors.posterior import Method, Posterior, infer, infer_grou
 from bayesridge.posteriors.prediction import refuse_trials
 from bayesridge.priors import BetaR2, Jeffreys, NoisePrior, Prior, by_group
 from bayesridge.tables.blocks import Blocks, Coded, with_gaps
-from bayesridge.tables.columns import Columns, listed
+from bayesridge.tables.columns import Columns, listed, unnamed
 from bayesridge.tables.formula import FormulaSpec, fit_expression, text_groups
-from bayesridge.tables.frames import frame_names, read_columns, read_target, read_vector, without_columns
+from bayesridge.tables.frames import (
+    check_shape,
+    frame_names,
+    is_sparse,
+    read_columns,
+    read_target,
+    read_vector,
+    without_columns,
+)
 from bayesridge.tables.missing import complete_rows
 from bayesridge.tables.terms import split_offset
 from bayesridge.tables.weights import Weighting, as_counts, read_weights
@@ -95,6 +104,16 @@ def read_problem(
         if trouble_of_moments(problem.design):
             problem = _added_up(add(kind=Triangle), weight_kind, fit_intercept, scale, unpenalized)
         return replace(problem, groups=groups)
+    if is_sparse(X):
+        if formula is not None or isinstance(offset, str):
+            raise DataError("a sparse table has no names that a formula could use: leave the formula out")
+        problem = _sparse(X, y, weights, weight_kind, fit_intercept, scale, unpenalized, missing)
+        shift, counts = (
+            _beside(one, problem.design.n_rows, None, what) for one, what in ((offset, "offset"), (trials, "trials"))
+        )
+        if shift is not None and family == "gaussian":
+            raise DataError("an offset of a Gaussian target is subtracted from it: do that to y, for a sparse table")
+        return replace(problem, offset=shift, trials=counts, groups=groups)
     spec: FormulaSpec | None = None
     target_name: str | None = None
     blocks, coded = Blocks(), tuple[Coded, ...]()
@@ -191,6 +210,29 @@ def refuse_unidentified(levels: Levels, design: Design) -> None:
 
 def _divisors(scale: Any) -> bool | Array:
     return bool(scale) if isinstance(scale, (bool, np.bool_)) else np.asarray(scale, dtype=np.float64)
+
+
+def _sparse(
+    X: Any, y: Any, weights: Any, weight_kind: Weighting, fit_intercept: bool, scale: Any,
+    unpenalized: Sequence[str | int], missing: str,
+) -> Problem:  # fmt: skip
+    """The problem of a sparse table."""
+    if missing != "error":
+        raise DataError("rows of a sparse table are not dropped: remove those with missing values, missing='error'")
+    source = sparse_rows(X)
+    check_shape(source.shape, 2)
+    target, name = read_target(y, source.shape[0])
+    w = as_counts(read_weights(weights, len(target)), weight_kind)
+    names, terms = unnamed(source.shape[1])
+    nothing = Columns(np.empty((len(target), 0)), (), False, {})
+    complete_rows(nothing, target, w, target_name=name)
+    design = build_design(
+        source, target, names=names, target_name=name or "y", weights=w,
+        weight_kind="precision" if weight_kind == "precision" else "frequency", survey=weight_kind == "survey",
+        fit_intercept=fit_intercept, scale=_divisors(scale), unpenalized=unpenalized,
+    )  # fmt: skip
+    absent: Any = source
+    return Problem(design, Columns(absent, names, False, terms), None)
 
 
 def _added_up(

@@ -13,13 +13,14 @@ from sklearn.base import RegressorMixin
 from bayesridge.errors import DataError, PriorError
 from bayesridge.estimator.shared import Fitted, prior_of_lambda
 from bayesridge.fit import infer_problem, read_problem, source_table
+from bayesridge.linalg.sparse_rows import sparse_rows
 from bayesridge.linalg.statistics import Triangle
 from bayesridge.posteriors.contract import AnyPosterior
 from bayesridge.posteriors.many import infer_many
 from bayesridge.priors import BetaR2, Jeffreys, NoisePrior, Prior, check_priors
 from bayesridge.tables.alignment import check_same_columns
 from bayesridge.tables.columns import Columns
-from bayesridge.tables.frames import read_columns
+from bayesridge.tables.frames import is_sparse, read_columns
 from bayesridge.tables.missing import require_finite
 from bayesridge.tables.weights import Weighting
 
@@ -290,11 +291,25 @@ class BayesRidge(RegressorMixin, Fitted):  # type: ignore[misc]
         std : ndarray of shape (m,) or (m, T)
             Only with ``return_std=True``.
         """
+        if is_sparse(X):
+            return self._predict_sparse(X, return_std, offset, trials)
         rows, offset = self._rows(X), self._offset(X, offset)
         if not return_std:
             return self.posterior_.expected(rows, offset=offset, trials=trials)
         found = self.posterior_.predict(rows, offset=offset, trials=trials)
         return found.mean, found.sd
+
+    def _predict_sparse(self, X: Any, return_std: bool, offset: Any, trials: Any) -> Any:
+        """Predict rows that are dense a few at a time."""
+        source = sparse_rows(X)
+        beside = [None if one is None else np.broadcast_to(one, (source.shape[0],)) for one in (offset, trials)]
+        found = []
+        for part in source.blocks():
+            o, m = (None if one is None else one[part] for one in beside)
+            found.append(self.predict(source.take(part), return_std, offset=o, trials=m))
+        if not return_std:
+            return np.concatenate(found)
+        return tuple(np.concatenate(one) for one in zip(*found, strict=True))
 
     def predict_interval(
         self,
@@ -318,6 +333,7 @@ class BayesRidge(RegressorMixin, Fitted):  # type: ignore[misc]
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
         tags.input_tags.allow_nan = self.missing == "drop"
         tags.target_tags.multi_output = (self.method, self.missing, self.family, self.groups) == _SEVERAL
         return tags

@@ -21,6 +21,7 @@ from bayesridge.atomic import write_atomically
 from bayesridge.bundle import Bundle, pack, unpack
 from bayesridge.errors import DataError, DroppedRowsWarning, ModelFileError, require, warn
 from bayesridge.linalg.statistics import Moments, Statistics, statistics_of_state
+from bayesridge.linalg.threads import threads_for
 from bayesridge.tables.batches import Batch, FileTable, open_files
 from bayesridge.tables.files import take_column
 from bayesridge.tables.streamed import Rows, row_reader
@@ -97,7 +98,9 @@ def accumulate(
         source = Files(source)
     if isinstance(source, Files):
         table = open_files(source.path, source.drop)
-        total = _add_files(source, table, row_reader(table, y, weights, formula), missing, kind)
+        read = row_reader(table, y, weights, formula)
+        with threads_for(max(len(read.predictors), 32)):  # BLAS's threads spin between batches of whatever width
+            total = _add_files(source, table, read, missing, kind)
     elif formula is not None:
         raise DataError(f"a formula is for files, or for posterior(...): leave it out for {type(source).__name__}")
     elif is_streamed(source):

@@ -26,6 +26,7 @@ from bayesridge.errors import AccuracyWarning, ConstantTargetWarning, DataError,
 from bayesridge.linalg.design import Design
 from bayesridge.linalg.factor import Factor, FlatPart, RowSpace
 from bayesridge.linalg.heavy_rows import decompose, digits_lost, eliminate, heaviest_row
+from bayesridge.linalg.sparse_rows import SparseRows
 from bayesridge.linalg.threads import threads_for
 
 Array = NDArray[np.float64]
@@ -371,7 +372,10 @@ def _complement(design: Design, X: Array, y: Array, *, heavy: bool = False) -> _
 
 
 def _exact(design: Design) -> _Factors:
-    heavy = heaviest_row(design.weights) if design.tally is None else None
+    if isinstance(design.source, SparseRows) and design.n_rows > design.n_columns and design.root is None:
+        added = design.source.triangle(design.y, design.weights)
+        return _exact(replace(design, root=(added if design.fit_intercept else added.about_zero()).root))
+    heavy = heaviest_row(design.weights) if design.tally is None and design.root is None else None
     X, y, flat, on_flat, log_det, size = _complement(
         design, _weighted_rows(design, design.penalized), _weighted_target(design), heavy=heavy is not None
     )

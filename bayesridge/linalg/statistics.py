@@ -281,9 +281,7 @@ def _about_zero(sums: Sums) -> Sums:
     """Sums of a model without an intercept: products about zero instead of the mean."""
     mean, zero = sums.mean + sums.rest, np.zeros_like(sums.mean)
     if isinstance(sums, CrossRoot):
-        whole = CrossRoot(sums.total_weight, zero, sums.root, zero)
-        row = np.sqrt(sums.total_weight) * mean
-        return replace(whole, root=np.linalg.qr(np.vstack([sums.root, row]), mode="r"))
+        return sums.about_zero()
     return CrossProducts(sums.total_weight, zero, sums.cross + sums.total_weight * np.multiply.outer(mean, mean), zero)
 
 

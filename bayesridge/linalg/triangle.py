@@ -51,9 +51,15 @@ class CrossRoot:
         root = _triangle(np.vstack([self.root, other.root, between]))
         return CrossRoot(self.total_weight + other.total_weight, mean, root, rest)
 
+    def about_zero(self) -> CrossRoot:
+        """The same rows about zero instead of their mean."""
+        mean, zero = self.mean + self.rest, np.zeros_like(self.mean)
+        root = _triangle(np.vstack([self.root, np.sqrt(self.total_weight) * mean]))
+        return CrossRoot(self.total_weight, zero, root, zero)
+
 
 def cross_root(X: Array, y: Array, weights: Array | None) -> CrossRoot:
-    """Means and the triangle of ``[X, y]``; rows at least one, weights positive."""
+    """Means and the triangle of ``[X, y]``; rows at least one, of some weight."""
     rows = np.column_stack([X, y])
     total = float(len(rows)) if weights is None else float(np.add.reduce(weights))
     share = np.full(len(rows), 1.0 / total) if weights is None else weights / total

@@ -92,11 +92,10 @@ def as_frame(X: Any) -> Any:
         return None
     if is_pandas(X, "DataFrame"):
         return X
-    sparse = sys.modules.get("scipy.sparse")
-    if sparse is not None and sparse.issparse(X):
+    if is_sparse(X):
         raise DataError(
-            f"Sparse data was passed ({type(X).__name__}), but dense data is required: sparse matrices are "
-            "not supported. Use X.toarray() to convert to a dense array."
+            f"Sparse data was passed ({type(X).__name__}), but dense data is required here. Use X.toarray() to convert "
+            "to a dense array."
         )
     if isinstance(X, dict):
         raise DataError("Expected a table or a 2D array, got a dict: use pandas.DataFrame(X).")
@@ -109,6 +108,12 @@ def as_frame(X: Any) -> Any:
     if isinstance(table, nw.LazyFrame):
         raise DataError(f"Expected a table in memory, got a lazy one ({type(X).__name__}): use X.collect().")
     return table if isinstance(table, nw.DataFrame) else None
+
+
+def is_sparse(X: Any) -> bool:
+    """Say whether a table is one of scipy's sparse matrices or arrays."""
+    sparse = sys.modules.get("scipy.sparse")
+    return sparse is not None and bool(sparse.issparse(X))
 
 
 def without_columns(table: Any, names: Sequence[str]) -> Any:
