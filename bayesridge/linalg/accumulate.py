@@ -8,7 +8,8 @@ the same bits.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -123,7 +124,7 @@ def _add_files(source: Files, table: FileTable, read: Rows, missing: str, kind: 
         counter = _resumed(checkpoint, asked)
     before, start = counter.rows, time.monotonic()
     saved = start
-    for unit, batches in groupby(table.batches(read.needed, counter.units), key=lambda batch: batch.unit):
+    for unit, batches in groupby(_ahead(table.batches(read.needed, counter.units)), key=lambda batch: batch.unit):
         counter.add(unit, sum(_statistics(batch, read, missing, kind) for batch in batches))  # type: ignore[arg-type]
         now = time.monotonic()
         if checkpoint is not None and now - saved > _PAUSE:
@@ -137,6 +138,15 @@ def _add_files(source: Files, table: FileTable, read: Rows, missing: str, kind: 
     if checkpoint is not None:
         checkpoint.unlink(missing_ok=True)
     return total
+
+
+def _ahead(batches: Iterator[Batch]) -> Iterator[Batch]:
+    """Read the next batch while one is added up."""
+    with ThreadPoolExecutor(1, thread_name_prefix="bayesridge-read") as reader:
+        following = reader.submit(next, batches, None)
+        while (batch := following.result()) is not None:
+            following = reader.submit(next, batches, None)
+            yield batch
 
 
 def _statistics(batch: Batch, read: Rows, missing: str, kind: type[Statistics]) -> Statistics:

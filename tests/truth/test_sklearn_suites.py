@@ -110,7 +110,7 @@ WAIVED = {
         "classifier|class_weight|multilabel": "RidgeClassifier: a penalty on 0/1 targets; not this package's",
         "gcv|ridgecv|ridge_cv|loo_cv|RidgeCV|best_score|scorer|scoring|store_cv|alphas": "RidgeCV; the rules of lambda "
         "are held against it in test_published.py",
-        "sparse|X_CenterStackOp|compute_gram|compute_covariance|dense_sparse|cg_max_iter": "its private functions for sparse tables",
+        "sparse|X_CenterStackOp|compute_gram|compute_covariance|dense_sparse|cg_max_iter": "solvers of its own",
         "individual_penalties|shapes_type|ridge_intercept$": "several targets or penalties at once, refused here",
         "convergence_fail|n_iter|solver|sag_with_X_fortran|check_arguments|primal_dual|regression_custom": "choice and "
         "iterations of its solvers",
