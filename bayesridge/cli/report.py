@@ -46,7 +46,6 @@ def report(
 ) -> None:
     """Write one HTML page: the answer, a live lambda slider, coefficients, rules, predictions, checks, method.
 
-    Of counts and successes it has no slider, rules and checks of lambda, and says so.
     The page is a single file that opens in any browser, without a network; nothing in it is sent anywhere.
     """
     from bayesridge.fit import posterior

@@ -31,7 +31,7 @@ Array = NDArray[np.float64]
 
 _POINTS = 41
 _BEYOND = 3.0  # units of log lambda that the fits go on where the posterior ends
-_FEWEST = 400.0  # effective draws at a lambda that is reached
+_FEWEST = 200.0  # effective draws at a lambda that is reached
 _BLOCK_VALUES = 1 << 22
 _PRIOR_POINTS = 401
 
@@ -144,6 +144,11 @@ class Curves:
         inside = fine[size >= min(_FEWEST, 0.5 * size.max())]
         return float(inside[0]), float(inside[-1])
 
+    def on(self, t: Array) -> Curves:
+        """The same with the penalised fits at other values of log lambda."""
+        coef, intercept, deviance, dof = _modes(self.problem, t)
+        return replace(self, t=t, coef=coef, intercept=intercept, deviance=deviance, dof=dof)
+
     def evidence(self, t: Array) -> tuple[Array, Array]:
         """Log p(y | lambda) - log p(y) at K values of log lambda, and its standard error."""
         log_w = self.draws.log_weights(t)
@@ -238,13 +243,17 @@ def curves_of(problem: Outcome, ends: tuple[float, float], draws: Tilted, refits
     if problem.rank == 0:
         raise DataError("no column is penalised (or none has spread): no lambda does anything")
     t = np.linspace(ends[0] - _BEYOND, ends[1] + _BEYOND, _POINTS)
+    return Curves(problem, t, *_modes(problem, t), draws, refits)
+
+
+def _modes(problem: Outcome, t: Array) -> tuple[Array, Array, Array, Array]:
+    """Coefficients, intercept, deviance and effective degrees of freedom of the penalised fits."""
     found = fits(problem.merged(), t)
     theta, design = np.array([bell.mean for bell in found]), problem.design
     # a mode has nothing in directions that the data never saw
     coef, centre = problem.directions.coefficients(design, theta, np.zeros(len(t)), np.random.default_rng(0))
     dof = [_dof(bell, problem.n_flat, float(np.exp(one))) for bell, one in zip(found, t, strict=True)]
-    deviance = -2.0 * problem.log_likelihood(theta)
-    return Curves(problem, t, coef, centre - coef @ design.mean, deviance, np.array(dof), draws, refits)
+    return coef, centre - coef @ design.mean, -2.0 * problem.log_likelihood(theta), np.array(dof)
 
 
 def _dof(bell: Bell, n_flat: int, lam: float) -> float:

@@ -15,12 +15,13 @@ from bayesridge.posteriors.contract import AnyPosterior
 from bayesridge.posteriors.posterior import Posterior
 from bayesridge.posteriors.quantity import check_level
 from bayesridge.posteriors.summary import describe_data
-from bayesridge.reporting import back_matter, scales_section
+from bayesridge.reporting import back_matter, path_section, scales_section
 from bayesridge.reporting.answer_section import answer, predictions
 from bayesridge.reporting.back_matter import Source
 from bayesridge.reporting.checks import run_checks
 from bayesridge.reporting.content import Content, LambdaContent
 from bayesridge.reporting.html import asset, data_script, template, text
+from bayesridge.reporting.path_section import PathContent
 from bayesridge.reporting.payload import certain_columns, slider_data, to_json
 from bayesridge.reporting.slider_section import bar, moves, turn
 from bayesridge.reporting.table_sections import coefficients, rules
@@ -75,9 +76,10 @@ def report_html(
     try:
         one = one_lambda(post)
     except DataError as why:
-        if comparison is not None:
+        path = _path(post, comparison, level)
+        if comparison is not None and path is None:
             raise
-        return _page(*_general_parts(post, level, warnings, source, str(why)))
+        return _page(*_general_parts(post, level, warnings, source, str(why), path, random_state))
     return _page(*_lambda_parts(one, comparison, level, warnings, source, random_state))
 
 
@@ -113,18 +115,25 @@ def _lambda_parts(
     ]
     cautions = back_matter.cautions(post) if warnings is None else warnings
     head = {**_head(post, cautions, source), "payload": data_script("slider-data", to_json(data, level))}
-    return {**head, "bar": bar(content)}, sections
+    return {**head, "bar": bar(content), "script": "slider.js"}, sections
 
 
 def _general_parts(
-    post: Any, level: float, warnings: Sequence[str] | None, source: Source, why: str
+    post: Any,
+    level: float,
+    warnings: Sequence[str] | None,
+    source: Source,
+    why: str,
+    path: PathContent | None,
+    random_state: int,
 ) -> tuple[dict[str, str], list[Section]]:
     """Return the same of any other posterior: what it offers, without a slider."""
-    content = Content(post, level, certain_columns(post))
+    content = path or Content(post, level, certain_columns(post))
     about = f"# {describe_data(post)}\n# prior: {content.prior}\n"
     python = f'from bayesridge import report\n\n{about}report(post, "report.html")\n'
     sections = [
-        ("answer", "Answer", "The answer", scales_section.answer(content, why)),
+        ("answer", "Answer", "The answer", scales_section.answer(content, "" if path else why)),
+        *([] if path is None else path_section.sections(path, random_state)),
         ("coefficients", "Coefficients", "Coefficients", coefficients(content)),
         ("scales", "Scales", "Scales", scales_section.scales(content)),
         ("predictions", "Predictions", "How well does it predict?", predictions(content)),
@@ -133,7 +142,26 @@ def _general_parts(
         ("reproduce", "", "How to make this page again", back_matter.reproduce(source, python, "")),
     ]
     cautions = scales_section.cautions(post) if warnings is None else warnings
-    return _head(post, cautions, source), sections
+    head = _head(post, cautions, source)
+    if path is not None:
+        head |= {"payload": path.payload(), "bar": path_section.bar(path), "script": "path.js"}
+    return head, sections
+
+
+def _path(post: Any, comparison: LambdaComparison | None, level: float) -> PathContent | None:
+    """What a slider over penalised fits is made from, of a posterior that has curves over lambda."""
+    if not hasattr(type(post), "curves"):
+        return None
+    try:
+        compared = comparison or compare_lambda(post, level=level, progress=False)
+        if compared.problem.design is not post.design:
+            raise DataError("the comparison of rules belongs to another fit: make it from the same posterior")
+        content = PathContent(post, level, certain_columns(post), compared)
+        return content if len(content.t) > 1 else None
+    except DataError:
+        if comparison is not None:
+            raise
+        return None
 
 
 def report(
@@ -174,13 +202,14 @@ def _head(post: Posterior, cautions: Sequence[str], source: Source) -> dict[str,
         "subtitle": text(describe_data(post)) + date,
         "warnings": back_matter.warnings_box(cautions),
         "payload": "",
+        "script": "",
         "bar": "",
     }
 
 
 def _page(head: dict[str, str], sections: Sequence[Section]) -> str:
     style = asset("style.css")
-    scripts = [asset("slider.js")] if head["payload"] else []
+    scripts = [asset(head["script"])] if head["script"] else []
     # only these very texts may style the page or run in it; nothing may be fetched, framed, or sent
     policy = (
         f"default-src 'none'; style-src {_hash(style)}; script-src {' '.join(map(_hash, scripts)) or _NONE}; "

@@ -23,7 +23,7 @@ State = Literal["good", "look", "none"]
 _LARGE, _TOO_LARGE = 250_000, 20_000_000
 _SIMULATIONS, _FEWER = 500, 200
 #: Entries of the report card that are on the page, by the names they have there.
-_NAMES = {
+NAMES = {
     "prior": "Singular directions",
     "leave-one-out": "Calibration (LOO-PIT)",
     "noise": "Residuals and replicated targets",
@@ -31,7 +31,7 @@ _NAMES = {
     "influence": "Influence on lambda",
     "duplicates": "Repeated rows",
 }
-_STATES: dict[Status, State] = {"passed": "good", "alarm": "look", "note": "look", "not judged": "none"}
+STATES: dict[Status, State] = {"passed": "good", "alarm": "look", "note": "look", "not judged": "none"}
 
 
 @dataclass(frozen=True)
@@ -82,18 +82,18 @@ def run_checks(post: Posterior, random_state: int = 0) -> Checks:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # those of the fit stand at the top of the page already
         card = validate(
-            post, checks=[key for key in _NAMES if key not in left_out],
+            post, checks=[key for key in NAMES if key not in left_out],
             simulations=_FEWER if size > _LARGE else _SIMULATIONS, random_state=random_state, progress=False,
         )  # fmt: skip
     lines = [_conditioning(post), _quadrature(post)]
-    for key, name in _NAMES.items():
+    for key, name in NAMES.items():
         if key in left_out:
             reason = f"simulating {post.design.n_rows} rows takes longer than a report should; run bayesridge validate"
             lines.append(Check(name, QUESTIONS[key], "none", f"not checked: {reason}"))
             continue
         entry = card[key]
         said = f"not checked: {entry.text}" if entry.status == "not judged" else entry.text
-        lines.append(Check(name, entry.question, _STATES[entry.status], said))
+        lines.append(Check(name, entry.question, STATES[entry.status], said))
     found: dict[str, Any] = {entry.key: entry.finding for entry in card.entries if entry.finding is not None}
     return Checks(
         tuple(lines), found.get("prior"), found.get("leave-one-out"), found.get("noise"), found.get("influence")

@@ -53,7 +53,7 @@ def answer(content: Content, why: str) -> str:
     )
     return (
         f'<p class="lead">{" ".join(sentences)}</p><dl class="figures">{"".join(figures)}</dl>'
-        f'<p class="note">{absent}</p>'
+        f'<p class="note">{absent if why else ""}</p>'
     )
 
 

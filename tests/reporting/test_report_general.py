@@ -84,6 +84,8 @@ def test_leave_one_out_on_the_page_is_that_of_the_posterior(post, page):
 
 
 def test_what_needs_one_lambda_is_absent_and_the_page_says_why(post, page):
+    if hasattr(type(post), "curves"):
+        pytest.skip("it has a slider of its own, over penalised fits: test_path_section")
     tree = Tree(page)
     assert not {attrs.get("id") for _, attrs, _ in tree.elements} & {"slider", "rules", "decay", "lambda-range"}
     assert not [tag for tag, _, _ in tree.elements if tag in ("script", "input")]
@@ -122,8 +124,8 @@ def test_hostile_names_do_nothing():
     rng = np.random.default_rng(2)
     X = pd.DataFrame(rng.standard_normal((40, 2)), columns=["<script>x</script>", "a & b"])
     page = report_html(posterior(X, rng.poisson(2.0, 40).astype(float), family="poisson"))
-    assert "<script" not in page
-    assert [data for tag, data in Tree(page).texts if tag == "th"].count("<script>x</script>") == 2
+    assert page.count("<script>") == 1  # the slider's own
+    assert [data for tag, data in Tree(page).texts if tag == "th"].count("<script>x</script>") == 3
 
 
 @pytest.mark.parametrize(
