@@ -42,8 +42,9 @@ class PathContent(Content):
     @cached_property
     def curves(self) -> Any:
         """Fits as far as the draws reach."""
-        low, high = self.posterior.curves.reach
-        return self.posterior.curves.on(np.linspace(low, high, _POINTS))
+        post: Any = self.posterior
+        low, high = post.curves.reach
+        return post.curves.on(np.linspace(low, high, _POINTS))
 
     @property
     def t(self) -> Array:
