@@ -18,7 +18,10 @@ import pymc as pm
 from numpy.typing import NDArray
 from pymc.logprob.transforms import Transform
 
+from bayesridge.errors import DataError
 from bayesridge.linalg.design import Design, build_design
+from bayesridge.models.scales import prior_scale
+from bayesridge.priors import Prior
 from bayesridge.tables.frames import read_columns, read_target
 
 Array = NDArray[np.float64]
@@ -143,3 +146,32 @@ def observe(table: Table, mean: Any, sigma: Any) -> None:
         pm.Normal("y", mean, sigma, observed=table.y, dims="obs")
         once = pm.logp(pm.Normal.dist(mean, sigma), table.y)
         pm.Potential("repeats", ((table.weights - 1.0) * once).sum())
+
+
+def refuse_what_is_no_count(design: Design, table: Table) -> None:
+    """Refuse targets and weights that a model of counts has no place for."""
+    if (table.y < 0).any() or (table.y != np.rint(table.y)).any():
+        raise DataError(f"this model needs counts, and {design.target_name} has other values")
+    if table.weights is not None and table.weight_kind == "precision":
+        raise DataError("precision weights divide a Gaussian's noise variance; counts take frequency weights")
+
+
+def linear_predictor(design: Design, table: Table, prior: Prior, offset: Any, start: float) -> Any:
+    """Eta of an outcome without noise variance, with ``tau ~ prior`` and ``lambda_``; to be called inside a model."""
+    tau = prior_scale(prior, 1.0)
+    pm.Deterministic("lambda_", tau**-2.0)
+    raw = pm.Normal("beta_raw", 0.0, 1.0, dims="penalized")
+    eta = pm.math.dot(table.X, pm.Deterministic("beta", tau * raw, dims="penalized"))
+    if table.has_intercept:
+        eta = eta + pm.Flat("centre", initval=start)
+    if table.Z.shape[1]:
+        eta = eta + pm.math.dot(table.Z, pm.Flat("gamma", dims="unpenalized", initval=np.zeros(table.Z.shape[1])))
+    if offset is not None:
+        eta = eta + np.broadcast_to(np.asarray(offset, dtype=np.float64), (design.n_rows,))[table.coords["obs"]]
+    return eta
+
+
+def repeat(table: Table, outcome: Any, y: Any) -> None:
+    """Count a row of frequency weight w as w of them."""
+    if table.weights is not None:
+        pm.Potential("repeats", ((table.weights - 1.0) * pm.logp(outcome, y)).sum())

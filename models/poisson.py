@@ -16,10 +16,8 @@ from typing import Any
 import numpy as np
 import pymc as pm
 
-from bayesridge.errors import DataError
 from bayesridge.linalg.design import Design
-from bayesridge.models.parts import of_table, standardized
-from bayesridge.models.scales import prior_scale
+from bayesridge.models.parts import linear_predictor, of_table, refuse_what_is_no_count, repeat, standardized
 from bayesridge.priors import Prior
 
 
@@ -41,25 +39,11 @@ def poisson(design: Design, *, prior: Prior, offset: Any = None) -> pm.Model:
     pymc.Model
     """
     table = standardized(design)
-    if (table.y < 0).any() or (table.y != np.rint(table.y)).any():
-        raise DataError(f"a Poisson model needs counts, and {design.target_name} has other values")
-    if table.weights is not None and table.weight_kind == "precision":
-        raise DataError("precision weights divide a Gaussian's noise variance; counts take frequency weights")
+    refuse_what_is_no_count(design, table)
     with pm.Model(coords=table.coords) as model:
-        tau = prior_scale(prior, 1.0)
-        raw = pm.Normal("beta_raw", 0.0, 1.0, dims="penalized")
-        beta = pm.Deterministic("beta", tau * raw, dims="penalized")
-        eta = pm.math.dot(table.X, beta)
-        if table.has_intercept:
-            eta = eta + pm.Flat("centre", initval=np.log(max(table.y_mean, 1e-3)))
-        if table.Z.shape[1]:
-            eta = eta + pm.math.dot(table.Z, pm.Flat("gamma", dims="unpenalized", initval=np.zeros(table.Z.shape[1])))
-        if offset is not None:
-            eta = eta + np.broadcast_to(np.asarray(offset, dtype=np.float64), (design.n_rows,))[table.coords["obs"]]
+        eta = linear_predictor(design, table, prior, offset, start=np.log(max(table.y_mean, 1e-3)))
         rate = pm.math.exp(eta)
         counts = table.y.astype(np.int64)
         pm.Poisson("y", rate, observed=counts, dims="obs")
-        if table.weights is not None:
-            pm.Potential("repeats", ((table.weights - 1.0) * pm.logp(pm.Poisson.dist(rate), counts)).sum())
-        pm.Deterministic("lambda_", tau**-2.0)
+        repeat(table, pm.Poisson.dist(rate), counts)
     return model

@@ -78,29 +78,33 @@ class Judged:
     ----------
     values : ndarray of shape (R, S, m)
     weight : ndarray of shape (R, S)
-    t, mass : ndarray of shape (K,) and (R, K)
-        Nodes of log lambda and their probabilities.
+    logs, mass : ndarray of shape (K, h) and (R, K)
+        Nodes of log lambda (and the log of what else is learned), and their probabilities.
     """
 
     values: Array
     weight: Array
-    t: Array
+    logs: Array
     mass: Array
 
     def numbers(self) -> Array:
-        """Mean and quantiles of each replicate, and (last) of all: (R + 1, 4, m + 1)."""
+        """Mean and quantiles of each replicate, and (last) of all: (R + 1, 4, m + h)."""
         R, _, m = self.values.shape
         each = _of(self.values, self.weight)
         whole = _of(self.values.reshape(1, -1, m), self.weight.reshape(1, -1))
-        t = np.broadcast_to(self.t[:, None], (R + 1, len(self.t), 1))
-        scale = _of(t, np.concatenate([self.mass, self.mass.sum(axis=0, keepdims=True)]))
-        return np.concatenate([np.concatenate([each, whole]), scale], axis=2)
+        mass = np.concatenate([self.mass, self.mass.sum(axis=0, keepdims=True)])
+        scales = []
+        for logs in self.logs.T:
+            at, of = np.unique(logs, return_inverse=True)
+            share = np.array([np.bincount(of, one) for one in mass])
+            scales.append(_of(np.broadcast_to(at[:, None], (R + 1, len(at), 1)), share))
+        return np.concatenate([np.concatenate([each, whole]), *scales], axis=2)
 
     def sd(self) -> Array:
-        """Standard deviations, (m + 1,)."""
+        """Standard deviations, (m + h,)."""
         flat, w = self.values.reshape(-1, self.values.shape[2]), self.weight.ravel() / self.weight.sum()
         share = self.mass.sum(axis=0) / self.mass.sum()
-        variance = np.append(w @ np.square(flat - w @ flat), share @ np.square(self.t - share @ self.t))
+        variance = np.append(w @ np.square(flat - w @ flat), share @ np.square(self.logs - share @ self.logs))
         return np.where(variance > 0, np.sqrt(variance), np.inf)
 
 
@@ -112,7 +116,7 @@ def certify(
     Parameters
     ----------
     labels : tuple of str
-        Of the m numbers.
+        Of the m + h numbers.
     log_weight : ndarray
     weighted : bool
         Whether the weights are importance weights, rather than chains of equal weight.
@@ -127,7 +131,7 @@ def certify(
         k, size = pareto_k(log_weight), effective_size(after.weight / after.weight.sum())
     else:  # of the means: 1 / (standard error in sds)^2
         k, size = -np.inf, float(1.0 / np.median(np.square(error[0])))
-    return Certificate(k, size, float(error.max()), float(shift.max()), (*labels, "log lambda")[at])
+    return Certificate(k, size, float(error.max()), float(shift.max()), labels[at])
 
 
 def _of(values: Array, weight: Array) -> Array:

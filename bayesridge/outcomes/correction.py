@@ -111,8 +111,14 @@ def log_joint(problem: Outcome, nodes: list[Node], theta: Array, node: NDArray[n
     log_step = np.array([one.log_step for one in nodes])[node]
     prior = 0.5 * problem.rank * (t - np.log(2.0 * np.pi)) - 0.5 * np.exp(t) * np.einsum("ij,ij->i", b, b)
     size = max(1, _BLOCK_VALUES // max(problem.design.n_rows, 1))
-    parts = [problem.log_likelihood(theta[k : k + size]) for k in range(0, len(theta), size)]
-    return np.asarray(np.concatenate(parts) + prior + log_step)
+    likelihood = np.empty(len(theta))
+    extra = np.array([np.nan if one.extra is None else one.extra for one in nodes])[node]
+    for value in np.unique(extra):  # one of NaN: what depends on it alone is computed once
+        at = np.flatnonzero(np.isnan(extra) if np.isnan(value) else extra == value)
+        here = problem.given(None if np.isnan(value) else float(value))
+        for part in np.split(at, range(size, len(at), size)):
+            likelihood[part] = here.log_likelihood(theta[part])
+    return np.asarray(likelihood + prior + log_step)
 
 
 def _mass(node: NDArray[np.intp], log_weight: Array, K: int) -> Array:

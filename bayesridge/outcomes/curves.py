@@ -221,7 +221,8 @@ def densities(problem: Outcome, planes: PlaneDraws, part: slice) -> tuple[Array,
     design = problem.design
     eta = planes.eta(design.source.take(part) - design.mean) + problem.offset[part]
     trials = None if problem.trials is None else problem.trials[part]
-    return problem.family.log_density(eta, design.y[part], trials), problem.family.mean(eta, trials)
+    family = planes.of(problem.family)
+    return family.log_density(eta, design.y[part], trials), family.mean(eta, trials)
 
 
 def fits(problem: Outcome, t: Array) -> list[Bell]:

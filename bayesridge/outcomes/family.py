@@ -1,20 +1,22 @@
 """Families: what an outcome is, given its linear predictor eta. A new one is a class of this kind, and its line below.
 
 Densities are log-concave in eta, with scale one: there is no sigma, and lambda = 1 / tau^2. Arrays are broadcast
-against one another, rows in the last axis.
+against one another, rows in the last axis. A family may have a positive parameter beside eta, a field of its class;
+where that is None it is learned with lambda.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, fields, replace
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import betainc, erfcx, expit, gammaln, log_expit, log_ndtr, ndtr, ndtri, pdtr
+from scipy.special import betainc, betaln, erfcx, expit, gammaln, log_expit, log_ndtr, ndtr, ndtri, pdtr
 
-from bayesridge.errors import DataError
+from bayesridge.errors import DataError, PriorError
+from bayesridge.priors import HalfT
 
 Array = NDArray[np.float64]
 
@@ -32,6 +34,49 @@ class Family(ABC):
     #: What a coefficient is in: the default prior's scale of tau, times sqrt(p).
     unit: ClassVar[float]
     takes_trials: ClassVar[bool] = False
+    #: Whether outcomes are whole numbers.
+    whole: ClassVar[bool] = True
+    #: The field with the further parameter.
+    extra: ClassVar[str | None] = None
+
+    @property
+    def learns(self) -> str | None:
+        """Name of the further parameter, if it is to be learned."""
+        return self.extra if self.extra is not None and getattr(self, self.extra) is None else None
+
+    def given(self, value: Array | float | None) -> Self:
+        """Return the family at values of its further parameter (None: as it is)."""
+        return self if value is None else replace(self, **{str(self.extra): value})  # type: ignore[type-var]
+
+    def picked(self, shape: tuple[int, ...], index: Any) -> Self:
+        """Return the family at some of the draws and rows that its further parameter has values for."""
+        value = None if self.extra is None else np.asarray(getattr(self, self.extra))
+        return self if value is None or not value.ndim else self.given(np.broadcast_to(value, shape)[index])
+
+    @property
+    def in_words(self) -> str:
+        """What the outcome is, with what is learned beside."""
+        return self.text
+
+    def said(self) -> str:
+        """Return the family as `family=` and files take it: a name, and settings that are not the default's.
+
+        Raises
+        ------
+        DataError
+            For a family that this package does not know: a file holds no code.
+        """
+        known = FAMILIES.get(self.name)
+        if type(known) is not type(self):
+            raise DataError(
+                f"a saved model holds numbers and no code, and {type(self).__name__} is a family of your own"
+            )
+        given = {field.name: getattr(self, field.name) for field in fields(self)}  # type: ignore[arg-type]
+        return ", ".join([self.name, *[f"{k}={v!r}" for k, v in given.items() if v != getattr(known, k)]])
+
+    def log_prior(self, log_value: Array) -> Array:
+        """Log density of the further parameter's logarithm."""
+        raise NotImplementedError(f"{type(self).__name__} learns {self.extra}, and states no prior of it: log_prior")
 
     @abstractmethod
     def log_density(self, eta: Array, y: Array, trials: Array | None) -> Array:
@@ -117,6 +162,82 @@ class Poisson(Family):
     def wrong(self, y: Array, trials: Array | None) -> tuple[NDArray[np.bool_], str]:  # noqa: ARG002
         """Negative and fractional counts."""
         return (y < 0) | (y != np.rint(y)), "counts must be whole numbers, 0 or more"
+
+
+@dataclass(frozen=True)
+class NegativeBinomial(Poisson):
+    r"""Counts that vary more than Poisson's, log link: ``y ~ Poisson(exp(eta) g)``, g of mean 1 and variance ``dispersion``.
+
+    g is gamma, so that ``Var[y] = mu + dispersion mu^2`` (Cameron & Trivedi's NB2).
+
+    Attributes
+    ----------
+    dispersion : float, optional
+        Learned if left out.
+    spread : float
+        Prior of the learned dispersion: sqrt(dispersion), the coefficient of variation of g, is half-t with 4 degrees
+        of freedom and this scale.
+    """
+
+    dispersion: Any = None
+    spread: float = 1.0
+
+    name: ClassVar[str] = "negative-binomial"
+    text: ClassVar[str] = "negative binomial counts, log link"
+    extra: ClassVar[str | None] = "dispersion"
+
+    def __post_init__(self) -> None:
+        if not 0.0 < self.spread < np.inf or (
+            self.dispersion is not None and not (np.asarray(self.dispersion) > 0).all()
+        ):
+            raise PriorError("the dispersion of a negative binomial, and its prior's spread, must be positive")
+
+    @property
+    def in_words(self) -> str:
+        """With the prior of the dispersion."""
+        if self.dispersion is not None:
+            return f"{self.text}, dispersion {float(np.max(self.dispersion)):g}"
+        return f"{self.text}; half-t(4, {self.spread:g}) on sqrt(dispersion)"
+
+    def log_prior(self, log_value: Array) -> Array:
+        """Half-t of the coefficient of variation."""
+        return np.asarray(HalfT(4.0, self.spread, on="tau").log_density(0.5 * log_value) - np.log(2.0))
+
+    def log_density(self, eta: Array, y: Array, trials: Array | None) -> Array:  # noqa: ARG002
+        """With a = 1 / dispersion and x = eta - log a: ``-log(y B(a, y)) + y x - (y + a) log(1 + exp(x))``.
+
+        The beta function is that of gamma(y + a) / (gamma(a) y!), which would cancel for large a.
+        """
+        a = 1.0 / np.asarray(self.dispersion, dtype=np.float64)
+        k = np.maximum(y, 1.0)
+        constant = np.where(y > 0, -np.log(k) - betaln(a, k), 0.0)
+        x = eta - np.log(a)
+        # above a = 1e8, (y + a) log(1 + e^x) - y x would be rounded by more than it tells: log1p keeps it
+        return np.asarray(constant + y * log_expit(x) + a * log_expit(-x))
+
+    def slope(self, eta: Array, y: Array, trials: Array | None) -> tuple[Array, Array]:  # noqa: ARG002
+        """``y (1 - pi) - a pi`` and ``(y + a) pi (1 - pi)`` with pi = mu / (mu + a)."""
+        a = 1.0 / np.asarray(self.dispersion, dtype=np.float64)
+        x = eta - np.log(a)
+        chance, rest = expit(x), expit(-x)
+        return y * rest - a * chance, (y + a) * chance * rest
+
+    def variance(self, eta: Array, trials: Array | None) -> Array:
+        """``mu + dispersion mu^2``."""
+        mu = self.mean(eta, trials)
+        return np.asarray(mu + np.asarray(self.dispersion) * np.square(np.minimum(mu, 1e150)))
+
+    def cdf(self, y: Array, eta: Array, trials: Array | None) -> Array:  # noqa: ARG002
+        """Regularised incomplete beta function."""
+        a = 1.0 / np.asarray(self.dispersion, dtype=np.float64)
+        y, rest = np.floor(y), expit(np.log(a) - eta)
+        return np.where(y < 0, 0.0, betainc(a, np.maximum(y, 0.0) + 1.0, rest))
+
+    def simulate(self, eta: Array, trials: Array | None, rng: np.random.Generator) -> Array:
+        """Counts at a gamma-distributed rate."""
+        a = np.broadcast_to(1.0 / np.asarray(self.dispersion, dtype=np.float64), np.shape(eta))
+        g = rng.standard_gamma(a) / a
+        return super().simulate(eta + np.log(np.maximum(g, 1e-300)), trials, rng)
 
 
 @dataclass(frozen=True)
@@ -224,14 +345,21 @@ def _mills(x: Array) -> tuple[Array, Array]:
     return h, np.where(x < -200.0, 1.0 - 1.0 / far + 6.0 / far**2, h * (x + h))
 
 
-#: All families beside the Gaussian, by the name that `family=` takes.
-FAMILIES: dict[str, Family] = {one.name: one for one in (Poisson(), Binomial(), Probit())}
+#: All families that expectation propagation computes, by the name that `family=` takes.
+FAMILIES: dict[str, Family] = {one.name: one for one in (Poisson(), NegativeBinomial(), Binomial(), Probit())}
 
 
 def family_of(given: str | Family) -> Family:
-    """Return the family of this name, or the family itself."""
+    """Return the family of this name (with settings, as ``"negative-binomial, dispersion=0.5"``), or the family."""
     if isinstance(given, Family):
         return given
+    name, *settings = str(given).split(", ")
+    try:
+        if settings:
+            pairs = [one.split("=") for one in settings]
+            return replace(FAMILIES[name], **{key: float(value) for key, value in pairs})  # type: ignore[type-var]
+    except (KeyError, ValueError, TypeError) as error:
+        raise DataError(f"family {given!r} has settings that it does not take") from error
     if given not in FAMILIES:
-        raise DataError(f"family must be 'gaussian', {', '.join(map(repr, FAMILIES))}; got {given!r}")
+        raise DataError(f"family must be 'gaussian', 'student', {', '.join(map(repr, FAMILIES))}; got {given!r}")
     return FAMILIES[given]

@@ -39,6 +39,10 @@ class Chains:
         self._t = np.array([node.t for node in nodes])
         self._m = np.array([node.bell.mean for node in nodes])
         self._A = np.array([np.linalg.inv(node.bell.root).T for node in nodes])
+        self._extra = None if nodes[0].extra is None else np.array([node.extra for node in nodes])
+        # lines of nodes that share log lambda, or the further parameter, to choose along in turn: (2, K, length)
+        self._lines = _lines(self._t, self._extra)
+        self._along = 0
         log_det = np.array([-np.log(node.bell.root.diagonal()).sum() for node in nodes])
         log_step = np.array([node.log_step for node in nodes])
         # what of the joint density depends on the node alone
@@ -62,25 +66,27 @@ class Chains:
         for i in range(count):
             self._move()
             mass += self._choose_node()
-            theta[i], node[i] = self._theta(self._u), self._k
+            theta[i], node[i] = self._theta(self._u, self._k), self._k
         # in the order of time, so that the first half of a replicate is the first half of its chains
         shaped = theta.reshape(count, REPLICATES, CHAINS, d).transpose(1, 0, 2, 3).reshape(REPLICATES, -1, d)
         chosen = node.reshape(count, REPLICATES, CHAINS).transpose(1, 0, 2).reshape(REPLICATES, -1)
         of_nodes = mass.T.reshape(REPLICATES, CHAINS, -1).sum(axis=1) / mass.sum()
         return Weighted(shaped, chosen, np.zeros(chosen.shape), of_nodes)
 
-    def _theta(self, u: Array) -> Array:
-        return np.asarray(self._m[self._k] + np.einsum("cij,cj->ci", self._A[self._k], u))
+    def _theta(self, u: Array, k: NDArray[np.intp]) -> Array:
+        return np.asarray(self._m[k] + (self._A[k] @ u[..., None])[..., 0])
 
     def _density(self, u: Array) -> tuple[Array, Array]:
         """Log density of u given the node, and its gradient."""
         problem, q = self.problem, self.problem.n_flat
-        theta, lam = self._theta(u), np.exp(self._t[self._k])
+        if self._extra is not None:
+            problem = problem.given(self._extra[self._k][:, None])
+        theta, lam = self._theta(u, self._k), np.exp(self._t[self._k])
         eta = theta @ problem.rows.T
         value = problem.log_density(eta) @ problem.count - 0.5 * lam * np.square(theta[:, q:]).sum(axis=1)
         gradient = problem.slope(eta)[0] @ problem.rows
         gradient[:, q:] -= lam[:, None] * theta[:, q:]
-        return value, np.einsum("cji,cj->ci", self._A[self._k], gradient)
+        return value, (gradient[:, None, :] @ self._A[self._k])[:, 0]
 
     def _move(self) -> float:
         momentum = self.rng.standard_normal(self._u.shape)
@@ -100,13 +106,33 @@ class Chains:
         return float(np.exp(np.minimum(np.where(np.isfinite(gain), gain, -np.inf), 0.0)).mean())
 
     def _choose_node(self) -> Array:
-        """Draw the nodes; return their probabilities, (K, chains), whose averages are better than counts."""
-        problem, q = self.problem, self.problem.n_flat
-        log_p = np.empty((len(self.nodes), len(self._u)))
-        for k, t in enumerate(self._t):
-            theta = self._m[k] + self._u @ self._A[k].T
-            log_p[k] = problem.log_likelihood(theta) - 0.5 * np.exp(t) * np.square(theta[:, q:]).sum(axis=1)
-        log_p += self._base[:, None]
-        below = np.cumsum(np.exp(log_p - log_p.max(axis=0)), axis=0)
-        self._k = np.minimum((below < self.rng.random(len(self._u)) * below[-1]).sum(axis=0), len(self.nodes) - 1)
-        return np.diff(below / below[-1], axis=0, prepend=0.0)
+        """Draw the nodes along a line; return probabilities, (K, chains), whose averages are better than counts."""
+        problem, q, C = self.problem, self.problem.n_flat, len(self._u)
+        line = self._lines[self._along % len(self._lines)][self._k]
+        self._along += 1
+        log_p = np.full(line.shape, -np.inf)
+        for i in range(line.shape[1]):
+            k = line[:, i]
+            here = problem if self._extra is None else problem.given(self._extra[k][:, None])
+            theta = self._theta(self._u, k)
+            value = here.log_likelihood(theta) - 0.5 * np.exp(self._t[k]) * np.square(theta[:, q:]).sum(axis=1)
+            log_p[:, i] = np.where(k >= 0, value + self._base[k], -np.inf)
+        below = np.cumsum(np.exp(log_p - log_p.max(axis=1, keepdims=True)), axis=1)
+        picked = np.minimum((below < self.rng.random((C, 1)) * below[:, -1:]).sum(axis=1), line.shape[1] - 1)
+        chains = np.arange(C)
+        self._k = line[chains, picked]
+        share = np.zeros((len(self._t) + 1, C))
+        share[line.T, chains] = np.diff(below / below[:, -1:], axis=1, prepend=0.0).T
+        return share[:-1]
+
+
+def _lines(t: Array, extra: Array | None) -> list[NDArray[np.intp]]:
+    """For each node those that share its further parameter, and those that share its t, filled up with -1."""
+    if extra is None:
+        return [np.tile(np.arange(len(t)), (len(t), 1))]
+    found = []
+    for shared in (extra, t):
+        each = [np.flatnonzero(shared == one) for one in shared]
+        longest = max(map(len, each))
+        found.append(np.array([np.pad(one, (0, longest - len(one)), constant_values=-1) for one in each]))
+    return found

@@ -9,14 +9,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from bayesridge.errors import AccuracyWarning, ModelFileError, warn
+from bayesridge.errors import AccuracyWarning, ModelFileError, PriorError, warn
 from bayesridge.linalg.design import Design
 from bayesridge.linalg.threads import threads_for
 from bayesridge.outcomes.certificate import ACCURACY, Certificate, Judged, certify
 from bayesridge.outcomes.correction import Sampler, Weighted, joined
 from bayesridge.outcomes.family import Family, family_of
 from bayesridge.outcomes.hamiltonian import CHAINS, Chains
-from bayesridge.outcomes.nodes import Node, lay_nodes, most_evident, one_node
+from bayesridge.outcomes.nodes import Node, lay_nodes, most_evident
 from bayesridge.outcomes.posterior import DRAWS, OutcomePosterior
 from bayesridge.outcomes.prior import default_prior, density_of_t, fixed_t
 from bayesridge.outcomes.problem import Directions, Outcome, make_outcome
@@ -57,6 +57,11 @@ def infer_outcome(
         If the flat columns alone separate the outcomes, the prior's tail is too heavy, or there is no largest evidence.
     """
     problem = make_outcome(family, design, offset, trials)
+    if plug_in and family.learns:
+        raise PriorError(
+            f"method='evidence' plugs lambda in, and {family.text} learn {family.learns} too: give it (family="
+            f"{type(family).__name__}({family.learns}=...)), or use method='posterior'"
+        )
     if not plug_in:
         return infer_problem(problem, prior or default_prior(family, design))
     refuse_flat_separation(problem)
@@ -69,7 +74,7 @@ def infer_problem(problem: Outcome, prior: Prior, *, plugged_in: bool = False) -
     fixed = fixed_t(prior)
     with threads_for(max(problem.rows.shape[1], 32)):  # tall products too
         distinct = problem.merged()
-        nodes = lay_nodes(distinct, density_of_t(prior)) if fixed is None else one_node(distinct, fixed)
+        nodes = lay_nodes(distinct, density_of_t(prior)) if fixed is None else lay_nodes(distinct, None, fixed)
         found = _draws(distinct, nodes)
     sentences = _sentences(problem, found)
     step = max(1, int(np.ceil(found.draws.node.size * problem.design.n_columns / _MOST_KEPT)))
@@ -79,7 +84,7 @@ def infer_problem(problem: Outcome, prior: Prior, *, plugged_in: bool = False) -
     of_lambda = "integrated" if fixed is None else "plugged in" if plugged_in else "given"
     return OutcomePosterior(
         problem.family, problem.design, problem.directions, prior, kept, np.array([node.t for node in nodes]),
-        np.array([node.log_step for node in nodes]), f"{found.how}, lambda {of_lambda}", sentences,
+        np.array([node.log_step for node in nodes]), _extra(nodes), f"{found.how}, lambda {of_lambda}", sentences,
         evidence, problem.asks, partial(infer_problem, plugged_in=plugged_in), problem, plugged_in,
     )  # fmt: skip
 
@@ -93,6 +98,8 @@ def outcome_from_state(facts: Mapping[str, Any], arrays: Mapping[str, NDArray[An
         If parts do not fit together.
     """
     family = family_of(str(facts["family"]))
+    if (family.learns is None) != ("extra" not in arrays):
+        raise ModelFileError(f"it holds no draws of what {family.name} learns, or draws of what it does not")
     design = Design.from_state(facts["design"], arrays)
     directions = Directions(arrays["V"], arrays["on_flat"])
     draws = Weighted(**{name: arrays[name] for name in DRAWS})
@@ -101,7 +108,8 @@ def outcome_from_state(facts: Mapping[str, Any], arrays: Mapping[str, NDArray[An
         draws.node.shape == draws.log_weight.shape == (R, S), draws.mass.shape == (R, len(t)),
         d == design.n_flat + directions.V.shape[1], len(directions.V) == len(design.penalized),
         directions.on_flat.shape == (len(design.unpenalized), len(design.penalized)),
-        arrays["log_step"].shape == t.shape, 0 <= draws.node.min() <= draws.node.max() < len(t),
+        arrays["log_step"].shape == arrays.get("extra", t).shape == t.shape,
+        0 <= draws.node.min() <= draws.node.max() < len(t),
         all(np.isfinite(values).all() for values in (draws.theta, draws.log_weight, draws.mass, t)),
         all(np.isfinite(values).all() for values in (directions.V, directions.on_flat)),
         all(np.isfinite(arrays[name]).all() for name in ("offset", "trials") if name in arrays),
@@ -118,10 +126,14 @@ def outcome_from_state(facts: Mapping[str, Any], arrays: Mapping[str, NDArray[An
         None if facts["log_evidence"] is None else (float(facts["log_evidence"][0]), float(facts["log_evidence"][1]))
     )
     return OutcomePosterior(
-        family, design, directions, prior_from_state(facts["prior"]), draws, t, arrays["log_step"], str(facts["how"]),
-        tuple(map(str, facts["check"])), evidence, asks, partial(infer_problem, plugged_in=plugged_in), problem,
-        plugged_in,
+        family, design, directions, prior_from_state(facts["prior"]), draws, t, arrays["log_step"],
+        arrays.get("extra"), str(facts["how"]), tuple(map(str, facts["check"])), evidence, asks,
+        partial(infer_problem, plugged_in=plugged_in), problem, plugged_in,
     )  # fmt: skip
+
+
+def _extra(nodes: list[Node]) -> Array | None:
+    return None if nodes[0].extra is None else np.array([node.extra for node in nodes])
 
 
 def _units(design: Design) -> float:
@@ -188,14 +200,17 @@ def _judge(problem: Outcome, nodes: list[Node], before: Weighted, after: Weighte
     design, q = problem.design, problem.n_flat
     picked = np.unique(np.linspace(0, len(design.penalized) - 1, min(_JUDGED, len(design.penalized))).astype(int))
     seen = problem.directions.V[picked]  # the rest of a coefficient is drawn from its prior, and not in question
-    t = np.array([node.t for node in nodes])
+    logs = np.array([node.t for node in nodes])[:, None]
+    if (extra := _extra(nodes)) is not None:
+        logs = np.column_stack([logs, np.log(extra)])
 
     def judged(draws: Weighted) -> Judged:
         values = np.concatenate([draws.theta[..., :q], draws.theta[..., q:] @ seen.T], axis=2)
-        return Judged(values, draws.weight, t, draws.mass)
+        return Judged(values, draws.weight, logs, draws.mass)
 
     flat = [*(["intercept"] if design.fit_intercept else []), *[design.names[j] for j in design.unpenalized]]
-    labels = (*flat, *[design.names[j] for j in design.penalized[picked]])
+    learned = [] if extra is None else [f"log {problem.family.learns}"]
+    labels = (*flat, *[design.names[j] for j in design.penalized[picked]], "log lambda", *learned)
     return certify(judged(before), judged(after), labels, after.log_weight, weighted=weighted)
 
 

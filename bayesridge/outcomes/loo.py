@@ -54,7 +54,7 @@ def leave_one_out(problem: Outcome, draws: PlaneDraws, without: Callable[[int], 
     pointwise, inside, k = np.full(n, np.nan), np.full(n, np.nan), np.full(n, -np.inf)
     size = max(1, _BLOCK_VALUES // len(log_w))
     for part in [slice(start, start + size) for start in range(0, n, size)]:
-        log_p = _log_density(problem, _eta(problem, draws, part), part)
+        log_p = _log_density(problem, draws, part)
         inside[part] = np.logaddexp.reduce(log_p + log_w[:, None], axis=0)
         tilted = log_w[:, None] - log_p
         pointwise[part] = -np.logaddexp.reduce(tilted, axis=0)
@@ -71,7 +71,7 @@ def leave_one_out(problem: Outcome, draws: PlaneDraws, without: Callable[[int], 
     refits = {int(i): without(int(i)) for i in np.flatnonzero(doubtful)}
     for i, other in refits.items():
         row = slice(i, i + 1)
-        mine = _log_density(problem, _eta(problem, other, row), row) + _log_weights(other)[:, None]
+        mine = _log_density(problem, other, row) + _log_weights(other)[:, None]
         pointwise[i] = np.logaddexp.reduce(mine[:, 0])
         each[:, i] = -_by_replicate(mine, _log_weights(other), replicates)[:, 0]
     pointwise[~seen] = inside[~seen] = np.nan
@@ -79,15 +79,18 @@ def leave_one_out(problem: Outcome, draws: PlaneDraws, without: Callable[[int], 
 
     def parts(part: slice) -> CountMixture:
         eta = _eta(problem, few, part)
-        tilted = _log_weights(few)[:, None] - _log_density(problem, eta, part)
+        tilted = _log_weights(few)[:, None] - _log_density(problem, few, part)
         tilted = tilted - np.logaddexp.reduce(tilted, axis=0)
+        extra = None if few.extra is None else np.tile(few.extra.reshape(-1, 1), eta.shape[1])
         for at, i in enumerate(range(*part.indices(n))):
             if i in refits:
                 other = refits[i].at_most(_THINNED)
                 eta[:, at] = _eta(problem, other, slice(i, i + 1))[:, 0]
                 tilted[:, at] = _log_weights(other)
+                if extra is not None and other.extra is not None:
+                    extra[:, at] = other.extra.ravel()
         trials = None if problem.trials is None else problem.trials[part]
-        return CountMixture(problem.family, eta + problem.offset[part], np.exp(tilted), trials)
+        return CountMixture(problem.family.given(extra), eta + problem.offset[part], np.exp(tilted), trials)
 
     totals = (each[:, seen] * problem.count[seen]).sum(axis=1)
     mcse = float(totals.std(ddof=1) / np.sqrt(replicates)) if replicates > 1 else 0.0
@@ -113,6 +116,7 @@ def _log_weights(draws: PlaneDraws) -> Array:
         return np.log(draws.weight.ravel() / draws.weight.sum())
 
 
-def _log_density(problem: Outcome, eta: Array, part: slice) -> Array:
+def _log_density(problem: Outcome, draws: PlaneDraws, part: slice) -> Array:
     trials = None if problem.trials is None else problem.trials[part]
-    return problem.family.log_density(eta + problem.offset[part], problem.design.y[part], trials)
+    eta = _eta(problem, draws, part) + problem.offset[part]
+    return draws.flat(problem.family).log_density(eta, problem.design.y[part], trials)

@@ -7,6 +7,7 @@ of tau there, and without that tail the means and sds of coefficients would be c
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,6 +27,8 @@ Array = NDArray[np.float64]
 _CUT = 12.0  # nats below the top: 6e-6 of the posterior
 _FURTHEST = 40.0  # |t| that is looked at
 _BULK = 3.0
+_BESIDE = 6.0  # nats below the top, where Laplace's bell will do among hundreds of nodes
+_FEWEST = 3  # points inside the cut that show the shape
 _STEP = 0.7  # of the bulk's half width over sqrt(2 * 3): sds of a Gaussian bulk
 _MOST_STEP = 1.5
 
@@ -41,44 +44,157 @@ class Node:
     log_step : float
         Log of prior density times width.
     bell : Bell
+    extra : float or None
+        Value of the family's further parameter.
     """
 
     t: float
     log_step: float
     bell: Bell
+    extra: float | None = None
 
 
-def lay_nodes(problem: Outcome, log_prior: LogPrior) -> list[Node]:
+@dataclass(eq=False)
+class _Survey:
+    """Laplace's log density of (t, log of the further parameter) on a lattice, as far as it counts.
+
+    Attributes
+    ----------
+    log_prior : callable or None
+        Of t; None where t is known to be the origin.
+    found : dict
+        Height and mode at (k, j), in units of `steps` from the origin; where nothing is learned beside t, j is 0.
+    """
+
+    problem: Outcome
+    log_prior: LogPrior | None
+    origin: float = 0.0
+    steps: tuple[float, float] = (1.0, 2.0)
+
+    def __post_init__(self) -> None:
+        self.found: dict[tuple[int, int], tuple[float, Array]] = {}
+        self.rows: dict[int, float] = {}
+
+    def all(self) -> _Survey:
+        """Look outwards until it no longer counts, more closely where the posterior is narrow."""
+        if self.problem.family.learns is None:
+            self.rows[0] = self._line(0)
+        else:
+            self._outwards(self._line, self.rows, self.steps[1], {})
+        for axis, free in ((0, self.log_prior is not None), (1, self.problem.family.learns is not None)):
+            f = self.marginal(axis)[1]
+            if free and np.count_nonzero(f > f.max() - _CUT) < _FEWEST:
+                if self.steps[axis] < 1e-3:
+                    raise ImproperPosteriorError(
+                        "the posterior of lambda is narrower than float64 can resolve; fix lambda instead"
+                    )
+                finer = (self.steps[0] * (0.25, 1.0)[axis], self.steps[1] * (1.0, 0.25)[axis])
+                return _Survey(self.problem, self.log_prior, self.origin, finer).all()
+        return self
+
+    def marginal(self, axis: int) -> tuple[Array, Array]:
+        """Points along an axis and the log density there, the other axis summed."""
+        keys = sorted({at[axis] for at in self.found})
+        f = [np.logaddexp.reduce([one[0] for at, one in self.found.items() if at[axis] == k]) for k in keys]
+        return (0.0, self.origin)[axis == 0] + np.array(keys) * self.steps[axis], np.array(f)
+
+    def nearest(self, t: float, s: float) -> tuple[float, Array]:
+        """Height and mode at the nearest point."""
+        j = min(self.rows, key=lambda j: abs(j * self.steps[1] - s))
+        return self.found[min((at for at in self.found if at[1] == j), key=lambda at: abs(self.t(at[0]) - t))]
+
+    def t(self, k: int) -> float:
+        """Log lambda of a point."""
+        return self.origin + k * self.steps[0]
+
+    def _line(self, j: int) -> float:
+        """All t at one value of the further parameter; returns the log integral."""
+        problem = self.problem
+        learned = problem.family.learns is not None
+        s = j * self.steps[1]
+        at = problem.given(float(np.exp(s))) if learned else problem
+        prior = float(problem.family.log_prior(np.array(s))) if learned else 0.0
+        line: dict[int, float] = {}
+        known: dict[int, float] = {}
+        for (k, _), (f, _) in self.found.items():
+            known[k] = max(f, known.get(k, -np.inf))
+        beside = {k: one for (k, other), one in self.found.items() if abs(other - j) == 1}
+        start = max(beside, key=lambda k: beside[k][0]) if beside else 0
+
+        def look(k: int) -> float:
+            near = self.found.get((k, j - 1)) or self.found.get((k, j + 1)) or self.found.get((k - 1, j))
+            near = near or self.found.get((k + 1, j))
+            bell = penalized_mode(at, float(np.exp(self.t(k))), None if near is None else near[1])
+            of_t = 0.0 if self.log_prior is None else float(self.log_prior(np.array(self.t(k))))
+            self.found[k, j] = (bell.log_evidence + of_t + prior, bell.mean)
+            return self.found[k, j][0]
+
+        if self.log_prior is None:
+            return look(0)
+        self._outwards(look, line, self.steps[0], known, start, moment=1.0)
+        return float(np.logaddexp.reduce(list(line.values())))
+
+    def _outwards(
+        self, look: Callable[[int], float], line: dict[int, float], step: float, known: Mapping[int, float],
+        start: int = 0, moment: float = 0.0,
+    ) -> None:  # fmt: skip
+        line[start] = look(start)
+        top, weighed = (
+            max(known.values(), default=-np.inf),
+            max((f - moment * j * step for j, f in known.items()), default=-np.inf),
+        )
+        for outward, power in ((1, 0.0), (-1, moment)):
+            k = start
+            while True:
+                k += outward
+                value = line[k] = look(k)
+                highest = max(top, *line.values())
+                # the power: tau^2 = exp(-t) times the density, relative to its largest value
+                furthest = max(weighed if power else -np.inf, *[one - power * j * step for j, one in line.items()])
+                falling = value < line[k - outward]
+                if falling and value < highest - _CUT and value - power * k * step < furthest - _CUT:
+                    break
+                if abs(k * step) >= _FURTHEST:
+                    _refuse_endless(value, line[k - outward], highest, outward)
+                    break
+
+
+def lay_nodes(problem: Outcome, log_prior: LogPrior | None, t: float = 0.0) -> list[Node]:
     """Place the nodes and approximate the coefficients at each.
 
     Parameters
     ----------
     problem : Outcome
-    log_prior : callable
-        Log density of t.
+    log_prior : callable or None
+        Log density of t; None where lambda is known.
+    t : float
+        Log lambda, where it is known.
 
     Raises
     ------
     ImproperPosteriorError
         If the posterior does not fall off as tau grows.
     """
-    t, f, starts = _scan(problem, log_prior)
-    if len(t) < 4:
-        raise ImproperPosteriorError("the posterior of lambda is narrower than float64 can resolve; fix lambda instead")
-    stretch = _layout(t, f)
-    points, log_jacobian = stretch.nodes()
-    log_step = log_prior(points) + log_jacobian + np.log(stretch.step)
+    survey = _Survey(problem, log_prior, t).all()
+    along, across = (np.array([t]), np.zeros(1)), (np.zeros(1), np.zeros(1))
+    if log_prior is not None:
+        along = _rule(survey.marginal(0), log_prior)
+    if problem.family.learns is not None:
+        across = _rule(survey.marginal(1), problem.family.log_prior)
+    heights = {at: one[0] for at, one in survey.found.items()}
+    top, top_weighed = max(heights.values()), max(f - survey.t(k[0]) for k, f in heights.items())
     nodes = []
-    for point, step in zip(points, log_step, strict=True):
-        laplace = penalized_mode(problem, float(np.exp(point)), starts[int(np.abs(t - point).argmin())])
-        nodes.append(Node(float(point), float(step), propagate(problem, float(np.exp(point)), laplace)))
+    for s, of_s in zip(*across, strict=True):
+        extra = None if problem.family.learns is None else float(np.exp(s))
+        here = problem.given(extra)
+        for point, of_t in zip(*along, strict=True):
+            height, start = survey.nearest(point, s)
+            if extra is None or height > top - _CUT - 2.0 or height - point > top_weighed - _CUT - 2.0:
+                laplace = penalized_mode(here, float(np.exp(point)), start)
+                far = extra is not None and height < top - _BESIDE
+                bell = laplace if far else propagate(here, float(np.exp(point)), laplace)
+                nodes.append(Node(float(point), float(of_s + of_t), bell, extra))
     return nodes
-
-
-def one_node(problem: Outcome, t: float) -> list[Node]:
-    """The only node where lambda is known."""
-    laplace = penalized_mode(problem, float(np.exp(t)))
-    return [Node(t, 0.0, propagate(problem, float(np.exp(t)), laplace))]
 
 
 def most_evident(problem: Outcome) -> float:
@@ -114,32 +230,11 @@ def most_evident(problem: Outcome) -> float:
     return float(minimize_scalar(lost, bounds=within, method="bounded", options={"xatol": 1e-3}).x)
 
 
-def _scan(problem: Outcome, log_prior: LogPrior) -> tuple[Array, Array, list[Array]]:
-    """Laplace's log density of t on a unit grid, outwards until it no longer counts."""
-    found: dict[int, tuple[float, Array]] = {}
-
-    def look(k: int, start: Array | None) -> float:
-        bell = penalized_mode(problem, float(np.exp(k)), start)
-        found[k] = (bell.log_evidence + float(log_prior(np.array(float(k)))), bell.mean)
-        return found[k][0]
-
-    look(0, None)
-    for outward, moment in ((1, 0.0), (-1, 1.0)):
-        k = 0
-        while True:
-            k += outward
-            value = look(k, found[k - outward][1])
-            top = max(one[0] for one in found.values())
-            # moment: tau^2 = exp(-t) times the density, relative to its largest value
-            weighed = max(one[0] - moment * j for j, one in found.items())
-            falling = value < found[k - outward][0]
-            if falling and value < top - _CUT and value - moment * k < weighed - _CUT:
-                break
-            if abs(k) >= _FURTHEST:
-                _refuse_endless(found[k][0], found[k - outward][0], top, outward)
-                break
-    keys = sorted(found)
-    return np.array(keys, dtype=np.float64), np.array([found[k][0] for k in keys]), [found[k][1] for k in keys]
+def _rule(of: tuple[Array, Array], log_prior: LogPrior) -> tuple[Array, Array]:
+    """Nodes, and the logs of prior times width."""
+    stretch = _layout(*of)
+    points, log_jacobian = stretch.nodes()
+    return points, log_prior(points) + log_jacobian + np.log(stretch.step)
 
 
 def _refuse_endless(last: float, before: float, top: float, outward: int) -> None:
@@ -162,7 +257,10 @@ def _layout(t: Array, f: Array) -> Stretch:
     smooth = CubicSpline(t, f)(fine)
     inside = fine[smooth > smooth.max() - _BULK]
     centre, width = 0.5 * (inside[0] + inside[-1]), 0.5 * max(inside[-1] - inside[0], 0.2)
-    step = min(_STEP * width / np.sqrt(2.0 * _BULK), _MOST_STEP)
+    # a long flat side does not excuse coarse steps down a steep one
+    mode = fine[smooth.argmax()]
+    steepest = max(1.4 * min(mode - inside[0], inside[-1] - mode), 0.4 * width)
+    step = min(_STEP * min(width, steepest) / np.sqrt(2.0 * _BULK), _MOST_STEP)
     low, high = width * np.arcsinh((t[0] - centre) / width), width * np.arcsinh((t[-1] - centre) / width)
     count = int(np.ceil((high - low) / step)) + 1
     return Stretch(float(centre), float(width), float(low), float((high - low) / (count - 1)), count)

@@ -68,8 +68,8 @@ def penalized_mode(problem: Outcome, lam: float, start: Array | None = None) -> 
         first, second = problem.slope(D @ theta)
         gradient = D.T @ first - P * theta
         H = (D.T * second) @ D
-        H[np.diag_indices_from(H)] += P + _EPS * H.diagonal()
-        step = cho_solve(cho_factor(H, lower=True), gradient)
+        H.flat[:: len(P) + 1] += P + _EPS * H.diagonal()
+        step = cho_solve(cho_factor(H, lower=True, check_finite=False), gradient, check_finite=False)
         gain = float(gradient @ step)
         if gain <= 4.0 * _EPS:
             break
@@ -92,7 +92,7 @@ def penalized_mode(problem: Outcome, lam: float, start: Array | None = None) -> 
         warn(f"Newton's method made {_MOST_STEPS} steps at lambda = {lam:.3g} and is not there yet", AccuracyWarning)
     _, second = problem.slope(D @ theta)
     H = (D.T * second) @ D
-    H[np.diag_indices_from(H)] += P + _EPS * H.diagonal()
+    H.flat[:: len(P) + 1] += P + _EPS * H.diagonal()
     root = np.linalg.cholesky(H)
     q, r = problem.n_flat, problem.rank
     log_evidence = value + 0.5 * r * np.log(lam) + 0.5 * q * np.log(2.0 * np.pi) - np.log(root.diagonal()).sum()

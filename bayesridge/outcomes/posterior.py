@@ -63,6 +63,8 @@ class OutcomePosterior(ShownPosterior, Asked):
         Of the coordinates and the node of lambda, weighted, in eight replicates.
     t, log_step : ndarray of shape (K,)
         Nodes of log lambda, and the log of prior density times width at each.
+    extra : ndarray of shape (K,) or None
+        Their values of the family's further parameter, where it was learned.
     how : str
         Which road made it.
     check : tuple of str
@@ -86,6 +88,7 @@ class OutcomePosterior(ShownPosterior, Asked):
     draws_: Weighted
     t: Array
     log_step: Array
+    extra: Array | None
     how: str
     check: tuple[str, ...]
     log_evidence: tuple[float, float] | None
@@ -97,13 +100,13 @@ class OutcomePosterior(ShownPosterior, Asked):
     @property
     def method(self) -> str:
         """Whether lambda is integrated, given, or plugged in."""
-        return "posterior" if len(self.t) > 1 else "evidence" if self.plugged_in else "fixed"
+        return "posterior" if np.ptp(self.t) > 0.0 else "evidence" if self.plugged_in else "fixed"
 
     @property
     def prior_texts(self) -> tuple[str, str]:
         """The prior, and what the outcome is, in words."""
         prior = "none for lambda (plugged in at the maximum of the evidence)" if self.plugged_in else self.prior.text
-        return prior, self.family.text
+        return prior, self.family.in_words
 
     # -- parameters ------------------------------------------------------------------------------------------------
 
@@ -139,7 +142,8 @@ class OutcomePosterior(ShownPosterior, Asked):
             found = []
             for k in range(0, len(step.width), block):
                 part = slice(k, k + block)
-                high, low = (self.family.mean(planes.eta(X[part] - mean), None) for X in (step.high, step.low))
+                family = planes.of(self.family)
+                high, low = (family.mean(planes.eta(X[part] - mean), None) for X in (step.high, step.low))
                 change = (high - low) / step.width[part]
                 found.append(change if by_row else change.sum(axis=-1, keepdims=True) / len(step.width))
             parts.append(np.concatenate(found, axis=-1) if by_row else np.sum(found, axis=0))
@@ -155,12 +159,27 @@ class OutcomePosterior(ShownPosterior, Asked):
     @cached_property
     def lambda_(self) -> Marginal | PointMass:
         """Posterior of lambda = 1 / tau^2."""
-        if len(self.t) == 1:
-            return PointMass("lambda", float(np.exp(self.t[0])))
-        mass = np.maximum(self.draws_.mass.sum(axis=0), 1e-300)
-        step = np.gradient(self.t)
-        density = CubicSpline(self.t, np.log(mass) - np.log(step), bc_type="natural")
-        low, high = float(self.t[0]), float(self.t[-1])
+        return self._scalar("lambda", self.t)
+
+    @cached_property
+    def _further(self) -> dict[str, Marginal | PointMass]:
+        """The family's further parameter, by its name."""
+        name = self.family.extra
+        if name is None:
+            return {}
+        if self.extra is None:
+            return {name: PointMass(name, float(getattr(self.family, name)))}
+        return {name: self._scalar(name, np.log(self.extra))}
+
+    def _scalar(self, name: str, logs: Array) -> Marginal | PointMass:
+        """Posterior of a number by its logarithm at the nodes."""
+        points, where = np.unique(logs, return_inverse=True)
+        if len(points) == 1:
+            return PointMass(name, float(np.exp(points[0])))
+        mass = np.maximum(np.bincount(where, self.draws_.mass.sum(axis=0)), 1e-300)
+        step = np.gradient(points)
+        density = CubicSpline(points, np.log(mass) - np.log(step), bc_type="natural")
+        low, high = float(points[0]), float(points[-1])
         fine = np.linspace(low, high, 4001)
         values = density(fine)
         top = float(values.max())
@@ -174,7 +193,7 @@ class OutcomePosterior(ShownPosterior, Asked):
             )
             return np.asarray(inside + np.minimum(beyond, 0.0) - total)
 
-        return marginal("lambda", log_density, low, high, EXP, rounding=1e-9)
+        return marginal(name, log_density, low, high, EXP, rounding=1e-9)
 
     @cached_property
     def tau(self) -> Marginal | PointMass:
@@ -185,8 +204,8 @@ class OutcomePosterior(ShownPosterior, Asked):
 
     @property
     def scales(self) -> Mapping[str, Marginal | PointMass]:
-        """Lambda and tau."""
-        return {"lambda": self.lambda_, "tau": self.tau}
+        """Lambda and tau, and what else the family has."""
+        return {"lambda": self.lambda_, "tau": self.tau} | self._further
 
     @property
     def sigma(self) -> PointMass:
@@ -256,7 +275,8 @@ class OutcomePosterior(ShownPosterior, Asked):
     @cached_property
     def _planes(self) -> PlaneDraws:
         """What predictions are made from: at most 8 x 1024 draws."""
-        return PlaneDraws(*self._drawn, self.draws_.weight).at_most(_FOR_ROWS)
+        extra = None if self.extra is None else self.extra[self.draws_.node]
+        return PlaneDraws(*self._drawn, self.draws_.weight, extra).at_most(_FOR_ROWS)
 
     def _expected(self, X: ArrayLike, offset: ArrayLike | None, trials: ArrayLike | None) -> ExpectedRows:
         """Check new rows and what goes with them."""
@@ -304,9 +324,11 @@ class OutcomePosterior(ShownPosterior, Asked):
         DataError
             If there is no leave-one-out, or no penalised column.
         """
-        if len(self.t) == 1:
+        if self.method != "posterior":
             return self.infer(self.rows(), default_prior(self.family, self.design)).curves
-        return curves_of(self.rows(), self._ends, self._tilted, self._refits)
+        # penalised fits take a further parameter as known
+        typical = None if self.extra is None else float(self._further[str(self.family.extra)].median)
+        return curves_of(self.rows().given(typical), self._ends, self._tilted, self._refits)
 
     def log_lambda_without(self) -> tuple[float, float, Array]:
         """Mean and sd of log lambda, and its mean without each row (n_rows,)."""
@@ -333,7 +355,8 @@ class OutcomePosterior(ShownPosterior, Asked):
         """Weighted as they are, not resampled: what lies far out in lambda has many draws of little weight."""
         step = max(1, self.draws_.node.shape[1] // _FOR_ROWS)
         coef, centre = self._drawn
-        planes = PlaneDraws(coef[:, ::step], centre[:, ::step], self.draws_.weight[:, ::step])
+        extra = None if self.extra is None else self.extra[self.draws_.node[:, ::step]]
+        planes = PlaneDraws(coef[:, ::step], centre[:, ::step], self.draws_.weight[:, ::step], extra)
         return tilted(planes, self.draws_.theta[:, ::step], self.design.n_flat, self._ends, density_of_t(self.prior))
 
     def rows(self) -> Outcome:
@@ -361,14 +384,26 @@ class OutcomePosterior(ShownPosterior, Asked):
         tau = np.exp(-0.5 * self._t_given(theta, rng))
         coef, centre = self.directions.coefficients(self.design, theta, tau, rng)
         intercept = centre - coef @ self.design.mean if self.design.fit_intercept else centre
-        return Draws(intercept, coef, np.ones(tau.shape), tau, tau**-2.0)
+        extra = {} if self.extra is None else self._extra_at(self.draws_.node.ravel()[picked], rng)
+        return Draws(intercept, coef, np.ones(tau.shape), tau, tau**-2.0, extra=extra)
+
+    def _extra_at(self, node: NDArray[np.intp], rng: np.random.Generator) -> dict[str, Array]:
+        """Spread values of the further parameter between nodes: each node stands for its share of the distribution."""
+        assert self.extra is not None
+        ((name, scalar),) = self._further.items()
+        of = np.unique(self.extra, return_inverse=True)[1]
+        share = np.bincount(of, self.draws_.mass.sum(axis=0))
+        above = np.cumsum(share) / share.sum()
+        k = of[node]
+        u = above[k] - rng.random(k.shape) * (share / share.sum())[k]
+        return {name: np.asarray(scalar.quantile(np.clip(u, 1e-9, 1.0 - 1e-9)))}
 
     def _t_given(self, theta: Array, rng: np.random.Generator) -> Array:
         """Draw log lambda given the coordinates: the data say no more of it, and it need not stay at the nodes.
 
         ``p(t | b)`` is the prior times N(b; 0, exp(-t)), on a fine grid.
         """
-        if len(self.t) == 1:
+        if self.method == "fixed":
             return np.full(theta.shape[:-1], self.t[0])
         b = theta[..., self.design.n_flat :]
         squares = np.square(b).sum(axis=-1).ravel()
@@ -411,8 +446,9 @@ class OutcomePosterior(ShownPosterior, Asked):
             seen = problem.count > 0
             trials = None if problem.trials is None else problem.trials[seen]
             eta = drawn.intercept[..., None] + drawn.coef @ design.X[seen].T + problem.offset[seen]
-            y = self.family.simulate(eta, trials, rng)
-            return y, self.family.log_density(eta, design.y[seen], trials)
+            learned = None if self.extra is None else drawn.extra[str(self.family.extra)][..., None]
+            family = self.family.given(learned)
+            return family.simulate(eta, trials, rng), family.log_density(eta, design.y[seen], trials)
 
         drawn = self.draw(1000 if draws is None else draws, 4 if chains is None else chains, rng)
         about = OutcomeText(f"linear predictor ({self.family.text})", predicted)
@@ -425,7 +461,7 @@ class OutcomePosterior(ShownPosterior, Asked):
     def options(self) -> dict[str, Any]:
         """Return the arguments of the estimator that makes this posterior from plain columns."""
         prior = None if self.plugged_in else self.prior
-        return {"family": self.family.name, "method": self.method, "prior": prior, **self.design.options()}
+        return {"family": self.family.said(), "method": self.method, "prior": prior, **self.design.options()}
 
     def save(self, path: str | Path, *, rows: bool = False) -> Path:
         """Write the model to a file, which :func:`bayesridge.load` reads; see :meth:`Posterior.save`."""
@@ -436,12 +472,13 @@ class OutcomePosterior(ShownPosterior, Asked):
         design, arrays = self.design.state(rows=rows)
         arrays |= {name: getattr(self.draws_, name) for name in DRAWS}
         arrays |= {"t": self.t, "log_step": self.log_step, "V": self.directions.V, "on_flat": self.directions.on_flat}
+        arrays |= {} if self.extra is None else {"extra": self.extra}
         if rows:
             problem = self.rows()
             arrays |= {"offset": problem.offset} | ({} if problem.trials is None else {"trials": problem.trials})
         evidence = None if self.log_evidence is None else list(self.log_evidence)
         facts = {
-            "engine": "outcome", "family": self.family.name, "method": self.method, "prior": prior_state(self.prior),
+            "engine": "outcome", "family": self.family.said(), "method": self.method, "prior": prior_state(self.prior),
             "design": design, "how": self.how, "check": list(self.check), "log_evidence": evidence,
             "asks": list(self.asks),
         }  # fmt: skip

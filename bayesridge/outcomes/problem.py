@@ -121,6 +121,10 @@ class Outcome:
         first, second = self.family.slope(eta + self.offset, self.design.y, self.trials)
         return first * self.count, second * self.count
 
+    def given(self, value: Array | float | None) -> Outcome:
+        """The same with values of the family's further parameter."""
+        return self if value is None else replace(self, family=self.family.given(value))
+
     def merged(self) -> Outcome:
         """The same likelihood from distinct rows, each counting for its equals, and none that counts for nothing.
 

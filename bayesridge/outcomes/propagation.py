@@ -40,13 +40,13 @@ def propagate(problem: Outcome, lam: float, laplace: Bell) -> Bell:
     root, mean = laplace.root, laplace.mean
     for _ in range(_MOST_SWEEPS):
         H = (D.T * site) @ D
-        H[np.diag_indices_from(H)] += P
+        H.flat[:: len(P) + 1] += P
         try:
             root = np.linalg.cholesky(H)
         except np.linalg.LinAlgError:
             return laplace
-        mean = cho_solve((root, True), D.T @ shift)
-        A = solve_triangular(root, D.T, lower=True)
+        mean = cho_solve((root, True), D.T @ shift, check_finite=False)
+        A = solve_triangular(root, D.T, lower=True, check_finite=False)
         spread, eta = np.einsum("ij,ij->j", A, A), D @ mean
         cavity = 1.0 / spread - site
         if not (cavity[seen] > 0).all():

@@ -31,11 +31,22 @@ class PlaneDraws(NamedTuple):
     centre : ndarray of shape (R, S)
         At the column means.
     weight : ndarray of shape (R, S)
+    extra : ndarray of shape (R, S) or None
+        Of the family's further parameter.
     """
 
     coef: Array
     centre: Array
     weight: Array
+    extra: Array | None = None
+
+    def of(self, family: Family) -> Family:
+        """Return the family with each draw's further parameter, for eta of shape (R, S, m)."""
+        return family if self.extra is None else family.given(self.extra[..., None])
+
+    def flat(self, family: Family) -> Family:
+        """Return it for eta of shape (R * S, m)."""
+        return family if self.extra is None else family.given(self.extra.reshape(-1, 1))
 
     def eta(self, deviations: Array) -> Array:
         """Eta at rows, given by the columns' deviations from their means (m, p): (R, S, m)."""
@@ -50,7 +61,8 @@ class PlaneDraws(NamedTuple):
         picked = np.array([np.searchsorted(np.cumsum(w)[:-1] / w.sum(), at) for w in self.weight])
         rows = np.arange(len(picked))[:, None]
         equal = np.broadcast_to(share / count, picked.shape)
-        return PlaneDraws(self.coef[rows, picked], self.centre[rows, picked], equal)
+        extra = None if self.extra is None else self.extra[rows, picked]
+        return PlaneDraws(self.coef[rows, picked], self.centre[rows, picked], equal, extra)
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,12 +124,7 @@ class CountMixture:
         below = np.cumsum(np.broadcast_to(self.weight, self.eta.shape), axis=0)
         u = rng.random((count, m)) * below[-1]
         at = np.column_stack([np.searchsorted(below[:-1, j], u[:, j]) for j in range(m)])
-        # a further parameter has a value for each draw and row too
-        name = getattr(self.family, "extra", None)
-        value = None if name is None else np.asarray(getattr(self.family, name))
-        family: Any = self.family
-        if value is not None and value.ndim:
-            family = family.given(np.broadcast_to(value, self.eta.shape)[at, np.arange(m)])
+        family = self.family.picked(self.eta.shape, (at, np.arange(m)))
         return np.asarray(family.simulate(self.eta[at, np.arange(m)], self.trials, rng))
 
     def interval(self, level: float) -> Array:
@@ -172,14 +179,14 @@ class NewRows(Quantity):
 
     def _expected(self, part: slice) -> WeightedQuantity:
         trials = None if self.trials is None else self.trials[part]
-        values = self.family.mean(self._eta(self.draws, part), trials)
+        values = self.draws.of(self.family).mean(self._eta(self.draws, part), trials)
         return WeightedQuantity(self.labels[part], values, self.draws.weight)
 
     def _mixture(self, part: slice, *, thinned: bool) -> CountMixture:
         draws = self.draws.at_most(_THINNED // len(self.draws.weight)) if thinned else self.draws
         trials = None if self.trials is None else self.trials[part]
         flat = draws.weight.reshape(-1, 1) / draws.weight.sum()
-        return CountMixture(self.family, self._eta(draws, part).reshape(len(flat), -1), flat, trials)
+        return CountMixture(draws.flat(self.family), self._eta(draws, part).reshape(len(flat), -1), flat, trials)
 
     def _blocks(self, function: Callable[[slice], Array]) -> Array:
         size = max(1, _BLOCK_VALUES // self.draws.weight.size)
