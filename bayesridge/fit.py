@@ -289,10 +289,16 @@ def infer_problem(
     if family == "gaussian":
         refuse_trials(problem.trials)
         return infer(problem.design, factorize(problem.design), prior or BetaR2(), noise_prior or Jeffreys(), method)
-    from bayesridge.outcomes.family import family_of
+    from bayesridge.outcomes.family import Student, family_of
     from bayesridge.outcomes.infer import infer_outcome
 
     outcome = family_of(family)
+    if isinstance(outcome, Student):
+        if method == "evidence":
+            raise PriorError("method='evidence' is not for Student-t noise, which is sampled: lambda is integrated or given")
+        from bayesridge.outcomes.student import infer_student
+
+        return infer_student(outcome, problem.design, prior, noise_prior, problem.offset, problem.trials)
     if noise_prior is not None:
         raise PriorError(f"{outcome.text} have no noise variance: leave noise_prior out")
     return infer_outcome(outcome, problem.design, prior, problem.offset, problem.trials, plug_in=method == "evidence")
@@ -353,7 +359,7 @@ def posterior(
         What to do with rows that have missing values.
     method : {"posterior", "evidence", "fixed"}, optional
         "evidence" plugs in the lambda that maximises the evidence, ignoring its uncertainty.
-    family : {"gaussian", "poisson", "binomial", "probit"} or Family
+    family : {"gaussian", "student", "poisson", "negative-binomial", "binomial", "probit"} or Family
         Counts (log link) and successes of trials (logit or probit link) have no sigma: lambda = 1 / tau^2, and the
         default prior is a half-t on tau (:func:`bayesridge.outcomes.infer.default_prior`). Their posterior is weighted
         draws whose ``check`` says how accurate they are.

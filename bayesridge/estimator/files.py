@@ -14,6 +14,7 @@ from bayesridge.estimator.classifier import BayesRidgeClassifier
 from bayesridge.estimator.regressor import BayesRidge
 from bayesridge.mcmc.posterior import SampledPosterior
 from bayesridge.outcomes.infer import outcome_from_state
+from bayesridge.outcomes.student import student_from_state
 from bayesridge.persistence import read_model
 from bayesridge.posteriors.contract import AnyPosterior
 from bayesridge.posteriors.posterior import Posterior
@@ -25,6 +26,7 @@ READERS: Mapping[str, Callable[[Mapping[str, Any], Mapping[str, NDArray[Any]]], 
     "levels": Posterior.from_state,
     "chains": SampledPosterior.from_state,
     "outcome": outcome_from_state,
+    "student": student_from_state,
 }
 
 

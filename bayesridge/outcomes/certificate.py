@@ -105,7 +105,8 @@ class Judged:
         flat, w = self.values.reshape(-1, self.values.shape[2]), self.weight.ravel() / self.weight.sum()
         share = self.mass.sum(axis=0) / self.mass.sum()
         variance = np.append(w @ np.square(flat - w @ flat), share @ np.square(self.logs - share @ self.logs))
-        return np.where(variance > 0, np.sqrt(variance), np.inf)
+        size = np.append(w @ np.square(flat), share @ np.square(self.logs))
+        return np.where(variance > 1e-20 * size, np.sqrt(np.maximum(variance, 0.0)), np.inf)  # what is known has no error
 
 
 def certify(

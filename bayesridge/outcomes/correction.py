@@ -44,12 +44,15 @@ class Weighted:
         The mean of its exponential is p(y); of equal weights, zeros.
     mass : ndarray of shape (R, K)
         Probability of each node by each replicate, up to a factor common to all.
+    extra : ndarray of shape (h, R, S) or None
+        Further parameters of the family that are drawn, not on nodes.
     """
 
     theta: Array
     node: NDArray[np.intp]
     log_weight: Array
     mass: Array
+    extra: Array | None = None
 
     @property
     def weight(self) -> Array:
@@ -133,4 +136,7 @@ def joined(first: Weighted, then: Weighted) -> Weighted:
     K = first.mass.shape[1]
     equal = not log_weight.any()  # of chains, whose nodes are known better than by counting
     mass = first.node.shape[1] * first.mass + then.node.shape[1] * then.mass if equal else _mass(node, log_weight, K)
-    return Weighted(np.concatenate([first.theta, then.theta], axis=1), node, log_weight, mass / mass.sum())
+    extra = None
+    if first.extra is not None and then.extra is not None:
+        extra = np.concatenate([first.extra, then.extra], axis=2)
+    return Weighted(np.concatenate([first.theta, then.theta], axis=1), node, log_weight, mass / mass.sum(), extra)

@@ -187,30 +187,41 @@ def _chains(problem: Outcome, nodes: list[Node], refused: Certificate) -> _Found
             break
         before = draws
     if not verdict.passed:
-        warn(
-            f"the numbers of this posterior are right to {2.36 * verdict.standard_error:.2g} posterior sd only (asked: "
-            f"{ACCURACY:g}): {verdict.sentence}",
-            AccuracyWarning,
-        )
+        warn(accuracy_text(verdict), AccuracyWarning)
     how = "Hamiltonian sampling in whitened coordinates"
     return _Found(draws, verdict, how, None, refused)
 
 
+def accuracy_text(verdict: Certificate) -> str:
+    """What is warned of where the certificate was not given."""
+    return (
+        f"the numbers of this posterior are right to {2.36 * verdict.standard_error:.2g} posterior sd only (asked: "
+        f"{ACCURACY:g}): {verdict.sentence}"
+    )
+
+
 def _judge(problem: Outcome, nodes: list[Node], before: Weighted, after: Weighted, *, weighted: bool) -> Certificate:
+    logs = {"log lambda": np.array([node.t for node in nodes])}
+    if (extra := _extra(nodes)) is not None:
+        logs[f"log {problem.family.learns}"] = np.log(extra)
+    return judge(problem, logs, before, after, weighted=weighted)
+
+
+def judge(
+    problem: Outcome, logs: Mapping[str, Array], before: Weighted, after: Weighted, *, weighted: bool
+) -> Certificate:
+    """Judge draws by coefficients spread over all, by the scales at the nodes, and by what else was drawn."""
     design, q = problem.design, problem.n_flat
     picked = np.unique(np.linspace(0, len(design.penalized) - 1, min(_JUDGED, len(design.penalized))).astype(int))
     seen = problem.directions.V[picked]  # the rest of a coefficient is drawn from its prior, and not in question
-    logs = np.array([node.t for node in nodes])[:, None]
-    if (extra := _extra(nodes)) is not None:
-        logs = np.column_stack([logs, np.log(extra)])
-
     def judged(draws: Weighted) -> Judged:
-        values = np.concatenate([draws.theta[..., :q], draws.theta[..., q:] @ seen.T], axis=2)
-        return Judged(values, draws.weight, logs, draws.mass)
+        values = [draws.theta[..., :q], draws.theta[..., q:] @ seen.T]
+        values += [] if draws.extra is None else [np.log(np.moveaxis(draws.extra, 0, 2))]
+        return Judged(np.concatenate(values, axis=2), draws.weight, np.column_stack([*logs.values()]), draws.mass)
 
     flat = [*(["intercept"] if design.fit_intercept else []), *[design.names[j] for j in design.unpenalized]]
-    learned = [] if extra is None else [f"log {problem.family.learns}"]
-    labels = (*flat, *[design.names[j] for j in design.penalized[picked]], "log lambda", *learned)
+    drawn = [] if after.extra is None else ["log sigma", "log degrees of freedom"]
+    labels = (*flat, *[design.names[j] for j in design.penalized[picked]], *drawn, *logs)
     return certify(judged(before), judged(after), labels, after.log_weight, weighted=weighted)
 
 

@@ -81,14 +81,14 @@ def leave_one_out(problem: Outcome, draws: PlaneDraws, without: Callable[[int], 
         eta = _eta(problem, few, part)
         tilted = _log_weights(few)[:, None] - _log_density(problem, few, part)
         tilted = tilted - np.logaddexp.reduce(tilted, axis=0)
-        extra = None if few.extra is None else np.tile(few.extra.reshape(-1, 1), eta.shape[1])
+        extra = None if few.extra is None else np.tile(few.extra.reshape(*few.extra.shape[:-2], -1, 1), eta.shape[1])
         for at, i in enumerate(range(*part.indices(n))):
             if i in refits:
                 other = refits[i].at_most(_THINNED)
                 eta[:, at] = _eta(problem, other, slice(i, i + 1))[:, 0]
                 tilted[:, at] = _log_weights(other)
                 if extra is not None and other.extra is not None:
-                    extra[:, at] = other.extra.ravel()
+                    extra[..., at] = other.extra.reshape(*other.extra.shape[:-2], -1)
         trials = None if problem.trials is None else problem.trials[part]
         return CountMixture(problem.family.given(extra), eta + problem.offset[part], np.exp(tilted), trials)
 

@@ -113,8 +113,12 @@ class OutcomePosterior(ShownPosterior, Asked):
     @cached_property
     def _drawn(self) -> tuple[Array, Array]:
         """Coefficients (R, S, p) and the linear predictor at the column means (R, S)."""
-        tau = np.exp(-0.5 * self.t[self.draws_.node])
-        return self.directions.coefficients(self.design, self.draws_.theta, tau, np.random.default_rng(_SEED))
+        return self.directions.coefficients(self.design, self.draws_.theta, self._taus, np.random.default_rng(_SEED))
+
+    @property
+    def _taus(self) -> Array:
+        """Tau of each draw, (R, S)."""
+        return np.exp(-0.5 * self.t[self.draws_.node])
 
     @cached_property
     def coefficients(self) -> WeightedQuantity:
@@ -275,7 +279,7 @@ class OutcomePosterior(ShownPosterior, Asked):
     @cached_property
     def _planes(self) -> PlaneDraws:
         """What predictions are made from: at most 8 x 1024 draws."""
-        extra = None if self.extra is None else self.extra[self.draws_.node]
+        extra = self.draws_.extra if self.extra is None else self.extra[self.draws_.node]
         return PlaneDraws(*self._drawn, self.draws_.weight, extra).at_most(_FOR_ROWS)
 
     def _expected(self, X: ArrayLike, offset: ArrayLike | None, trials: ArrayLike | None) -> ExpectedRows:

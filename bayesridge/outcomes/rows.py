@@ -31,8 +31,8 @@ class PlaneDraws(NamedTuple):
     centre : ndarray of shape (R, S)
         At the column means.
     weight : ndarray of shape (R, S)
-    extra : ndarray of shape (R, S) or None
-        Of the family's further parameter.
+    extra : ndarray of shape (..., R, S) or None
+        Of the family's further parameters.
     """
 
     coef: Array
@@ -46,7 +46,7 @@ class PlaneDraws(NamedTuple):
 
     def flat(self, family: Family) -> Family:
         """Return it for eta of shape (R * S, m)."""
-        return family if self.extra is None else family.given(self.extra.reshape(-1, 1))
+        return family if self.extra is None else family.given(self.extra.reshape(*self.extra.shape[:-2], -1, 1))
 
     def eta(self, deviations: Array) -> Array:
         """Eta at rows, given by the columns' deviations from their means (m, p): (R, S, m)."""
@@ -61,7 +61,7 @@ class PlaneDraws(NamedTuple):
         picked = np.array([np.searchsorted(np.cumsum(w)[:-1] / w.sum(), at) for w in self.weight])
         rows = np.arange(len(picked))[:, None]
         equal = np.broadcast_to(share / count, picked.shape)
-        extra = None if self.extra is None else self.extra[rows, picked]
+        extra = None if self.extra is None else self.extra[..., rows, picked]
         return PlaneDraws(self.coef[rows, picked], self.centre[rows, picked], equal, extra)
 
 
@@ -103,7 +103,8 @@ class CountMixture:
 
     def cdf(self, value: Array) -> Array:
         """P(y <= value) of each, shape (m,)."""
-        below = (self.weight * self.family.cdf(np.floor(value), self.eta, self.trials)).sum(axis=0)
+        at = np.floor(value) if self.family.whole else value
+        below = (self.weight * self.family.cdf(at, self.eta, self.trials)).sum(axis=0)
         return np.clip(below, 0.0, 1.0)
 
     def log_pdf(self, value: Array) -> Array:
@@ -114,6 +115,8 @@ class CountMixture:
 
     def pit(self, y: Array) -> Array:
         """Randomised probability integral transform: uniform on [P(Y < y), P(Y <= y)] (Czado, Gneiting & Held 2009)."""
+        if not self.family.whole:
+            return self.cdf(y)
         u = np.random.default_rng(np.abs(y).astype(np.int64).sum() + len(y)).random(len(y))
         high = self.cdf(y)
         return np.asarray(high - u * (high - self.cdf(y - 1.0)))
@@ -134,6 +137,8 @@ class CountMixture:
 
     def quantile(self, q: float) -> Array:
         """Smallest y with P(Y <= y) >= q, shape (m,), by bisection."""
+        if not self.family.whole:
+            return self._between(q)
         low = np.full(self.eta.shape[1], -1.0)
         high = np.ceil(self.mean + 4.0 * self.sd) + 1.0
         for _ in range(200):
@@ -150,6 +155,25 @@ class CountMixture:
             enough = self.cdf(middle) >= q
             low, high = np.where(enough, low, middle), np.where(enough, middle, high)
         return high
+
+    def _between(self, q: float) -> Array:
+        """Of a number that need not be whole: bisection from where most of the mixture lies."""
+        expected = self.family.mean(self.eta, self.trials)
+        unit = np.sqrt(np.square(np.ptp(expected, axis=0)) + np.min(self.family.variance(self.eta, self.trials), axis=0))
+        unit = np.where(np.isfinite(unit), unit, np.ptp(expected, axis=0) + 1e-9 * np.abs(expected).max(axis=0))
+        low, high = self.mean - 4.0 * unit, self.mean + 4.0 * unit
+        for _ in range(200):
+            above, below = self.cdf(low) > q, self.cdf(high) < q
+            if not (above | below).any():
+                break
+            low, high = np.where(above, low - 2.0 * (high - low), low), np.where(below, high + 2.0 * (high - low), high)
+        for _ in range(60):
+            if (high - low <= 1e-7 * unit).all():
+                break
+            middle = 0.5 * (low + high)
+            enough = self.cdf(middle) >= q
+            low, high = np.where(enough, low, middle), np.where(enough, middle, high)
+        return 0.5 * (low + high)
 
 
 @dataclass(frozen=True, eq=False)
@@ -262,7 +286,7 @@ class ObservedRows(NewRows):
         return self._blocks(lambda part: self._mixture(part, thinned=False).log_pdf(at[part]))
 
     def hdi(self, level: float = 0.94) -> Array:
-        """Shortest intervals of whole numbers that hold at least `level`, shape (m, 2)."""
+        """Shortest intervals (of whole numbers, where the outcome is one) that hold at least `level`, shape (m, 2)."""
         check_level(level)
         starts = np.linspace(0.0, 1.0 - level, _HDI_STARTS)
         ends = [

@@ -145,7 +145,7 @@ def _same_data(named: Mapping[str, AnyPosterior]) -> None:
                 f"posteriors are compared on the same data, and the {what} of {first!r} and {name!r} differ: fit both "
                 "to the same rows and target"
             )
-        if hasattr(one, "family") != hasattr(post, "family"):
+        if ("sigma" in one.scales) != ("sigma" in post.scales):
             raise DataError(
                 f"the predictions of {first!r} and {name!r} are not comparable: one gives densities of a measured "
                 "target, the other probabilities of counts"

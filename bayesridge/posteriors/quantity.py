@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bayesridge.errors import DataError
+from bayesridge.hyper.marginal import Interval
 from bayesridge.hyper.nodes import HyperPosterior, Nodes
 from bayesridge.linalg.engine import Engine, Linear
 from bayesridge.linalg.row_source import RowIndex
@@ -432,3 +433,69 @@ class DrawnQuantity(Quantity):
         start = np.argmin(ordered[span:] - ordered[:-span], axis=0)
         columns = np.arange(len(self))
         return np.column_stack([ordered[start, columns], ordered[start + span, columns]])
+
+
+@dataclass(frozen=True, eq=False)
+class DrawnScalar:
+    """A scale, by its draws.
+
+    Attributes
+    ----------
+    name : str
+    values : ndarray of shape (chain, draw)
+    """
+
+    name: str
+    values: Array
+
+    @cached_property
+    def known(self) -> bool:
+        """Whether all draws are one value."""
+        return bool((self.values == self.values.flat[0]).all())
+
+    @property
+    def _moments(self) -> bool:
+        """Whether draws may be averaged: means of lambda and tau are often infinite, and an average hides that."""
+        return self.known or self.name not in ("lambda", "tau")
+
+    @property
+    def mean(self) -> float:
+        """Mean of the draws; NaN for lambda and tau, whose mean may be infinite."""
+        return float(self.values.mean()) if self._moments else np.nan
+
+    @property
+    def sd(self) -> float:
+        """Standard deviation of the draws; NaN for lambda and tau."""
+        if self.known:
+            return 0.0
+        return float(self.values.std(ddof=1)) if self._moments else np.nan
+
+    @property
+    def log_sd(self) -> float:
+        """Standard deviation of the logarithms of the draws."""
+        return 0.0 if self.known else float(np.log(self.values).std(ddof=1))
+
+    @property
+    def median(self) -> float:
+        """Posterior median."""
+        return float(np.median(self.values))
+
+    def quantile(self, q: ArrayLike) -> Array:
+        """Sample quantiles."""
+        return np.asarray(np.quantile(self.values, np.asarray(q, dtype=np.float64)))
+
+    def cdf(self, value: ArrayLike) -> Array:
+        """Share of the draws up to `value`."""
+        at = np.asarray(value, dtype=np.float64)
+        ordered = np.sort(self.values, axis=None)
+        return np.asarray(np.searchsorted(ordered, at, side="right") / ordered.size)
+
+    def interval(self, level: float = 0.95) -> Interval:
+        """Equal-tailed interval."""
+        low, high = self.quantile([0.5 * (1.0 - level), 0.5 * (1.0 + level)])
+        return Interval(float(low), float(high))
+
+    def hdi(self, level: float = 0.94) -> Interval:
+        """Shortest interval with this share of the draws."""
+        ends = DrawnQuantity((self.name,), self.values[..., None]).hdi(level)[0]
+        return Interval(float(ends[0]), float(ends[1]))

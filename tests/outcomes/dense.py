@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.interpolate import PchipInterpolator
 from scipy.optimize import minimize
 from scipy.special import gammaln
 from scipy.stats import norm
@@ -74,3 +75,12 @@ def quantile(values, weight, q):
     weight = np.bincount(where, weight)
     order = np.argsort(values)
     return np.interp(q, np.cumsum(weight[order]) - 0.5 * weight[order], values[order])
+
+
+def moments(points, w, probabilities=()):
+    """Mean, sd and quantiles of a grid's weights."""
+    mean = w @ points / w.sum()
+    below = (np.cumsum(w) - 0.5 * w) / w.sum()
+    fine = np.linspace(points[0], points[-1], 20_001)
+    ends = np.interp(probabilities, PchipInterpolator(points, below)(fine), fine)
+    return mean, np.sqrt(w @ np.square(points - mean) / w.sum()), ends

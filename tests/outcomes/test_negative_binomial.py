@@ -5,7 +5,7 @@ from __future__ import annotations
 import mpmath
 import numpy as np
 import pytest
-from scipy.interpolate import PchipInterpolator
+from dense import moments
 from scipy.special import gammaln
 from scipy.stats import nbinom
 from scipy.stats import t as student
@@ -54,14 +54,6 @@ def summed(x, y, offset):
     return (centre, w.sum(axis=(1, 2))), (beta, w.sum(axis=(0, 2))), (s, w.sum(axis=(0, 1))), (log_tau, tau_given), (
         top + np.log(w.sum() * cell)
     )  # fmt: skip
-
-
-def moments(points, w, probabilities=()):
-    mean = w @ points / w.sum()
-    below = (np.cumsum(w) - 0.5 * w) / w.sum()
-    fine = np.linspace(points[0], points[-1], 20_001)
-    ends = np.interp(probabilities, PchipInterpolator(points, below)(fine), fine)
-    return mean, np.sqrt(w @ np.square(points - mean) / w.sum()), ends
 
 
 @pytest.mark.parametrize("dispersion", [0.8, 1e-9])

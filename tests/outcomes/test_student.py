@@ -1,0 +1,182 @@
+"""Student-t noise: against sums over a dense grid, and under what must not matter."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from dense import moments
+from scipy.stats import t as student
+
+from bayesridge import (
+    BayesRidge,
+    DataError,
+    FixedLambda,
+    FixedTau,
+    HalfCauchy,
+    InverseGamma,
+    PriorError,
+    compare,
+    load,
+    posterior,
+)
+from bayesridge.outcomes.family import Student
+
+FAR = 5.4  # P(|t| > 5.4) = .001 with seven degrees of freedom
+
+
+def table(n=12, seed=2, p=1):
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((n, p))
+    X = (X - X.mean(axis=0)) / X.std(axis=0)
+    y = 3.0 + 0.8 * X[:, 0] + 0.5 * rng.standard_t(2.0, n)
+    y[0] += 6.0
+    return X, y
+
+
+def summed(x, y, df, on):
+    """Grids and weights of (centre, beta, log sigma): tau / sigma, or tau, is half-Cauchy(1); p(sigma^2) = 1 / sigma^2."""
+    centre, u, s = np.linspace(0.8, 5.2, 61), np.linspace(-6.6, 6.6, 180), np.linspace(-2.5, 2.2, 36)
+    beta, width = 6e-3 * np.sinh(u), 6e-3 * np.cosh(u)  # dense around 0, where the prior is infinite, and integrable
+    log_r = np.linspace(-14.0, 9.0, 400)
+    w = np.empty((len(centre), len(beta), len(s)))
+    for k, log_sigma in enumerate(s):
+        sigma = np.exp(log_sigma)
+        e = (y - centre[:, None, None] - beta[:, None] * x) / sigma
+        tau = np.exp(log_r) * (sigma if on == "tau/sigma" else 1.0)
+        of_beta = np.exp(-0.5 * np.square(beta[:, None] / tau)) / tau @ (np.exp(log_r) / (1.0 + np.exp(2.0 * log_r)))
+        w[..., k] = -0.5 * (df + 1.0) * np.log1p(e * e / df).sum(axis=-1)
+        w[..., k] += np.log(of_beta * width) - len(y) * log_sigma
+    w = np.exp(w - w.max())
+    return (centre, w.sum(axis=(1, 2))), (beta, w.sum(axis=(0, 2))), (s, w.sum(axis=(0, 1)))
+
+
+@pytest.mark.parametrize("on", ["tau/sigma", "tau"])
+def test_against_sums_over_a_grid(on):
+    """Lambda and sigma drawn jointly, and in turn where the prior of lambda moves with sigma."""
+    X, y = table()
+    post = posterior(X, y, family=Student(3.0), prior=HalfCauchy(1.0, on=on))
+    centre, beta, log_sigma = summed(X[:, 0], y, 3.0, on)
+    for found, (points, w) in ((post.intercept, centre), (post.coefficients, beta)):
+        mean, sd, ends = moments(points, w, (0.025, 0.5, 0.975))
+        assert abs(found.mean[0] - mean) < FAR * found.mcse[0] + 1e-3 * sd
+        assert found.sd[0] == pytest.approx(sd, rel=0.05)
+        got = [found.quantile(q)[0] for q in (0.025, 0.5, 0.975)]
+        np.testing.assert_allclose(got, ends, atol=2.36 * 0.05 * sd)  # what the certificate promises
+    _, sd, ends = moments(*log_sigma, (0.1, 0.5, 0.9))
+    np.testing.assert_allclose(np.log(post.sigma.quantile([0.1, 0.5, 0.9])), ends, atol=2.36 * 0.05 * sd)
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    X, y = table(n=30, p=2)
+    return BayesRidge(family="student").fit(X, y), X, y
+
+
+def test_an_outlier_counts_little(fitted):
+    fit, X, y = fitted
+    moved = y.copy()
+    moved[0] += 1000.0
+    robust = posterior(X, moved, family="student").coefficients.mean
+    np.testing.assert_allclose(robust, fit.coef_, atol=0.5 * fit.posterior_.coefficients.sd.min())
+    assert fit.posterior_.method == "posterior"
+    assert "Gibbs" in fit.posterior_.how
+
+
+def test_predictions_and_leave_one_out(fitted):
+    fit, X, y = fitted
+    post = fit.posterior_
+    draws = post.draw(4000, 1, random_state=1)
+    eta = draws.intercept[0][:, None] + draws.coef[0] @ X[:3].T
+    found = post.predict(X[:3])
+    for value in (2.0, 3.0, 5.0):
+        below = student.cdf((value - eta) / draws.sigma[0][:, None], 4.0).mean(axis=0)
+        np.testing.assert_allclose(found.target.cdf(value), below, atol=0.02)
+    np.testing.assert_allclose(found.target.cdf(found.quantile(0.9)), 0.9, atol=1e-5)
+    np.testing.assert_allclose(found.sd, np.sqrt(found.mean_sd**2 + 2.0 * np.mean(draws.sigma**2)), rtol=0.05)
+    rest = np.arange(30) != 0
+    other = posterior(X[rest], y[rest], family="student", scale=post.design.scale)
+    direct = other.predict(X[:1]).log_density(y[:1])[0]
+    assert post.loo.pointwise[0] == pytest.approx(direct, abs=0.15)  # importance weights of an outlier
+    assert post.loo.elpd_loo > posterior(X, y).loo.elpd_loo
+    assert "student" in compare({"student": post, "normal": posterior(X, y)}).table.index
+
+
+def test_saved_and_loaded(fitted, tmp_path):
+    fit, X, _ = fitted
+    again = load(fit.save(tmp_path / "a.bridge", rows=True))
+    np.testing.assert_array_equal(again.predict(X), fit.predict(X))
+    assert again.sigma_ == fit.sigma_
+    assert again.posterior_.loo.elpd_loo == pytest.approx(fit.posterior_.loo.elpd_loo, abs=1e-9)
+    np.testing.assert_allclose(again.summary().to_numpy(), fit.summary().to_numpy())
+    tree = again.posterior_.to_datatree(20, 2, 0, predictive=True)
+    assert set(tree["posterior"].data_vars) >= {"nu", "sigma", "coef"}
+
+
+def test_frequency_weights_are_repeated_rows():
+    X, y = table(n=15)
+    counts = np.arange(15) % 3
+    one = posterior(X, y, family="student", weights=counts.astype(float))
+    two = posterior(np.repeat(X, counts, axis=0), np.repeat(y, counts), family="student")
+    gap = np.abs(one.coefficients.mean - two.coefficients.mean)
+    assert (gap < FAR * np.hypot(one.coefficients.mcse, two.coefficients.mcse)).all()
+    assert one.sigma.median == pytest.approx(two.sigma.median, rel=0.05)
+
+
+def test_units_do_not_matter(fitted):
+    fit, X, y = fitted
+    other = posterior(X * [1e6, 1e-3] + 5.0, 1e8 * y - 3e9, family="student")
+    np.testing.assert_allclose(other.coefficients.mean * [1e-2, 1e-11], fit.coef_, rtol=1e-5)
+    assert other.sigma.median == pytest.approx(1e8 * fit.sigma_, rel=1e-5)
+
+
+def test_many_degrees_of_freedom_are_normal_noise():
+    X, y = table(n=16, p=20)
+    one, exact = posterior(X, y, family=Student(1e6)), posterior(X, y)
+    assert (np.abs(one.coefficients.mean - exact.coefficients.mean) < FAR * one.coefficients.mcse).all()
+    np.testing.assert_allclose(one.coefficients.sd, exact.coefficients.sd, rtol=0.1)
+    assert np.log(one.lambda_.median) == pytest.approx(np.log(exact.lambda_.median), abs=0.3)
+
+
+def test_degrees_of_freedom_are_learned():
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((80, 1))
+    post = posterior(X, X[:, 0] + rng.standard_t(2.0, 80), family=Student(None))
+    low, high = post.scales["df"].interval(0.99)
+    assert low < 2.0 < high < 20.0
+    assert "Gamma(2, 0.1)" in post.prior_texts[1]
+
+
+def test_a_known_lambda_and_another_noise_prior():
+    X, y = table(n=30)
+    known = posterior(X, y, family="student", prior=FixedLambda(2.0))
+    assert known.lambda_.median == 2.0
+    assert known.method == "fixed"
+    tight = posterior(X, y, family="student", noise_prior=InverseGamma(1e4, 1e4))
+    assert tight.sigma.median == pytest.approx(1.0, abs=0.05)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "said"),
+    [
+        ({"offset": np.zeros(12)}, DataError, "subtracted from the target"),
+        ({"trials": np.ones(12)}, DataError, "trials are for"),
+        ({"weights": np.ones(12), "weight_kind": "precision"}, DataError, "precision weights"),
+        ({"prior": FixedTau(1.0)}, PriorError, "lambda is learned"),
+        ({"prior": FixedLambda(0.0)}, PriorError, "positive"),
+        ({"method": "evidence"}, PriorError, "method='evidence'"),
+        ({"groups": {"a": ["x0"]}}, DataError, "several penalties"),
+        ({"family": lambda: Student(-1.0)}, PriorError, "must be positive"),
+    ],
+)
+def test_what_cannot_be_is_refused_by_name(options, error, said):
+    X, y = table()
+    with pytest.raises(error, match=said):
+        family = options.get("family", lambda: "student")()
+        posterior(X, y, **(options | {"family": family}))
+
+
+def test_it_has_no_marginal_likelihood_and_no_spectrum(fitted):
+    post = fitted[0].posterior_
+    for ask in (lambda: post.spectrum, lambda: post.log_marginal_likelihood):
+        with pytest.raises(DataError):
+            ask()
