@@ -295,7 +295,9 @@ def infer_problem(
     outcome = family_of(family)
     if isinstance(outcome, Student):
         if method == "evidence":
-            raise PriorError("method='evidence' is not for Student-t noise, which is sampled: lambda is integrated or given")
+            raise PriorError(
+                "method='evidence' is not for Student-t noise, which is sampled: lambda is integrated or given"
+            )
         from bayesridge.outcomes.student import infer_student
 
         return infer_student(outcome, problem.design, prior, noise_prior, problem.offset, problem.trials)

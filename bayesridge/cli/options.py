@@ -39,8 +39,10 @@ DecimalMark = Annotated[
     Literal[".", ","] | None, typer.Option(help="Before decimals; what the numbers show, if left out.")
 ]
 FamilyName = Annotated[
-    Literal["gaussian", "poisson", "binomial", "probit"],
-    typer.Option("--family", help="What the target is: a number, a count, successes or one of two labels."),
+    Literal["gaussian", "student", "poisson", "negative-binomial", "binomial", "probit"],
+    typer.Option(
+        "--family", help="What the target is: a number (student: with outliers), a count, successes or labels."
+    ),
 ]
 Positive = Annotated[
     str | None, typer.Option(help="Of a target of two labels (--family binomial): the one that is modelled.")

@@ -47,7 +47,8 @@ class BayesRidge(RegressorMixin, Fitted):  # type: ignore[misc]
     ----------
     family : {"gaussian", "student", "poisson", "negative-binomial", "binomial", "probit"} or Family
         What the target is: a number with normal or Student-t noise; a count (log link), its dispersion learned or
-        none; successes of trials (logit or probit link). Counts have no sigma, lambda is 1 / tau^2, and ``posterior_.check`` says how accurate the numbers are.
+        none; successes of trials (logit or probit link). Counts have no sigma, lambda is 1 / tau^2, and
+        ``posterior_.check`` says how accurate the numbers are.
     method : {"posterior", "evidence", "fixed", "nuts"}
         Integrate lambda; plug in the lambda that maximises the evidence (its uncertainty ignored; sigma is still
         integrated); take lambda as given by `lam` or a fixing prior; or draw from the same posterior as

@@ -106,7 +106,9 @@ class Judged:
         share = self.mass.sum(axis=0) / self.mass.sum()
         variance = np.append(w @ np.square(flat - w @ flat), share @ np.square(self.logs - share @ self.logs))
         size = np.append(w @ np.square(flat), share @ np.square(self.logs))
-        return np.where(variance > 1e-20 * size, np.sqrt(np.maximum(variance, 0.0)), np.inf)  # what is known has no error
+        return np.where(
+            variance > 1e-20 * size, np.sqrt(np.maximum(variance, 0.0)), np.inf
+        )  # what is known has no error
 
 
 def certify(

@@ -166,9 +166,9 @@ class Poisson(Family):
 
 @dataclass(frozen=True)
 class NegativeBinomial(Poisson):
-    r"""Counts that vary more than Poisson's, log link: ``y ~ Poisson(exp(eta) g)``, g of mean 1 and variance ``dispersion``.
+    r"""Counts that vary more than Poisson's, log link: ``y ~ Poisson(exp(eta) g)``.
 
-    g is gamma, so that ``Var[y] = mu + dispersion mu^2`` (Cameron & Trivedi's NB2).
+    g is gamma with mean 1 and variance ``dispersion``, so that ``Var[y] = mu + dispersion mu^2`` (NB2).
 
     Attributes
     ----------
@@ -431,7 +431,9 @@ class Student(Family):
 
 
 #: All families beside the Gaussian, by the name that `family=` takes.
-FAMILIES: dict[str, Family] = {one.name: one for one in (Poisson(), NegativeBinomial(), Binomial(), Probit(), Student())}
+FAMILIES: dict[str, Family] = {
+    one.name: one for one in (Poisson(), NegativeBinomial(), Binomial(), Probit(), Student())
+}
 
 
 def family_of(given: str | Family) -> Family:

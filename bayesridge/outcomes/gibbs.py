@@ -9,9 +9,9 @@ z^2 lambda / (l (l + lambda))``,
     p(lambda | g, y) = prior prod (1 + l / lambda)^-1/2 (b + Q / 2)^-(a + nu_0 / 2)    (sigma^2 ~ IG(a, b), integrated)
 
 on a lattice in log lambda (trapezoidal rule), then sigma^2, then b. Where the prior of lambda moves with sigma, or
-sigma's is no inverse gamma, the two are drawn in turn, the coefficients integrated out of both. Given the residuals nu is
-drawn from its density with g integrated out, and g from gammas: a row that stands for w observations has the sum of
-w of them. Plain Gibbs, with lambda given b, has 1 effective draw where this has 58 (60 rows, 200 columns).
+sigma's is no inverse gamma, the two are drawn in turn, the coefficients integrated out of both. Given the residuals
+nu is drawn from its density with g integrated out, and g from gammas: a row that stands for w observations has the
+sum of w of them. Plain Gibbs, with lambda given b, has 1 effective draw where this has 58 (60 rows, 200 columns).
 
 Lange, Little & Taylor (1989), JASA 84, 881-896.
 """
@@ -46,7 +46,7 @@ class Ridge:
 
     Attributes
     ----------
-    l : ndarray of shape (C, r)
+    values : ndarray of shape (C, r)
         Eigenvalues, positive.
     V, z : ndarray of shape (C, r, r) and (C, r)
         Eigenvectors, and the right side along them.
@@ -56,7 +56,7 @@ class Ridge:
         Cholesky factor of the flat directions, their right side, and their products with the others.
     """
 
-    l: Array
+    values: Array
     V: Array
     z: Array
     r0: Array
@@ -66,8 +66,8 @@ class Ridge:
 
     def along(self, t: Array) -> tuple[Array, Array]:
         """``Q`` and ``-1/2 sum log(1 + l / lambda)`` at log lambdas (K,): two arrays (C, K)."""
-        ratio = 1.0 + self.l[:, None, :] * np.exp(-t)[:, None]
-        Q = self.r0[:, None] + ((1.0 / ratio) @ (np.square(self.z) / self.l)[..., None])[..., 0]
+        ratio = 1.0 + self.values[:, None, :] * np.exp(-t)[:, None]
+        Q = self.r0[:, None] + ((1.0 / ratio) @ (np.square(self.z) / self.values)[..., None])[..., 0]
         return Q, -0.5 * np.log(ratio).sum(axis=-1)
 
 
@@ -131,7 +131,7 @@ class Gibbs:
         self.sigma = np.full(C, self.unit)
         known = prior.known
         first = ridge(self.D, self.y, self.g, problem.n_flat)
-        middle = float(np.median(np.log(first.l[:, -1]))) if first.l.shape[1] else 0.0
+        middle = float(np.median(np.log(first.values[:, -1]))) if first.values.shape[1] else 0.0
         pilot = np.arange(middle - _PILOT_REACH, middle + _PILOT_REACH, _PILOT_STEP)
         self.t = np.array([np.log(known)]) if known is not None else pilot
         self.node = np.full(C, len(self.t) // 2)
@@ -178,10 +178,12 @@ class Gibbs:
         given = ridge(self.D, self.y, self.g, q)
         share = self._lambda_and_sigma(given)
         lam = np.exp(self.t[self.node])[:, None]
-        l = given.l  # noqa: E741
-        along = given.z / (l + lam) + self.sigma[:, None] * rng.standard_normal(l.shape) / np.sqrt(l + lam)
+        sum_of = given.values + lam
+        along = given.z / sum_of + self.sigma[:, None] * rng.standard_normal(sum_of.shape) / np.sqrt(sum_of)
         b = (given.V @ along[..., None])[..., 0]
-        side = given.flat_side - (given.cross @ b[..., None])[..., 0] + self.sigma[:, None] * rng.standard_normal((C, q))
+        side = (
+            given.flat_side - (given.cross @ b[..., None])[..., 0] + self.sigma[:, None] * rng.standard_normal((C, q))
+        )
         gamma = np.linalg.solve(given.flat_root.swapaxes(1, 2), side[..., None])[..., 0]
         theta = np.concatenate([gamma, b], axis=1)
         squares = np.square((self.y - theta @ self.D.T) / self.sigma[:, None])
@@ -205,7 +207,9 @@ class Gibbs:
             return share
         for _ in range(3):
             log_s = np.log(self.sigma)[:, None]
-            share = self._choose(self.prior.given_sigma(self.t, log_s, signal) + det - 0.5 * Q / self.sigma[:, None] ** 2)
+            share = self._choose(
+                self.prior.given_sigma(self.t, log_s, signal) + det - 0.5 * Q / self.sigma[:, None] ** 2
+            )
             Qk = Q[np.arange(C), self.node][:, None]
             if self.noise.known is not None:
                 self.sigma = np.full(C, self.noise.known)

@@ -214,6 +214,7 @@ def judge(
     design, q = problem.design, problem.n_flat
     picked = np.unique(np.linspace(0, len(design.penalized) - 1, min(_JUDGED, len(design.penalized))).astype(int))
     seen = problem.directions.V[picked]  # the rest of a coefficient is drawn from its prior, and not in question
+
     def judged(draws: Weighted) -> Judged:
         values = [draws.theta[..., :q], draws.theta[..., q:] @ seen.T]
         values += [] if draws.extra is None else [np.log(np.moveaxis(draws.extra, 0, 2))]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -159,7 +159,9 @@ class CountMixture:
     def _between(self, q: float) -> Array:
         """Of a number that need not be whole: bisection from where most of the mixture lies."""
         expected = self.family.mean(self.eta, self.trials)
-        unit = np.sqrt(np.square(np.ptp(expected, axis=0)) + np.min(self.family.variance(self.eta, self.trials), axis=0))
+        unit = np.sqrt(
+            np.square(np.ptp(expected, axis=0)) + np.min(self.family.variance(self.eta, self.trials), axis=0)
+        )
         unit = np.where(np.isfinite(unit), unit, np.ptp(expected, axis=0) + 1e-9 * np.abs(expected).max(axis=0))
         low, high = self.mean - 4.0 * unit, self.mean + 4.0 * unit
         for _ in range(200):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -31,6 +31,10 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 
+_REFUSED = (
+    "this needs the spectrum of a Gaussian likelihood, or draws over lambda alone, and the noise is Student-t: "
+    "coefficients, scales, predictions, draws and leave-one-out work for it, rules for lambda and the slider do not"
+)
 _FIRST = 100  # draws of each chain, twice
 _MOST = 6_400  # of each replicate
 
@@ -45,7 +49,7 @@ class StudentPosterior(OutcomePosterior):
         Of sigma.
     """
 
-    noise_prior: NoisePrior
+    noise_prior: NoisePrior = field(default_factory=Jeffreys)
 
     @property
     def prior_texts(self) -> tuple[str, str]:
@@ -81,15 +85,12 @@ class StudentPosterior(OutcomePosterior):
     @property
     def spectrum(self) -> NoReturn:
         """Refused: the likelihood is not Gaussian."""
-        raise DataError(
-            "this needs the spectrum of a Gaussian likelihood, and the noise is Student-t: coefficients, scales, "
-            "predictions, draws and leave-one-out work for it, rules for lambda and the slider do not"
-        )
+        raise DataError(_REFUSED)
 
     @property
-    def _tilted(self) -> NoReturn:  # type: ignore[override]
+    def _tilted(self) -> NoReturn:
         """Refused: sigma stands between lambda and tau."""
-        return self.spectrum
+        raise DataError(_REFUSED)
 
     def draw(self, draws: int = 1000, chains: int = 4, random_state: int | np.random.Generator | None = None) -> Draws:
         """Draws picked at random, with replacement, from those of the chains: arrays of shape (chains, draws, ...)."""
@@ -123,9 +124,7 @@ class StudentPosterior(OutcomePosterior):
             "noise_prior": self.noise_prior.text, "sampler": self.how, "check": "; ".join(self.check),
         }  # fmt: skip
         drawn = self.draw(1000 if draws is None else draws, 4 if chains is None else chains, rng)
-        return to_datatree(
-            self.design, drawn, spectrum=None, attrs=attrs, random_state=rng, predictive=predictive
-        )
+        return to_datatree(self.design, drawn, spectrum=None, attrs=attrs, random_state=rng, predictive=predictive)
 
     def options(self) -> dict[str, Any]:
         """Return the arguments of the estimator that makes this posterior from plain columns."""
@@ -134,7 +133,9 @@ class StudentPosterior(OutcomePosterior):
     def state(self, *, rows: bool = False) -> State:
         """What a file holds: the draws, and how the columns enter; the data only if asked for."""
         facts, arrays = super().state(rows=rows)
-        return {**facts, "engine": "student", "noise_prior": prior_state(self.noise_prior)}, arrays | {"drawn": self._own}
+        return {**facts, "engine": "student", "noise_prior": prior_state(self.noise_prior)}, arrays | {
+            "drawn": self._own
+        }
 
 
 def infer_student(
@@ -205,7 +206,7 @@ def student_from_state(facts: Mapping[str, Any], arrays: Mapping[str, NDArray[An
         If parts do not fit together.
     """
     base = outcome_from_state(facts, arrays)
-    parts = {field.name: getattr(base, field.name) for field in fields(base)}
+    parts = {one.name: getattr(base, one.name) for one in fields(base)}
     noise_prior, drawn = prior_from_state(facts["noise_prior"]), arrays["drawn"]
     if drawn.shape != (2, *base.draws_.node.shape) or not (np.isfinite(drawn) & (drawn > 0)).all():
         raise ModelFileError("its draws of the noise do not fit its other draws")

@@ -192,4 +192,4 @@ def test_what_cannot_be(family, error, said):
 
 
 def test_it_is_named_among_the_families():
-    assert list(FAMILIES) == ["poisson", "negative-binomial", "binomial", "probit"]
+    assert list(FAMILIES) == ["poisson", "negative-binomial", "binomial", "probit", "student"]
