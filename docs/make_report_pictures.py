@@ -29,7 +29,7 @@ MOST_BYTES = 150_000
 
 @dataclass(frozen=True)
 class Shot:
-    """One picture: which table, how wide the screen, which theme, from which section on."""
+    """One picture: which table ("" for the explorable page), how wide the screen, which theme, from which section on."""
 
     name: str
     table: str
@@ -43,10 +43,14 @@ class Shot:
 SHOTS = (
     Shot("light", "diabetes", 1200, 1330, "light", "answer"),
     Shot("dark", "longley", 1200, 1330, "dark", "slider"),
+    Shot("laptop", "diabetes", 1366, 657, "light", "moves .stay"),
     Shot("rules", "longley", 1200, 1000, "light", "rules"),
     Shot("checks", "diabetes", 1200, 1000, "light", "checks"),
-    Shot("phone", "diabetes", 360, 900, "light", "slider", 1.5),
+    Shot("phone", "diabetes", 360, 740, "light", "moves", 1.5),
+    Shot("explore-light", "", 1200, 1330, "light", ""),
+    Shot("explore-dark", "", 1200, 1330, "dark", ""),
 )
+EXPLORE = FOLDER.parent / "explore.html"
 
 
 def take(browser: Browser, shot: Shot, page: Path) -> Image.Image:
@@ -57,8 +61,9 @@ def take(browser: Browser, shot: Shot, page: Path) -> Image.Image:
     )  # fmt: skip
     tab = context.new_page()
     tab.goto(page.as_uri())
-    top = 0 if shot.section == "answer" else tab.locator(f"#{shot.section}").bounding_box()["y"] + 1
-    raw = tab.screenshot(full_page=True, clip={"x": 0, "y": top, "width": shot.width, "height": shot.height})
+    if shot.section not in {"", "answer"}:  # as a reader sees it, with the bar at the top
+        tab.evaluate("id => document.querySelector(`#${id}`).scrollIntoView({ behavior: 'instant' })", shot.section)
+    raw = tab.screenshot()
     context.close()
     return Image.open(io.BytesIO(raw)).convert("RGB")
 
@@ -89,7 +94,7 @@ def main() -> None:
             name: report(posterior(*load_xy(name)), Path(folder) / f"{name}.html") for name in ("diabetes", "longley")
         }
         for shot in SHOTS:
-            save(take(browser, shot, pages[shot.table]), FOLDER / f"{shot.name}.png")
+            save(take(browser, shot, pages.get(shot.table, EXPLORE)), FOLDER / f"{shot.name}.png")
         browser.close()
 
 

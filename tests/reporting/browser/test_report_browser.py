@@ -1,10 +1,6 @@
 """The report in a real browser: its numbers, its controls, its looks; nothing leaves the page."""
 
-import os
 import re
-import shutil
-from contextlib import contextmanager
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +10,7 @@ from bayesridge.reporting.build import report_html
 from bayesridge.reporting.payload import GAP, STEPS
 from bayesridge.rules.catalogue import pick_rules
 from bayesridge.rules.comparison import compare_lambda
+from tests.reporting.browser.axe import axe_violations, needs_axe
 from tests.reporting.browser.cases import CASES, HOSTILE
 from tests.reporting.browser.exact import assert_same, assert_same_intervals
 
@@ -29,52 +26,6 @@ _SHOWN = """() => [...document.querySelectorAll(".bar, .bar input, .bar [data-ou
   const { top, bottom, left, right } = e.getBoundingClientRect();
   return top >= -0.5 && bottom <= innerHeight && left >= 0 && right <= innerWidth && e.textContent !== "–";
 })"""
-
-
-def _missing(reason):
-    if os.environ.get("BAYESRIDGE_REQUIRE_BROWSER") == "1":
-        pytest.fail(f"BAYESRIDGE_REQUIRE_BROWSER=1, but {reason}")
-    pytest.skip(reason)
-
-
-@pytest.fixture(scope="module")
-def browser():
-    path = os.environ.get("BAYESRIDGE_CHROMIUM") or shutil.which("chromium")
-    if path is None:
-        _missing("there is no Chromium: install one, or name it in BAYESRIDGE_CHROMIUM")
-    try:
-        from playwright.sync_api import sync_playwright
-    except ImportError:
-        _missing("playwright is not installed")
-    root = hasattr(os, "geteuid") and os.geteuid() == 0  # Chromium's sandbox refuses to run as root
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"] if root else [])
-        yield launched
-        launched.close()
-
-
-@pytest.fixture
-def visit(browser, tmp_path):
-    """Open the page of a case; afterwards nothing may have been asked for, and nothing complained."""
-
-    @contextmanager
-    def opened(page, **options):
-        file = tmp_path / "report.html"
-        file.write_text(page, encoding="utf-8", newline="\n")
-        context = browser.new_context(**options)
-        tab = context.new_page()
-        requests, complaints = [], []
-        tab.on("request", lambda request: requests.append(request.url))
-        tab.on("console", lambda message: complaints.append(message.text))
-        tab.on("pageerror", lambda error: complaints.append(str(error)))
-        tab.on("dialog", lambda dialog: complaints.append(dialog.message))
-        tab.goto(file.as_uri())
-        yield tab
-        assert requests == [file.as_uri()]
-        assert complaints == []
-        context.close()
-
-    return opened
 
 
 # -- the numbers ---------------------------------------------------------------------------------------------------
@@ -477,21 +428,6 @@ def test_forced_colours_keep_the_track_and_the_lines(visit):
         }""")
         assert len(set(seen)) == 4  # all differ from the ground, and from each other
         assert tab.evaluate("getComputedStyle(document.querySelector('#lambda-range')).forcedColorAdjust") == "none"
-
-
-_PLACES = (os.environ.get("BAYESRIDGE_AXE", ""), "node_modules/axe-core/axe.min.js")
-AXE = next((path for path in _PLACES if Path(path).is_file()), None)
-
-
-def axe_violations(tab):
-    """What axe-core finds: rules violated, with the first element of each."""
-    tab.evaluate(Path(AXE).read_text(encoding="utf-8"))
-    return tab.evaluate("async () => (await axe.run()).violations.map((v) => [v.id, v.nodes[0].html.slice(0, 200)])")
-
-
-needs_axe = pytest.mark.skipif(
-    AXE is None, reason="no axe-core: npm install --no-save axe-core, or name its axe.min.js in BAYESRIDGE_AXE"
-)
 
 
 @needs_axe
