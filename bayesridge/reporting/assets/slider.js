@@ -121,7 +121,10 @@
   };
   // with the decimals that the posterior sd leaves
   const rounded = (value, decimals) => {
-    if (decimals === "" || !Number.isFinite(value) || Math.abs(value) >= 1e6 || decimals > 7) return format(value);
+    if (decimals === "" || !Number.isFinite(value) || value === 0) return format(value);
+    if (Math.abs(value) >= 1e6 || decimals > 6) {
+      return format(value, Math.min(Math.max(Math.floor(Math.log10(Math.abs(value))) + decimals + 1, 1), 15));
+    }
     const unit = 10 ** -decimals;
     const text = decimals > 0 ? value.toFixed(decimals) : String(Math.round(value / unit) * unit);
     return (Number(text) === 0 ? text.replace("-", "") : text).replaceAll("-", "−");
