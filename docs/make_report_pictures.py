@@ -29,7 +29,7 @@ MOST_BYTES = 150_000
 
 @dataclass(frozen=True)
 class Shot:
-    """One picture: which table ("" for the explorable page), how wide the screen, which theme, from which section on."""
+    """One picture: which table ("" for the explorable page), how wide the screen, which theme, from where on."""
 
     name: str
     table: str
