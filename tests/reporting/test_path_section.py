@@ -13,7 +13,6 @@ from sklearn.linear_model import LogisticRegression
 
 from bayesridge import DataError, FixedLambda, compare_lambda, posterior
 from bayesridge.reporting.build import report_html
-from tests.reporting.browser.test_report_browser import browser  # noqa: F401  -- a fixture
 
 RNG = np.random.default_rng(4)
 X = pd.DataFrame(RNG.standard_normal((60, 3)), columns=["age", "dose", "<i>&amp;"])
