@@ -174,15 +174,15 @@ def _blocks(blocks: Blocks, levels: tuple[Levels, ...], names: tuple[str, ...]) 
     found = [Block(one.term.name, "smooth", names.index(one.names[0]), len(one.names)) for one in blocks.smooths]
     first = len(names) - sum(one.n_columns for one in levels)
     for one in levels:
-        found.append(Block(one.name, "levels", first, one.n_columns))
+        found.append(Block(one.name, "levels", first, one.n_columns, len(one.parts)))
         first += one.n_columns
     return tuple(found)
 
 
 def _levels(coded: Coded, kept: NDArray[np.bool_] | None) -> Levels:
     rows = slice(None) if kept is None else kept
-    values = None if coded.values is None else coded.values[rows, None]
-    return Levels(coded.name, coded.codes[rows], coded.labels, values)
+    values = None if coded.values is None else coded.values[rows]
+    return Levels(coded.name, coded.codes[rows], coded.labels, values, coded.parts)
 
 
 def _without_penalty(
@@ -403,7 +403,7 @@ def _infer_groups(
     groups: Mapping[str, str | Sequence[str]],
 ) -> Posterior:
     design, levels = problem.design, levels_of(problem.design.source)
-    names = [*groups, *[one.name for one in levels]]
+    names = [*groups, *[one.name for one in levels for _ in one.parts]]
     if not names:
         raise DataError("groups names no group: leave it out, or say {'name': [columns]}")
     if (

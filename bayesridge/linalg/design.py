@@ -47,6 +47,7 @@ class Block(NamedTuple):
     kind: str
     first: int
     size: int
+    parts: int = 1  # correlated effects of a level
 
     @property
     def columns(self) -> NDArray[np.intp]:
@@ -55,7 +56,8 @@ class Block(NamedTuple):
 
     def labels(self, names: Sequence[str]) -> tuple[str, ...]:
         """The levels, from the names of all columns."""
-        return tuple([names[j][len(self.name) + 1 : -1] for j in self.columns])
+        own = [names[j][len(self.name) + 1 :] for j in self.columns]
+        return tuple([one[:-1] if k % self.parts == 0 else one.replace("]:", ": ") for k, one in enumerate(own)])
 
 
 @dataclass(frozen=True, eq=False)

@@ -63,11 +63,13 @@ def block_sentences(posterior: AnyPosterior) -> list[str]:
     for one in posterior.design.blocks:
         found = posterior.coefficients.take(one.columns)
         if one.kind == "levels":
-            mean, new = found.mean[:-1], found.sd[-1]
-            said.append(
-                f"{one.name}: effects of {one.size - 1} levels from {number(mean.min())} to {number(mean.max())} "
-                f"(posterior means); that of a new one has sd {number(new)}"
-            )
+            for part, label in enumerate(one.labels(posterior.design.names)[-one.parts :]):
+                mean, new = found.mean[part :: one.parts][:-1], found.sd[part :: one.parts][-1]
+                of = f" of {label.partition(': ')[2]}" if part else ""
+                said.append(
+                    f"{one.name}: effects{of} of {len(mean)} levels from {number(mean.min())} to {number(mean.max())} "
+                    f"(posterior means); that of a new one has sd {number(new)}"
+                )
         else:
             said.append(f"{one.name}: a curve of {one.size} columns about its straight line")
     return said

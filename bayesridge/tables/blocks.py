@@ -33,8 +33,8 @@ class Coded(NamedTuple):
     codes : ndarray of int, shape (n,)
     labels : tuple of str
         The last is that of a level that the fit did not see.
-    values : ndarray of shape (n,) or None
-        What the effects multiply; one where there is none.
+    values : ndarray of shape (n, k) or None
+        What the effects multiply; one where there is none. Several are correlated within a level.
     missing : ndarray of bool, shape (n,)
         Rows of which the level, or the value, is not known.
     """
@@ -44,6 +44,7 @@ class Coded(NamedTuple):
     labels: tuple[str, ...]
     values: Float | None
     missing: Flags
+    parts: tuple[str, ...] = ("",)
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,8 +124,7 @@ class LevelEffects:
         """Find the levels of some rows."""
         codes, unseen = self.factor.codes(data)
         gone = np.logical_or.reduce([missing[name] for name in self.variables])
-        slope = self.term.slopes[0]
-        values = None if slope == "1" else numbers(slope, data)
+        values = None if self.term.slopes == ("1",) else self._values(data, len(codes))
         new = (codes == len(self.factor.levels)) & ~gone
         if new.any():
             warn(
@@ -132,7 +132,22 @@ class LevelEffects:
                 "of a new level, with mean zero and the spread tau",
                 UnseenLevelWarning,
             )
-        return Coded(self.term.name, codes, self.labels, values, gone)
+        return Coded(self.term.name, codes, self.labels, values, gone, self.parts)
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """Names of what the effects multiply, where there are several."""
+        slopes = self.term.slopes
+        return ("",) if len(slopes) == 1 else tuple(["" if one == "1" else one for one in slopes])
+
+    def _values(self, data: Mapping[str, Any], n: int) -> Float:
+        return np.column_stack([np.ones(n) if one == "1" else numbers(one, data) for one in self.term.slopes])
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the effects, level by level."""
+        ends = [f":{part}" if part else "" for part in self.parts]
+        return [f"{self.term.name}[{label}]{end}" for label in self.labels for end in ends]
 
 
 @dataclass(frozen=True, eq=False)
@@ -303,7 +318,7 @@ class Blocks:
     @property
     def level_names(self) -> list[str]:
         """Names of the level effects."""
-        return [f"{one.term.name}[{label}]" for one in self.effects for label in one.labels]
+        return [name for one in self.effects for name in one.names]
 
     def columns(self, data: Mapping[str, Any], missing: Mapping[str, Flags], complete: Flags) -> Float:
         """Columns of the smooths, of the complete rows that the data are; the others have NaN where a variable has."""
@@ -314,22 +329,22 @@ class Blocks:
         """Level effects, the same way."""
         found = []
         for one in self.effects:
-            name, codes, labels, values, _ = one.coded(data, _none(data))
+            name, codes, labels, values, _, parts = one.coded(data, _none(data))
             every = np.zeros(len(complete), dtype=np.intp)
             every[complete] = codes
             gone = np.logical_or.reduce([missing[variable] for variable in one.variables])
-            values = None if values is None else _spread(values[:, None], (), missing, complete)[:, 0]
-            found.append(Coded(name, every, labels, values, gone))
+            values = None if values is None else _spread(values, (), missing, complete)
+            found.append(Coded(name, every, labels, values, gone, parts))
         return tuple(found)
 
     def laid_out(self, data: Mapping[str, Any], missing: Mapping[str, Flags]) -> Float:
         """All columns of new rows, those of levels too."""
         parts = [one.columns(data, missing) for one in self.smooths]
         for one in self.effects:
-            _, codes, labels, values, _ = one.coded(data, missing)
-            dummies = np.zeros((len(codes), len(labels)))
+            _, codes, labels, values, _, several = one.coded(data, missing)
+            dummies = np.zeros((len(codes), len(labels), len(several)))
             dummies[np.arange(len(codes)), codes] = 1.0 if values is None else values
-            parts.append(dummies)
+            parts.append(dummies.reshape(len(codes), -1))
         return np.hstack(parts)
 
 

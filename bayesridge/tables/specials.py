@@ -167,8 +167,9 @@ def _effects(text: str, columns: tuple[str, ...]) -> list[Effects]:
         slopes = ["1", *slopes]
     if not slopes or len(set(slopes)) < len(slopes):
         raise _wrong(text, "what varies by group is 1, a column, or several joined by +, each once")
-    if len(slopes) > 1 and not apart:
-        raise _wrong(text, "correlated effects are not there yet; (x || g) takes them as independent")
+    together = len(slopes) > 1 and not apart
+    if together and len(slopes) > 2:
+        raise _wrong(text, "two effects at most are correlated; || takes them as independent")
     nested = [
         [_column(name, text, columns) for name in split_outside(one, ":")] for one in split_outside(sides[1], "/")
     ]
@@ -177,6 +178,9 @@ def _effects(text: str, columns: tuple[str, ...]) -> list[Effects]:
     for names in nested:
         path = [*path, *[name for name in names if name not in path]]
         groups = ":".join(path)
+        if together:
+            found.append(Effects(groups, tuple(slopes), tuple(path)))
+            continue
         found += [Effects(groups if one == "1" else f"{one}|{groups}", (one,), tuple(path)) for one in slopes]
     return found
 

@@ -258,6 +258,7 @@ def test_special_terms_are_summands(term: str) -> None:
         ("(1 | site | z)", "one bar stands between"),
         ("(0 | site)", "what varies by group is 1, a column"),
         ("(x + x || site)", "each once"),
+        ("(x + z | site)", "two effects at most are correlated"),
         ("(1 + 2 || site)", "'2' depends on no column"),
         ("(1 | site) + (1 | site)", "'site' has one penalty"),
         ("s(x) + s(x, k=9)", "one penalty"),

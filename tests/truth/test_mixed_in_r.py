@@ -74,3 +74,16 @@ def test_reml_of_mixed_models_said_in_formulas(model):
     coefficients = engine.at(theta).mean(engine.coefficients())[engine.design.unpenalized, 0]
     intercept = engine.at(theta).mean(engine.intercept())[:, 0]
     np.testing.assert_allclose([*intercept, *coefficients], facts["beta"], rtol=1e-8)
+
+
+def test_correlated_slopes_of_sleepstudy():
+    """lme4's published REML fit: standard deviations 24.7405 and 5.92213, correlation .06555, sigma 25.5918."""
+    post = posterior(frame("sleepstudy"), formula="Reaction ~ Days + (Days | Subject)", method="evidence")
+    assert post.reml_criterion == pytest.approx(1743.62827, abs=5e-6)
+    full = posterior(frame("sleepstudy"), formula="Reaction ~ Days + (Days | Subject)")
+    for name, value in (("tau[Subject]", 24.7405), ("tau[Subject:Days]", 5.92213), ("rho[Subject]", 0.06555)):
+        low, high = full.scales[name].interval(0.5)
+        assert low < value < high, name
+    assert full.levels("Subject").labels[:2] == ("308", "308: Days")
+    # shrunken to the truth: means of effects sum to zero beside an intercept and a slope without a prior
+    assert full.levels("Subject").mean[::2].sum() == pytest.approx(0.0, abs=1e-6)
