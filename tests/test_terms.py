@@ -124,7 +124,7 @@ def test_a_curve_for_each_level():
 
 @pytest.mark.parametrize(
     "formula",
-    [
+    ["y ~ z + s(x, k=8) + (1 | shop)", "y ~ (1 | city/shop)", "y ~ (z || shop)", "y ~ (z | shop)", "y ~ x + ridge(z, np.sin(x))"],
         "y ~ z + s(x, k=8) + (1 | shop)",
         "y ~ z + (1 | city/shop)",
         "y ~ (z || shop)",
