@@ -93,5 +93,5 @@ def _save(comparison: LambdaComparison, record: dict[str, Any], out: Path) -> No
         figure = Figure(figsize=(8.0, 2.5 + 0.22 * len(comparison.rows)), layout="constrained")
         plots.rules(comparison, axes=figure.subplots(1, 2, width_ratios=(3, 2), sharey=True))
         figure.savefig(folder / "comparison.png", dpi=150)
-        (folder / "comparison.csv").write_text(csv_text(comparison.table, "rule"), encoding="utf-8")
+        (folder / "comparison.csv").write_text(csv_text(comparison.keyed, "rule"), encoding="utf-8")
         (folder / "comparison.json").write_text(as_text(record) + "\n", encoding="utf-8")

@@ -82,7 +82,7 @@ def fit(
     from bayesridge.atomic import check_folder
     from bayesridge.fit import one_lambda
     from bayesridge.persistence import save_model
-    from bayesridge.posteriors.summary import jsonable, to_record
+    from bayesridge.posteriors.summary import jsonable, keyed, to_record
     from bayesridge.posteriors.terms import all_coefficients
 
     out = None if out is None else check_folder(out, {*_FILES})
@@ -104,7 +104,7 @@ def fit(
         if table.labels is not None:
             options["link"] = {"binomial": "logit"}.get(options.pop("family"), "probit")
         save = partial(save_model, shown, table=table, options=options)
-        _save(all_coefficients(shown, level), tree, record, save, out)
+        _save(keyed(all_coefficients(shown, level), level).assign(level=level), tree, record, save, out)
     if as_json:
         echo_json(record)
         return

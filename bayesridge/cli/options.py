@@ -278,8 +278,10 @@ _FLAGS = (
     (re.compile(r"\(- ([^()]*)\)"), r"(--drop '\1')"),
     (re.compile(r"Leave dates out"), "Leave dates out (--drop NAME)"),
     (re.compile(r"""\b(formula)=(["'].*?["'])"""), r"--\1 \2"),
-    (re.compile(r"""\b(missing|encoding|decimal|drop|method|level)=["']?([^\s"',;)]*)["']?"""), r"--\1 \2"),
+    (re.compile(r"""\b(missing|encoding|decimal|drop|method|level|offset|trials)=["']?([^\s"',;)]*)["']?"""), r"--\1 \2"),
 )
+
+_VALUES = {"encoding": "NAME", "offset": "EXPRESSION", "trials": "COLUMN"}
 
 
 def in_options(text: str, target: str | None = None) -> str:
@@ -288,7 +290,7 @@ def in_options(text: str, target: str | None = None) -> str:
         text = pattern.sub(flag, text)
     if target is not None:
         text = text.replace('"y ~ ."', f'"{target} ~ ."' if target.isidentifier() else f"'`{target}` ~ .'")
-    return text.replace("--encoding ...", "--encoding NAME")
+    return re.sub(r"--(encoding|offset|trials) \.\.\.", lambda found: f"--{found[1]} {_VALUES[found[1]]}", text)
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -32,6 +32,9 @@ def predict(
     model: Annotated[Path, typer.Argument(help="A model.bridge, or the folder that `fit --out` wrote it to.")],
     table: Annotated[Path, typer.Argument(help="CSV or Parquet file with the model's columns, in any order.")],
     level: Level = 0.95,
+    offset: Annotated[
+        str | None, typer.Option(help="Column or expression, as log(years); what the fit was told, if left out.")
+    ] = None,
     trials: Annotated[str | None, typer.Option(help="Column with the numbers of trials.")] = None,
     missing: Annotated[
         Literal["error", "drop"], typer.Option(help="What to do with rows that have missing values.")
@@ -46,8 +49,9 @@ def predict(
     with one_line_errors():
         from bayesridge.errors import DataError
         from bayesridge.estimator.files import load
-        from bayesridge.posteriors.summary import SCHEMA, jsonable, records
+        from bayesridge.posteriors.summary import SCHEMA, jsonable, keyed, records
         from bayesridge.tables.files import read_table, take_column
+        from bayesridge.tables.formula import fit_expression
 
         if out is not None and out.suffix not in (".csv", ".json"):
             raise DataError(f"--out {out}: the name should end in .csv or .json")
@@ -56,9 +60,11 @@ def predict(
             fitted = load(model / "model.bridge" if model.is_dir() else model)
             new = read_table(table, encoding=encoding, decimal=decimal, drop=drop or [])
             rows = _rows(fitted, new, missing)
-            known = (
-                {} if trials is None else {"trials": take_column(new, trials, "trials")[1].loc[rows.index].to_numpy()}
-            )
+            known: dict[str, Any] = {}
+            if trials is not None:
+                known["trials"] = take_column(new, trials, "trials")[1].loc[rows.index].to_numpy()
+            if offset is not None:
+                known["offset"] = fit_expression(offset, new.loc[rows.index], "offset").columns.values[:, 0]
             found = fitted.predictions(rows, level, **known).set_axis(rows.index)
         design = fitted.posterior_.design
         record = {
@@ -70,7 +76,7 @@ def predict(
             "warnings": warned,
         }  # fmt: skip
         if out is not None:
-            _save(found, jsonable(record), out)
+            _save(keyed(found, level).assign(level=level), jsonable(record), out)
         if as_json:
             echo_json(jsonable(record))
             return

@@ -87,11 +87,12 @@ def validate(
 def _save(card: ReportCard, record: dict[str, Any], out: Path) -> None:
     """Write the table of each check that was made, and the record, which names all files."""
     from bayesridge.atomic import write_folder
+    from bayesridge.posteriors.summary import keyed
     from bayesridge.tables.files import csv_text
 
     made = {entry.key: entry.finding for entry in card.entries if entry.finding is not None and entry.key in _TABLES}
     record["saved"] = [str(out / name) for name in (_RECORD, *[_TABLES[key] for key in made])]
     with write_folder(out, {_RECORD, *_TABLES.values()}) as folder:
         for key, finding in made.items():
-            (folder / _TABLES[key]).write_text(csv_text(finding.table), encoding="utf-8")
+            (folder / _TABLES[key]).write_text(csv_text(keyed(finding.table, 0.95)), encoding="utf-8")
         (folder / _RECORD).write_text(as_text(record) + "\n", encoding="utf-8")

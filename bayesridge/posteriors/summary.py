@@ -207,7 +207,7 @@ def _scale_sentences(posterior: AnyPosterior) -> list[str]:
 
 
 #: Of every record that is written as JSON; a key that changes its meaning or goes away raises it.
-SCHEMA = 1
+SCHEMA = 2
 
 
 def to_record(posterior: AnyPosterior, level: float = 0.95) -> dict[str, Any]:
@@ -236,15 +236,20 @@ def to_record(posterior: AnyPosterior, level: float = 0.95) -> dict[str, Any]:
     }
 
 
-def records(table: pd.DataFrame, level: float) -> dict[str, dict[str, Any]]:
-    """Return the rows of a table by their labels, and columns by names for machines: ``eti_low``, ``sd_log``."""
+def keyed(table: pd.DataFrame, level: float) -> pd.DataFrame:
+    """Name the columns of a table for machines, whatever the level of its intervals: ``eti_low``, ``prob_positive``."""
     low, high = interval_names(level)
     keys = {low: "eti_low", high: "eti_high", "P(>0)": "prob_positive", "sd of log": "sd_log"}
     keys |= {
         "expectation: sd": "expectation_sd",
         **{f"expectation: {end}": f"expectation_{keys[end]}" for end in (low, high)},
     }
-    rows = table.rename(columns=keys).to_dict(orient="index")
+    return table.rename(columns=keys)
+
+
+def records(table: pd.DataFrame, level: float) -> dict[str, dict[str, Any]]:
+    """Return the rows of a table by their labels, columns as :func:`keyed` names them."""
+    rows = keyed(table, level).to_dict(orient="index")
     return {str(label): {str(key): value for key, value in row.items()} for label, row in rows.items()}
 
 

@@ -95,8 +95,13 @@ def _bootstrap_record(drawn: BootstrapChoices) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def _interval_record(interval: LambdaInterval) -> dict[str, Any]:
+    """An interval of a rule is not always equal-tailed: its kind says what it is."""
+    return {"low": interval.lower, "high": interval.upper, "level": interval.level, "kind": interval.kind}
+
+
 def _row_record(row: Row, choice: Choice | None) -> dict[str, Any]:
-    record = {**vars(row), "interval": None if row.interval is None else row.interval._asdict()}
+    record = {**vars(row), "interval": None if row.interval is None else _interval_record(row.interval)}
     record["lambda"] = record.pop("lam")  # null at infinity too: `place` tells
     record["other_optima"] = [] if choice is None else [vars(one) for one in choice.others]
     return record

@@ -122,6 +122,12 @@ class RuleTable:
         }
         return pd.DataFrame(columns, index=pd.Index([row.label for row in self.rows], name="rule"))
 
+    @property
+    def keyed(self) -> pd.DataFrame:
+        """The same table with the names that JSON has, as ``interval_low`` and ``beta_norm``, and the level."""
+        spoken = {name: name.replace(" ", "_") for name in self.table.columns}
+        return self.table.rename(columns={**spoken, **_NUMBERS}).assign(level=self.level)
+
     @cached_property
     def duplicates(self) -> str:
         """What there is to say of near-duplicate rows ("" where there are none)."""

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
+from bayesridge import BayesRidge
 from bayesridge.cli.main import app
 from bayesridge.estimator.files import load
 
@@ -187,3 +188,67 @@ def test_predictions_of_counts_take_the_offset_from_the_new_table(tmp_path, monk
     once, twice = (json.loads(run(["predict", "m", name, "--json"]).stdout) for name in ("c.csv", "twice.csv"))
     ratio = [b["mean"] / a["mean"] for a, b in zip(once["predictions"], twice["predictions"], strict=True)]
     np.testing.assert_allclose(ratio, 2.0, rtol=1e-9)  # twice the exposure, twice the counts
+
+
+def test_predict_takes_trials_and_offsets_and_models_with_groups(tmp_path, monkeypatch):
+    """What the estimator says of the same rows; what is missing is named by its option, and that option works."""
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(1)
+    frame = pd.DataFrame({"x": rng.standard_normal(40), "m": rng.integers(5, 20, 40), "years": rng.uniform(1, 3, 40)})
+    frame["s"] = rng.binomial(frame["m"], 1.0 / (1.0 + np.exp(-0.5 * frame["x"])))
+    frame["n"] = rng.poisson(frame["years"] * np.exp(0.3 * frame["x"]))
+    frame.to_csv("t.csv", index=False)
+    common = ["fit", "t.csv", "--drop", "years", "--drop", "n"]
+    done = run([*common, "--target", "s", "--family", "binomial", "--trials", "m", "--out", "b"])
+    assert done.exit_code == 0, done.stderr
+    done = run(["predict", "b", "t.csv"])
+    assert done.exit_code == 1
+    assert "--trials" in done.stderr
+    found = json.loads(run(["predict", "b", "t.csv", "--trials", "m", "--json"]).stdout)["predictions"]
+    expected = load(tmp_path / "b" / "model.bridge").predictive(frame[["x"]], trials=frame["m"])
+    np.testing.assert_allclose([one["mean"] for one in found], expected.mean, rtol=1e-12)
+    assert {one["eti_high"] for one in found} <= set(map(float, range(21)))
+
+    # an offset that was an array is asked for, and may be an expression
+    est = BayesRidge(family="poisson").fit(frame[["x"]], frame["n"], offset=np.log(frame["years"]))
+    est.save("p.bridge")
+    done = run(["predict", "p.bridge", "t.csv"])
+    assert done.exit_code == 1
+    assert "--offset" in done.stderr
+    found = json.loads(run(["predict", "p.bridge", "t.csv", "--offset", "log(years)", "--json"]).stdout)["predictions"]
+    np.testing.assert_allclose(
+        [one["mean"] for one in found], est.predict(frame[["x"]], offset=np.log(frame["years"])), rtol=1e-9
+    )
+
+    # several penalties
+    est = BayesRidge(groups={"one": ["x"], "two": ["m", "years"]}).fit(frame[["x", "m", "years"]], frame["n"])
+    est.save("g.bridge")
+    found = json.loads(run(["predict", "g.bridge", "t.csv", "--json", "--level", "0.8"]).stdout)["predictions"]
+    np.testing.assert_allclose(
+        [[one["eti_low"], one["eti_high"]] for one in found],
+        est.predict_interval(frame[["x", "m", "years"]], level=0.8), rtol=1e-9,
+    )  # fmt: skip
+
+
+def test_files_and_json_name_their_columns_alike_at_every_level(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(2)
+    frame = pd.DataFrame(rng.standard_normal((30, 3)), columns=["a", "b", "y"])
+    frame.to_csv("t.csv", index=False)
+    for words in (["fit", "t.csv", "--target", "y", "--level", "0.8", "--out", "f"],
+                  ["predict", "f", "t.csv", "--level", "0.8", "--out", "p.csv"],
+                  ["predict", "f", "t.csv", "--level", "0.8", "--out", "p.json"],
+                  ["choose", "t.csv", "--target", "y", "--level", "0.8", "--rules", "posterior_median,loo", "--out", "c"]):  # fmt: skip
+        done = run(words)
+        assert done.exit_code == 0, done.stderr
+    read = {name: pd.read_csv(name, index_col=0) for name in ("f/coefficients.csv", "p.csv", "c/comparison.csv")}
+    assert all((one["level"] == 0.8).all() and not one.columns.str.contains("%| ").any() for one in read.values())
+    fit, new, choice = (json.loads((tmp_path / name).read_text()) for name in
+                        ("f/fit.json", "p.json", "c/comparison.json"))  # fmt: skip
+    assert set(fit["coefficients"]["a"]) == set(read["f/coefficients.csv"].columns) - {"level"}
+    assert set(new["predictions"][0]) == set(read["p.csv"].columns) - {"level"} | {"row"}
+    own = next(one for one in choice["rules"] if one["key"] == "posterior_median")
+    line = read["c/comparison.csv"].set_index("key").loc["posterior_median"]
+    assert (own["interval"]["low"], own["interval"]["high"]) == (line["interval_low"], line["interval_high"])
+    assert own["beta_norm"] == line["beta_norm"]
+    assert {one["schema"] for one in (fit, new, choice)} == {2}
