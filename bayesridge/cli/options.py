@@ -278,7 +278,10 @@ _FLAGS = (
     (re.compile(r"\(- ([^()]*)\)"), r"(--drop '\1')"),
     (re.compile(r"Leave dates out"), "Leave dates out (--drop NAME)"),
     (re.compile(r"""\b(formula)=(["'].*?["'])"""), r"--\1 \2"),
-    (re.compile(r"""\b(missing|encoding|decimal|drop|method|level|offset|trials)=["']?([^\s"',;)]*)["']?"""), r"--\1 \2"),
+    (
+        re.compile(r"""\b(missing|encoding|decimal|drop|method|level|offset|trials)=["']?([^\s"',;)]*)["']?"""),
+        r"--\1 \2",
+    ),
 )
 
 _VALUES = {"encoding": "NAME", "offset": "EXPRESSION", "trials": "COLUMN"}

@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from bayesridge import BayesRidge
 from bayesridge.cli.main import app
+from bayesridge.errors import DataError
 from bayesridge.estimator.files import load
 
 FAR = "ein sehr langer Name: Entfernung zum Hauptbahnhof in Kilometern"
@@ -238,7 +239,7 @@ def test_files_and_json_name_their_columns_alike_at_every_level(tmp_path, monkey
     for words in (["fit", "t.csv", "--target", "y", "--level", "0.8", "--out", "f"],
                   ["predict", "f", "t.csv", "--level", "0.8", "--out", "p.csv"],
                   ["predict", "f", "t.csv", "--level", "0.8", "--out", "p.json"],
-                  ["choose", "t.csv", "--target", "y", "--level", "0.8", "--rules", "posterior_median,loo", "--out", "c"]):  # fmt: skip
+                  ["choose", "t.csv", "--target", "y", "--level", "0.8", "--out", "c"]):  # fmt: skip
         done = run(words)
         assert done.exit_code == 0, done.stderr
     read = {name: pd.read_csv(name, index_col=0) for name in ("f/coefficients.csv", "p.csv", "c/comparison.csv")}
@@ -252,3 +253,39 @@ def test_files_and_json_name_their_columns_alike_at_every_level(tmp_path, monkey
     assert (own["interval"]["low"], own["interval"]["high"]) == (line["interval_low"], line["interval_high"])
     assert own["beta_norm"] == line["beta_norm"]
     assert {one["schema"] for one in (fit, new, choice)} == {2}
+
+
+def test_the_rule_on_reordered_columns_is_as_written(tmp_path, monkeypatch):
+    """By name on the command line and with a formula; refused by the bare estimator, as scikit-learn asks."""
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(5)
+    frame = pd.DataFrame(rng.standard_normal((20, 2)), columns=["a", "b"])
+    frame["y"] = frame["a"] + 0.3 * rng.standard_normal(20)
+    frame.to_csv("t.csv", index=False)
+    frame[["b", "y", "a"]].to_csv("turned.csv", index=False)
+    assert run(["fit", "t.csv", "--target", "y", "--out", "m"]).exit_code == 0
+    one, two = (
+        json.loads(run(["predict", "m", name, "--json"]).stdout)["predictions"] for name in ("t.csv", "turned.csv")
+    )
+    assert one == two
+    with_formula = BayesRidge(formula="y ~ a + b").fit(frame)
+    np.testing.assert_array_equal(with_formula.predict(frame[["b", "a"]]), with_formula.predict(frame))
+    plain = BayesRidge().fit(frame[["a", "b"]], frame["y"])
+    with pytest.raises(DataError, match="order"):
+        plain.predict(frame[["b", "a"]])
+
+
+def test_probabilities_print_alike_in_python_and_on_the_command_line(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(6)
+    frame = pd.DataFrame(rng.standard_normal((60, 3)), columns=["a", "b", "c"])
+    frame["y"] = 5.0 * frame["a"] - 4.0 * frame["b"] + rng.standard_normal(60)
+    frame.to_csv("t.csv", index=False)
+    printed = run(["fit", "t.csv", "--target", "y"]).stdout
+    shown = repr(BayesRidge().fit(frame[["a", "b", "c"]], frame["y"]))
+    for name in ("a", "b", "c"):
+        last = [next(line for line in text.splitlines() if line.startswith(f"{name} ")).split()[-1]
+                for text in (printed, shown)]  # fmt: skip
+        assert last[0] == last[1]
+    assert ">0.999" in printed
+    assert "<0.001" in printed
