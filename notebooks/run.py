@@ -25,7 +25,7 @@ def execute(source: Path) -> Path:
     """Run one notebook and write it with outputs, without what changes from run to run (times, ids, versions)."""
     notebook = jupytext.read(source)
     NotebookClient(
-        notebook, timeout=600, kernel_name="python3", record_timing=False, resources={"metadata": {"path": str(HERE)}}
+        notebook, timeout=1700, kernel_name="python3", record_timing=False, resources={"metadata": {"path": str(HERE)}}
     ).execute()
     notebook.metadata = {name: value for name, value in notebook.metadata.items() if name in KEPT}
     for number, cell in enumerate(notebook.cells):
