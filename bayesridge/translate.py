@@ -1,6 +1,6 @@
 r"""Lambda in other libraries' words.
 
-Here lambda is what it is in the sum that ridge minimises, for columns and target as they are passed to it,
+Here lambda is what it is in the sum that ridge minimises, for columns and target as they are passed to it::
 
     Gaussian:          sum_i w_i (y_i - b0 - x_i'b)^2 + lambda |b|^2,           lambda = sigma^2 / tau^2,
     other families:    -log L(b0, b) + lambda / 2 |b|^2,                         lambda = 1 / tau^2,

@@ -14,7 +14,7 @@ from bayesridge.checks.ecdf_bands import ecdf, simultaneous_band
 from bayesridge.reporting import back_matter, svg
 from bayesridge.reporting.checks import NAMES, STATES, Check, Checks
 from bayesridge.reporting.content import Content
-from bayesridge.reporting.html import data_script, definition, number, table, text
+from bayesridge.reporting.html import data_script, definition, number, rounded, scale_number, table, text
 from bayesridge.reporting.row_pictures import pit_ecdf, some_rows
 from bayesridge.rules.comparison import LambdaComparison
 
@@ -97,15 +97,17 @@ def sections(content: PathContent, random_state: int) -> list[tuple[str, str, st
 
 def rules(content: PathContent) -> str:
     """Every rule for lambda, in words and as a table."""
-    found = content.comparison
+    found, ends = content.comparison, content.posterior.lambda_.interval(content.level)
     rows = []
     for row in found.rows:
         if not row.available:
             rows.append([text(row.label), f"no answer: {text(row.note)}"])
             continue
-        lam = {"zero": "0", "infinity": "∞", "integrated": "integrated"}.get(row.place, number(row.lam))
+        lam = {"zero": "0", "infinity": "∞", "integrated": "integrated"}.get(row.place, scale_number(row.lam, ends))
+        if np.exp(content.t[0]) <= row.lam <= np.exp(content.t[-1]) and row.place != "integrated":
+            lam = f'<button type="button" class="link" data-path="{row.lam!r}">{lam}</button>'
         interval = "" if row.interval is None else (
-            f"{number(row.interval.lower)} to {number(row.interval.upper)}"
+            f"{scale_number(row.interval.lower, ends)} to {scale_number(row.interval.upper, ends)}"
             f"<small>{100 * row.interval.level:g}% {text(row.interval.kind)}</small>"
         )  # fmt: skip
         gap = "–" if not np.isfinite(row.elpd_diff) else (
@@ -157,6 +159,7 @@ def bar(content: PathContent) -> str:
 
 def _jumps(content: PathContent) -> str:
     lam, low, high = content.posterior.lambda_, np.exp(content.t[0]), np.exp(content.t[-1])
+    ends = lam.interval(content.level)
     wanted = [("λ used" if lam.known else "posterior median", float(lam.median))]
     names = {
         "evidence": "evidence maximum",
@@ -168,7 +171,7 @@ def _jumps(content: PathContent) -> str:
     rows = {row.key: row for row in content.comparison.rows}
     wanted += [(name, rows[key].lam) for key, name in names.items() if key in rows and rows[key].available]
     made = [
-        f'<button type="button" data-path="{value!r}">{text(name)}<span>{number(value)}</span></button>'
+        f'<button type="button" data-path="{value!r}">{text(name)}<span>{scale_number(value, ends)}</span></button>'
         for name, value in wanted
         if low <= value <= high
     ]
@@ -184,8 +187,7 @@ def _readouts() -> str:
         ("deviance", "deviance", "of the penalised fit"),
     ]
     made = [
-        f'<div><dt>{name}</dt><dd><output data-follows="{key}" for="path-range">–</output><small>{small}</small></dd>'
-        "</div>"
+        f'<div><dt>{name}</dt><dd><span data-follows="{key}">–</span><small>{small}</small></dd></div>'
         for key, name, small in parts
     ]
     return f'<dl class="readouts">{"".join(made)}</dl>'
@@ -225,14 +227,14 @@ def _pictures(content: PathContent) -> str:
 
 def _coefficients(content: PathContent) -> str:
     post = content.posterior
-    mean = post.coefficients.mean[content.columns]
+    mean, sd = post.coefficients.mean[content.columns], post.coefficients.sd[content.columns].tolist()
     head = ["column", "posterior mean<small>units of the data</small>", f"{content.interval}",
             "penalised fit at this λ<small>units of the data</small>", "standardised"]  # fmt: skip
     rows, attributes = [], []
     for k, j in enumerate(content.columns):
-        low, high = content.ends[j]
-        live = [f'<output data-follows="{name}">–</output>' for name in ("coefficient", "standardised")]
-        rows.append([text(post.design.names[j]), number(mean[k]), f"{number(low)} to {number(high)}", *live])
+        shown = [rounded(float(value), sd[k]) for value in (mean[k], *content.ends[j])]
+        live = [f'<span data-follows="{name}">–</span>' for name in ("coefficient", "standardised")]
+        rows.append([text(post.design.names[j]), shown[0], " to ".join(shown[1:]), *live])
         attributes.append('data-follows="column"')
     return table("The penalised fit at the slider's λ, beside the posterior", head, rows, attributes=attributes)
 

@@ -73,7 +73,7 @@ def test_what_has_no_leave_one_out_has_a_page_without_a_slider():
     assert "Not on this page" in found
 
 
-def test_the_slider_moves_in_a_browser(page, record, browser, tmp_path):  # noqa: F811
+def test_the_slider_moves_in_a_browser(page, record, browser, tmp_path):
     """Between the values it is the cubic through four of them: fits there are met to a thousandth."""
     (tmp_path / "page.html").write_text(page, encoding="utf-8")
     tab = browser.new_page()

@@ -27,6 +27,7 @@
   const range = document.getElementById("path-range");
   const cursors = [...document.querySelectorAll("line.cursor")];
   const rows = [...document.querySelectorAll('tr[data-follows="column"]')];
+  const jumps = [...document.querySelectorAll("[data-path]")];
   const outs = Object.fromEntries(
     ["lambda", "dof", "elpd", "evidence", "deviance"].map((name) => [name, [...document.querySelectorAll(`[data-follows="${name}"]`)]]),
   );
@@ -47,11 +48,12 @@
       line.setAttribute("x2", at);
     }
     range.setAttribute("aria-valuetext", `lambda ${format(found.lambda)}`);
+    for (const one of jumps) one.setAttribute("aria-pressed", String(Math.log(Number(one.dataset.path)) === x));
   };
 
   const place = () => t[0] + (Number(range.value) / Number(range.max)) * (t[last] - t[0]);
   range.addEventListener("input", () => show(place()));
-  for (const button of document.querySelectorAll("[data-path]")) {
+  for (const button of jumps) {
     button.addEventListener("click", () => {
       const x = Math.log(Number(button.dataset.path));
       range.value = String(Math.round((Number(range.max) * (x - t[0])) / (t[last] - t[0])));
