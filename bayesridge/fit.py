@@ -158,7 +158,8 @@ def read_problem(
     design = build_design(
         rows, target, names=names, target_name=target_name, weights=w,
         weight_kind="precision" if weight_kind == "precision" else "frequency", survey=weight_kind == "survey",
-        fit_intercept=fit_intercept, scale=_divisors(scale), unpenalized=unpenalized, terms=columns.terms, kept=kept,
+        fit_intercept=fit_intercept, scale=_with_ones(_divisors(scale), columns, len(names)),
+        unpenalized=unpenalized, terms=columns.terms, kept=kept,
         unscaled=[*blocks.unscaled, *range(len(columns.names), len(names))],
         shifted=offset is not None and family == "gaussian",
     )  # fmt: skip
@@ -206,6 +207,12 @@ def refuse_unidentified(levels: Levels, design: Design) -> None:
             f"every level of {levels.name} has one row: the spread of its effects is not identified, it cannot be told "
             "from the noise; leave the term out"
         )
+
+
+def _with_ones(scale: bool | Array, columns: Columns, p: int) -> bool | Array:
+    """Divisors that were given for the table's own columns: effects of levels have none."""
+    given = not isinstance(scale, bool) and scale.shape == (len(columns.names),)
+    return np.append(scale, np.ones(p - len(columns.names))) if given else scale
 
 
 def _divisors(scale: Any) -> bool | Array:
@@ -411,10 +418,25 @@ def _infer_groups(
     ):  # one lambda: the spectrum is exact, and faster
         _ = group_engine(design, groups, problem.columns.terms) if groups else None  # refuses columns in no group
         signal = float(levels[0].signals(design.weights, design.n_obs)[0]) if levels else design.signal
-        one = replace(design, signal=signal)
+        one = replace(design, signal=_signals(problem).get(names[0], signal))
         return infer(one, factorize(one), by_group(tuple(names), prior), noise_prior, method)
-    engine = group_engine(design, groups, problem.columns.terms)
+    engine = group_engine(design, groups, problem.columns.terms, _signals(problem))
     return infer_groups(engine, by_group(engine.names, prior), noise_prior, method)
+
+
+def _signals(problem: Problem) -> dict[str, float]:
+    """For each smooth the sum of squares of its penalised columns over n, its null space projected out."""
+    found: dict[str, float] = {}
+    design = problem.design
+    for one in problem.spec.blocks.smooths if problem.spec is not None else ():
+        X = design.source.X if isinstance(design.source, LevelRows) else design.X
+        bent, lines = (X[:, [design.names.index(name) for name in names]] for names in (one.names, one.flat_names))
+        root = np.ones(len(X)) if design.weights is None else np.sqrt(design.weights)
+        flat = np.column_stack([*([np.ones(len(X))] if design.fit_intercept else []), lines - lines.mean(axis=0)])
+        flat, bent = flat * root[:, None], bent * root[:, None]
+        rest = bent - flat @ np.linalg.lstsq(flat, bent)[0]
+        found[one.term.name] = float(np.square(rest).sum() / design.n_obs)
+    return found
 
 
 def posterior_of(data: Any, y: Any = None, **options: Any) -> Any:

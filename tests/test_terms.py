@@ -313,3 +313,23 @@ def test_a_command_fits_and_predicts_shops(tmp_path, monkeypatch):
     np.testing.assert_allclose(
         again.fit(shops()).predict(shops()), fitted("y ~ z + s(x) + (1 | shop)").predict(shops())
     )
+
+
+@pytest.mark.parametrize("formula", ["y ~ z + s(x, k=8)", "y ~ z + (1 | shop) + s(x, k=8)"])
+def test_frequency_weights_are_repeated_rows(formula):
+    """Of smooths too: what their prior is measured by is free of the line and the mean, weights counted."""
+    table, w = shops(), np.where(np.arange(90) < 20, 2.0, 1.0)
+    weighted = BayesRidge(formula=formula).fit(table, sample_weight=w)
+    repeated = BayesRidge(formula=formula).fit(pd.concat([table, table.head(20)]))
+    np.testing.assert_allclose(weighted.predict(table), repeated.predict(table), atol=1e-9)
+    np.testing.assert_allclose(weighted.lambda_, repeated.lambda_, rtol=1e-7)
+
+
+def test_equal_groups_share_and_divisors_are_of_the_tables_columns():
+    table = shops().assign(again=shops().shop)
+    both = BayesRidge(formula="y ~ z + (1 | shop) + (1 | again)").fit(table)
+    assert both.tau_[0] == pytest.approx(both.tau_[1], rel=1e-6)
+    np.testing.assert_allclose(both.posterior_.levels("shop").mean, both.posterior_.levels("again").mean, atol=1e-6)
+    given = BayesRidge(formula="y ~ ridge(x, z) + (1 | shop)", scale=[1.0, 1.0]).fit(table)
+    bare = BayesRidge(formula="y ~ ridge(x, z) + (1 | shop)", scale=False).fit(table)
+    np.testing.assert_allclose(given.predict(table), bare.predict(table), rtol=1e-9)
