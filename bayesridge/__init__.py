@@ -12,6 +12,7 @@ __version__ = "0.1.0"
 
 #: What an analyst uses, and where it lives; the pieces it is made of are in the packages.
 _HOMES = {
+    "BayesKernelRidge": "estimator.kernel",
     "BayesRidge": "estimator.regressor",
     "BayesRidgeClassifier": "estimator.classifier",
     "Posterior": "posteriors.posterior",
@@ -66,6 +67,7 @@ _MODULES = ("datasets", "models", "plots", "translate")
 
 __all__ = [
     "AccuracyWarning",
+    "BayesKernelRidge",
     "BayesRidge",
     "BayesRidgeClassifier",
     "BayesRidgeError",
@@ -148,6 +150,7 @@ if TYPE_CHECKING:
     )
     from bayesridge.estimator.classifier import BayesRidgeClassifier
     from bayesridge.estimator.files import load
+    from bayesridge.estimator.kernel import BayesKernelRidge
     from bayesridge.estimator.regressor import BayesRidge
     from bayesridge.fit import posterior
     from bayesridge.linalg.accumulate import Files, accumulate

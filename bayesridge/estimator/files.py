@@ -11,12 +11,14 @@ from numpy.typing import NDArray
 
 from bayesridge.errors import BayesRidgeError, ModelFileError
 from bayesridge.estimator.classifier import BayesRidgeClassifier
+from bayesridge.estimator.kernel import BayesKernelRidge
 from bayesridge.estimator.regressor import BayesRidge
 from bayesridge.mcmc.posterior import SampledPosterior
 from bayesridge.outcomes.infer import outcome_from_state
 from bayesridge.outcomes.student import student_from_state
 from bayesridge.persistence import read_model
 from bayesridge.posteriors.contract import AnyPosterior
+from bayesridge.posteriors.kernel import KernelPosterior
 from bayesridge.posteriors.posterior import Posterior
 
 #: What makes a posterior of the state that a file holds, by the file's word for the engine.
@@ -24,13 +26,14 @@ READERS: Mapping[str, Callable[[Mapping[str, Any], Mapping[str, NDArray[Any]]], 
     "spectrum": Posterior.from_state,
     "groups": Posterior.from_state,
     "levels": Posterior.from_state,
+    "kernel": KernelPosterior.from_state,
     "chains": SampledPosterior.from_state,
     "outcome": outcome_from_state,
     "student": student_from_state,
 }
 
 
-def load(path: str | Path) -> BayesRidge | BayesRidgeClassifier:
+def load(path: str | Path) -> BayesRidge | BayesRidgeClassifier | BayesKernelRidge:
     """Read a fitted model.
 
     Parameters
@@ -40,7 +43,7 @@ def load(path: str | Path) -> BayesRidge | BayesRidgeClassifier:
 
     Returns
     -------
-    BayesRidge or BayesRidgeClassifier
+    BayesRidge, BayesRidgeClassifier or BayesKernelRidge
         Fitted. What needs the rows of the data raises a :class:`~bayesridge.errors.RowsAbsentError` unless they were
         saved too.
 
@@ -61,6 +64,8 @@ def load(path: str | Path) -> BayesRidge | BayesRidgeClassifier:
             posterior = READERS[facts["engine"]](facts, arrays)
             if saved.table.labels is not None:
                 return BayesRidgeClassifier(**saved.options)._keep(saved.table, posterior)
+            if facts["engine"] == "kernel":
+                return BayesKernelRidge(**saved.options)._keep(saved.table, posterior)
             return BayesRidge(**saved.options)._keep(saved.table, posterior)
     except (BayesRidgeError, KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
         if isinstance(error, ModelFileError) and str(path) in str(error):

@@ -11,16 +11,15 @@ from numpy.typing import NDArray
 from sklearn.base import RegressorMixin
 
 from bayesridge.errors import DataError, PriorError
-from bayesridge.estimator.shared import Fitted, prior_of_lambda
+from bayesridge.estimator.shared import Predicting, prior_of_lambda
 from bayesridge.fit import infer_problem, read_problem, source_table
-from bayesridge.linalg.sparse_rows import sparse_rows
 from bayesridge.linalg.statistics import Triangle
 from bayesridge.posteriors.contract import AnyPosterior
 from bayesridge.posteriors.many import infer_many
 from bayesridge.priors import BetaR2, Jeffreys, NoisePrior, Prior, check_priors
 from bayesridge.tables.alignment import check_same_columns
 from bayesridge.tables.columns import Columns
-from bayesridge.tables.frames import is_sparse, read_columns
+from bayesridge.tables.frames import read_columns
 from bayesridge.tables.missing import require_finite
 from bayesridge.tables.weights import Weighting
 
@@ -34,7 +33,7 @@ Array = NDArray[np.float64]
 _SEVERAL = ("posterior", "error", "gaussian", None)
 
 
-class BayesRidge(RegressorMixin, Fitted):  # type: ignore[misc]
+class BayesRidge(RegressorMixin, Predicting):  # type: ignore[misc]
     r"""Bayesian ridge regression with the exact posterior, lambda included.
 
     .. math:: y_i = b_0 + x_i'\beta + e_i,\quad e_i \sim N(0, \sigma^2/w_i),\quad \beta_j \sim N(0, \tau^2),\quad
@@ -267,70 +266,6 @@ class BayesRidge(RegressorMixin, Fitted):  # type: ignore[misc]
             raise PriorError(f"method must be 'posterior', 'evidence', 'fixed' or 'nuts', got {self.method!r}")
         check_priors(self.prior or BetaR2(), self.noise_prior or Jeffreys())
         return prior_of_lambda(self.method, self.prior, self.lam)
-
-    @property
-    def sigma_(self) -> Any:
-        """Posterior median of the noise standard deviation, in units of y; one for each target."""
-        return self._median("sigma_", "sigma")
-
-    # -- prediction ----------------------------------------------------------------------------------------------
-
-    def predict(self, X: Any, return_std: bool = False, *, offset: Any = None, trials: Any = None) -> Any:
-        """Predict the target.
-
-        Parameters
-        ----------
-        X : array_like or data frame of shape (m, p)
-        return_std : bool
-            Whether to return the predictive standard deviation of a new observation (noise included) too.
-        offset, trials : array_like of shape (m,), optional
-            As for :meth:`predictive`.
-
-        Returns
-        -------
-        mean : ndarray of shape (m,) or (m, T)
-        std : ndarray of shape (m,) or (m, T)
-            Only with ``return_std=True``.
-        """
-        if is_sparse(X):
-            return self._predict_sparse(X, return_std, offset, trials)
-        rows, offset = self._rows(X), self._offset(X, offset)
-        if not return_std:
-            return self.posterior_.expected(rows, offset=offset, trials=trials)
-        found = self.posterior_.predict(rows, offset=offset, trials=trials)
-        return found.mean, found.sd
-
-    def _predict_sparse(self, X: Any, return_std: bool, offset: Any, trials: Any) -> Any:
-        """Predict rows that are dense a few at a time."""
-        source = sparse_rows(X)
-        beside = [None if one is None else np.broadcast_to(one, (source.shape[0],)) for one in (offset, trials)]
-        found = []
-        for part in source.blocks():
-            o, m = (None if one is None else one[part] for one in beside)
-            found.append(self.predict(source.take(part), return_std, offset=o, trials=m))
-        if not return_std:
-            return np.concatenate(found)
-        return tuple(np.concatenate(one) for one in zip(*found, strict=True))
-
-    def predict_interval(
-        self,
-        X: Any,
-        level: float = 0.95,
-        *,
-        of: Literal["new", "mean"] = "new",
-        offset: Any = None,
-        trials: Any = None,
-    ) -> Array:
-        """Equal-tailed intervals for new observations, or of what is expected of them (``of="mean"``).
-
-        Returns
-        -------
-        ndarray of shape (m, 2)
-        """
-        found = self.predictive(X, offset=offset, trials=trials)
-        if of not in ("new", "mean"):
-            raise DataError(f"of must be 'new' or 'mean', got {of!r}")
-        return found.interval(level) if of == "new" else found.expected.interval(level)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

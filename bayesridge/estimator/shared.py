@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from bayesridge.errors import DataError, PriorError
+from bayesridge.linalg.sparse_rows import sparse_rows
 from bayesridge.persistence import Table, save_model
 from bayesridge.posteriors.contract import AnyPosterior
 from bayesridge.posteriors.contrasts import effect_steps, partial_steps
@@ -21,7 +22,7 @@ from bayesridge.posteriors.quantity import Quantity
 from bayesridge.posteriors.summary import hyper_table
 from bayesridge.priors import FixedLambda, Prior
 from bayesridge.tables.alignment import align_columns
-from bayesridge.tables.frames import without_columns
+from bayesridge.tables.frames import is_sparse, without_columns
 from bayesridge.tables.missing import require_finite
 
 if TYPE_CHECKING:
@@ -273,6 +274,74 @@ class Fitted(BaseEstimator):  # type: ignore[misc]
 
     def _result_html(self) -> str:
         return str(self.posterior_._repr_html_())
+
+
+class Predicting(Fitted):
+    """An estimator that predicts numbers with noise."""
+
+    @property
+    def sigma_(self) -> Any:
+        """Posterior median of the noise standard deviation, in units of y; one for each target."""
+        return self._median("sigma_", "sigma")
+
+    # -- prediction ----------------------------------------------------------------------------------------------
+
+    def predict(self, X: Any, return_std: bool = False, *, offset: Any = None, trials: Any = None) -> Any:
+        """Predict the target.
+
+        Parameters
+        ----------
+        X : array_like or data frame of shape (m, p)
+        return_std : bool
+            Whether to return the predictive standard deviation of a new observation (noise included) too.
+        offset, trials : array_like of shape (m,), optional
+            As for :meth:`predictive`.
+
+        Returns
+        -------
+        mean : ndarray of shape (m,) or (m, T)
+        std : ndarray of shape (m,) or (m, T)
+            Only with ``return_std=True``.
+        """
+        if is_sparse(X):
+            return self._predict_sparse(X, return_std, offset, trials)
+        rows, offset = self._rows(X), self._offset(X, offset)
+        if not return_std:
+            return self.posterior_.expected(rows, offset=offset, trials=trials)
+        found = self.posterior_.predict(rows, offset=offset, trials=trials)
+        return found.mean, found.sd
+
+    def _predict_sparse(self, X: Any, return_std: bool, offset: Any, trials: Any) -> Any:
+        """Predict rows that are dense a few at a time."""
+        source = sparse_rows(X)
+        beside = [None if one is None else np.broadcast_to(one, (source.shape[0],)) for one in (offset, trials)]
+        found = []
+        for part in source.blocks():
+            o, m = (None if one is None else one[part] for one in beside)
+            found.append(self.predict(source.take(part), return_std, offset=o, trials=m))
+        if not return_std:
+            return np.concatenate(found)
+        return tuple(np.concatenate(one) for one in zip(*found, strict=True))
+
+    def predict_interval(
+        self,
+        X: Any,
+        level: float = 0.95,
+        *,
+        of: Literal["new", "mean"] = "new",
+        offset: Any = None,
+        trials: Any = None,
+    ) -> Array:
+        """Equal-tailed intervals for new observations, or of what is expected of them (``of="mean"``).
+
+        Returns
+        -------
+        ndarray of shape (m, 2)
+        """
+        found = self.predictive(X, offset=offset, trials=trials)
+        if of not in ("new", "mean"):
+            raise DataError(f"of must be 'new' or 'mean', got {of!r}")
+        return found.interval(level) if of == "new" else found.expected.interval(level)
 
 
 def prior_of_lambda(method: str, prior: Prior | None, lam: float | None) -> Prior | None:

@@ -23,11 +23,12 @@ from bayesridge.errors import AccuracyWarning, ImproperPosteriorError, warn
 from bayesridge.hyper.lattice import ASKED_OF_LATTICE, lattice_posterior
 from bayesridge.hyper.likelihood import Likelihood, NoiseFactor
 from bayesridge.hyper.line import SigmaLine, conjugate_line, known_sigma_line
+from bayesridge.hyper.nested import nested_posterior
 from bayesridge.hyper.nodes import HyperPosterior
 from bayesridge.hyper.plane import plane_posterior
 from bayesridge.hyper.point import conjugate_point, known_point
 from bayesridge.hyper.quadrature import ASKED_ACCURACY, integrate
-from bayesridge.linalg.engine import Engine
+from bayesridge.linalg.engine import Engine, Nested
 from bayesridge.linalg.spectral import least_squares_of
 from bayesridge.priors import NoisePrior, Prior, ScalePrior, check_priors
 
@@ -62,8 +63,12 @@ def infer_hyper(engine: Engine, prior: Prior, noise: NoisePrior) -> HyperPosteri
         If the estimated error of the integral is above :data:`~bayesridge.hyper.quadrature.ASKED_ACCURACY`.
     """
     parts, asked = separate(prior, noise), ASKED_ACCURACY
-    if len(engine.theta_names) > 1:
-        hyper: HyperPosterior = lattice_posterior(engine, *parts)
+    hyper: HyperPosterior
+    if isinstance(engine, Nested) and engine.parameter is not None:
+        hyper = nested_posterior(engine, lambda one: infer_hyper(one, prior, noise))
+        asked = ASKED_OF_LATTICE
+    elif len(engine.theta_names) > 1:
+        hyper = lattice_posterior(engine, *parts)
         asked = ASKED_OF_LATTICE
     else:
         hyper = _place(Likelihood(engine), *parts)

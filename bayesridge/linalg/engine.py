@@ -14,7 +14,7 @@ its :class:`Conditional`. Engines whose noise has no sigma have nu = 0 and floor
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -224,6 +224,25 @@ class Engine(Protocol):
 
     def without(self, row: int) -> Engine:
         """The engine of the other rows (of one observation less, where a row stands for several)."""
+        ...
+
+
+@runtime_checkable
+class Nested(Protocol):
+    """An engine of one lambda at every value v of one more hyperparameter, which costs a decomposition each."""
+
+    @property
+    def parameter(self) -> str | None:
+        """Name of exp(v); None where v is known."""
+        ...
+
+    @property
+    def span(self) -> tuple[float, float]:
+        """Where v lies with prior probability 95%."""
+        ...
+
+    def inner(self, v: float) -> Engine:
+        """The engine at one v."""
         ...
 
 

@@ -113,18 +113,18 @@ def replicated(
 
 
 def draws_given(engine: Engine, lam: Array, sigma: Array, shape: tuple[int, int], rng: np.random.Generator) -> Draws:
-    """Draw coefficients and intercept given draws of lambda, (n,) or (n, G), and sigma, (n,), n = chains * draws.
+    """Draw coefficients and intercept given n = chains * draws of exp(theta), (n,) or (n, h), and of sigma, (n,).
 
-    Columns beyond the engine's lambdas are exp atanh of correlations: theta is the logarithm of them all.
+    Beside its lambdas an engine may have correlations (atanh) and hyperparameters of its own (log) in theta.
     """
-    count = sum(not name.startswith("atanh ") for name in engine.theta_names)
+    names = engine.theta_names
+    count = sum(name.startswith("log lambda") for name in names)
     with np.errstate(divide="ignore"):
         theta = np.log(lam.reshape(len(lam), -1))
         given = engine.at(theta)
-        lam = lam if lam.ndim == 1 else lam[:, :count]
+        if len(names) > count:
+            lam = lam[:, 0] if count == 1 else lam[:, :count]
         tau = (sigma / np.sqrt(lam).T).T
-    names = [name.removeprefix("atanh ") for name in engine.theta_names[count:]]
-    rho = {name: np.tanh(z).reshape(shape) for name, z in zip(names, theta[:, count:].T, strict=True)}
     drawn = given.draw(sigma, rng)
     return Draws(
         intercept=drawn.intercept.reshape(shape),
@@ -132,5 +132,8 @@ def draws_given(engine: Engine, lam: Array, sigma: Array, shape: tuple[int, int]
         sigma=sigma.reshape(shape),
         tau=tau.reshape(shape + tau.shape[1:]),
         lam=lam.reshape(shape + lam.shape[1:]),
-        extra=rho,
+        extra={
+            name.partition(" ")[2]: (np.tanh if name.startswith("atanh ") else np.exp)(values).reshape(shape)
+            for name, values in zip(names[count:], theta[:, count:].T, strict=True)
+        },
     )

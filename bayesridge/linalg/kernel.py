@@ -1,0 +1,479 @@
+r"""The engine of kernel ridge, a Gaussian process: y = b0 + f(x) + e, f ~ GP(0, tau^2 k_v), e ~ N(0, sigma^2 / w).
+
+At one value v of the kernel's own hyperparameter (the logarithm of a length-scale) this is ridge with one lambda =
+sigma^2 / tau^2 on columns that the kernel makes. Cholesky's factorisation with pivoting, stopped where what is left of
+the diagonal is rounding, gives them,
+
+    k_v(X, X) = F F',    F = P [L; ...],    row of any x:  phi(x) = L^-1 k_v(pivots, x),
+
+r columns for n rows; a smooth kernel has few. What phi does not hold of a new point, ``k(x, x) - |phi(x)|^2``, is
+variance tau^2 that the data say nothing of. With an intercept, whose prior is flat, k is the covariance of f less its
+mean over the rows: the same model, and columns without a constant among them. So there is one spectral engine
+(:mod:`bayesridge.linalg.spectral`) for each v, and everything that it can do; theta is (log lambda, v).
+
+The "coefficients" are slopes: how f rises over one standard deviation of a column about the middle of the table,
+divided by that standard deviation, the other columns at their means. They exist for every kernel, smooth or not.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import solve_triangular
+from scipy.linalg.lapack import dpstrf
+
+from bayesridge.errors import BayesRidgeWarning, DataError
+from bayesridge.linalg.design import Design, State, build_design
+from bayesridge.linalg.engine import CoefficientDraws, Deleted, LinearMoments
+from bayesridge.linalg.maps import LinearMap
+from bayesridge.linalg.row_source import RowIndex
+from bayesridge.linalg.spectral import SpectralDeletion, SpectralEngine
+from bayesridge.linalg.spectrum import factorize
+
+Array = NDArray[np.float64]
+
+_ROUNDING = 1e-13  # of the largest variance: what is left of the kernel below it is none of the kernel
+
+
+class KernelFunction(Protocol):
+    """A covariance function with at most one free hyperparameter v."""
+
+    @property
+    def parameter(self) -> str | None:
+        """Name of exp(v); None where all of the kernel is given."""
+        ...
+
+    @property
+    def span(self) -> tuple[float, float]:
+        """Where v lies with prior probability 95%."""
+        ...
+
+    def matrix(self, A: Array, B: Array, v: float) -> Array:
+        """Covariances of f at rows of A and B, shape (a, b)."""
+        ...
+
+    def variance(self, A: Array, v: float) -> Array:
+        """Variances of f at rows of A, (a,)."""
+        ...
+
+    def state(self) -> dict[str, Any]:
+        """What a file holds of it."""
+        ...
+
+    def options(self) -> dict[str, Any]:
+        """The estimator's arguments."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Points:
+    """m linear combinations of values of the function.
+
+    Attributes
+    ----------
+    X : ndarray of shape (q, p)
+        Points, in the units of the data.
+    weights : ndarray of shape (m, q) or None
+        None: the values themselves, with the intercept.
+    """
+
+    X: Array
+    weights: Array | None = None
+
+    def __len__(self) -> int:
+        return len(self.X if self.weights is None else self.weights)
+
+    def take(self, index: RowIndex) -> Points:
+        """Some of them."""
+        return Points(self.X[index]) if self.weights is None else Points(self.X, self.weights[index])
+
+
+@dataclass(frozen=True, eq=False)
+class Given:
+    """Ridge at one v.
+
+    Attributes
+    ----------
+    engine : SpectralEngine
+        On the columns F.
+    pivots : ndarray of int, shape (r,)
+        Rows.
+    L : ndarray of shape (r, r)
+        Lower triangular.
+    level : ndarray of shape (n,)
+        Covariance of f at each row and its mean over the rows; zeros without an intercept.
+    whole : float
+        Variance of that mean.
+    """
+
+    engine: SpectralEngine
+    pivots: NDArray[np.intp]
+    L: Array
+    level: Array
+    whole: float
+
+
+@dataclass(frozen=True, eq=False)
+class KernelConditional:
+    """The function at K values of theta.
+
+    Attributes
+    ----------
+    engine : KernelEngine
+    theta : ndarray of shape (K, 1) or (K, 2)
+    """
+
+    engine: KernelEngine
+    theta: Array
+
+    def _each(self) -> Iterator[tuple[NDArray[np.intp], float]]:
+        """The nodes of each v."""
+        of_v = self.engine.v_of(self.theta)
+        for v in np.unique(of_v):
+            yield np.flatnonzero(of_v == v), float(v)
+
+    def _collect(self, what: str, linear: Points) -> Array:
+        out = np.empty((len(linear), len(self.theta)))
+        for nodes, v in self._each():
+            given = self.engine.given(v).engine.at(self.theta[nodes, :1])
+            out[:, nodes] = getattr(given, what)(self.engine.map(linear, v))
+        return out
+
+    def mean(self, linear: Points) -> Array:
+        """Conditional means, shape (m, K)."""
+        return self._collect("mean", linear)
+
+    def variance(self, linear: Points) -> Array:
+        """Conditional variances over sigma^2, shape (m, K)."""
+        return self._collect("variance", linear)
+
+    def moments(self, linear: Points, weight: Array, noise: Array) -> LinearMoments:
+        """Mean and variance of the mixture: within each v, and between them."""
+        parts, shares = [], []
+        for nodes, v in self._each():
+            share = float(weight[nodes].sum())
+            if share > 0:
+                given = self.engine.given(v).engine.at(self.theta[nodes, :1])
+                parts.append(given.moments(self.engine.map(linear, v), weight[nodes] / share, noise[nodes]))
+                shares.append(share)
+        means, variances = (np.array([getattr(part, name) for part in parts]).T for name in ("mean", "variance"))
+        centre = means @ shares
+        return LinearMoments(centre, variances @ shares + np.square(means - centre[:, None]) @ shares)
+
+    def draw(self, sigma: Array, rng: np.random.Generator) -> CoefficientDraws:
+        """Slopes, and the function where every column is zero, jointly."""
+        p, points = self.engine.design.n_columns, self.engine.slopes_and_zero()
+        out = np.empty((len(self.theta), p + 1))
+        for nodes, v in self._each():
+            given = self.engine.given(v)
+            design = given.engine.design
+            drawn = given.engine.at(self.theta[nodes, :1]).draw(sigma[nodes], rng)
+            rows, unseen = self.engine.features(points, v)
+            tau = sigma[nodes] * np.exp(-0.5 * self.theta[nodes, 0])
+            values, vectors = np.linalg.eigh(unseen)
+            root = vectors * np.sqrt(np.maximum(values, 0.0))
+            out[nodes] = drawn.coef @ rows.T + tau[:, None] * (rng.standard_normal((len(nodes), p + 1)) @ root.T)
+            out[nodes, p] += drawn.intercept if design.fit_intercept else 0.0
+        return CoefficientDraws(out[:, :p], out[:, p])
+
+
+@dataclass(frozen=True, eq=False)
+class KernelDeletion:
+    """Exact leave-one-out, from that of each v; the kernel's columns and the prior are held fixed."""
+
+    engine: KernelEngine
+
+    @property
+    def _any(self) -> SpectralDeletion:
+        return self.engine.given(self.engine.known_v()).engine.deletion()
+
+    @property
+    def count(self) -> Array:
+        """Observations each row stands for, (n_rows,)."""
+        return self._any.count
+
+    @property
+    def precision(self) -> Array:
+        """1 / noise variance of each row over sigma^2, (n_rows,)."""
+        return self._any.precision
+
+    @property
+    def alone(self) -> NDArray[np.intp]:
+        """Rows without which the intercept has no posterior."""
+        return self._any.alone
+
+    def at(self, theta: Array, part: slice) -> Deleted:
+        """Delete each of some rows at each theta."""
+        of_v = self.engine.v_of(theta)
+        rows = len(range(*part.indices(self.engine.design.n_rows)))
+        tables = np.empty((4, rows, len(theta)))
+        total = np.empty(len(theta))
+        for v in np.unique(of_v):
+            nodes = np.flatnonzero(of_v == v)
+            found = self.engine.deletion_at(float(v)).at(theta[nodes, :1], part)
+            tables[:, :, nodes] = found.residual, found.keep, found.Q, found.cancelled
+            total[nodes] = found.total
+        residual, keep, Q, cancelled = tables
+        return Deleted(residual, keep, Q, cancelled, total)
+
+
+@dataclass(frozen=True, eq=False)
+class KernelEngine:
+    """Kernel ridge behind the contract of :mod:`bayesridge.linalg.engine`.
+
+    Attributes
+    ----------
+    design : Design
+        Of the columns as they are given, scaled for the kernel, which are not the columns of the ridge.
+    kernel : KernelFunction
+    """
+
+    design: Design
+    kernel: KernelFunction
+    spectrum: None = None
+    _given: dict[float, Given] = field(default_factory=dict, repr=False)
+    _deletions: dict[float, SpectralDeletion] = field(default_factory=dict, repr=False)
+
+    @property
+    def theta_names(self) -> tuple[str, ...]:
+        """Log lambda, and the log of the kernel's own hyperparameter where it has one."""
+        name = self.kernel.parameter
+        return ("log lambda",) if name is None else ("log lambda", f"log {name}")
+
+    @property
+    def parameter(self) -> str | None:
+        """Name of the kernel's own hyperparameter."""
+        return self.kernel.parameter
+
+    @property
+    def span(self) -> tuple[float, float]:
+        """Where its logarithm lies with prior probability 95%."""
+        return self.kernel.span
+
+    def inner(self, v: float) -> SpectralEngine:
+        """Ridge at one v."""
+        return self.given(v).engine
+
+    def v_of(self, theta: Array) -> Array:
+        """The kernel's hyperparameter at each theta, (K,)."""
+        return np.round(theta[:, 1], 10) if theta.shape[1] > 1 else np.full(len(theta), self.known_v())
+
+    def known_v(self) -> float:
+        """A v whose decomposition is at hand (the middle of its prior where there is none)."""
+        return next(iter(self._given), 0.5 * sum(self.kernel.span))
+
+    # -- one v -----------------------------------------------------------------------------------------------------
+
+    def given(self, v: float) -> Given:
+        """Ridge at one v."""
+        if v not in self._given:
+            self._given[v] = self._decompose(v)
+        return self._given[v]
+
+    def forget(self, kept: Array) -> None:
+        """Keep the decompositions of these v only: each holds n x r numbers."""
+        for v in set(self._given) - set(kept.tolist()):
+            del self._given[v]
+
+    def deletion_at(self, v: float) -> SpectralDeletion:
+        """Leave-one-out at one v."""
+        if v not in self._deletions:
+            self._deletions[v] = self.given(v).engine.deletion()
+        return self._deletions[v]
+
+    def _scaled(self, X: Array) -> Array:
+        return np.asarray((X - self.design.mean) / self.design.scale)
+
+    def _decompose(self, v: float) -> Given:
+        rows = self._scaled(self.design.X)
+        K = self.kernel.matrix(rows, rows, v)
+        if not np.isfinite(K).all() or not (K.diagonal() > 0).any():
+            raise DataError(f"the kernel at {self.kernel.parameter} = {np.exp(v):.3g} has no finite, positive variance")
+        top, share = float(K.diagonal().max()), self._share
+        level = K @ share
+        whole = float(share @ level)
+        K += whole - level - level[:, None]
+        packed, order, rank, _ = dpstrf(K, tol=_ROUNDING * top, lower=1)
+        order = order - 1
+        L = np.tril(packed)[:, :rank]
+        F = np.empty_like(L)
+        F[order] = L
+        old = self.design
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", BayesRidgeWarning)  # about columns that nobody gave
+            design = build_design(
+                F, old.y, target_name=old.target_name, weights=old.weights, weight_kind=old.weight_kind,
+                fit_intercept=old.fit_intercept, scale=np.ones(F.shape[1]), survey=old.survey, kept=old.kept,
+            )  # fmt: skip
+            return Given(SpectralEngine(design, factorize(design)), order[:rank], L[:rank], level, whole)
+
+    @cached_property
+    def _share(self) -> Array:
+        """Each row's share of the mean that the intercept takes, (n,)."""
+        old = self.design
+        if not old.fit_intercept:
+            return np.zeros(old.n_rows)
+        w = np.ones(old.n_rows) if old.weights is None else old.weights
+        return np.asarray(w / w.sum())
+
+    def _seen(self, X: Array, v: float) -> tuple[Array, Array]:
+        """Rows on the columns F, (q, r), and the covariance of f at each point and its mean over the rows, (q,)."""
+        given = self.given(v)
+        cross = self.kernel.matrix(self._scaled(self.design.X), X, v)
+        level = self._share @ cross
+        cross = cross[given.pivots] + (given.whole - given.level[given.pivots, None] - level)
+        return solve_triangular(given.L, cross, lower=True).T, level
+
+    def features(self, points: Points, v: float) -> tuple[Array, Array]:
+        """Rows on the columns F, (m, r), and the covariance over tau^2 of what they do not hold, (m, m)."""
+        X = self._scaled(points.X)
+        phi, level = self._seen(X, v)
+        unseen = self.kernel.matrix(X, X, v) + (self.given(v).whole - level - level[:, None]) - phi @ phi.T
+        A = np.eye(len(X)) if points.weights is None else points.weights
+        return A @ phi, A @ unseen @ A.T
+
+    def map(self, points: Points, v: float) -> LinearMap:
+        """The functionals on the columns F at one v."""
+        given, X = self.given(v), self._scaled(points.X)
+        own = self.kernel.variance(X, v)
+        if points.weights is None:
+            phi, level = self._seen(X, v)
+            made, unseen = given.engine.rows(phi), own + given.whole - 2.0 * level - np.square(phi).sum(axis=1)
+        else:
+            rows, covariance = self.features(points, v)
+            made, unseen = given.engine.contrasts(rows), covariance.diagonal()
+            one = np.abs(points.weights.sum(axis=1) - 1.0) < 1e-12  # a value, which has the intercept
+            if one.any():
+                values = given.engine.rows(rows)
+                made = LinearMap(
+                    np.where(one, values.offset, made.offset), np.where(one[:, None], values.loadings, made.loadings),
+                    np.where(one, values.null, made.null), np.where(one, values.fixed, made.fixed), made.unit,
+                )  # fmt: skip
+        rest = np.maximum(unseen, 0.0) * (unseen > 16.0 * _ROUNDING * own.max())
+        return LinearMap(made.offset, made.loadings, made.null + rest, made.fixed, made.unit)
+
+    # -- the contract ----------------------------------------------------------------------------------------------
+
+    @property
+    def nu(self) -> float:
+        """Residual degrees of freedom."""
+        return self.design.nu
+
+    @property
+    def constant(self) -> float:
+        """Terms of the log evidence free of theta and sigma."""
+        return self.given(self.known_v()).engine.constant
+
+    @property
+    def floor(self) -> float:
+        """Nothing: as n grows, or the length-scale falls, a kernel fits every row."""
+        return 0.0 if self.kernel.parameter else self.given(self.known_v()).engine.floor
+
+    @property
+    def signals(self) -> tuple[float, ...]:
+        """Variance of f over the rows at lambda = 1, at a v that is at hand."""
+        return self.given(self.known_v()).engine.signals
+
+    def evidence(self, theta: Array) -> tuple[Array, Array]:
+        """``log_norm`` and ``excess`` at theta."""
+        log_norm, excess = np.empty(len(theta)), np.empty(len(theta))
+        of_v = self.v_of(theta)
+        for v in np.unique(of_v):
+            nodes, engine = np.flatnonzero(of_v == v), self.given(float(v)).engine
+            log_norm[nodes], above = engine.evidence(theta[nodes, :1])
+            excess[nodes] = above + (engine.floor - self.floor)
+        return log_norm, excess
+
+    def excess(self, theta: Array) -> Array:
+        """``excess`` alone."""
+        return self.evidence(theta)[1]
+
+    def region(self) -> Array:
+        """Values of theta that see every feature of the evidence."""
+        line = self.given(self.known_v()).engine.region()
+        if self.kernel.parameter is None:
+            return line
+        low, high = self.kernel.span
+        return np.array([[t, v] for v in np.linspace(low, high, 9) for t in line[:, 0]])
+
+    def at(self, theta: Array) -> KernelConditional:
+        """The function given theta."""
+        return KernelConditional(self, theta)
+
+    def slopes_and_zero(self) -> Points:
+        """The slope of each column, and the value where every column is zero."""
+        design, p = self.design, self.design.n_columns
+        step = 0.5 * np.diag(design.scale)
+        X = np.vstack([design.mean + step, design.mean - step, np.zeros((1, p))])
+        weights = np.zeros((p + 1, 2 * p + 1))
+        weights[:p, :p], weights[:p, p : 2 * p] = np.diag(1.0 / design.scale), -np.diag(1.0 / design.scale)
+        weights[p, 2 * p] = 1.0
+        return Points(X, weights)
+
+    def coefficients(self) -> Points:
+        """The slope of each column over one standard deviation about the middle of the table."""
+        return self.slopes_and_zero().take(np.arange(self.design.n_columns))
+
+    def intercept(self) -> Points:
+        """The function where every column is zero."""
+        return self.rows(np.zeros((1, self.design.n_columns)))
+
+    def rows(self, X: Array) -> Points:
+        """The function at new rows."""
+        return Points(np.asarray(X, dtype=np.float64))
+
+    def contrasts(self, A: Array) -> Points:
+        """Linear combinations of the slopes."""
+        slopes = self.coefficients()
+        assert slopes.weights is not None
+        return Points(slopes.X, np.asarray(A) @ slopes.weights)
+
+    def covariance(self, theta: Array, weight: Array, noise: Array) -> Array:  # noqa: ARG002
+        """Refused."""
+        raise DataError("a kernel has no coefficients, and so no matrix of their covariances: ask contrasts one by one")
+
+    def deletion(self) -> KernelDeletion:
+        """Exact leave-one-out."""
+        return KernelDeletion(self)
+
+    def without(self, row: int) -> KernelEngine:
+        """The engine of the other rows; the kernel's columns and scales are held fixed."""
+        return WithoutRow(self.design, self.kernel, whole=self, row=row)
+
+    def state(self, *, rows: bool = False) -> State:
+        """The rows and the kernel: without its rows a kernel predicts nothing."""
+        if not rows:
+            raise DataError("a kernel predicts from the rows it has seen: save it with rows=True")
+        facts, arrays = self.design.state(rows=True)
+        return {"engine": "kernel", "family": "gaussian", "design": facts, "kernel": self.kernel.state()}, arrays
+
+    @classmethod
+    def from_state(
+        cls, facts: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], kernel: KernelFunction
+    ) -> KernelEngine:
+        """Make the engine of its state."""
+        return cls(Design.from_state(facts["design"], arrays), kernel)
+
+
+@dataclass(frozen=True, eq=False)
+class WithoutRow(KernelEngine):
+    """A kernel engine with one row less."""
+
+    whole: KernelEngine | None = None
+    row: int = 0
+
+    def _decompose(self, v: float) -> Given:
+        assert self.whole is not None
+        one = self.whole.given(v)
+        return replace(one, engine=one.engine.without(self.row))
+
+    @property
+    def nu(self) -> float:
+        """One less."""
+        return self.given(self.known_v()).engine.nu

@@ -1,0 +1,190 @@
+"""Kernel ridge: against dense quadrature over lambda and the length-scale, actual refits, and the ridge it contains."""
+
+import pickle
+
+import numpy as np
+import pytest
+from scipy.special import gammaln, logsumexp
+from sklearn.gaussian_process.kernels import RBF, ConstantKernel, DotProduct
+from sklearn.kernel_ridge import KernelRidge
+
+from bayesridge import BayesKernelRidge, BayesRidge, BetaR2, ConstantColumnWarning, DataError, FixedLambda, load
+from bayesridge.hyper.infer import infer_hyper
+from bayesridge.linalg.design import build_design
+from bayesridge.linalg.kernel import KernelEngine
+from bayesridge.linalg.kernels import NamedKernel
+from bayesridge.posteriors.prediction import predict
+
+NEW = np.array([[-0.5], [0.3], [1.4]])
+
+
+def curve(n=15, seed=1, noise=0.2):
+    rng = np.random.default_rng(seed)
+    x = np.sort(rng.uniform(-1, 1, n))[:, None]
+    return x, np.sin(3 * x[:, 0]) + noise * rng.standard_normal(n)
+
+
+@pytest.fixture(scope="module")
+def fit():
+    return BayesKernelRidge().fit(*curve())
+
+
+def dense(kernel, x, y, new):
+    """Everything by plain matrices on a grid of (log length, log lambda)."""
+    n, nu = len(y), len(y) - 1
+    Z, N = (x - x.mean()) / x.std(), (new - x.mean()) / x.std()
+    low, high = kernel.span
+    centre, sd = 0.5 * (low + high), (high - low) / 2 / 1.959963984540054
+    H, one = np.eye(n) - 1 / n, np.ones(n)
+    V, T = centre + sd * np.linspace(-5, 5, 61), np.linspace(-22, 24, 139)
+    log_f, means, variances, sigma2 = np.empty((61, 139)), *np.empty((2, 61, 139, 3)), np.empty((61, 139))
+    for i, v in enumerate(V):
+        rbf = RBF(np.exp(v))
+        K, cross = rbf(Z), rbf(N, Z)
+        k, U = np.linalg.eigh(H @ K @ H)
+        k, z2, signal = np.maximum(k, 0), np.square(U.T @ (y - y.mean())), np.trace(H @ K @ H) / n
+        prior_v = -0.5 * ((v - centre) / sd) ** 2 - np.log(sd * np.sqrt(2 * np.pi))
+        for j, t in enumerate(T):
+            d = k * np.exp(-t) + 1
+            Q = (z2 / d).sum()
+            log_f[i, j] = (
+                -0.5 * np.log(d).sum() - 0.5 * nu * np.log(np.pi) - 0.5 * np.log(n) + gammaln(nu / 2)
+                - nu / 2 * np.log(Q) + BetaR2().log_density(np.array([t]), signal)[0] + prior_v
+            )  # fmt: skip
+            sigma2[i, j] = Q / (nu - 2)
+            A = np.linalg.inv(K * np.exp(-t) + np.eye(n))
+            level, rows = one @ A @ y / (one @ A @ one), cross * np.exp(-t)
+            means[i, j] = level + rows @ A @ (y - level)
+            left = 1 - rows @ A @ one
+            variances[i, j] = np.exp(-t) - np.einsum("ij,jk,ik->i", rows, A, rows) + left**2 / (one @ A @ one)
+    total = logsumexp(log_f)
+    weight = np.exp(log_f - total)
+    mean = np.tensordot(weight, means, 2)
+    second = np.tensordot(weight, sigma2[..., None] * variances + means**2, 2)
+    return total + np.log((V[1] - V[0]) * (T[1] - T[0])), mean, np.sqrt(second - mean**2)
+
+
+def test_dense_quadrature_over_both_scales(fit):
+    post = fit.posterior_
+    log_p, mean, sd = dense(post.engine.kernel, *curve(), NEW)
+    found = post.predict(NEW).expected
+    # the nodes of the length-scale are cut 12 nats below the top, and leave out some 1e-5 of the mass
+    assert post.log_marginal_likelihood == pytest.approx(log_p, abs=1e-4)
+    np.testing.assert_allclose((found.mean - mean) / sd, 0, atol=1e-4)
+    np.testing.assert_allclose(found.sd, sd, rtol=1e-4)
+    np.testing.assert_allclose(fit.predict(NEW), mean, atol=1e-4)
+
+
+def test_a_given_lambda_and_length_is_kernel_ridge():
+    x, y = curve()
+    kernel = RBF(0.4, length_scale_bounds="fixed")
+    fit = BayesKernelRidge(kernel=kernel, prior=FixedLambda(0.3), fit_intercept=False).fit(x, y)
+    Z, N = x / fit.posterior_.design.scale, NEW / fit.posterior_.design.scale
+    wanted = KernelRidge(alpha=0.3, kernel="precomputed").fit(kernel(Z), y).predict(kernel(N, Z))
+    np.testing.assert_allclose(fit.predict(NEW), wanted, rtol=1e-9)
+
+
+def test_the_linear_kernel_is_ridge():
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((30, 3))
+    y = X @ [1.0, -0.5, 0.2] + rng.standard_normal(30)
+    kernel = DotProduct(0.0, sigma_0_bounds="fixed")
+    ours, ridge = BayesKernelRidge(kernel=kernel).fit(X, y), BayesRidge().fit(X, y)
+    a, b = ours.posterior_, ridge.posterior_
+    assert a.log_marginal_likelihood == pytest.approx(b.log_marginal_likelihood, abs=1e-9)
+    np.testing.assert_allclose(ours.coef_, ridge.coef_, rtol=1e-8)  # a slope over one sd is the slope
+    np.testing.assert_allclose(a.coefficients.interval(), b.coefficients.interval(), rtol=1e-7)
+    np.testing.assert_allclose(a.loo.pointwise, b.loo.pointwise, atol=1e-8)
+    assert a.lambda_.median == pytest.approx(b.lambda_.median, rel=1e-7)
+    assert ours.intercept_ == pytest.approx(ridge.intercept_, abs=1e-8)
+
+
+def test_leave_one_out_is_an_actual_refit(fit):
+    post, (x, y) = fit.posterior_, curve()
+    for row in (0, 7):
+        rest = infer_hyper(post.engine.without(row), post.prior, post.noise_prior)
+        alone = predict(post.engine.without(row), rest, x[row : row + 1], None).target
+        assert post.loo.pointwise[row] == pytest.approx(alone.log_pdf(y[row : row + 1])[0], abs=2e-4)
+
+
+def test_functions_are_covered():
+    # Runge's function on equispaced points: 95% intervals of f, 12 data sets of 40 rows
+    x = np.linspace(-1, 1, 40)[:, None]
+    f = 1 / (1 + 25 * x[:, 0] ** 2)
+    inside = []
+    for seed in range(12):
+        y = f + 0.1 * np.random.default_rng(seed).standard_normal(40)
+        low, high = BayesKernelRidge(kernel="matern").fit(x, y).predict_interval(x, of="mean").T
+        inside.append(np.mean((low <= f) & (f <= high)))
+    assert np.mean(inside) > 0.88  # some 8 directions each: a standard error of .02 about .95
+
+
+def test_seams(fit, tmp_path):
+    post = fit.posterior_
+    tree = post.to_datatree(draws=2000, chains=1, random_state=0)["posterior"]
+    assert float(tree["coef"].mean()) == pytest.approx(fit.coef_[0], abs=4 * post.coefficients.sd[0] / np.sqrt(2000))
+    assert float(tree["coef"].std()) == pytest.approx(post.coefficients.sd[0], rel=0.1)
+    assert float(tree["intercept"].mean()) == pytest.approx(fit.intercept_, abs=0.02)
+    assert "length_scale" in tree
+    assert "length_scale" in post.scales
+    with pytest.raises(DataError, match="draws of slopes"):
+        post.to_datatree(predictive=True)
+    with pytest.raises(DataError, match="rows=True"):
+        fit.save(tmp_path / "a.bridge")
+    again = load(fit.save(tmp_path / "a.bridge", rows=True))
+    np.testing.assert_allclose(again.predict(NEW), fit.predict(NEW), rtol=1e-12)
+    copy = pickle.loads(pickle.dumps(post))
+    np.testing.assert_allclose(copy.predict(NEW).sd, post.predict(NEW).sd, rtol=1e-12)
+    assert "length_scale" in repr(fit)
+    assert fit.predict_interval(NEW).shape == (3, 2)
+
+
+def test_units_and_weights():
+    x, y = curve()
+    one = BayesKernelRidge().fit(x, y)
+    other = BayesKernelRidge().fit(1e3 * x + 5e4, 1e-6 * y)
+    np.testing.assert_allclose(1e6 * other.predict(1e3 * NEW + 5e4), one.predict(NEW), rtol=1e-6)
+    counted = BayesKernelRidge(kernel=RBF(0.5)).fit(x, y, sample_weight=np.r_[2, np.ones(14)])
+    repeated = BayesKernelRidge(kernel=RBF(0.5), scale=counted.posterior_.design.scale)
+    repeated = repeated.fit(np.vstack([x[:1], x]), np.r_[y[0], y])
+    # the columns are centred at another place, which no stationary kernel sees
+    np.testing.assert_allclose(counted.predict(NEW), repeated.predict(NEW), atol=1e-5)  # other pivots
+
+
+@pytest.mark.parametrize(
+    ("options", "match"),
+    [
+        ({"kernel": "gauss"}, "no kernel 'gauss'"),
+        ({"kernel": "periodic"}, "its period="),
+        ({"kernel": "matern", "nu": 2.0}, "nu must be"),
+        ({"kernel": 3}, "kernel must be one of"),
+        ({"kernel": ConstantKernel() * RBF()}, "one is integrated"),
+    ],
+)
+def test_kernels_that_cannot_be(options, match):
+    with pytest.raises(DataError, match=match):
+        BayesKernelRidge(**options).fit(*curve())
+
+
+def test_equal_rows_have_no_function():
+    with pytest.warns(ConstantColumnWarning), pytest.raises(DataError, match="no function of them"):
+        BayesKernelRidge().fit(np.ones((6, 1)), np.arange(6.0))
+
+
+def test_periodic():
+    x = np.linspace(0, 20, 60)[:, None]
+    y = np.sin(2 * np.pi * x[:, 0] / 4) + 0.1 * np.random.default_rng(0).standard_normal(60)
+    fit = BayesKernelRidge(kernel="periodic", period=4.0).fit(x, y)
+    ahead = np.array([[25.0], [41.0]])  # quarters of a period on: 1 and 1
+    np.testing.assert_allclose(fit.predict(ahead), 1.0, atol=0.1)
+
+
+def test_pivots_make_the_kernel():
+    x, y = curve(n=80)
+    engine = KernelEngine(build_design(x, y), NamedKernel("rbf", 0.1, 4.0))
+    given = engine.given(0.0)
+    F = given.engine.design.X
+    Z = (x - x.mean()) / x.std()
+    assert F.shape[1] < 30  # of 80: a smooth kernel has few directions
+    H = np.eye(80) - 1 / 80
+    np.testing.assert_allclose(F @ F.T, H @ RBF(1.0)(Z) @ H, atol=1e-12)
