@@ -101,7 +101,8 @@ class Fitted(BaseEstimator):  # type: ignore[misc]
             return found if np.ndim(found) else float(found)
         except DataError as error:  # of a scale that there is not, or that there are several of
             start = f"{quantity.rstrip('_')}["
-            several = [scale.median for key, scale in self._one().scales.items() if key.startswith(start)]
+            scales = getattr(self.posterior_, "scales", {})
+            several = [scale.median for key, scale in scales.items() if key.startswith(start)]
             if not several:
                 raise AttributeError(str(error)) from error
             return np.array(several)

@@ -300,10 +300,10 @@ class KernelEngine:
         whole = float(share @ level)
         K += whole - level - level[:, None]
         packed, order, rank, _ = dpstrf(K, tol=_ROUNDING * top, lower=1)
-        order = order - 1
+        pivots = np.asarray(order - 1, dtype=np.intp)
         L = np.tril(packed)[:, :rank]
         F = np.empty_like(L)
-        F[order] = L
+        F[pivots] = L
         old = self.design
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", BayesRidgeWarning)  # about columns that nobody gave
@@ -311,7 +311,7 @@ class KernelEngine:
                 F, old.y, target_name=old.target_name, weights=old.weights, weight_kind=old.weight_kind,
                 fit_intercept=old.fit_intercept, scale=np.ones(F.shape[1]), survey=old.survey, kept=old.kept,
             )  # fmt: skip
-            return Given(SpectralEngine(design, factorize(design)), order[:rank], L[:rank], level, whole)
+            return Given(SpectralEngine(design, factorize(design)), pivots[:rank], L[:rank], level, whole)
 
     @cached_property
     def _share(self) -> Array:
