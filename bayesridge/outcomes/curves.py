@@ -124,6 +124,8 @@ class Curves:
     draws : Tilted
     refits : mapping of int to Tilted
         Draws of the posterior without a row, for rows that the draws do not reach.
+    no_loo : str
+        Why there is no leave-one-out ("" if there is).
     """
 
     problem: Outcome
@@ -134,6 +136,7 @@ class Curves:
     dof: Array
     draws: Tilted
     refits: Mapping[int, Tilted]
+    no_loo: str
 
     @cached_property
     def reach(self) -> tuple[float, float]:
@@ -158,7 +161,15 @@ class Curves:
         return top + np.log(each.sum(axis=0)), np.asarray(error)
 
     def loo(self, t: Array) -> LooAt:
-        """Leave-one-out at K values of log lambda within `reach`."""
+        """Leave-one-out at K values of log lambda within `reach`.
+
+        Raises
+        ------
+        DataError
+            Where there is none.
+        """
+        if self.no_loo:
+            raise DataError(self.no_loo)
         problem, planes = self.problem, self.draws.planes
         n, K, R = problem.design.n_rows, len(t), len(planes.weight)
         weight = self.draws.weights(t)
@@ -233,7 +244,9 @@ def fits(problem: Outcome, t: Array) -> list[Bell]:
     return found[::-1]
 
 
-def curves_of(problem: Outcome, ends: tuple[float, float], draws: Tilted, refits: Mapping[int, Tilted]) -> Curves:
+def curves_of(
+    problem: Outcome, ends: tuple[float, float], draws: Tilted, refits: Mapping[int, Tilted], no_loo: str
+) -> Curves:
     """Fit along a grid of lambda somewhat wider than the posterior's nodes.
 
     Raises
@@ -244,7 +257,7 @@ def curves_of(problem: Outcome, ends: tuple[float, float], draws: Tilted, refits
     if problem.rank == 0:
         raise DataError("no column is penalised (or none has spread): no lambda does anything")
     t = np.linspace(ends[0] - _BEYOND, ends[1] + _BEYOND, _POINTS)
-    return Curves(problem, t, *_modes(problem, t), draws, refits)
+    return Curves(problem, t, *_modes(problem, t), draws, refits, no_loo)
 
 
 def _modes(problem: Outcome, t: Array) -> tuple[Array, Array, Array, Array]:

@@ -24,6 +24,7 @@ Array = NDArray[np.float64]
 _BLOCK_VALUES = 1 << 22
 _TOO_FAR = 0.7  # of many doubtful rows, those with a k above this are fitted without (Vehtari et al. 2024)
 _MANY = 20
+_MOST_WORK = 300_000.0  # refits x rows x coordinates: minutes
 _THINNED = 256  # draws of each replicate that make distribution functions
 
 
@@ -67,6 +68,11 @@ def leave_one_out(problem: Outcome, draws: PlaneDraws, without: Callable[[int], 
         raise DataError(
             f"leave-one-out would need an actual fit without each of {np.count_nonzero(doubtful)} rows (more than "
             f"{MOST_REFITS}): most rows are influential under this prior"
+        )
+    if np.count_nonzero(doubtful) * problem.rows.size > _MOST_WORK:
+        raise DataError(
+            f"leave-one-out would need an actual fit without each of {np.count_nonzero(doubtful)} influential rows, "
+            "which takes too long for a table of this size: hold rows out by yourself, or compare by cross-validation"
         )
     refits = {int(i): without(int(i)) for i in np.flatnonzero(doubtful)}
     for i, other in refits.items():

@@ -326,13 +326,19 @@ class OutcomePosterior(ShownPosterior, Asked):
         Raises
         ------
         DataError
-            If there is no leave-one-out, or no penalised column.
+            If no column is penalised.
         """
         if self.method != "posterior":
             return self.infer(self.rows(), default_prior(self.family, self.design)).curves
         # penalised fits take a further parameter as known
         typical = None if self.extra is None else float(self._further[str(self.family.extra)].median)
-        return curves_of(self.rows().given(typical), self._ends, self._tilted, self._refits)
+        refits: dict[int, Tilted] = {}
+        no_loo = ""
+        try:
+            refits = self._refits
+        except DataError as why:
+            no_loo = str(why)
+        return curves_of(self.rows().given(typical), self._ends, self._tilted, refits, no_loo)
 
     def log_lambda_without(self) -> tuple[float, float, Array]:
         """Mean and sd of log lambda, and its mean without each row (n_rows,)."""

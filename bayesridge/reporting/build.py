@@ -156,8 +156,7 @@ def _path(post: Any, comparison: LambdaComparison | None, level: float) -> PathC
         compared = comparison or compare_lambda(post, level=level, progress=False)
         if compared.problem.design is not post.design:
             raise DataError("the comparison of rules belongs to another fit: make it from the same posterior")
-        content = PathContent(post, level, certain_columns(post), compared)
-        return content if len(content.t) > 1 else None
+        return PathContent(post, level, certain_columns(post), compared)
     except DataError:
         if comparison is not None:
             raise

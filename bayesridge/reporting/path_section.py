@@ -56,14 +56,11 @@ class PathContent(Content):
     def numbers(self) -> dict[str, Array]:
         """What follows lambda, at each of `t`."""
         curves = self.curves
-        found, evidence = curves.loo(self.t), curves.evidence(self.t)[0]
-        count = curves.problem.count
-        return {
-            "dof": curves.dof,
-            "elpd": count[count > 0] @ found.pointwise[count > 0],
-            "evidence": evidence - evidence.max(),
-            "deviance": curves.deviance,
-        }
+        evidence, seen = curves.evidence(self.t)[0], curves.problem.count > 0
+        found = {"dof": curves.dof, "evidence": evidence - evidence.max(), "deviance": curves.deviance}
+        if not curves.no_loo:
+            found["elpd"] = curves.problem.count[seen] @ curves.loo(self.t).pointwise[seen]
+        return found
 
     @cached_property
     def coef(self) -> Array:
@@ -89,7 +86,7 @@ def sections(content: PathContent, random_state: int) -> list[tuple[str, str, st
     """Identity, name in the navigation, title and HTML of what is here of lambda and the checks."""
     return [
         ("slider", "Turn λ", "Turn λ yourself", turn(content)),
-        ("moves", "", "What follows λ", f"{_readouts()}{_pictures(content)}{_coefficients(content)}"),
+        ("moves", "", "What follows λ", f"{_readouts(content)}{_pictures(content)}{_coefficients(content)}"),
         ("rules", "Which λ", "Which λ do the usual rules choose?", rules(content)),
         ("trust", "Checks", "Can it be trusted?", checks(content, random_state)),
     ]
@@ -147,7 +144,7 @@ def bar(content: PathContent) -> str:
     at = float(np.clip(np.log(content.posterior.lambda_.median), low, high))
     figures = "".join(
         [definition(name, f'<span data-follows="{key}">–</span>') for name, key in
-         (("λ", "lambda"), ("dof", "dof"), ("elpd", "elpd"))]
+         (("λ", "lambda"), ("dof", "dof"), ("elpd", "elpd")) if key == "lambda" or key in content.numbers]
     )  # fmt: skip
     return (
         '<div class="bar" role="group" aria-label="lambda and what follows it"><div class="track">'
@@ -178,7 +175,7 @@ def _jumps(content: PathContent) -> str:
     return f'<div class="jumps" role="group" aria-label="set lambda to">{"".join(made)}</div>'
 
 
-def _readouts() -> str:
+def _readouts(content: PathContent) -> str:
     parts = [
         ("lambda", "λ", "at the slider"),
         ("dof", "effective dof", "intercept not counted"),
@@ -189,6 +186,7 @@ def _readouts() -> str:
     made = [
         f'<div><dt>{name}</dt><dd><span data-follows="{key}">–</span><small>{small}</small></dd></div>'
         for key, name, small in parts
+        if key == "lambda" or key in content.numbers
     ]
     return f'<dl class="readouts">{"".join(made)}</dl>'
 
@@ -205,6 +203,8 @@ def _pictures(content: PathContent) -> str:
         ("elpd", "elpd, nats", "How well each row is predicted from the others, λ given."),
         ("evidence", "log evidence, nats", "How well each λ explains the data, coefficients integrated."),
     ):
+        if key not in content.numbers:
+            continue
         values = content.numbers[key]
         top = float(values.max())
         y = svg.y_axis(*svg.span(np.maximum(values, top - _DEPTH)))
@@ -222,7 +222,10 @@ def _pictures(content: PathContent) -> str:
     caption = "Ridge trace: the penalised fit's coefficients, standardised, shrink as λ grows."
     chart = svg.chart(caption, x, y, "λ", "coefficient, standardised", [*body, svg.cursor(x)])
     made.append(svg.figure(chart, caption + band, svg.legend(names)))
-    return f'<div class="grid">{"".join(made)}</div>'
+    lost = (
+        content.curves.no_loo and f'<p class="note">There is no leave-one-out here: {text(content.curves.no_loo)}.</p>'
+    )
+    return f'<div class="grid">{"".join(made)}</div>{lost}'
 
 
 def _coefficients(content: PathContent) -> str:

@@ -20,7 +20,6 @@ from bayesridge.errors import DataError
 from bayesridge.linalg.design import Design
 from bayesridge.linalg.filters import SearchRange
 from bayesridge.linalg.optimum import Optimum, minimize_values
-from bayesridge.posteriors.loo import why_no_loo
 from bayesridge.rules.catalogue import CatalogueRule, posterior_rules
 from bayesridge.rules.cross_validation import CrossValidation
 from bayesridge.rules.duplicates import NearDuplicates, find_near_duplicates
@@ -179,15 +178,16 @@ class CurveProblem:
         reached = (t >= low - 1e-9) & (t <= high + 1e-9)
         pointwise, error = np.full((2, len(seen), len(t) + 1), np.nan)
         y = self.design.y[:, None]
-        if reached.any():
+        if reached.any() and not curves.no_loo:
             found = curves.loo(t[reached])
             pointwise[:, np.flatnonzero(reached)], error[:, np.flatnonzero(reached)] = found.pointwise, y - found.mean
-        pointwise[:, -1], error[:, -1] = post.loo.pointwise, post.loo.y - post.loo.mean
+        if not curves.no_loo:
+            pointwise[:, -1], error[:, -1] = post.loo.pointwise, post.loo.y - post.loo.mean
         count = curves.problem.count[seen]
         rmse = np.sqrt(count @ np.square(error[seen]) / count.sum())
         nothing = np.full(len(dof), np.nan)  # there is no sigma
         return Evaluation(
-            dof, nothing, np.append(norm, np.linalg.norm(mean)), rmse, pointwise[seen], count, why_no_loo(self.design)
+            dof, nothing, np.append(norm, np.linalg.norm(mean)), rmse, pointwise[seen], count, curves.no_loo
         )
 
     def spread(self, lam: Array) -> None:

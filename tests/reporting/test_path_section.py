@@ -66,11 +66,12 @@ def test_a_comparison_made_before_is_taken_and_another_is_refused(post):
         report_html(other, comparison=found)
 
 
-def test_what_has_no_leave_one_out_has_a_page_without_a_slider():
+def test_without_leave_one_out_the_slider_shows_the_rest():
     weighted = posterior(X, Y, family="binomial", weights=np.linspace(0.5, 1.5, 60), weight_kind="survey")
     found = report_html(weighted)
-    assert "path-data" not in found
-    assert "Not on this page" in found
+    assert '"evidence":[' in found
+    assert '"elpd":[' not in found
+    assert "There is no leave-one-out here" in found
 
 
 def test_the_slider_moves_in_a_browser(page, record, browser, tmp_path):

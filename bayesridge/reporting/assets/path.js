@@ -32,9 +32,11 @@
     ["lambda", "dof", "elpd", "evidence", "deviance"].map((name) => [name, [...document.querySelectorAll(`[data-follows="${name}"]`)]]),
   );
 
+  const known = ["dof", "elpd", "evidence", "deviance"].filter((name) => record[name]);
+
   const show = (x) => {
     const found = { lambda: Math.exp(x) };
-    for (const name of ["dof", "elpd", "evidence", "deviance"]) found[name] = between(record[name], x);
+    for (const name of known) found[name] = between(record[name], x);
     for (const [name, elements] of Object.entries(outs)) for (const one of elements) one.textContent = format(found[name]);
     rows.forEach((row, k) => {
       const value = between(record.coef[k], x);
@@ -61,7 +63,7 @@
     });
   }
   window.bayesridgePath = { at: (lambda) => ({
-    dof: between(record.dof, Math.log(lambda)), elpd: between(record.elpd, Math.log(lambda)),
+    ...Object.fromEntries(known.map((name) => [name, between(record[name], Math.log(lambda))])),
     coefficients: record.coef.map((c) => between(c, Math.log(lambda))),
   }) };
   document.documentElement.classList.add("live");
