@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayesridge.errors import AccuracyWarning, ImproperPosteriorError, warn
-from bayesridge.hyper.lattice import ASKED_OF_LATTICE, lattice_posterior
+from bayesridge.hyper.lattice import LatticePosterior, lattice_posterior
 from bayesridge.hyper.likelihood import Likelihood, NoiseFactor
 from bayesridge.hyper.line import SigmaLine, conjugate_line, known_sigma_line
 from bayesridge.hyper.nested import nested_posterior
@@ -66,10 +66,10 @@ def infer_hyper(engine: Engine, prior: Prior, noise: NoisePrior) -> HyperPosteri
     hyper: HyperPosterior
     if isinstance(engine, Nested) and engine.parameter is not None:
         hyper = nested_posterior(engine, lambda one: infer_hyper(one, prior, noise))
-        asked = ASKED_OF_LATTICE
+        asked = LatticePosterior.asked
     elif len(engine.theta_names) > 1:
-        hyper = lattice_posterior(engine, *parts)
-        asked = ASKED_OF_LATTICE
+        several = lattice_posterior(engine, *parts)
+        hyper, asked = several, several.asked
     else:
         hyper = _place(Likelihood(engine), *parts)
     if hyper.error > asked:

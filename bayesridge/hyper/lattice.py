@@ -26,20 +26,23 @@ from scipy.optimize import minimize
 from scipy.special import digamma, gammaln, logsumexp, polygamma
 
 from bayesridge.errors import DataError
+from bayesridge.hyper.importance import WeightedPosterior, weighted_posterior
 from bayesridge.hyper.likelihood import log_density_of_log_sigma, log_growth, log_sigma_range
 from bayesridge.hyper.line import FineGrid, tau_from_joint
 from bayesridge.hyper.marginal import Marginal, PointMass, Scalar, correlation, marginal
 from bayesridge.hyper.nodes import ConjugateNoise, KnownNoise, Nodes
 from bayesridge.linalg.engine import Engine
+from bayesridge.linalg.schur import HEAVY
 from bayesridge.priors import Conjugate, ScalePrior
 
 Array = NDArray[np.float64]
 
 #: By the number of thetas: nats below the top, and standard deviations a step; nodes are many where thetas are.
 _SIZES = {1: (14.0, 0.8), 2: (14.0, 0.8), 3: (12.0, 1.0), 4: (10.0, 1.0)}
+_HEAVY_SIZES = (8.0, 1.0)
+_MOST_THETAS = 4
 _MOST_NODES = 60_000
 _MIXED = 1 << 20  # candidates times nodes, at a time
-ASKED_OF_LATTICE = 2e-3
 _ASKED = 1e-3
 _NEGLIGIBLE = 1e-9
 _SPLINE_ERROR = 1e-7
@@ -98,13 +101,14 @@ class Target:
 
 @dataclass(frozen=True, eq=False)
 class Filled:
-    """A filled lattice: integer coordinates (K, G), theta (K, G), log density and rate (K,), log of a cell's volume."""
+    """A filled lattice: coordinates, theta (K, G), log density and rate (K,), log volume of a cell, where it ends."""
 
     index: NDArray[np.intp]
     theta: Array
     log_f: Array
     rate: Array
     log_cell: float
+    drop: float
 
     @cached_property
     def log_total(self) -> float:
@@ -125,14 +129,15 @@ class Filled:
     @property
     def cut(self) -> float:
         """Share of the nodes at the cut, about what lies beyond them."""
-        return float(self.weight[self.log_f < self.log_f.max() - _drop(self.index.shape[1])].sum())
+        return float(self.weight[self.log_f < self.log_f.max() - self.drop].sum())
 
 
-def _drop(dims: int) -> float:
-    return _SIZES[min(dims, 4)][0]
+def sizes(target: Target, dims: int) -> tuple[float, float]:
+    """Nats below the top at which a lattice ends, and its steps in standard deviations."""
+    return _HEAVY_SIZES if _is_heavy(target.engine) else _SIZES[min(dims, 4)]
 
 
-def fill(target: Target, centre: Array, axes: Array) -> Filled:
+def fill(target: Target | Emulated, centre: Array, axes: Array, drop: float) -> Filled:
     """Fill a lattice from `centre` outwards; the columns of `axes` are its steps.
 
     Raises
@@ -156,12 +161,49 @@ def fill(target: Target, centre: Array, axes: Array) -> Filled:
                 f"the posterior of {dims} lambdas would take more than {_MOST_NODES} nodes: join groups, or state "
                 "priors that say more of them"
             )
-        inner = front[log_f > top - _drop(dims)]
+        inner = front[log_f > top - drop]
         near = {tuple(map(int, one)) for one in (inner[:, None] + moves).reshape(-1, dims)} - known
         known |= near
         front = np.array(sorted(near), dtype=np.intp).reshape(-1, dims)
     index, theta, log_f, rate = (np.concatenate(part) for part in zip(*found, strict=True))
-    return Filled(index, theta, log_f, rate, float(np.log(np.abs(np.linalg.det(axes)))))
+    return Filled(index, theta, log_f, rate, float(np.log(np.abs(np.linalg.det(axes)))), drop)
+
+
+@dataclass(frozen=True, eq=False)
+class Emulated:
+    """Log density and log rate as polynomials of the fourth degree in a lattice's coordinates; nothing beyond it."""
+
+    mode: Array
+    inverse: Array
+    powers: NDArray[np.intp]
+    coefficients: Array
+    reach: float
+    nothing: float
+
+    def __call__(self, theta: Array) -> tuple[Array, Array]:
+        """Log density and rate at theta (K, G)."""
+        u = (theta - self.mode) @ self.inverse.T
+        log_f, log_rate = (_monomials(u, self.powers) @ self.coefficients).T
+        inside = np.square(u).sum(axis=1) <= self.reach
+        return np.where(inside, log_f, self.nothing), np.exp(np.where(inside, log_rate, self.coefficients[0, 1]))
+
+
+def _monomials(u: Array, powers: NDArray[np.intp]) -> Array:
+    return np.asarray(np.prod(u[:, None] ** powers, axis=2))
+
+
+def emulate(filled: Filled, mode: Array, axes: Array) -> Emulated:
+    """Put a polynomial through the nodes of a lattice, by least squares where the density is."""
+    dims = len(mode)
+    powers = np.array([one for one in product(range(5), repeat=dims) if sum(one) <= 4])
+    u = filled.index.astype(np.float64)
+    seen = np.isfinite(filled.log_f)
+    root = np.sqrt(np.maximum(filled.weight[seen] / filled.weight.max(), 1e-3))[:, None]
+    values = np.column_stack([filled.log_f[seen], np.log(filled.rate[seen])])
+    coefficients = np.linalg.lstsq(_monomials(u[seen], powers) * root, values * root, rcond=None)[0]
+    top = float(filled.log_f.max())
+    reach = float(np.square(u[filled.log_f > top - filled.drop - 2.0]).sum(axis=1).max())
+    return Emulated(mode, np.linalg.inv(axes), powers, coefficients, reach, top - 60.0)
 
 
 def locate(target: Target) -> tuple[Array, Array]:
@@ -177,20 +219,16 @@ def locate(target: Target) -> tuple[Array, Array]:
 
     def downhill(theta: Array) -> tuple[float, Array]:
         h = 1e-3 * np.eye(dims)
-        value = log_f(np.concatenate([theta[None], theta + h, theta - h]))
+        value = np.maximum(log_f(np.concatenate([theta[None], theta + h, theta - h])), -1e100)
         return -float(value[0]), -(value[1 : dims + 1] - value[dims + 1 :]) / 2e-3
 
-    bounds = [(m - 40.0, m + 40.0) for m in mode]
-    mode = minimize(downhill, mode, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 100}).x
-    h = 0.1
-    corners = np.array(list(product((-h, h), repeat=2)))
-    hessian = np.empty((dims, dims))
-    for i, j in product(range(dims), repeat=2):
-        at = np.tile(mode, (4, 1))
-        at[:, i] += corners[:, 0]
-        at[:, j] += corners[:, 1]
-        value = log_f(at)
-        hessian[i, j] = (value[3] - value[2] - value[1] + value[0]) / (4.0 * h * h)
+    found = _newton(log_f, mode) if _is_heavy(target.engine) else None
+    if found is None:
+        bounds = [(m - 40.0, m + 40.0) for m in mode]
+        mode = minimize(downhill, mode, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 100}).x
+        hessian = _hessian(log_f, mode, 0.1)[2]
+    else:
+        mode, hessian = found
     curvature, axes = np.linalg.eigh(-0.5 * (hessian + hessian.T))
     length = 1.0 / np.sqrt(np.clip(curvature, 0.05, 1e8))
     top = float(log_f(mode[None])[0])
@@ -198,6 +236,40 @@ def locate(target: Target) -> tuple[Array, Array]:
         fall = np.array([top - log_f(mode + side * (axes * length).T) for side in (1.0, -1.0)])
         length = length / np.sqrt(np.clip(2.0 * fall.max(axis=0), 0.1, 25.0))
     return mode, axes * length
+
+
+def _is_heavy(engine: Engine) -> bool:
+    """Whether an engine says that every theta counts: the factors of one are large."""
+    return int(getattr(engine, "size", 0)) > HEAVY
+
+
+def _hessian(log_f: Callable[[Array], Array], at: Array, h: float) -> tuple[float, Array, Array]:
+    """Value, gradient and second derivatives by differences of step h."""
+    unit = h * np.eye(len(at))
+    pairs = [(i, j) for i in range(len(at)) for j in range(i)]
+    corners = [at + a * unit[i] + b * unit[j] for i, j in pairs for a, b in product((1.0, -1.0), repeat=2)]
+    value = log_f(np.array([at, *(at + unit), *(at - unit), *corners]))
+    up, down = value[1 : len(at) + 1], value[len(at) + 1 : 2 * len(at) + 1]
+    hessian = np.diag(up - 2.0 * value[0] + down)
+    for (i, j), four in zip(pairs, value[2 * len(at) + 1 :].reshape(-1, 4), strict=True):
+        hessian[i, j] = hessian[j, i] = 0.25 * (four[0] - four[1] - four[2] + four[3])
+    return float(value[0]), (up - down) / (2.0 * h), hessian / h**2
+
+
+def _newton(log_f: Callable[[Array], Array], mode: Array) -> tuple[Array, Array] | None:
+    """Mode and second derivatives by Newton's steps, each at most one long; None where they do not get there."""
+    for _ in range(12):
+        _, gradient, hessian = _hessian(log_f, mode, 0.05)
+        if not np.isfinite(hessian).all():
+            return None
+        values, vectors = np.linalg.eigh(hessian)
+        step = vectors @ ((vectors.T @ gradient) / np.maximum(np.abs(values), 1e-2))  # uphill, whatever the curvature
+        mode = mode + step / max(1.0, float(np.abs(step).max()) / 1.5)
+        if (
+            values[-1] < 0 and gradient @ step < 1e-3
+        ):  # a twentieth of a standard deviation, squared, was left before this step
+            return mode, hessian
+    return None
 
 
 @dataclass(frozen=True, eq=False)
@@ -208,9 +280,21 @@ class LatticePosterior:
     mode: Array
     axes: Array
 
+    #: What an estimated relative error may be before it is warned of.
+    asked = 2e-3
+
     @cached_property
     def _filled(self) -> Filled:
-        return fill(self.target, self.mode, self.axes)
+        return fill(self.target, self.mode, self.axes, self._drop)
+
+    @property
+    def _drop(self) -> float:
+        return sizes(self.target, len(self.mode))[0]
+
+    @cached_property
+    def _quick(self) -> Target | Emulated:
+        """What is asked at many thetas: the density itself, or where that is heavy a polynomial through the nodes."""
+        return emulate(self._filled, self.mode, self.axes) if _is_heavy(self.target.engine) else self.target
 
     @property
     def log_marginal(self) -> float:
@@ -269,13 +353,13 @@ class LatticePosterior:
         sheared = np.linalg.cholesky(covariance)
         sheared[:, 0] *= 0.5
         back = np.argsort(order)
-        filled = fill(self.target, self.mode, sheared[back])
+        filled = fill(self._quick, self.mode, sheared[back], self._drop)
         planes, first = np.unique(filled.index[:, 0], return_inverse=True)
         top = filled.log_f.max()
         mass = np.bincount(first, np.exp(filled.log_f - top))
         x = self.mode[g] + planes * sheared[0, 0]
         log_density = top + np.log(mass) + filled.log_cell - np.log(sheared[0, 0]) - filled.log_total
-        seen = log_density > log_density.max() - _drop(dims) + 2.0  # planes at the cut hold a part of their mass
+        seen = log_density > log_density.max() - self._drop + 2.0  # planes at the cut hold a part of their mass
         if self.target.noise is None:
             return Slices(x[seen], log_density[seen], np.full(int(seen.sum()), self.target.log_sigma), 0.0)
         share = np.exp(filled.log_f - top) / mass[first]
@@ -344,7 +428,7 @@ class LatticePosterior:
             size = int(1.3 * (n - count)) + 20
             u = at[rng.choice(len(at), size, p=nodes.weight)] + 0.6 * rng.standard_normal((size, at.shape[1]))
             theta = self.mode + u @ self.axes.T
-            log_f, rate = self.target(theta)
+            log_f, rate = self._quick(theta)
             ratio = log_f - _log_mixture(u, at, nodes.weight, 0.6)
             bound = max(bound, float(ratio.max()))
             keep = np.log(rng.random(size)) < ratio - bound
@@ -464,8 +548,8 @@ def _shape_of(variance: float) -> float:
     return a
 
 
-def lattice_posterior(engine: Engine, prior: ScalePrior, noise: ScalePrior) -> LatticePosterior:
-    """Place the nodes; axes whose steps show are halved."""
+def lattice_posterior(engine: Engine, prior: ScalePrior, noise: ScalePrior) -> LatticePosterior | WeightedPosterior:
+    """Place the nodes; axes whose steps show are halved. Many thetas are sampled instead."""
     if prior.variable != "lambda" or prior.known is not None:
         raise DataError(f"with several lambdas a prior is of R², lambda or tau/sigma, to be learnt, not {prior.text}")
     if noise.known is None and noise.conjugate is None:
@@ -475,7 +559,9 @@ def lattice_posterior(engine: Engine, prior: ScalePrior, noise: ScalePrior) -> L
     log_sigma = np.nan if noise.known is None else float(np.log(noise.known))
     target = Target(engine, prior, None if noise.known is not None else noise.conjugate, log_sigma)
     mode, axes = locate(target)
-    found = LatticePosterior(target, mode, _SIZES[min(len(mode), 4)][1] * axes)
+    if len(mode) > (_MOST_THETAS - 2 if _is_heavy(engine) else _MOST_THETAS):
+        return weighted_posterior(target, mode, axes)
+    found = LatticePosterior(target, mode, sizes(target, len(mode))[1] * axes)
     for _ in range(3):
         coarse = found._filled.step_errors > _ASKED
         if not coarse.any():

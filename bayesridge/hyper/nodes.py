@@ -79,11 +79,14 @@ class Nodes:
     weight : ndarray of shape (K,)
         Posterior probability of each node, summing to one.
     noise : ConjugateNoise or KnownNoise
+    replicates : int
+        Independent parts of equal length, one after the other, where nodes were sampled.
     """
 
     theta: Array
     weight: Array
     noise: ConjugateNoise | KnownNoise
+    replicates: int = 1
 
     @property
     def log_lam(self) -> Array:

@@ -42,11 +42,13 @@ Array = NDArray[np.float64]
 
 _REGION = np.array([-9.0, -5.0, -1.0, 3.0, 7.0, 11.0])
 _FEW = np.array([-4.0, 0.0, 4.0])  # where a factorisation takes long
-_LARGE = 300  # columns that are left of the elimination
+HEAVY = 1 << 18  # numbers in the factors of one theta from which on every theta counts
 _DENSE = 1 << 18  # numbers in M12 up to which zeros are no matter
 _TOGETHER = 1 << 20  # numbers in what is worked on together
 _KEPT = 1 << 23  # numbers in the factors that are kept for the next question
 _SMALL = 40
+_MOST_PAIRS = 1 << 23
+_MOST_KEPT = 1000  # thetas of a heavy engine
 _WIDEST = 6_000  # coefficients whose covariance matrix is laid out
 
 
@@ -119,6 +121,44 @@ class Sums:
     c0: Array
     q0: float
     log_det_flat: float
+
+
+@dataclass(frozen=True, eq=False)
+class Pairs:
+    """Products of the entries within each row of a sparse matrix C, which ``C' diag(a) C`` is a sum of.
+
+    Attributes
+    ----------
+    row : ndarray of int, shape (k,)
+    place : ndarray of int, shape (k,)
+        In the lower triangle of the flattened sum.
+    product : ndarray of shape (k,)
+    width : int
+    """
+
+    row: NDArray[np.intp]
+    place: NDArray[np.intp]
+    product: Array
+    width: int
+
+    @classmethod
+    def of(cls, C: csr_array) -> Pairs:
+        """Every entry with itself and with those to the right of it."""
+        C = C.sorted_indices()
+        row = np.repeat(np.arange(C.shape[0]), np.diff(C.indptr))
+        found = []
+        for lag in range(int(np.diff(C.indptr).max(initial=0))):
+            left = np.flatnonzero(row[lag:] == row[: len(row) - lag])
+            right = left + lag
+            place = C.indices[right].astype(np.intp) * C.shape[1] + C.indices[left]
+            found.append((row[left], place, C.data[left] * C.data[right]))
+        parts = [np.concatenate(part) for part in zip(*found, strict=True)]
+        return cls(parts[0], parts[1], parts[2], C.shape[1])
+
+    def sums(self, a: Array) -> Array:
+        """The lower triangle of ``C' diag(a) C``, (r, r); what is above it is left out."""
+        found = np.bincount(self.place, self.product * a[self.row], minlength=self.width**2)
+        return np.asarray(found.reshape(self.width, self.width))
 
 
 @dataclass(frozen=True, eq=False)
@@ -202,8 +242,16 @@ class LevelConditional:
         return iter(self._kept) if self._kept is not None else self.engine.factors(self.theta)
 
     @cached_property
+    def _seen(self) -> list[tuple[Array, Array]] | None:
+        """What the engine kept when it was asked for the evidence: b, and the last rows of L2."""
+        found = [self.engine.kept.get(row.tobytes()) for row in self.theta]
+        return None if any(one is None for one in found) else [one for one in found if one is not None]
+
+    @cached_property
     def b(self) -> Array:
         """Conditional means of the engine's own columns, (K, q c + r)."""
+        if self._seen is not None:
+            return np.array([b for b, _ in self._seen])
         return np.concatenate([part.b for part in self.factors()])
 
     def mean(self, linear: SparseFunctionals) -> Array:
@@ -212,6 +260,10 @@ class LevelConditional:
 
     def variance(self, linear: SparseFunctionals) -> Array:
         """Conditional variances over sigma^2, shape (m, K)."""
+        last = self.engine.n_numbers
+        if self._seen is not None and linear.rows[:, :-last].nnz == 0:  # L2 is lower: its last rows are all there is
+            rows = linear.rows[:, -last:].toarray().T
+            return np.column_stack([np.square(np.linalg.solve(L2, rows)).sum(axis=0) for _, L2 in self._seen])
         return np.concatenate([_variances(part, linear.rows) for part in self.factors()]).T
 
     def moments(self, linear: SparseFunctionals, weight: Array, noise: Array) -> LinearMoments:
@@ -338,6 +390,7 @@ class LevelEngine:
     signals: tuple[float, ...]
     n_dense: int
     _latest: list[LevelConditional] = field(default_factory=list, repr=False)
+    kept: dict[bytes, tuple[Array, Array]] = field(default_factory=dict, repr=False)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return LevelEngine, (
@@ -381,6 +434,11 @@ class LevelEngine:
         return 0.0
 
     @property
+    def n_numbers(self) -> int:
+        """Columns that are no level effects, the last of the engine's."""
+        return int((self.own[: self.n_dense] >= 0).sum()) + int(self.design.fit_intercept)
+
+    @property
     def size(self) -> int:
         """Numbers in the factors of one theta."""
         s = self.sums
@@ -413,7 +471,7 @@ class LevelEngine:
             M22 -= np.swapaxes(W, 1, 2) @ W
         else:
             W = _sparse_within_levels(first[0], s.cross)
-            M22[0] -= (W.T @ W).toarray()
+            M22[0] -= self._products(first[0], W)
         L2, also = cholesky_of_each(M22)
         right = s.c0 - Sb0
         half = _within_levels(first, right[:, :size, None])
@@ -421,10 +479,34 @@ class LevelEngine:
         one = _within_levels(np.swapaxes(first, 2, 3), half - _along(W, two[..., None]))[..., 0]
         d = np.concatenate([one, two], axis=1)
         b = s.b0 + d
-        Q = s.q0 - d @ s.c0 + np.einsum("kp,kp->k", Sb0, b)
+        fall, rise = d @ s.c0, np.einsum("kp,kp->k", Sb0, b)
+        Q = s.q0 - fall + rise
+        regular &= 1e-13 * (s.q0 + np.abs(fall) + np.abs(rise)) < Q  # where less is left, nothing but rounding is
         log_norm = 0.5 * log_det + np.log(np.diagonal(first, axis1=2, axis2=3)).sum(axis=(1, 2))
         log_norm += 0.5 * s.log_det_flat - np.log(np.diagonal(L2, axis1=1, axis2=2)).sum(axis=1)
-        return Factors(first, W, L2, b, np.where(regular & also, log_norm, -np.inf), np.maximum(Q, 0.0))
+        if self.size > HEAVY and len(self.kept) < _MOST_KEPT:
+            last = self.n_numbers
+            self.kept.update({row.tobytes(): (b[i], L2[i, -last:, -last:].copy()) for i, row in enumerate(theta)})
+        return Factors(first, W, L2, b, np.where(regular & also, log_norm, -np.inf), np.where(Q > 0, Q, s.q0))
+
+    def _products(self, inverse: Array, W: csr_array) -> Array:
+        """``W'W``; its upper triangle may be left out."""
+        if self._pairs is None:
+            return np.asarray((W.T @ W).toarray())
+        pairs, numbers = self._pairs
+        a, r, k = inverse[:, 0, 0] ** 2, W.shape[1], numbers.shape[1]
+        out = np.zeros((r, r))
+        out[: r - k, : r - k] = pairs.sums(a)
+        out[r - k :] = (self.sums.cross.T @ (a[:, None] * numbers)).T
+        return out
+
+    @cached_property
+    def _pairs(self) -> tuple[Pairs, Array] | None:
+        """Products of entries of M12, if its first block is diagonal and they are not too many; its dense columns."""
+        cross, k = self.sums.cross, self.n_numbers
+        levels, numbers = cross[:, : cross.shape[1] - k], cross[:, cross.shape[1] - k :].toarray()
+        few = float(np.square(np.diff(levels.indptr).astype(np.float64)).sum()) <= 2.0 * _MOST_PAIRS
+        return (Pairs.of(csr_array(levels)), numbers) if self.sums.first.shape[1] == 1 and few else None
 
     def evidence(self, theta: Array) -> tuple[Array, Array]:
         """Log of the ratio of determinants, and Q, at theta (K, h)."""
@@ -437,7 +519,7 @@ class LevelEngine:
 
     def region(self) -> Array:
         """Where to begin to look: about the lambda that leaves half to the noise, correlations zero, (m, h)."""
-        steps = _REGION if len(self.sums.second) <= _LARGE and len(self.signals) <= 2 else _FEW
+        steps = _REGION if self.size <= HEAVY and len(self.signals) <= 2 else _FEW
         lines = [np.log(signal if signal > 0 else 1.0) + steps for signal in self.signals]
         grid = np.array(lines).T if len(lines) > 3 else np.stack(np.meshgrid(*lines), -1).reshape(-1, len(lines))
         return np.hstack([grid, np.zeros((len(grid), len(self.correlated)))])
@@ -561,7 +643,7 @@ class LevelEngine:
             cross=None,
         )
         sums = _sums(found, self.own, self.blocks, self.sums.first.shape[:2], self)
-        return replace(self, design=found, sums=sums, _latest=[])
+        return replace(self, design=found, sums=sums, _latest=[], kept={})
 
     # -- files -------------------------------------------------------------------------------------------------------
 
@@ -672,18 +754,26 @@ def _sums(design: Design, own: NDArray[np.intp], blocks: tuple[Block, ...], shap
     q, c = shape
     p = int(own.max()) + 1 + int(design.fit_intercept)
     nothing = Sums(np.empty((q, c, c)), np.empty((q * c, p - q * c)), np.empty((0, 0)), np.zeros(p), np.zeros(p), 0, 0)
-    empty = replace(frame, design=design, sums=nothing, own=own, blocks=blocks, _latest=[])
+    empty = replace(frame, design=design, sums=nothing, own=own, blocks=blocks, _latest=[], kept={})
     rows = empty.own_rows
     weights = np.ones(design.n_rows) if design.weights is None else design.weights
     weighted = csr_array(rows.multiply(weights[:, None]))
     size = q * c
-    first, second = rows[:, :size], rows[:, size:]
+    middle = p - empty.n_numbers  # numbers are dense, and last
+    first, between, numbers = rows[:, :size], rows[:, size:middle], rows[:, middle:].toarray()
     within = csr_array(weighted[:, :size].T @ first).tocoo()
     P = np.zeros((q, c, c))
     P[within.row // c, within.row % c, within.col % c] = within.data
-    cross: Any = csr_array(weighted[:, :size].T @ second)
-    cross = cross.toarray() if size * (p - size) <= _DENSE else cross
-    M22 = (weighted[:, size:].T @ second).toarray()
+    with_numbers = weighted[:, :middle].T @ numbers
+    cross: Any = sparse_hstack(
+        [csr_array(weighted[:, :size].T @ between), csr_array(with_numbers[:size])], format="csr"
+    )
+    cross = cross.toarray() if size * (p - size) <= _DENSE else csr_array(cross)
+    M22 = np.empty((p - size, p - size))
+    M22[: middle - size, : middle - size] = (weighted[:, size:middle].T @ between).toarray()
+    M22[: middle - size, middle - size :] = with_numbers[size:]
+    M22[middle - size :, : middle - size] = with_numbers[size:].T
+    M22[middle - size :, middle - size :] = numbers.T @ (weights[:, None] * numbers)
     k = design.n_flat
     sign, log_det = np.linalg.slogdet(M22[-k:, -k:]) if k else (1.0, 0.0)
     if sign <= 0 or (k and np.linalg.cond(M22[-k:, -k:]) > 1e13):
@@ -696,9 +786,10 @@ def _sums(design: Design, own: NDArray[np.intp], blocks: tuple[Block, ...], shap
     for _ in range(2):  # the second fit begins where the first is good
         made = replace(empty, sums=sums)
         start = made.region()
-        log_norm, Q = made.evidence(start)
-        with np.errstate(divide="ignore"):
-            best = int(np.argmax(log_norm - 0.5 * design.nu * np.log(Q)))
+        if made.size > HEAVY:
+            start = start[len(start) // 2][None]
+        log_norm, Q = made.evidence(start) if len(start) > 1 else (np.zeros(1), np.ones(1))
+        best = int(np.argmax(log_norm - 0.5 * design.nu * np.log(Q)))
         b0 = next(made.factors(start[best : best + 1])).b[0]
         e0 = y - rows @ b0
         sums = replace(sums, b0=b0, c0=weighted.T @ e0, q0=float(weights @ (e0 * e0)))

@@ -12,7 +12,10 @@ _SMALL = 40  # columns
 
 
 def cholesky_of_each(M: Array) -> tuple[Array, NDArray[np.bool_]]:
-    """Lower triangles of a stack of matrices, the identity where one is not positive definite to rounding."""
+    """Lower triangles of a stack of matrices, the identity where one is not positive definite to rounding.
+
+    Only the lower triangles of the matrices are looked at.
+    """
     regular = np.ones(len(M), dtype=bool)
     try:
         return np.linalg.cholesky(M), regular

@@ -110,8 +110,8 @@ class Posterior(ShownPosterior, Asked):
 
     @property
     def check(self) -> tuple[str, ...]:
-        """What to think of these numbers, a sentence each: nothing, where no chains are to be judged."""
-        return ()
+        """What to think of these numbers, a sentence each: nothing, where none were sampled."""
+        return getattr(self.hyper, "check", ())
 
     @property
     def prior_texts(self) -> tuple[str, str]:

@@ -203,6 +203,15 @@ class MixtureQuantity(Quantity):
         """Posterior standard deviations, shape (m,)."""
         return np.sqrt(self._moments[1])
 
+    @property
+    def mcse(self) -> Array:
+        """Standard error of the mean, by the replicates of the nodes; zero where they were placed, not sampled."""
+        nodes, count = self.hyper.nodes, self.hyper.nodes.replicates
+        if count == 1:
+            return np.zeros(len(self))
+        away = (self.engine.at(nodes.theta).mean(self.linear) - self.mean[:, None]) * nodes.weight
+        return np.asarray(np.sqrt(count / (count - 1.0) * np.square(away.reshape(len(self), count, -1).sum(2)).sum(1)))
+
     def take(self, index: RowIndex) -> MixtureQuantity:
         """Some of the functionals."""
         labels = tuple(np.array(self.labels, dtype=object)[index])
