@@ -77,7 +77,15 @@ def _pool(workers: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(workers, thread_name_prefix="bayesridge")
 
 
-os.register_at_fork(after_in_child=_pool.cache_clear)  # threads do not survive a fork
+def _after_fork() -> None:
+    """Threads do not survive a fork, and what they had locked stays locked."""
+    _pool.cache_clear()
+    if _SECTION._limiter is not None and _SECTION.active:
+        _SECTION._limiter.restore_original_limits()
+    _SECTION.__init__()  # type: ignore[misc]
+
+
+os.register_at_fork(after_in_child=_after_fork)
 
 
 def threads_for(order: int) -> AbstractContextManager[None]:
