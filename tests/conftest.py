@@ -1,4 +1,6 @@
-"""Marks the numerics: tests of what the processor's BLAS kernel decides, half a minute of them for each kernel.
+"""Keeps a file's tests in one worker, and marks the numerics: tests of what the processor's BLAS kernel decides.
+
+There is half a minute of them for each kernel.
 
 Decompositions, the posteriors that rest on them against dense algebra, and published results. Quadrature and priors are
 the same arithmetic on every kernel.
@@ -19,8 +21,11 @@ NUMERICS = tuple(
 )  # fmt: skip
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
     for item in items:
+        if not item.get_closest_marker("xdist_group"):  # what a file's fixtures make is made in one worker only
+            item.add_marker(pytest.mark.xdist_group(item.path.name))
         chosen = any(item.path.is_relative_to(part) for part in NUMERICS)
         if chosen and not (item.get_closest_marker("slow") or item.get_closest_marker("mcmc")):
             item.add_marker(pytest.mark.numerics)

@@ -34,7 +34,8 @@ def test_every_question_is_answered(longley):
 
 
 def test_the_record_is_json_and_the_seed_repeats_it(longley):
-    again = validate(*load_xy("longley"), simulations=200, splits=5, progress=False)
+    quick = [key for key in (entry.key for entry in longley.entries) if key != "backtest"]
+    again = validate(*load_xy("longley"), checks=quick, simulations=200, progress=False)
 
     def numbers(card):
         record = json.loads(json.dumps(card.record, allow_nan=False))
@@ -43,7 +44,8 @@ def test_the_record_is_json_and_the_seed_repeats_it(longley):
         record["checks"]["computation"]["details"].pop("seconds")
         return record
 
-    assert numbers(again) == numbers(longley)
+    first = numbers(longley)["checks"]
+    assert numbers(again)["checks"] == {key: first[key] for key in quick}
     assert numbers(longley)["checks"]["computation"]["details"]["alpha"] == 0.05 / len(TESTS)
 
 
@@ -137,7 +139,7 @@ def test_the_command_prints_and_saves(tmp_path):
     }  # fmt: skip
     record = json.loads((tmp_path / "card" / "validation.json").read_text())
     assert record["passed"] is True
-    shown = json.loads(run(*args, "--json").stdout)
+    shown = json.loads(run(*args[:-2], "--splits", "0", "--json").stdout)
     assert shown["checks"]["prior"]["details"] == record["checks"]["prior"]["details"]
     assert pd.read_csv(tmp_path / "card" / "leave_one_out.csv", index_col="row")["y"].tolist() == list(y)
 

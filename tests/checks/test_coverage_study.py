@@ -68,11 +68,11 @@ def test_least_squares_covers_95_percent_exactly(scenario):
 
 def test_the_true_lambda_covers_95_percent_exactly():
     """The scenario's lambda is that of the scaled columns: with it known, beta - mean is Student-t with n - 1 dof."""
-    table = coverage_study([DENSE, Scenario(12, 20, 0.6, correlation=0.5)], [KnownLambda()], replications=250, new=4)
+    table = coverage_study([DENSE, Scenario(12, 20, 0.6, correlation=0.5)], [KnownLambda()], replications=150, new=4)
     for _, row in table.iterrows():
         for kind in ("coef", "new"):
             error = row[f"{kind}_coverage_se"]
-            assert error < 0.02
+            assert error < 0.025
             assert row[f"{kind}_coverage"] == pytest.approx(0.95, abs=4 * error)
 
 

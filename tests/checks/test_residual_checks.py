@@ -87,18 +87,24 @@ def test_replicates_have_the_stated_variances():
     assert (np.abs(got - want) < 5.0 * size / np.sqrt(40_000) + 1e-10).all()
 
 
-@pytest.mark.parametrize(("n", "p"), [(60, 10), (20, 5), (30, 60)])
-def test_p_values_are_near_uniform_when_the_model_holds(n, p):
+SIZES = ((60, 10), (20, 5), (30, 60))
+
+
+@pytest.mark.parametrize(
+    ("n", "p", "sets"),
+    [(*size, 40) for size in SIZES] + [pytest.param(*size, 300, marks=pytest.mark.slow) for size in SIZES],
+)
+def test_p_values_are_near_uniform_when_the_model_holds(n, p, sets):
     rng = np.random.default_rng(n)
     found = []
-    for seed in range(150):
+    for seed in range(sets):
         post = posterior(*simulated(rng, n, p))
         checks = predictive_checks(post, simulations=150, random_state=seed).tests
         found.append([loo_calibration(post, simulations=150, random_state=seed).p_value, *[c.p for c in checks]])
     below = (np.array(found) < 0.1).mean(axis=0)
-    # 150 data sets: four standard errors above 0.1
-    assert (below < 0.1 + 4.0 * np.sqrt(0.09 / 150)).all()
-    assert (np.array(found) > 0.5).mean(axis=0).min() > 0.33  # not timid to the point of uselessness
+    assert (below < 0.1 + 4.0 * np.sqrt(0.09 / sets)).all()  # four standard errors
+    # not timid to the point of uselessness
+    assert (np.array(found) > 0.5).mean(axis=0).min() > 0.43 - 2.5 * np.sqrt(0.25 / sets)
 
 
 def noise_of(kind, rng, X, signal):

@@ -193,7 +193,7 @@ def test_plugged_in_sigma_is_too_narrow():
         sigma, tau = right.sigma.median, right.tau.median
         return infer(design, spectrum, FixedScales(sigma, tau), Jeffreys()).draw(100, 1, rng)
 
-    found = sbc_sampler((6, 3), plug_in, *PROPER, simulations=300, random_state=13)
+    found = sbc_sampler((6, 3), plug_in, *PROPER, simulations=150, random_state=13)
     assert {"x0", "x1", "x2"} & set(found.failed)
     assert "U-shaped: too narrow" in shape_of(np.concatenate([found.pits[f"x{j}"] for j in range(3)]))
 
@@ -206,10 +206,10 @@ def test_precision_instead_of_variance_is_found():
         return stats.t(3, scale=0.5).logpdf(1.0 / tau) + np.log(2.0) - 2.0 * np.log(tau)
 
     noise = InverseGamma(4.0, 3.0)
-    wrong = sbc((20, 5), half_t, noise, fit_prior=Custom(swapped, of="tau"), simulations=40, random_state=14)
+    wrong = sbc((20, 5), half_t, noise, fit_prior=Custom(swapped, of="tau"), simulations=25, random_state=14)
     assert {"lambda", "tau"} <= set(wrong.failed)
     assert "fitted with custom on tau" in wrong.verdict
-    right = sbc((20, 5), half_t, noise, simulations=40, random_state=14)
+    right = sbc((20, 5), half_t, noise, simulations=25, random_state=14)
     assert right.passed
 
 

@@ -16,19 +16,23 @@ def collinear(rng, n=100, p=40):
     return X, np.linalg.svd(X - X.mean(axis=0), full_matrices=False)[0]
 
 
-@pytest.mark.filterwarnings("ignore::bayesridge.errors.NoSignalWarning")  # some of 200 data sets have none
-@pytest.mark.parametrize(("n", "p"), [(60, 10), (30, 60)])
-def test_p_values_are_near_uniform_when_the_model_holds(n, p):
+@pytest.mark.filterwarnings("ignore::bayesridge.errors.NoSignalWarning")  # some of the data sets have none
+@pytest.mark.parametrize(
+    ("n", "p", "sets"),
+    [(60, 10, 60), (30, 60, 40)]
+    + [pytest.param(*shape, 400, marks=pytest.mark.slow) for shape in ((60, 10), (30, 60))],
+)
+def test_p_values_are_near_uniform_when_the_model_holds(n, p, sets):
     rng = np.random.default_rng(n)
     found = []
-    for seed in range(200):
+    for seed in range(sets):
         X = rng.standard_normal((n, p))
         y = X @ (0.4 * rng.standard_normal(p)) + rng.standard_normal(n)
         found.append([test.p for test in spectral_check(posterior(X, y), simulations=150, random_state=seed).tests])
     below = (np.array(found) < 0.1).mean(axis=0)
-    # 200 data sets: four standard errors above 0.1
-    assert (below < 0.1 + 4.0 * np.sqrt(0.09 / 200)).all()
-    assert (np.array(found) > 0.5).mean(axis=0).min() > 0.3  # not conservative to the point of uselessness
+    assert (below < 0.1 + 4.0 * np.sqrt(0.09 / sets)).all()  # four standard errors
+    # not conservative to the point of uselessness
+    assert (np.array(found) > 0.5).mean(axis=0).min() > 0.4 - 2.5 * np.sqrt(0.24 / sets)
 
 
 @pytest.mark.filterwarnings("ignore::bayesridge.errors.NoSignalWarning")  # the evidence does not see it there
