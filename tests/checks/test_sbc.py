@@ -193,7 +193,7 @@ def test_plugged_in_sigma_is_too_narrow():
         sigma, tau = right.sigma.median, right.tau.median
         return infer(design, spectrum, FixedScales(sigma, tau), Jeffreys()).draw(100, 1, rng)
 
-    found = sbc_sampler((6, 3), plug_in, *PROPER, simulations=150, random_state=13)
+    found = sbc_sampler((6, 3), plug_in, *PROPER, simulations=300, random_state=13)
     assert {"x0", "x1", "x2"} & set(found.failed)
     assert "U-shaped: too narrow" in shape_of(np.concatenate([found.pits[f"x{j}"] for j in range(3)]))
 

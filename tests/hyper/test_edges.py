@@ -230,6 +230,14 @@ def test_one_thread_or_two_differ_by_rounding_only(n, p):
         assert near == pytest.approx(one, rel=1e-10, abs=1e-10)
 
 
+def test_the_noise_of_a_prediction_far_away():
+    X, y = table()
+    post = posterior(X, y, unpenalized=[1])
+    far = X[:3].copy()
+    far[:, 1] = 1e9  # the mean's own sd is 1e8 times the noise's: nothing is left of that by subtraction
+    assert post.predict(far).noise_sd == pytest.approx(post.predict(X[:3]).noise_sd, rel=1e-12)
+
+
 @pytest.mark.filterwarnings("ignore::bayesridge.errors.NoSignalWarning")
 def test_nodes_are_not_doubled_for_the_gap_between_two_modes():
     rng = np.random.default_rng(0)

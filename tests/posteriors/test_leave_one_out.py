@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 import warnings
 
 import numpy as np
@@ -181,3 +182,16 @@ def test_refits_are_bounded():
         found = posterior(X, y, noise_prior=HalfNormal(1e-9, on="sigma"))
         with pytest.raises(DataError, match=r"an actual fit without each of \d+ rows .* prior that allows"):
             _ = found.loo
+
+
+def test_memory_of_many_rows():
+    """Rows in blocks: no more than three times X, U (as large as X) among it, and a few blocks of 2^18 numbers."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((10_000, 20))
+    post = posterior(X, X[:, 0] + rng.standard_normal(10_000))
+    post.hyper.nodes  # noqa: B018 -- what does not grow with the rows
+    tracemalloc.start()
+    _ = post.loo.elpd_loo
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 3.0 * X.nbytes + (1 << 23)
