@@ -15,9 +15,10 @@ from bayesridge.linalg.accumulate import accumulate, is_streamed
 from bayesridge.linalg.design import Block, Design, build_design
 from bayesridge.linalg.groups import group_engine
 from bayesridge.linalg.levels import LAID_OUT, LevelRows, Levels, level_rows, levels_of
-from bayesridge.linalg.sparse_rows import sparse_rows
+from bayesridge.linalg.sparse_rows import SparseRows, sparse_rows
 from bayesridge.linalg.spectrum import factorize, trouble_of_moments
 from bayesridge.linalg.statistics import Statistics, Triangle
+from bayesridge.linalg.wide_rows import LARGE, WideRows
 from bayesridge.persistence import Table
 from bayesridge.posteriors.contract import AnyPosterior
 from bayesridge.posteriors.posterior import Method, Posterior, infer, infer_groups
@@ -104,15 +105,14 @@ def read_problem(
         if trouble_of_moments(problem.design):
             problem = _added_up(add(kind=Triangle), weight_kind, fit_intercept, scale, unpenalized)
         return replace(problem, groups=groups)
-    if is_sparse(X):
+    if is_sparse(X) or _is_wide(X):
         if formula is not None or isinstance(offset, str):
-            raise DataError("a sparse table has no names that a formula could use: leave the formula out")
-        problem = _sparse(X, y, weights, weight_kind, fit_intercept, scale, unpenalized, missing)
-        shift, counts = (
-            _beside(one, problem.design.n_rows, None, what) for one, what in ((offset, "offset"), (trials, "trials"))
-        )
+            raise DataError("an array, dense or sparse, has no names that a formula could use: leave the formula out")
+        problem = _as_it_is(X, y, weights, weight_kind, fit_intercept, scale, unpenalized, missing)
+        n = problem.design.n_rows
+        shift, counts = (_beside(one, n, None, what) for one, what in ((offset, "offset"), (trials, "trials")))
         if shift is not None and family == "gaussian":
-            raise DataError("an offset of a Gaussian target is subtracted from it: do that to y, for a sparse table")
+            raise DataError("an offset of a Gaussian target is subtracted from it: subtract it from y for such a table")
         return replace(problem, offset=shift, trials=counts, groups=groups)
     spec: FormulaSpec | None = None
     target_name: str | None = None
@@ -219,14 +219,19 @@ def _divisors(scale: Any) -> bool | Array:
     return bool(scale) if isinstance(scale, (bool, np.bool_)) else np.asarray(scale, dtype=np.float64)
 
 
-def _sparse(
+def _is_wide(X: Any) -> bool:
+    """Whether a table is one of float32 that is too large to be copied to float64 for no need."""
+    return isinstance(X, np.ndarray) and X.dtype == np.float32 and X.ndim == 2 and LARGE < X.size <= X.shape[1] ** 2
+
+
+def _as_it_is(
     X: Any, y: Any, weights: Any, weight_kind: Weighting, fit_intercept: bool, scale: Any,
     unpenalized: Sequence[str | int], missing: str,
 ) -> Problem:  # fmt: skip
-    """The problem of a sparse table."""
+    """The problem of a table that no copy is made of: a sparse one, or a wide one of float32."""
     if missing != "error":
-        raise DataError("rows of a sparse table are not dropped: remove those with missing values, missing='error'")
-    source = sparse_rows(X)
+        raise DataError("rows of such a table are not dropped: remove those with missing values, missing='error'")
+    source: SparseRows | WideRows = sparse_rows(X) if is_sparse(X) else WideRows(X)
     check_shape(source.shape, 2)
     target, name = read_target(y, source.shape[0])
     w = as_counts(read_weights(weights, len(target)), weight_kind)

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from bayesridge.errors import DataError
 from bayesridge.linalg.design import Design
 from bayesridge.linalg.engine import CoefficientDraws, LinearMoments
+from bayesridge.linalg.factor import RowSpace
 from bayesridge.linalg.maps import AnyLinearMap, LinearMap, RowSpaceCoefficients
 from bayesridge.linalg.spectrum import Spectrum
 from bayesridge.linalg.threads import threads_for
@@ -202,11 +203,14 @@ def _row_space_moments(
     if not (np.isfinite(inner.null) and np.isfinite(gain).all()):
         return _moments(linear.take(slice(None)), spectrum, centre, spread, inner)
     wide = np.column_stack([centre, _compressed(spread, 1e-14 * float(inner.directions.min()))]).T @ right.turn
-    mean, *deviations = wide @ right.rows
     triangle = np.linalg.qr(np.sqrt(gain)[:, None] * right.turn, mode="r")
     variance = inner.null - _squared_lengths(triangle, right.rows)
-    for deviation in deviations:
-        variance += deviation * deviation
+    mean = np.empty(len(variance))
+    for start in range(0, len(mean), _COLUMNS):
+        columns = slice(start, start + _COLUMNS)
+        mean[columns], *deviations = wide @ right.rows[:, columns]
+        for deviation in deviations:
+            variance[columns] += deviation * deviation
     unit = linear.unit
     moments = LinearMoments(mean * unit, variance * np.square(unit) if inner.exists else np.full(len(unit), np.inf))
     doubtful = variance < _CANCELLED * inner.null
@@ -217,6 +221,7 @@ def _row_space_moments(
 
 _CANCELLED = 1e-4  # where less is left of n, its rounding shows in the eleventh digit
 _STEPS = 4
+_COLUMNS = 1 << 14
 
 
 def _squared_lengths(triangle: Array, rows: Array) -> Array:
@@ -270,10 +275,11 @@ def _draw_beta(spectrum: Spectrum, lam: Array, sigma: Array, rng: np.random.Gene
     # V (s z share + sigma sqrt(share) V'eps) + tau (I - VV') eps = tau eps + V (s z share + (...) V'eps)
     eps = rng.standard_normal((len(lam), spectrum.n_features))
     tau = sigma / np.sqrt(lam)
-    a = eps @ spectrum.V
+    right = spectrum.right
+    a = (right.turn @ (right.rows @ eps.T)).T if isinstance(right, RowSpace) else eps @ spectrum.V
     a *= sigma[:, None] * np.sqrt(share) - tau[:, None]
     share *= spectrum.s * spectrum.z
     a += share
     eps *= tau[:, None]
-    eps += a @ spectrum.V.T
+    eps += (a @ right.turn) @ right.rows if isinstance(right, RowSpace) else a @ spectrum.V.T
     return eps

@@ -21,6 +21,7 @@ from bayesridge.linalg.levels import LAID_OUT, LevelRows
 from bayesridge.linalg.row_source import ArrayRows, RowIndex, RowSource, row_source
 from bayesridge.linalg.tally import Tally
 from bayesridge.linalg.threads import run_blocks
+from bayesridge.linalg.wide_rows import WideRows
 from bayesridge.tables.columns import Columns
 from bayesridge.tables.missing import complete_rows
 
@@ -450,7 +451,10 @@ def _column_moments(source: RowSource, y: Array, weights: Array | None, *, cente
     w = np.ones(n) if weights is None else weights
     total = float(np.add.reduce(w))
     mean, squares = np.zeros(p + 1), np.empty(p + 1)
-    mean[:p], squares[:p] = _moments_of_rows(source, list(source.blocks()), w, total, center=center)
+    if isinstance(source, WideRows):
+        mean[:p], squares[:p] = source.column_moments(w, total, center=center)
+    else:
+        mean[:p], squares[:p] = _moments_of_rows(source, list(source.blocks()), w, total, center=center)
     mean[p:], squares[p:] = _moments_of_rows(ArrayRows(y[:, None]), [slice(0, n)], w, total, center=center)
     return total, mean, squares
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,13 +34,13 @@ class RowSpace:
 
     Attributes
     ----------
-    rows : ndarray of shape (n_rows, p_penalized)
+    rows : ndarray, or StandardRows, of shape (n_rows, p_penalized)
         The standardised, root-weighted rows, flat directions projected out.
     turn : ndarray of shape (rank, n_rows)
         ``diag(1/s) U'``.
     """
 
-    rows: Array
+    rows: Any
     turn: Array
 
 

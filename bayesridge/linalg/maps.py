@@ -186,7 +186,11 @@ def _without_flat(spectrum: Spectrum, rows: Array, flat_rows: Array, offset: Arr
 
 
 def _project(spectrum: Spectrum, of: Functionals) -> LinearMap:
-    loadings = of.rows @ spectrum.V
+    right = spectrum.right
+    if isinstance(right, RowSpace):  # V itself may be larger than memory
+        loadings = (right.turn @ (right.rows @ of.rows.T)).T
+    else:
+        loadings = of.rows @ right
     null = outside(np.einsum("ij,ij->i", of.rows, of.rows), loadings, spectrum)
     return LinearMap(of.offset, loadings, null, of.fixed, np.ones(len(of)))
 

@@ -17,7 +17,7 @@ Several ways lead there; which one ran, and why, is reported:
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields, replace
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,7 @@ from bayesridge.linalg.factor import Factor, FlatPart, RowSpace
 from bayesridge.linalg.heavy_rows import decompose, digits_lost, eliminate, heaviest_row
 from bayesridge.linalg.sparse_rows import SparseRows
 from bayesridge.linalg.threads import threads_for
+from bayesridge.linalg.wide_rows import StandardRows, WideRows
 
 Array = NDArray[np.float64]
 
@@ -434,9 +435,16 @@ def _warn_of_rounding(design: Design, row: int, lost: float) -> None:
 def _dual(design: Design) -> _Factors:
     p = len(design.penalized)
     y = _weighted_target(design)
-    rows = _weighted_rows(design, slice(0, p) if p == design.n_columns else design.penalized)
-    rows, y, flat, on_flat, log_det, _ = _complement(design, rows, y)
-    values, vectors = np.linalg.eigh(rows @ rows.T)
+    rows: Any
+    if isinstance(design.source, WideRows) and p == design.n_columns:
+        flat, on_flat, log_det = None, _NOTHING, float(np.log(design.total_weight)) if design.fit_intercept else 0.0
+        rows = StandardRows(design.source.X, design.mean, design.scale, design.weights, design.fit_intercept)
+        gram = rows.gram()
+    else:
+        rows = _weighted_rows(design, slice(0, p) if p == design.n_columns else design.penalized)
+        rows, y, flat, on_flat, log_det, _ = _complement(design, rows, y)
+        gram = rows @ rows.T
+    values, vectors = np.linalg.eigh(gram)
     # the flat directions (and rows of weight zero) are exact null vectors: they are not singular values
     most = min(_degrees(design), p)
     s2, U = values[::-1][:most], vectors[:, ::-1][:, :most]

@@ -7,6 +7,7 @@ weighted draws in independent replicates, which give every number a standard err
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 
+_MOST_AT_ONCE, _PART = 100_000, 4096
 _NEGLIGIBLE = 1e-15  # components below this change no probability that float64 can show
 _MAX_REFINEMENTS = 5
 
@@ -214,7 +216,7 @@ class MixtureQuantity(Quantity):
 
     def take(self, index: RowIndex) -> MixtureQuantity:
         """Some of the functionals."""
-        labels = tuple(np.array(self.labels, dtype=object)[index])
+        labels = self.labels[index] if isinstance(index, slice) else tuple(np.array(self.labels, dtype=object)[index])
         noise = None if self.noise is None else self.noise[index]
         return replace(self, labels=labels, linear=self.linear.take(index), noise=noise)
 
@@ -248,12 +250,20 @@ class MixtureQuantity(Quantity):
 
     def quantile(self, q: float) -> Array:
         """Posterior quantile, shape (m,)."""
-        return self.mixture.quantile(_probability(q))
+        _probability(q)
+        return self._in_parts(lambda mixture: mixture.quantile(q))
 
     def interval(self, level: float = 0.95) -> Array:
         """Equal-tailed intervals, shape (m, 2)."""
         check_level(level)
-        return self.mixture.interval(level)
+        return self._in_parts(lambda mixture: mixture.interval(level))
+
+    def _in_parts(self, of: Callable[[Mixture], Array]) -> Array:
+        """Apply a function of mixtures; where there are very many, to a part of them at a time."""
+        if len(self) <= _MOST_AT_ONCE:
+            return of(self.mixture)
+        parts = [slice(start, start + _PART) for start in range(0, len(self), _PART)]
+        return np.concatenate([of(self.take(part).mixture) for part in parts])
 
     def hdi(self, level: float = 0.94) -> Array:
         """Shortest (highest-density, if unimodal) intervals, shape (m, 2)."""

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from numbers import Complex, Real
 from types import NoneType
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -51,6 +51,31 @@ class Terms(Mapping[str, tuple[str, ...]]):
         return f"Terms({self._columns!r})"
 
 
+class OwnTerms(Mapping[str, tuple[str, ...]]):
+    """Terms of a table whose columns are each their own: no more than their names, which may be a million."""
+
+    def __init__(self, names: tuple[str, ...]) -> None:
+        self._names = names
+
+    @cached_property
+    def _known(self) -> frozenset[str]:
+        return frozenset(self._names)
+
+    def __getitem__(self, term: str) -> tuple[str, ...]:
+        """Return the term itself."""
+        if term not in self._known:
+            raise KeyError(term)
+        return (term,)
+
+    def __iter__(self) -> Iterator[str]:
+        """Iterate over the names."""
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        """Return the number of terms."""
+        return len(self._names)
+
+
 @dataclass(frozen=True, eq=False)
 class Columns:
     """Predictors as numbers, with their names.
@@ -75,15 +100,15 @@ class Columns:
 
 
 @lru_cache(maxsize=8)
-def unnamed(p: int) -> tuple[tuple[str, ...], Terms]:
+def unnamed(p: int) -> tuple[tuple[str, ...], OwnTerms]:
     """Names and terms of p columns that came without names."""
     names = tuple(f"x{j}" for j in range(p))
     return names, own_terms(names)
 
 
-def own_terms(names: Sequence[str]) -> Terms:
+def own_terms(names: Sequence[str]) -> OwnTerms:
     """Return the terms of a plain table: each column is its own."""
-    return Terms({name: (name,) for name in names})
+    return OwnTerms(tuple(names))
 
 
 # ---------------------------------------------------------------- lists in messages
