@@ -24,7 +24,7 @@ export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-fast test-kernels study fuzz test-notebooks lint format types bench bench-mcmc docs pictures notebooks wheel data requirements clean
+.PHONY: help demo test test-fast test-kernels study fuzz test-notebooks lint format types bench bench-scale bench-mcmc docs pictures notebooks wheel data requirements clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -66,6 +66,9 @@ types: $(VENV)/.dev ## check types with mypy --strict
 
 bench: $(VENV)/.dev ## measure speed
 	$(BIN)/python -m benchmarks.speed $(ARGS)
+
+bench-scale: $(VENV)/.dev ## measure files, sparse and wide tables, many targets: time, memory, slopes
+	$(BIN)/python -m benchmarks.scale $(ARGS)
 
 bench-mcmc: $(VENV)/.dev ## measure effective draws per second: exact, NUTS, collapsed NUTS (some minutes)
 	$(BIN)/python -m benchmarks.mcmc $(ARGS)
