@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,9 +24,7 @@ from bayesridge.errors import DataError
 from bayesridge.hyper.likelihood import log_density_of_log_sigma, log_sigma_range
 from bayesridge.hyper.marginal import Marginal, PointMass, Scalar, correlation, marginal
 from bayesridge.hyper.nodes import ConjugateNoise, KnownNoise, Nodes
-
-if TYPE_CHECKING:
-    from bayesridge.hyper.lattice import Target
+from bayesridge.hyper.target import Target
 
 Array = NDArray[np.float64]
 

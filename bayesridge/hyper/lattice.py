@@ -23,17 +23,18 @@ from numpy.polynomial.hermite_e import hermegauss
 from numpy.typing import NDArray
 from scipy.interpolate import make_interp_spline
 from scipy.optimize import minimize
-from scipy.special import digamma, gammaln, logsumexp, polygamma
+from scipy.special import digamma, logsumexp, polygamma
 
 from bayesridge.errors import DataError
 from bayesridge.hyper.importance import WeightedPosterior, weighted_posterior
-from bayesridge.hyper.likelihood import log_density_of_log_sigma, log_growth, log_sigma_range
+from bayesridge.hyper.likelihood import log_density_of_log_sigma, log_sigma_range
 from bayesridge.hyper.line import FineGrid, tau_from_joint
 from bayesridge.hyper.marginal import Marginal, PointMass, Scalar, correlation, marginal
 from bayesridge.hyper.nodes import ConjugateNoise, KnownNoise, Nodes
+from bayesridge.hyper.target import Target
 from bayesridge.linalg.engine import Engine
 from bayesridge.linalg.schur import HEAVY
-from bayesridge.priors import Conjugate, ScalePrior
+from bayesridge.priors import ScalePrior
 
 Array = NDArray[np.float64]
 
@@ -47,56 +48,6 @@ _ASKED = 1e-3
 _NEGLIGIBLE = 1e-9
 _SPLINE_ERROR = 1e-7
 _NEARLY_NORMAL = 1_000.0  # shapes of sigma^2: log sigma has a skewness of -0.03 and less
-
-
-@dataclass(frozen=True, eq=False)
-class Target:
-    """The log density of theta given y, up to `constant`, sigma integrated (or known).
-
-    Attributes
-    ----------
-    engine, prior : Engine, ScalePrior
-    noise : Conjugate or None
-        The prior of sigma^2; None where sigma is known.
-    log_sigma : float
-        Where it is known.
-    """
-
-    engine: Engine
-    prior: ScalePrior
-    noise: Conjugate | None
-    log_sigma: float = np.nan
-
-    @cached_property
-    def shape(self) -> float:
-        """Of sigma^2 given theta."""
-        assert self.noise is not None
-        return 0.5 * self.engine.nu + self.noise.shape
-
-    @cached_property
-    def _floor(self) -> float:
-        return self.engine.floor + (0.0 if self.noise is None else 2.0 * self.noise.scale)
-
-    @cached_property
-    def constant(self) -> float:
-        """What log p(y, theta) has beyond :meth:`__call__`."""
-        engine = self.engine
-        if self.noise is None:
-            return float(
-                engine.constant - engine.nu * self.log_sigma - 0.5 * engine.floor * np.exp(-2.0 * self.log_sigma)
-            )
-        power = self.shape * float(np.log(0.5 * (self._floor or 1.0)))
-        return engine.constant + self.noise.log_norm + float(gammaln(self.shape)) - power
-
-    def __call__(self, theta: Array) -> tuple[Array, Array]:
-        """Log density and the rate of sigma^2 at theta (K, G), each (K,)."""
-        log_norm, excess = self.engine.evidence(theta)
-        value = log_norm + self.prior.log_density_of(theta, self.engine.signals)
-        if self.noise is None:
-            value = value - 0.5 * excess * np.exp(-2.0 * self.log_sigma)
-        else:
-            value = value - self.shape * log_growth(self._floor, excess)
-        return np.where(np.isnan(value), -np.inf, value), 0.5 * (self._floor + excess)
 
 
 @dataclass(frozen=True, eq=False)
