@@ -111,6 +111,7 @@ OTHERS = {"several groups": "one lambda", "kernel (a test's engine)": "one lambd
 CURVES = (
     "compare_lambda, rules", "validate", "check: leave-one-out calibration", "check: noise",
     "check: sensitivity to the prior", "check: influence of rows",
+    "plot: lambda_posterior", "plot: ridge_trace", "plot: loo_pit",
 )  # fmt: skip
 
 #: What the error of a cell says; every other cell passes.

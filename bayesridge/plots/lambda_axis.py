@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,7 @@ Array = NDArray[np.float64]
 LABEL = "penalty λ = σ²/τ² (log scale)"
 
 
-def lambda_range(post: Posterior, include: Array | None = None) -> tuple[float, float]:
+def lambda_range(post: Any, include: Array | None = None) -> tuple[float, float]:
     """Return the range of lambda worth looking at: the posterior's, and where the directions are let in.
 
     Parameters
@@ -34,8 +34,11 @@ def lambda_range(post: Posterior, include: Array | None = None) -> tuple[float, 
     tuple of float
         Between 2 and 12 decades.
     """
-    weakest, typical, strongest = halving_lambdas(post.spectrum)
     low, high = (float(q) for q in post.lambda_.quantile(np.array([0.001, 0.999])))
+    if hasattr(type(post), "curves"):  # fits are known over a range of their own
+        ends = np.exp(post.curves.t[[0, -1]])
+        return max(low / 10.0, float(ends[0])), min(high * 10.0, float(ends[1]))
+    weakest, typical, strongest = halving_lambdas(post.spectrum)
     if not (low > 0.0 and high < np.inf):  # a point at one of the limits
         low = high = typical
     if low == high:

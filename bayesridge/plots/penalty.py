@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from bayesridge.fit import one_lambda
 from bayesridge.hyper.evidence import profile_log_evidence
 from bayesridge.hyper.prior_of_lambda import prior_density
+from bayesridge.outcomes.prior import density_of_t
 from bayesridge.plots.inputs import expect
 from bayesridge.plots.lambda_axis import LABEL, lambda_range, log_axis, number, percent, state_of_lambda
 from bayesridge.plots.layout import AxesArray, describe, font_points, legend_below, letters_wide, panels, settle, spread
@@ -47,6 +48,8 @@ def lambda_posterior(post: Posterior, *, axes: Any = None, level: float = 0.95) 
     """
     expect(post, "Posterior")
     check_level(level)
+    if hasattr(type(post), "curves"):
+        return _of_curves(post, axes, level)
     post = one_lambda(post)
     drawn = panels(axes, (2, 1), 5.4, sharex=True, height_ratios=[1.15, 1.0])
     top, bottom = drawn
@@ -64,7 +67,24 @@ def lambda_posterior(post: Posterior, *, axes: Any = None, level: float = 0.95) 
     return drawn
 
 
-def _draw_densities(ax: Axes, post: Posterior, grid: Array, level: float) -> tuple[list[Any], list[str]]:
+def _of_curves(post: Any, axes: Any, level: float) -> AxesArray:
+    """The same of counts and successes: the evidence with the coefficients integrated, as far as the draws reach."""
+    top, bottom = drawn = panels(axes, (2, 1), 5.4, sharex=True, height_ratios=[1.15, 1.0])
+    low, high = lambda_range(post)
+    grid = np.geomspace(low, high, 600)
+    handles, labels = _draw_densities(top, post, grid, level)
+    inside = grid[(np.log(grid) >= post.curves.reach[0]) & (np.log(grid) <= post.curves.reach[1])]
+    height = post.curves.evidence(np.log(inside))[0]
+    curve = bottom.plot(inside, height - height.max(), color=GREEN, lw=1.8)
+    bottom.set_ylim(1.05 * max(float((height - height.max()).min()), -_DEEPEST) - 0.02, 0.35)
+    log_axis(bottom, low, high)
+    describe(top, title=state_of_lambda(post, level), y="" if post.lambda_.known else "density of log₁₀ λ")
+    describe(bottom, x="penalty λ = 1/τ² (log scale)", y="log evidence below its maximum (nats)")
+    legend_below(bottom, [*handles, *curve], [*labels, "log evidence, coefficients integrated"])
+    return drawn
+
+
+def _draw_densities(ax: Axes, post: Any, grid: Array, level: float) -> tuple[list[Any], list[str]]:
     lam, t = post.lambda_, np.log(grid)
     handles: list[Any] = []
     labels: list[str] = []
@@ -81,6 +101,12 @@ def _draw_densities(ax: Axes, post: Posterior, grid: Array, level: float) -> tup
     handles.append(ax.fill_between(grid, density, where=inside.tolist(), color=BLUE, alpha=0.25, lw=0))
     handles.append(ax.axvline(lam.median, color=BLUE, lw=1.2, ls=LINES[2]))
     labels += ["posterior density", f"{percent(level)} ETI", "posterior median"]
+    if hasattr(type(post), "curves"):
+        values = np.exp(density_of_t(post.prior)(t)) * np.log(10.0)
+        handles += ax.plot(grid, values, color=VERMILION, lw=1.4, ls=LINES[1])
+        labels.append(f"prior: {post.prior.text}")
+        ax.set_ylim(0.0, None)
+        return handles, labels
     prior = prior_density(post.prior, post.noise_prior, post.spectrum.signal, post.sigma.median)
     if prior is not None:
         values = np.exp(prior.log_density(t)) * np.log(10.0)

@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayesridge.checks.calibration import CalibrationResult
+from bayesridge.checks.ecdf_bands import ecdf, simultaneous_band
+from bayesridge.checks.from_draws import OutcomeCalibration, outcome_calibration
 from bayesridge.checks.loo_calibration import loo_calibration
 from bayesridge.plots.inputs import expect
 from bayesridge.plots.lambda_axis import percent
@@ -57,8 +59,10 @@ def loo_pit(
     """
     expect(post, "Posterior")
     check_level(level)
-    found = loo_calibration(post, simulations=simulations, alpha=1.0 - level, random_state=random_state)
     ax = one_axes(ax, 3.8)
+    if hasattr(type(post), "curves"):
+        return _outcomes(ax, outcome_calibration(post, simulations=simulations, random_state=random_state), level)
+    found = loo_calibration(post, simulations=simulations, alpha=1.0 - level, random_state=random_state)
     handles = [_difference(ax, found.z, found.ecdf, color=BLUE, lw=1.8)]
     handles.append(_band(ax, found.z, found.lower, found.upper))
     outcome = "no departure found" if found.passed else "not uniform"
@@ -66,6 +70,30 @@ def loo_pit(
              x="PIT = P(new y ≤ observed y | other rows)", y="ECDF − diagonal")  # fmt: skip
     ax.set_xlim(0.0, 1.0)
     legend_below(ax, handles, ["LOO-PIT values", f"{percent(level)} simultaneous band (simulated)"])
+    return ax
+
+
+def _outcomes(ax: Axes, found: OutcomeCalibration, level: float) -> Axes:
+    """Of counts their randomised PIT values; of outcomes that are one of two, what says more, the reliability."""
+    outcome = "no departure found" if found.p_value >= 1.0 - level else "not calibrated"
+    said = f"of {len(found.left.y)} rows: {outcome} (p {found.p_value:.2g})"
+    if found.recalibrated is None or found.lower is None or found.upper is None:
+        band = simultaneous_band(len(found.left.pit), level)
+        handles = [_difference(ax, band.z, ecdf(found.left.pit), color=BLUE, lw=1.8)]
+        handles.append(_band(ax, band.z, band.lower, band.upper))
+        describe(ax, title=f"LOO-PIT, randomised, {said}", x="PIT = P(new y ≤ observed y | other rows)",
+                 y="ECDF − diagonal")  # fmt: skip
+        ax.set_xlim(0.0, 1.0)
+        legend_below(ax, handles, ["LOO-PIT values", f"{percent(level)} simultaneous band (independent values)"])
+        return ax
+    order = np.argsort(found.left.mean, kind="stable")
+    p = found.left.mean[order]
+    shade = ax.fill_between(p, found.lower[order], found.upper[order], color=GREY, alpha=0.25, lw=0)
+    handles = [*ax.plot(p, found.recalibrated[order], color=BLUE, lw=1.8), shade]
+    ax.plot([0.0, 1.0], [0.0, 1.0], color=ax.xaxis.label.get_color(), lw=0.6)
+    describe(ax, title=f"Reliability {said}", x="probability given the other rows", y="share of successes")
+    ax.set(xlim=(0.0, 1.0), ylim=(0.0, 1.0))
+    legend_below(ax, handles, ["isotonic regression", "95% of simulated data sets, pointwise"])
     return ax
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.interpolate import CubicSpline
 
 from bayesridge.linalg.filters import ridge_path
 from bayesridge.plots.inputs import Shown, choose_columns, column_sd, expect, target_unit
@@ -135,9 +136,12 @@ def _others(post: Posterior, named: NDArray[np.intp]) -> Shown:
     return Shown(left[np.argsort(-size, kind="stable")[:_MOST_THIN]], f", the next {_MOST_THIN} thin")
 
 
-def _paths(post: Posterior, grid: Array, columns: NDArray[np.intp]) -> Array:
+def _paths(post: Any, grid: Array, columns: NDArray[np.intp]) -> Array:
     """Coefficients per sd of some columns, shape (len(grid), len(columns)), few lambdas at a time."""
     design = post.design
+    if hasattr(type(post), "curves"):
+        curves = post.curves
+        return np.asarray(CubicSpline(curves.t, curves.coef[:, columns])(np.log(grid)) * column_sd(design)[columns])
     size = max(1, _BLOCK_VALUES // len(design.names))
     parts = [ridge_path(design, post.spectrum, grid[k : k + size]).coef[:, columns] for k in range(0, len(grid), size)]
     return np.asarray(np.concatenate(parts) * column_sd(design)[columns])
