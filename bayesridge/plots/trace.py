@@ -99,7 +99,8 @@ def _draw_density(ax: Axes, post: Posterior, grid: Array, level: float) -> None:
         ax.set_ylim(0.0, 1.08 * float(density.max()))
     ax.set_yticks([])
     ax.spines["left"].set_visible(False)
-    describe(ax, x=f"{LABEL}\n{state_of_lambda(post, level)}", y="density of λ")
+    name = "penalty λ = 1/τ² (log scale)" if hasattr(type(post), "curves") else LABEL
+    describe(ax, x=f"{name}\n{state_of_lambda(post, level)}", y="density of λ")
     ax.yaxis.label.set_fontsize("small")
 
 
