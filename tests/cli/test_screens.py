@@ -130,3 +130,23 @@ def test_look_and_predict_cut_no_number_either(tmp_path, monkeypatch):
         for width in (60, 80):
             assert sorted(set(numbers(texts[width]))) == sorted(set(numbers(texts[300]))), words
             assert "…" not in texts[width]
+
+
+@pytest.mark.filterwarnings("ignore::bayesridge.errors.BayesRidgeWarning")
+def test_families_and_levels_cut_no_number_either(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({NAMES[1]: rng.standard_normal(40), "shop": rng.choice(list("abcd"), 40)})
+    frame["n"] = rng.poisson(np.exp(0.3 + 0.4 * frame[NAMES[1]]))
+    frame["y"] = 1e4 * frame[NAMES[1]] + 1e5 * rng.standard_normal(40)
+    frame.to_csv("t.csv", index=False)
+    levels = ["fit", "t.csv", "--formula", f"y ~ {NAMES[1]} + (1 | shop)"]
+    assert CliRunner().invoke(app, [*levels, "--out", "m"]).exit_code == 0
+    counts = ["fit", "t.csv", "--formula", f"n ~ {NAMES[1]}", "--family", "poisson"]
+    for words in (levels, counts, ["predict", "m", "t.csv"]):
+        monkeypatch.delenv("COLUMNS", raising=False)
+        piped = CliRunner().invoke(app, words).stdout
+        narrow = CliRunner(env={"COLUMNS": "60"}).invoke(app, words).stdout
+        assert set(numbers(piped)) == set(numbers(narrow)), words
+        assert max(map(cell_len, narrow.splitlines())) <= 60
+        assert "…" not in narrow
