@@ -13,6 +13,9 @@
 # %% [markdown]
 # # 05 When ridge is the wrong prior
 #
+# **Guess first.** Three of twenty-four coefficients carry the signal. Ridge or horseshoe: which predicts better, and
+# by how many nats on fifty rows? And when all twenty-four carry it equally?
+#
 # Ridge says: all (scaled) coefficients are of one size. If three of twenty-four carry the signal, that is wrong, and
 # the data can tell.
 
@@ -24,8 +27,9 @@ from scipy import stats
 from bayesridge.linalg.design import build_design
 from bayesridge.mcmc.comparison import compare_priors
 
-plt.rcParams.update({"figure.dpi": 80, "savefig.dpi": 80, "axes.spines.top": False, "axes.spines.right": False})
 COLORS = {"ridge": "#0072b2", "lasso": "#d55e00", "horseshoe": "#009e73"}
+STYLES = {"ridge": "-", "lasso": "--", "horseshoe": ":"}
+MARKERS = {"ridge": "o", "lasso": "s", "horseshoe": "^"}
 
 # %% [markdown]
 # ## Three shapes of belief
@@ -49,6 +53,7 @@ for name, density in densities.items():
         value,
         density,
         color=COLORS[name],
+        ls=STYLES[name],
         label={"ridge": "ridge (normal)", "lasso": "lasso (Laplace)"}.get(name, name),
     )
 ax.set(
@@ -94,7 +99,7 @@ for ax, (title, (truth, comparison)) in zip(axes, found.items(), strict=True):
             np.arange(COLUMNS) + shift,
             middle,
             [middle - low, high - middle],
-            fmt="o",
+            fmt=MARKERS[name],
             ms=3,
             lw=1,
             color=color,
@@ -120,7 +125,14 @@ for row, (_, comparison) in enumerate(found.values()):
     elpd = comparison.table["elpd"]
     for shift, name in zip([-0.12, 0.12], ["lasso", "horseshoe"], strict=True):
         gain = elpd[name] - elpd["ridge"]
-        ax.barh(row + shift, gain, height=0.2, color=COLORS[name], label=name if row == 0 else None)
+        ax.barh(
+            row + shift,
+            gain,
+            height=0.2,
+            color=COLORS[name],
+            hatch="//" if name == "lasso" else None,
+            label=name if row == 0 else None,
+        )
         ax.annotate(f"{gain:+.1f}", (gain, row + shift), xytext=(4 if gain >= 0 else -4, 0), textcoords="offset points",
                     ha="left" if gain >= 0 else "right", va="center")  # fmt: skip
 ax.axvline(0, color="0.3", lw=0.8)
@@ -148,3 +160,12 @@ for _, comparison in found.values():
     ridge = comparison.table.loc["ridge"]
     # importance sampling against the exact figure: they part only where it confesses bad rows
     assert ridge["bad_rows"] > 0 or abs(ridge["elpd"] - ridge["exact_elpd"]) < 1.0
+
+# %% [markdown]
+# ## To try
+#
+# Put the signal into eight coefficients instead of three. Which prior wins now, and is the difference more than two
+# of its standard errors?
+#
+# **To remember:** ridge believes that all coefficients are of one size; where the data say otherwise, change the
+# prior, not lambda.

@@ -19,6 +19,8 @@ from numpy.typing import NDArray
 from bayesridge.errors import DataError
 from bayesridge.linalg.design import Design
 from bayesridge.posteriors.contract import AnyPosterior
+from bayesridge.posteriors.quantity import interval_names
+from bayesridge.posteriors.shown import Shown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,30 +36,45 @@ def clearly(lead: float, error: float) -> bool:
     return lead > CLEAR_NATS and lead > CLEAR_ERRORS * error
 
 
-@dataclass(frozen=True, eq=False)
-class PosteriorComparison:
+@dataclass(frozen=True, eq=False, repr=False)
+class PosteriorComparison(Shown):
     """Result of :func:`compare`.
 
     Attributes
     ----------
     table : pandas.DataFrame
         One row a posterior, best predictions first: ``elpd_loo`` and ``se``; ``elpd_diff`` from the first row and its
-        standard error ``dse``; ``p_loo``; ``log_evidence`` and ``log_bayes_factor`` against the largest evidence;
-        posterior medians of lambda, sigma and the effective degrees of freedom (intercept not counted). NaN is what a
-        posterior does not have.
+        standard error ``dse``; ``weight`` in the mixture of all that predicts best (stacking); ``p_loo``;
+        ``log_evidence`` and ``log_bayes_factor`` against the largest evidence; posterior medians of lambda, sigma and
+        the effective degrees of freedom (intercept not counted). NaN is what a posterior does not have.
     notes : tuple of str
         Why a number is missing or not to be trusted, a sentence each.
     verdict : str
         Whether the first predicts clearly better than the next.
+    posteriors : mapping of str to posterior
+        That were compared.
     """
 
     table: pd.DataFrame
     notes: tuple[str, ...]
     verdict: str
+    posteriors: Mapping[str, AnyPosterior]
 
-    def __str__(self) -> str:
-        text = self.table.to_string(float_format=lambda value: f"{value:.4g}")
-        return "\n".join([text, self.verdict, *self.notes])
+    def summary(self, level: float | None = None) -> pd.DataFrame:  # noqa: ARG002
+        """Return :attr:`table`."""
+        return self.table
+
+    def coefficients(self, level: float = 0.95) -> pd.DataFrame:
+        """Coefficients side by side: mean and equal-tailed interval under each posterior, NaN where it has none."""
+        import pandas as pd
+
+        parts = {name: one.summary(level)[["mean", *interval_names(level)]] for name, one in self.posteriors.items()}
+        order = dict.fromkeys(label for part in parts.values() for label in part.index)
+        side: pd.DataFrame = pd.concat(parts, axis=1).reindex(list(order))
+        return side
+
+    def _headline(self) -> str:
+        return "\n".join([self.verdict, *self.notes])
 
 
 def compare(posteriors: Mapping[str, AnyPosterior] | Sequence[AnyPosterior]) -> PosteriorComparison:
@@ -97,7 +114,7 @@ def compare(posteriors: Mapping[str, AnyPosterior] | Sequence[AnyPosterior]) -> 
         for key in ("elpd_loo", "se", "p_loo")
     }
     columns = predicted | _evidences(named, notes) | _scales(named)
-    return _ranked(list(named), columns, loos, notes)
+    return _ranked(named, columns, loos, notes)
 
 
 def _numbered(posteriors: Sequence[AnyPosterior]) -> dict[str, AnyPosterior]:
@@ -204,25 +221,33 @@ def _shown(scale: str) -> bool:
     return scale.startswith("lambda") or scale in ("sigma", "effective dof")
 
 
-def _ranked(names: list[str], columns: dict[str, Array], loos: list[Any], notes: list[str]) -> PosteriorComparison:
+def _ranked(
+    named: Mapping[str, AnyPosterior], columns: dict[str, Array], loos: list[Any], notes: list[str]
+) -> PosteriorComparison:
     import pandas as pd
 
+    names = list(named)
     elpd = columns["elpd_loo"]
     order = np.argsort(np.where(np.isnan(elpd), np.inf, -elpd), kind="stable")
     best = int(order[0])
     difference = elpd - elpd[best]
     error = np.array([_paired_error(loos[best], loo) for loo in loos])
     shown = {key: columns[key] for key in ("elpd_loo", "se")} | {"elpd_diff": difference, "dse": error}
+    shown["weight"] = _stacked(loos)
     table = pd.DataFrame(shown | columns, index=pd.Index(names, name="posterior")).iloc[order]
     if np.isfinite(elpd).sum() < 2:
-        return PosteriorComparison(table, tuple(notes), "Fewer than two have leave-one-out predictions to compare.")
+        return PosteriorComparison(
+            table, tuple(notes), "Fewer than two have leave-one-out predictions to compare.", named
+        )
     lead, of_lead = -difference[order[1]], error[order[1]]
     text = f"{lead:.1f} nats (se {of_lead:.1f})"
     better, next_ = names[best], names[int(order[1])]
     if clearly(lead, of_lead):
-        return PosteriorComparison(table, tuple(notes), f"{better} predicts clearly better than {next_}: {text}.")
+        return PosteriorComparison(
+            table, tuple(notes), f"{better} predicts clearly better than {next_}: {text}.", named
+        )
     verdict = f"{better} does not predict clearly better than {next_}: {text} are not to be told from noise."
-    return PosteriorComparison(table, tuple(notes), verdict)
+    return PosteriorComparison(table, tuple(notes), verdict, named)
 
 
 def _paired_error(best: Any, other: Any) -> float:
@@ -235,3 +260,39 @@ def _paired_error(best: Any, other: Any) -> float:
     d, count = d[seen], count[seen]
     n = count.sum()
     return float(np.sqrt(n * (count * (d - count @ d / n) ** 2).sum() / max(n - 1.0, 1.0)))
+
+
+def _stacked(loos: Sequence[Any]) -> Array:
+    """Weights of the mixture whose leave-one-out log score is highest (Yao, Vehtari, Simpson & Gelman 2018).
+
+    ``max_w sum_i log sum_k w_k p_k(y_i | y_-i)`` is concave in w, on the simplex.
+    """
+    from scipy.optimize import LinearConstraint, minimize
+
+    known = [k for k, loo in enumerate(loos) if loo is not None]
+    out = np.full(len(loos), np.nan)
+    if len(known) < 2:
+        return out
+    count = np.asarray(getattr(loos[known[0]], "count", np.ones(len(loos[known[0]].pointwise))), dtype=np.float64)
+    seen = count > 0
+    log_p = np.stack([loos[k].pointwise[seen] for k in known], axis=1)
+    p, share = np.exp(log_p - log_p.max(axis=1, keepdims=True)), count[seen] / count.sum()
+
+    def loss(w: Array) -> tuple[float, Array]:
+        mixed = np.maximum(p @ w, 1e-300)
+        return -float(share @ np.log(mixed)), -(share / mixed) @ p
+
+    start = np.full(len(known), 1.0 / len(known))
+    simplex = LinearConstraint(np.ones((1, len(known))), 1.0, 1.0)
+    found: Any = minimize(
+        loss,
+        start,
+        jac=True,
+        method="SLSQP",
+        bounds=[(0.0, 1.0)] * len(known),
+        constraints=simplex,
+        options={"ftol": 1e-12},
+    )
+    weight = np.clip(found.x, 0.0, None)
+    out[known] = weight / weight.sum()
+    return out

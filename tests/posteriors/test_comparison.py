@@ -29,7 +29,16 @@ def test_differences_and_their_errors_are_arvizs():
     for name, post in posts.items():
         assert found.table.loc[name, "log_bayes_factor"] == post.log_bayes_factor(posts[best])
     assert found.notes == ()
-    assert "bmi" in str(found)
+    np.testing.assert_allclose(found.table["weight"], peer["weight"], atol=0.03)  # az's are of sampled densities
+    assert found.table["weight"].sum() == pytest.approx(1.0, abs=1e-12)
+    assert "bmi" in repr(found)
+    assert "bmi" in found.to_markdown()
+    assert "<table" in found._repr_html_()
+    side = found.coefficients(0.9)
+    assert side["bmi"].dropna().index.tolist() == ["intercept", "bmi"]
+    np.testing.assert_array_equal(
+        side["four"].dropna()["mean"], posts["four"].summary()["mean"].loc[side["four"].dropna().index]
+    )
 
 
 def test_counted_rows_are_repeated_rows():
