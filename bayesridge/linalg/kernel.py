@@ -32,7 +32,7 @@ from bayesridge.errors import BayesRidgeWarning, DataError
 from bayesridge.linalg.design import Design, State, build_design
 from bayesridge.linalg.engine import CoefficientDraws, Deleted, LinearMoments
 from bayesridge.linalg.maps import LinearMap
-from bayesridge.linalg.row_source import RowIndex
+from bayesridge.linalg.row_source import RowIndex, RowSource
 from bayesridge.linalg.spectral import SpectralDeletion, SpectralEngine
 from bayesridge.linalg.spectrum import factorize
 
@@ -120,6 +120,20 @@ class Given:
 
 
 @dataclass(frozen=True, eq=False)
+class FunctionDraws(CoefficientDraws):
+    """Slopes for coefficients; for the function itself draws of its features, v by v: nodes, draws, features."""
+
+    parts: tuple[tuple[NDArray[np.intp], CoefficientDraws, RowSource], ...]
+
+    def expected(self, rows: RowSource) -> Array:
+        """Return the function at the rows of the fit, (n, n_rows)."""
+        out = np.empty((len(self.intercept), rows.shape[0]))
+        for nodes, drawn, features in self.parts:
+            out[nodes] = drawn.expected(features)
+        return out
+
+
+@dataclass(frozen=True, eq=False)
 class KernelConditional:
     """The function at K values of theta.
 
@@ -170,17 +184,19 @@ class KernelConditional:
         """Slopes, and the function where every column is zero, jointly."""
         p, points = self.engine.design.n_columns, self.engine.slopes_and_zero()
         out = np.empty((len(self.theta), p + 1))
+        parts = []
         for nodes, v in self._each():
             given = self.engine.given(v)
             design = given.engine.design
             drawn = given.engine.at(self.theta[nodes, :1]).draw(sigma[nodes], rng)
+            parts.append((nodes, drawn, design.source))
             rows, unseen = self.engine.features(points, v)
             tau = sigma[nodes] * np.exp(-0.5 * self.theta[nodes, 0])
             values, vectors = np.linalg.eigh(unseen)
             root = vectors * np.sqrt(np.maximum(values, 0.0))
             out[nodes] = drawn.coef @ rows.T + tau[:, None] * (rng.standard_normal((len(nodes), p + 1)) @ root.T)
             out[nodes, p] += drawn.intercept if design.fit_intercept else 0.0
-        return CoefficientDraws(out[:, :p], out[:, p])
+        return FunctionDraws(out[:, :p], out[:, p], tuple(parts))
 
 
 @dataclass(frozen=True, eq=False)

@@ -188,3 +188,14 @@ def test_pivots_make_the_kernel():
     assert F.shape[1] < 30  # of 80: a smooth kernel has few directions
     H = np.eye(80) - 1 / 80
     np.testing.assert_allclose(F @ F.T, H @ RBF(1.0)(Z) @ H, atol=1e-12)
+
+
+def test_replicates_are_of_the_function_and_not_of_its_slopes():
+    """Mean and sd of 1500 replicates at each row against the predictive distribution there."""
+    rng = np.random.default_rng(0)
+    X = rng.uniform(-2.0, 2.0, (30, 1))
+    post = BayesKernelRidge().fit(X, 3.0 * np.sin(2.0 * X[:, 0]) + 0.5 * rng.standard_normal(30)).posterior_
+    made = post.replicate(np.arange(30), 1500, np.random.default_rng(1))
+    expected = post.predict(X).target
+    assert (np.abs(made.mean(axis=0) - expected.mean) < 4.5 * expected.sd / 1500**0.5).all()
+    np.testing.assert_allclose(made.std(axis=0), expected.sd, rtol=0.12)  # four standard errors of an sd, and tails
