@@ -242,7 +242,10 @@ def _in_words(where: str) -> Iterator[None]:
     except (arrow.ArrowException, OSError, EOFError) as error:
         if isinstance(error, DataError):
             raise
-        raise DataError(f"{where}: it ends early, or is damaged ({reason(error)})") from error
+        what = "it ends early, or is damaged"
+        if "conversion error" in str(error):
+            what = "its first megabyte holds other kinds of values, by which columns are read"
+        raise DataError(f"{where}: {what} ({reason(error)})") from error
 
 
 # ---------------------------------------------------------------- Parquet
@@ -296,6 +299,7 @@ def _kind(dtype: Any) -> str:
 
 def _describe_text(file: Path) -> tuple[dict[str, str], dict[str, str], None]:
     names = _header_of(file)[0]
+    check_names(file, names[1:] if names[0] == "" and len(names) > 1 else names, ())
     reader = _open_text(file, [name for name in names if name], {})
     kinds = {field.name: _kind(field.type) for field in reader.schema}
     return kinds, {name: name for name in kinds}, None

@@ -91,6 +91,8 @@ def row_reader(table: FileTable, y: Any, weights: Any, formula: str | None) -> R
     for name, what in ((y, "y"), (weights, "weights")):
         if name is not None and not isinstance(name, str):
             raise DataError(f"{what} must be the name of a column of the files, not {type(name).__name__}")
+    if y is not None and y == weights:
+        raise DataError(f"the column {y!r} cannot be the target and the weights")
     target, _, _ = (formula or "").partition("~")
     inside = formula is not None and "~" in formula
     if inside and y is not None and y != target.strip().strip("`"):

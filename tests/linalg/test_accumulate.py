@@ -205,6 +205,7 @@ def test_a_category_unseen_in_pass_one_is_named(files, monkeypatch):
         ({"formula": "y ~ center(a)"}, r"calls center\(...\), which needs all rows"),
         ({"formula": "y ~ (1 | site)"}, "need"),
         ({"y": np.ones(3)}, "must be the name of a column"),
+        ({"y": "y", "weights": "y"}, "cannot be the target and the weights"),
         ({"y": "y", "weights": "q"}, "There is no column 'q'"),
         ({"y": "y", "offset": "a"}, "leave family, offset and trials out"),
     ],
@@ -223,6 +224,12 @@ def test_no_file_and_empty_ones(tmp_path):
     pq.write_table(
         pa.table({"a": pa.array([], pa.float64()), "y": pa.array([], pa.float64())}), tmp_path / "no.parquet"
     )
+    (tmp_path / "twice.csv").write_text("a,a,y\n1,2,3\n2,3,5\n")
+    with pytest.raises(DataError, match=r"twice\.csv: column names must differ"):
+        accumulate(tmp_path / "twice.csv", "y")
+    (tmp_path / "late.csv").write_text("a,y\n" + "1,2\n" * 300_000 + "oops,3\n")
+    with pytest.raises(DataError, match=r"late\.csv.*first megabyte holds other kinds.*'oops'"):
+        accumulate(tmp_path / "late.csv", "y")
     for name in ("empty.csv", "names.csv", "no.parquet"):
         with pytest.raises(DataError, match=name if name != "no.parquet" else "no rows"):
             accumulate(tmp_path / name, "y")
