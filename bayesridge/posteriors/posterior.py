@@ -32,6 +32,7 @@ from bayesridge.posteriors.contrasts import Asked, Contrast, contrast_rows
 from bayesridge.posteriors.draws import Draws, draw_posterior, replicated
 from bayesridge.posteriors.exact_datatree import exact_datatree
 from bayesridge.posteriors.facts import one_lambda_facts
+from bayesridge.posteriors.group_loo import LeaveGroupsOut, leave_groups_out
 from bayesridge.posteriors.loo import LeaveOneOut, leave_one_out
 from bayesridge.posteriors.prediction import Prediction, checked_rows, predict, target_shift
 from bayesridge.posteriors.quantity import MixtureQuantity, Quantity
@@ -354,6 +355,10 @@ class Posterior(ShownPosterior, Asked):
     def loo(self) -> LeaveOneOut:
         """Exact leave-one-out predictive distributions."""
         return leave_one_out(self.engine, self.hyper, self.infer_again)
+
+    def leave_groups_out(self, groups: ArrayLike) -> LeaveGroupsOut:
+        """Leave out the rows of each group together (a label for each row): new shops, not new rows of known shops."""
+        return leave_groups_out(self.engine, self.hyper, groups)
 
     def infer_again(self, engine: Engine) -> HyperPosterior:
         """Infer the scales of another engine under the same priors (a plugged-in lambda stays)."""
