@@ -32,10 +32,11 @@ from scipy.linalg.lapack import dtrtri
 from scipy.sparse import csr_array
 from scipy.sparse import hstack as sparse_hstack
 
-from bayesridge.errors import DataError
+from bayesridge.errors import ConstantTargetWarning, DataError, warn
 from bayesridge.linalg.design import Design, State
 from bayesridge.linalg.engine import CoefficientDraws, Deleted, LinearMoments, mixture_moments
 from bayesridge.linalg.levels import LevelRows, Levels
+from bayesridge.linalg.spectrum import rounding_floor
 from bayesridge.linalg.stacks import cholesky_of_each, solve_of_each
 
 Array = NDArray[np.float64]
@@ -782,7 +783,14 @@ def _sums(design: Design, own: NDArray[np.intp], blocks: tuple[Block, ...], shap
             f"the unpenalised columns are linearly dependent, their coefficients have no posterior: {names}"
         )
     y = design.y - (design.y_mean if design.fit_intercept else 0.0)
-    sums = Sums(P, cross, M22, np.zeros(p), weighted.T @ y, float(weights @ (y * y)), float(log_det))
+    total, floor = float(weights @ (y * y)), rounding_floor(design, float(np.abs(design.y).max()))
+    if total <= floor:
+        y = np.zeros_like(y)
+        warn(
+            f"{design.target_name} is constant to rounding: effects are 0, the noise is an upper bound",
+            ConstantTargetWarning,
+        )
+    sums = Sums(P, cross, M22, np.zeros(p), weighted.T @ y, max(total, floor), float(log_det))
     for _ in range(2):  # the second fit begins where the first is good
         made = replace(empty, sums=sums)
         start = made.region()
@@ -792,7 +800,7 @@ def _sums(design: Design, own: NDArray[np.intp], blocks: tuple[Block, ...], shap
         best = int(np.argmax(log_norm - 0.5 * design.nu * np.log(Q)))
         b0 = next(made.factors(start[best : best + 1])).b[0]
         e0 = y - rows @ b0
-        sums = replace(sums, b0=b0, c0=weighted.T @ e0, q0=float(weights @ (e0 * e0)))
+        sums = replace(sums, b0=b0, c0=weighted.T @ e0, q0=max(float(weights @ (e0 * e0)), floor))
     return sums
 
 

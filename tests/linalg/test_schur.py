@@ -5,7 +5,7 @@ from functools import cache
 import numpy as np
 import pytest
 
-from bayesridge.errors import DataError, RowsAbsentError
+from bayesridge.errors import ConstantTargetWarning, DataError, RowsAbsentError
 from bayesridge.linalg.design import build_design
 from bayesridge.linalg.groups import GroupEngine, group_engine
 from bayesridge.linalg.levels import LevelRows, Levels
@@ -185,3 +185,12 @@ def test_a_level_that_no_row_has_keeps_its_prior():
     given, linear = found.at(np.array([[0.7]])), found.coefficients()
     assert given.mean(linear)[-1, 0] == 0.0
     assert given.variance(linear)[-1, 0] == pytest.approx(np.exp(-0.7), rel=1e-12)
+
+
+def test_a_constant_target_is_said():
+    X, y, blocks, _ = problem()
+    source = LevelRows(X[:, :1], blocks[:1])
+    with pytest.warns(ConstantTargetWarning):
+        found = group_engine(build_design(source, 0.0 * y + 3.0, names=("a", *source.names), unpenalized=["a"]), {}, {})
+    assert found.evidence(np.zeros((1, 1)))[1][0] > 0
+    assert not found.at(np.zeros((1, 1))).mean(found.coefficients()).any()
