@@ -32,6 +32,8 @@ from bayesridge.posteriors.posterior import Posterior
 
 Array = NDArray[np.float64]
 
+_MANY_DF, _SERIES = 1_000.0, 4.0  # from where, and up to which |t|, the series serves
+
 _BLOCK_VALUES = 1 << 21
 
 
@@ -172,5 +174,16 @@ def _residuals(
 
 
 def _normal_score(t: Array, df: float) -> Array:
-    """Turn Student-t values into normal ones of the same probability; from the lower tail, where nothing is lost."""
-    return np.asarray(-np.sign(t) * ndtri(np.maximum(stdtr(df, -np.abs(t)), 1e-300)))
+    """Turn Student-t values into normal ones of the same probability; from the lower tail, where nothing is lost.
+
+    Many degrees of freedom: Fisher's series in 1/df (Hill 1970), whose next term is below 1e-7 there, in a tenth of the
+    time.
+    """
+    if df < _MANY_DF:
+        return np.asarray(-np.sign(t) * ndtri(np.maximum(stdtr(df, -np.abs(t)), 1e-300)))
+    s, c = t * t, 1.0 / df
+    third = c / 384.0 * (((35.0 * s + 19.0) * s + 1.0) * s - 15.0)
+    z = t * (1.0 - c * (0.25 * (s + 1.0) - c * (((13.0 * s + 8.0) * s + 3.0) / 96.0 - third)))
+    far = np.abs(t) > _SERIES
+    z[far] = -np.sign(t[far]) * ndtri(np.maximum(stdtr(df, -np.abs(t[far])), 1e-300))
+    return np.asarray(z)

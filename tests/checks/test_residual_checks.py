@@ -8,7 +8,7 @@ from bayesridge import FixedScales, HalfNormal, InverseGamma, posterior
 from bayesridge.checks.loo_calibration import loo_calibration
 from bayesridge.checks.own_scales import own_scales
 from bayesridge.checks.predictive_checks import predictive_checks
-from bayesridge.checks.replicates import observed_residuals, replicated_residuals
+from bayesridge.checks.replicates import _normal_score, observed_residuals, replicated_residuals
 from bayesridge.datasets import load_xy
 from bayesridge.errors import DataError
 from tests.truth.problems import NAMES, problems
@@ -237,3 +237,14 @@ def test_false_alarms_are_rare_at_r2_near_1():
     # 60 data sets, three standard errors on both sides: neither alarmed nor timid (p = 1 everywhere before)
     assert np.mean(np.array(found) < 0.1) < 0.1 + 3.0 * np.sqrt(0.09 / 60)
     assert np.mean(np.array(found) < 0.5) > 0.5 - 3.0 * np.sqrt(0.25 / 60)
+
+
+@pytest.mark.parametrize("df", [20.0, 1_000.0, 2_999.0, 1e6])
+def test_normal_scores_have_the_probability_of_the_t_values(df):
+    t = np.concatenate([np.linspace(-6.0, 6.0, 241), [-40.0, 40.0]])
+    found = _normal_score(t[None].copy(), df)[0]
+    inside = np.abs(t) <= 6.0
+    expected = stats.t.logcdf(-np.abs(t[inside]), df)
+    np.testing.assert_allclose(stats.norm.logcdf(-np.abs(found[inside])), expected, atol=1e-6)
+    np.testing.assert_array_equal(np.sign(found), np.sign(t))
+    assert (np.diff(found[inside]) > 0).all()
