@@ -175,8 +175,11 @@ def locate(target: Target) -> tuple[Array, Array]:
 
     found = _newton(log_f, mode) if _is_heavy(target.engine) else None
     if found is None:
-        bounds = [(m - 40.0, m + 40.0) for m in mode]
-        mode = minimize(downhill, mode, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 100}).x
+        for _ in range(14):  # a first step across a wide box may land where the evidence is none, and end the search
+            bounds, before = [(m - 3.0, m + 3.0) for m in mode], mode
+            mode = minimize(downhill, mode, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 100}).x
+            if np.abs(mode - before).max() < 3.0:
+                break
         hessian = _hessian(log_f, mode, 0.1)[2]
     else:
         mode, hessian = found

@@ -10,8 +10,10 @@ from scipy.special import betaln, gammaln, logsumexp
 
 from bayesridge import BayesRidge, load, posterior
 from bayesridge.errors import DataError, PriorError
+from bayesridge.hyper.lattice import Target, locate
 from bayesridge.linalg.design import build_design
 from bayesridge.linalg.groups import group_engine
+from bayesridge.linalg.levels import LevelRows, Levels
 from bayesridge.posteriors.posterior import infer_groups
 from bayesridge.posteriors.summary import hyper_table
 from bayesridge.priors import (
@@ -303,3 +305,20 @@ def test_groups_of_equal_columns_and_more_levels_than_rows():
     assert np.isfinite(post.coefficients.sd).all()
     assert np.isfinite(post.log_marginal_likelihood)
     assert post.quadrature_error < 1e-3
+
+
+def test_the_mode_is_found_where_a_wide_step_meets_no_evidence():
+    """5000 rows: the slope at the start is steep, and a step along it to the end of a wide box has no evidence."""
+    rng = np.random.default_rng(0)
+    codes = rng.integers(0, 300, 5000), rng.integers(0, 100, 5000)
+    y = 0.33 * rng.standard_normal(300)[codes[0]] + 0.51 * rng.standard_normal(100)[codes[1]]
+    levels = [
+        Levels(name, code, tuple(map(str, range(code.max() + 1)))) for name, code in zip("sd", codes, strict=True)
+    ]
+    source = LevelRows(np.empty((5000, 0)), tuple(levels))
+    design = build_design(source, y + 1.18 * rng.standard_normal(5000), names=source.names, unscaled=source.names)
+    engine = group_engine(design, {}, {})
+    target = Target(engine, by_group(engine.names, BetaR2()), Jeffreys().conjugate)
+    mode, _ = locate(target)
+    around = mode + 0.05 * np.array([[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]])
+    assert (target(mode[None])[0] > target(around)[0]).all()
