@@ -150,15 +150,21 @@ class SliderData:
         share = (np.asarray(log_lam, dtype=np.float64) - self.low) / (self.high - self.low)
         return np.asarray((GAP + STEPS * np.clip(share, -GAP / STEPS, 1.0 + GAP / STEPS)) / (STEPS + 2 * GAP))
 
-    def noise(self, level: float) -> dict[str, float] | None:
+    def noise(self, level: float) -> dict[str, Any] | None:
         """Return what makes intervals given lambda: quantile t, and sigma^2 or its inverse-gamma prior, if any."""
         prior = separate(self.posterior.prior, self.posterior.noise_prior)[1]
         if prior.known is not None:
             return {"t": float(ndtri(0.5 + 0.5 * level)), "sigma2": prior.known**2}
         if prior.conjugate is None:
             return None
-        df = self.spectrum.nu + 2.0 * prior.conjugate.shape
-        return {"t": float(stdtrit(df, 0.5 + 0.5 * level)), "df": df, "rate": 2.0 * prior.conjugate.scale}
+        shape, rate = 2.0 * prior.conjugate.shape, 2.0 * prior.conjugate.scale
+
+        def student(df: float) -> dict[str, Any] | None:
+            return {"t": float(stdtrit(df, 0.5 + 0.5 * level)), "df": df, "rate": rate} if df > 0 else None
+
+        # at lambda = 0 the prior of the coefficients is flat and takes a degree of freedom for each direction
+        found = student(self.spectrum.nu + shape)
+        return found and found | {"least": student(self.spectrum.nu - self.spectrum.rank + shape)}
 
     def standardized(self, lam: ArrayLike) -> Array:
         """Ridge coefficients of the columns shown, standardised, shape (len(lam), columns)."""

@@ -68,7 +68,7 @@
 
   // linear functionals of the coefficients with their intervals, none where sigma is not conjugate
   const functionals = (map, lambda, b, Q) => {
-    const { noise } = record;
+    const noise = lambda > 0 || !record.noise || record.noise.sigma2 ? record.noise : record.noise.least;
     const squared = noise && (noise.sigma2 ?? (Q + noise.rate) / noise.df);
     const value = Array.from(map.offset, (v, k) => v + dot(map.loadings, k * rank, b));
     const half = Array.from(map.fixed, (fixed, k) => {

@@ -4,6 +4,7 @@ import re
 
 import numpy as np
 import pytest
+from scipy.stats import t
 
 from bayesridge import posterior
 from bayesridge.reporting.build import report_html
@@ -87,7 +88,10 @@ def test_at_its_ends_the_slider_is_least_squares_and_the_mean_alone(visit):
         np.testing.assert_allclose(found["looRmse"], np.sqrt(np.mean(error**2)), rtol=1e-10)
         assert tab.locator("#lambda-range").get_attribute("aria-valuetext") == "least squares, lambda 0"
         assert tab.locator("#lambda-number").input_value() == "0"
-        # the interval of least squares, as every textbook has it: 431 degrees of freedom less flat prior's none
+        # the intervals that every textbook has: Student-t with n - p - 1 degrees of freedom
+        scale = np.sqrt(np.sum((y - A @ exact) ** 2) / (len(y) - 11) * np.diag(np.linalg.inv(A.T @ A))[1:])
+        half = t.ppf(0.975, len(y) - 11) * scale
+        np.testing.assert_allclose(found["high"], exact[1:] + half, rtol=1e-7, atol=1e-7 * half.max())
         tab.get_by_role("button", name="mean alone").click()
         found = tab.evaluate(_STATE)
         assert found["lambda"] == np.inf
