@@ -21,6 +21,8 @@ Array = NDArray[np.float64]
 
 CHAINS = 6  # in each replicate
 _LEAPS = 3
+_MOVES = 2  # of the coordinates, to one of the node, which costs as much and hardly remembers
+_GATHERED = 16  # coordinates
 _STEP = 0.55
 _WARM_UP = 60
 _WANTED = 0.8  # acceptance
@@ -65,7 +67,8 @@ class Chains:
         mass = np.zeros((len(self.nodes), C))
         for i in range(count):
             self._move()
-            mass += self._choose_node()
+            if i % _MOVES == 0:
+                mass += self._choose_node()
             theta[i], node[i] = self._theta(self._u, self._k), self._k
         # in the order of time, so that the first half of a replicate is the first half of its chains
         shaped = theta.reshape(count, REPLICATES, CHAINS, d).transpose(1, 0, 2, 3).reshape(REPLICATES, -1, d)
@@ -74,7 +77,16 @@ class Chains:
         return Weighted(shaped, chosen, np.zeros(chosen.shape), of_nodes)
 
     def _theta(self, u: Array, k: NDArray[np.intp]) -> Array:
-        return np.asarray(self._m[k] + (self._A[k] @ u[..., None])[..., 0])
+        return self._m[k] + self._whitened(u, k, self._A.swapaxes(1, 2))
+
+    def _whitened(self, v: Array, k: NDArray[np.intp], matrices: Array) -> Array:
+        """Each chain's row times its node's matrix: gathered where that is small, node by node where it is not."""
+        if v.shape[1] < _GATHERED:
+            return np.asarray((v[:, None, :] @ matrices[k])[:, 0])
+        found = np.empty_like(v)
+        for one in np.unique(k):
+            found[k == one] = v[k == one] @ matrices[one]
+        return found
 
     def _density(self, u: Array) -> tuple[Array, Array]:
         """Log density of u given the node, and its gradient."""
@@ -86,7 +98,7 @@ class Chains:
         value = problem.log_density(eta) @ problem.count - 0.5 * lam * np.square(theta[:, q:]).sum(axis=1)
         gradient = problem.slope(eta)[0] @ problem.rows
         gradient[:, q:] -= lam[:, None] * theta[:, q:]
-        return value, (gradient[:, None, :] @ self._A[self._k])[:, 0]
+        return value, self._whitened(gradient, self._k, self._A)
 
     def _move(self) -> float:
         momentum = self.rng.standard_normal(self._u.shape)

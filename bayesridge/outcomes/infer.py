@@ -32,7 +32,7 @@ _MOST = 16_384
 _MOST_WORK = 4e10  # rows x coordinates x draws
 _JUDGED = 24  # coefficients that the certificate looks at, spread over all
 _CHAIN = 64  # draws of each chain, twice
-_LONGEST = 4_096
+_LONGEST = 8_192
 _MOST_KEPT = 20_000_000  # draws x columns
 
 
