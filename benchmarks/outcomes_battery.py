@@ -3,9 +3,9 @@
     python -m benchmarks.outcomes_battery --problems 200 --out build/battery.csv
 
 Each problem draws its family, 20 to 1,000 rows, 2 to 300 columns, their correlation, how strong they are and how rare
-successes are; a part of the binary ones is separated. Numbers are means, sds and 2.5, 50 and 97.5% quantiles of (at most
-eight) coefficients and of log lambda; a number agrees when it is within 2.36 sqrt(SE^2 + SE of the reference^2), both from
-the spread of eight replicates.
+successes are; a part of the binary ones is separated. Numbers are means, sds and 2.5, 50, 97.5% quantiles of (at most
+eight) coefficients and of log lambda; a number agrees when it is within 2.36 sqrt(SE^2 + SE of the reference^2), both
+from the spread of eight replicates.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ def reference(one: Outcome, directions: Array, size: int, seconds: float) -> tup
     t = np.array([node.t for node in nodes])
     start, drawn = time.perf_counter(), None
     while True:
-        more = chains.run(500)
+        more = chains.run(200)
         part = np.concatenate([more.theta @ directions.T, t[more.node][..., None]], axis=2)
         drawn = part if drawn is None else np.concatenate([drawn, part], axis=1)
         found, error = numbers(drawn, np.ones(drawn.shape[:2]))
@@ -122,9 +122,9 @@ def measure(number: int, largest: int, size: int, seconds: float) -> dict[str, A
         gap, agree = gap[2:], agree[2:]
     return {
         "problem": number, "what": label, "separated": separated, "rank": one.rank, "path": post.how.split(",")[0],
-        "seconds": round(elapsed, 2), "agree": round(float(agree.mean()), 4), "worst_sd": round(float((gap / sd).max()), 4),
-        "reference_sd": round(float((truth_error / sd).max()), 4), "reference_effective": round(effective),
-        "warned": len(heard),
+        "seconds": round(elapsed, 2), "agree": round(float(agree.mean()), 4),
+        "worst_sd": round(float((gap / sd).max()), 4), "reference_sd": round(float((truth_error / sd).max()), 4),
+        "reference_effective": round(effective), "warned": len(heard),
     }  # fmt: skip
 
 
@@ -139,7 +139,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     asked = parser.parse_args()
     rows: list[dict[str, Any]] = []
-    with (asked.out.open("w", newline="", encoding="utf-8") if asked.out else sys.stdout) as file:
+    with asked.out.open("w", newline="", encoding="utf-8") if asked.out else sys.stdout as file:
         writer: csv.DictWriter[str] | None = None
         for number in range(asked.first, asked.first + asked.problems):
             try:
@@ -158,8 +158,8 @@ def main() -> None:
     bad = [one["problem"] for one in rows if one["worst_sd"] - 3.0 * one["reference_sd"] > 0.1 and not one["warned"]]
     print(
         f"{len(rows)} problems: {share:.1f}% of the numbers within {_FAR} standard errors; {len(fast)} by importance "
-        f"sampling, {sum('importance' in one['path'] for one in small)} of {len(small)} unseparated ones of rank <= 20; "
-        f"beyond .1 sd and not warned of: {bad}",
+        f"sampling, {sum('importance' in one['path'] for one in small)} of {len(small)} unseparated ones of rank <= 20"
+        f"; beyond .1 sd and not warned of: {bad}",
         file=sys.stderr,
     )
 

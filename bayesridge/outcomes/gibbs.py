@@ -33,7 +33,7 @@ Array = NDArray[np.float64]
 
 CHAINS = 4  # in each replicate
 _WARM_UP = 90
-_PILOT_STEP, _PILOT_REACH = 0.25, 40.0
+_PILOT_STEP, _PILOT_REACH = 0.25, 60.0
 _STEP = 0.35  # sds of log lambda given weights
 _CUT = 14.0
 _SIGMAS = 801
@@ -146,8 +146,8 @@ class Gibbs:
         if known is None:
             if low == 0 or high == len(self.t) - 1:
                 raise ImproperPosteriorError(
-                    f"the posterior of lambda reaches beyond {np.exp(self.t[[0, -1]][int(high > 0)]):.0e} under "
-                    f"{prior.text}; fix lambda, or choose another prior"
+                    f"the posterior of lambda reaches {'below' if low == 0 else 'beyond'} "
+                    f"{np.exp(self.t[0 if low == 0 else -1]):.0e} under {prior.text}; fix lambda, or choose another prior"
                 )
             count = int(np.ceil((high - low + 2) * _PILOT_STEP / min(_STEP * narrowest, _PILOT_STEP)))
             old = self.t[self.node]
@@ -176,7 +176,15 @@ class Gibbs:
         """One sweep; returns the probabilities of the nodes, (C, K), and the coordinates, (C, d)."""
         q, rng, C = self.problem.n_flat, self.rng, REPLICATES * CHAINS
         given = ridge(self.D, self.y, self.g, q)
-        share = self._lambda_and_sigma(given)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            share = self._lambda_and_sigma(given)
+        # squares are rounded by n eps: below four roots of that residuals are rounding
+        if not (self.sigma > 4.0 * np.sqrt(len(self.y) * np.finfo(np.float64).eps) * self.unit).all():
+            raise ImproperPosteriorError(
+                f"the scale of the noise runs to zero: so many rows of {self.problem.design.target_name} are fitted "
+                f"exactly (equal values, or columns that make them) that there is no posterior under {self.noise.text}"
+                "; give a noise_prior that keeps sigma from zero, as InverseGamma(2, scale)"
+            )
         lam = np.exp(self.t[self.node])[:, None]
         sum_of = given.values + lam
         along = given.z / sum_of + self.sigma[:, None] * rng.standard_normal(sum_of.shape) / np.sqrt(sum_of)

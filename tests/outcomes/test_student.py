@@ -13,6 +13,7 @@ from bayesridge import (
     FixedLambda,
     FixedTau,
     HalfCauchy,
+    ImproperPosteriorError,
     InverseGamma,
     PriorError,
     compare,
@@ -173,6 +174,15 @@ def test_what_cannot_be_is_refused_by_name(options, error, said):
     X, y = table()
     with pytest.raises(error, match=said):
         posterior(X, y, **{"family": "student", **options})
+
+
+@pytest.mark.parametrize("y", [np.ones(30), np.r_[np.ones(29), 2.0], np.arange(30.0) * 2.0 - 3.0])
+def test_rows_that_are_fitted_exactly(y):
+    """29 equal values outweigh one other under any sigma^-1: no posterior, and a proper prior of sigma has one."""
+    X = np.column_stack([np.arange(30.0), np.random.default_rng(0).standard_normal(30)])
+    with pytest.raises(ImproperPosteriorError, match="runs to zero"):
+        posterior(X, y, family="student")
+    assert np.isfinite(posterior(X, y, family="student", noise_prior=InverseGamma(2.0, 1.0)).coefficients.sd).all()
 
 
 def test_no_degrees_of_freedom():
