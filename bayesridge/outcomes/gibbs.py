@@ -147,7 +147,7 @@ class Gibbs:
             if low == 0 or high == len(self.t) - 1:
                 raise ImproperPosteriorError(
                     f"the posterior of lambda reaches {'below' if low == 0 else 'beyond'} "
-                    f"{np.exp(self.t[0 if low == 0 else -1]):.0e} under {prior.text}; fix lambda, or choose another prior"
+                    f"{np.exp(self.t[0 if low == 0 else -1]):.0e} under {prior.text}; fix it, or take another prior"
                 )
             count = int(np.ceil((high - low + 2) * _PILOT_STEP / min(_STEP * narrowest, _PILOT_STEP)))
             old = self.t[self.node]
