@@ -77,7 +77,7 @@ class Chains:
         return Weighted(shaped, chosen, np.zeros(chosen.shape), of_nodes)
 
     def _theta(self, u: Array, k: NDArray[np.intp]) -> Array:
-        return self._m[k] + self._whitened(u, k, self._A.swapaxes(1, 2))
+        return np.asarray(self._m[k] + self._whitened(u, k, self._A.swapaxes(1, 2)))
 
     def _whitened(self, v: Array, k: NDArray[np.intp], matrices: Array) -> Array:
         """Each chain's row times its node's matrix: gathered where that is small, node by node where it is not."""
