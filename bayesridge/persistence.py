@@ -22,8 +22,8 @@ from bayesridge import priors
 from bayesridge.atomic import write_atomically
 from bayesridge.bundle import Bundle, pack, unpack
 from bayesridge.errors import DataError, ModelFileError
-from bayesridge.hyper.stored_density import StoredDensity
 from bayesridge.linalg.design import State
+from bayesridge.priors.stored_density import StoredDensity
 from bayesridge.tables.formula import FormulaSpec
 
 SCHEMA = 1

@@ -120,5 +120,6 @@ class BayesKernelRidge(RegressorMixin, Predicting):  # type: ignore[misc]
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
         tags.input_tags.allow_nan = self.missing == "drop"
         return tags

@@ -16,12 +16,12 @@ from numpy.polynomial import legendre
 from numpy.typing import NDArray
 
 from bayesridge.errors import ModelFileError, PriorError
-from bayesridge.hyper.quadrature import TO_LEGENDRE
 
 Array = NDArray[np.float64]
 
 _ORDER = 16
-_XI = legendre.leggauss(_ORDER)[0]
+_XI, _WEIGHTS = legendre.leggauss(_ORDER)
+_TO_LEGENDRE = (_WEIGHTS[:, None] * legendre.legvander(_XI, _ORDER - 1)) * (np.arange(_ORDER) + 0.5)
 _BETWEEN = np.concatenate([[-1.0 + 1e-9], 0.5 * (_XI[1:] + _XI[:-1]), [1.0 - 1e-9]])
 _AT_BETWEEN = legendre.legvander(_BETWEEN, _ORDER - 1).T
 _REACH = 300.0  # no scale of a data set is beyond e^300
@@ -66,7 +66,7 @@ class StoredDensity:
             between = _argument(0.5 * (left + right)[:, None] + 0.5 * (right - left)[:, None] * _BETWEEN, share=share)
             values, check = _evaluate(log_pdf, x), _evaluate(log_pdf, between)
             with np.errstate(invalid="ignore"):
-                coefficients = values @ TO_LEGENDRE
+                coefficients = values @ _TO_LEGENDRE
                 rounding = np.abs(_evaluate(log_pdf, np.nextafter(between, np.inf)) - check)
                 allowed = _TOLERANCE * (1.0 + np.abs(values).max(axis=1, keepdims=True)) + 2.0 * rounding
                 meets = (np.abs(coefficients @ _AT_BETWEEN - check) <= allowed).all(axis=1)
