@@ -223,6 +223,7 @@ class BayesRidgeClassifier(ClassifierMixin, Fitted):  # type: ignore[misc]
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
         tags.input_tags.allow_nan = self.missing == "drop"
         tags.classifier_tags.multi_class = False
         return tags

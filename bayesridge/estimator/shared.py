@@ -120,6 +120,8 @@ class Fitted(BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self)
         names = self.posterior_.design.names
         if self._table.formula is None:
+            if is_sparse(X):  # new rows are laid out densely
+                X = sparse_rows(X).take(slice(None))
             if self._table.offset is not None:
                 X = without_columns(X, self._table.offset.variables)
             return align_columns(X, names, self._table.columns is not None)

@@ -19,6 +19,7 @@ SAMPLER = {"name": "pymc", "draws": 500, "tune": 500, "chains": 2, "progressbar"
 FEW = {"sampler": SAMPLER, "n_jobs": 1, "random_state": 1}
 
 
+@pytest.mark.slow  # a minute
 def test_sparse_truth_the_horseshoe_beats_ridge():
     design = sparse_truth(rows=60, columns=12)
     found = compare_priors(design, models=("ridge", "horseshoe"), expected_nonzero=3.0, **FEW)
