@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 import pymc as pm
 
-from bayesridge.errors import PriorError
+from bayesridge.errors import DataError, PriorError
 from bayesridge.linalg.spectrum import Spectrum
 from bayesridge.models.log_scales import log_density_of_scales
 from bayesridge.priors import (
@@ -44,7 +44,7 @@ from bayesridge.priors import (
 )
 
 
-def collapsed(spectrum: Spectrum, *, prior: Prior, noise_prior: NoisePrior) -> pm.Model:
+def collapsed(spectrum: Spectrum, *, prior: Prior, noise_prior: NoisePrior, proper: bool = False) -> pm.Model:
     """Build the model of (lambda, sigma) alone.
 
     Parameters
@@ -53,11 +53,18 @@ def collapsed(spectrum: Spectrum, *, prior: Prior, noise_prior: NoisePrior) -> p
         Of the design.
     prior, noise_prior : Prior, NoisePrior
         Any of this package that leave lambda or sigma to be learned, but lambda = 0.
+    proper : bool
+        Refused: y is integrated out here with the coefficients, so that there is nothing to predict.
 
     Returns
     -------
     pymc.Model
     """
+    if proper:
+        raise DataError(
+            "the collapsed model has neither y nor coefficients to draw from a prior: take conjugate, hierarchical or "
+            "gamma_precisions with proper=True, which are the same model with both"
+        )
     sigma_known = isinstance(noise_prior, FixedSigma)
     if isinstance(prior, FixedScales) or (sigma_known and isinstance(prior, (FixedLambda, FixedTau))):
         raise PriorError("with lambda and sigma known the collapsed model has nothing to sample; use collapsed=False")

@@ -24,8 +24,8 @@ from __future__ import annotations
 import pymc as pm
 
 from bayesridge.linalg.design import Design
-from bayesridge.models.parts import coefficients, flat_part, observe, of_table, standardized
-from bayesridge.models.scales import noise_scale, penalty
+from bayesridge.models.parts import coefficients, flat_part, observe, of_table, standardized, wide
+from bayesridge.models.scales import flat, noise_scale, penalty
 from bayesridge.priors import BetaR2, Custom, FixedLambda, Gamma, HalfPrior, LogNormal, NoisePrior
 
 
@@ -60,7 +60,7 @@ def conjugate(
         lam = penalty(prior, table.signal)
         if isinstance(prior, FixedLambda) and prior.lam == 0.0:  # the flat prior on beta: least squares
             pm.Deterministic("tau", pm.math.constant(float("inf")))
-            beta = pm.Flat("beta", dims="penalized")
+            beta = flat("beta", 0.0, wide(table, table.X, 10.0 * table.unit), dims="penalized")
         else:
             tau = pm.Deterministic("tau", sigma * lam**-0.5)
             beta = coefficients(table, tau, centred=centred)

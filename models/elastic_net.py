@@ -15,9 +15,12 @@ Li & Lin (2010), Bayesian Analysis 5, 151-170; Hans (2011), JASA 106, 1383-1393,
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
+from scipy.stats import truncnorm
 
 from bayesridge.linalg.design import Design
 from bayesridge.models.parts import flat_part, observe, of_table, standardized
@@ -50,10 +53,19 @@ def elastic_net(design: Design, *, prior: BetaR2, noise_prior: NoisePrior, mix_a
         lam = penalty(prior, table.signal)
         tau = pm.Deterministic("tau", sigma * lam**-0.5)
         m = pm.Beta("mix", mix_a, mix_b)
-        raw = pm.Flat("beta_raw", dims="penalized")
-        log_constant = 0.5 * pm.math.log(2.0 * np.pi / (1.0 - m)) + pm.math.log(pt.erfcx(m / pm.math.sqrt(1.0 - m)))
-        shape = -(2.0**0.5) * m * pm.math.abs(raw) - 0.5 * (1.0 - m) * raw**2
-        pm.Potential("elastic_net", (shape - log_constant).sum())
+        raw = pm.CustomDist("beta_raw", m, logp=_log_density, random=_draw, dims="penalized")
         beta = pm.Deterministic("beta", tau * raw, dims="penalized")
         observe(table, flat_part(table) + pm.math.dot(table.X, beta), sigma)
     return model
+
+
+def _log_density(u: Any, m: Any) -> Any:
+    log_constant = 0.5 * pm.math.log(2.0 * np.pi / (1.0 - m)) + pm.math.log(pt.erfcx(m / pm.math.sqrt(1.0 - m)))
+    return -(2.0**0.5) * m * pm.math.abs(u) - 0.5 * (1.0 - m) * u**2 - log_constant
+
+
+def _draw(m: Any, rng: np.random.Generator, size: Any) -> Any:
+    """|u| is a normal of mean -sqrt(2) m / (1 - m) and variance 1 / (1 - m), cut at zero; its sign is fair."""
+    sd = (1.0 - np.minimum(m, 1.0 - 1e-9)) ** -0.5  # m = 1 is the lasso, the limit
+    below = 2.0**0.5 * m * sd
+    return sd * truncnorm.rvs(below, np.inf, loc=-below, size=size, random_state=rng) * rng.choice([-1.0, 1.0], size)

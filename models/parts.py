@@ -4,6 +4,17 @@ r"""What all models share: the standardised table, the flat directions, and the 
 
 x and z are the penalised and unpenalised columns less their means, divided by their scales, as in the exact engine.
 A frequency weight w multiplies the log likelihood of its row instead (the row stands for w observations).
+
+Every model of (X, y) takes ``proper=True``: what is flat then has a wide, proper prior, and PyMC's
+``sample_prior_predictive`` can draw from it. With m and s the mean and standard deviation of y, and d_j the root mean
+square of a column of z (1 if scaled),
+
+    centre ~ N(m, (10 s)^2),      gamma_j ~ N(0, (10 s / d_j)^2),      log sigma ~ N(log s, 1.5^2)  (for Jeffreys)
+    beta_j ~ N(0, (10 s / d_j)^2)                                      (for lambda = 0, d_j of x)
+    centre ~ N(l(m), 2.5^2),      gamma_j ~ N(0, (2.5 / d_j)^2)        (link scale: l is the link function)
+
+On the link scale eta is also cut at 36: beyond, counts near exp(36) = 4e15 are no whole numbers in double precision.
+These priors look at y for its position and unit: they are there to simulate from, not to compare models by.
 """
 
 from __future__ import annotations
@@ -20,7 +31,7 @@ from pymc.logprob.transforms import Transform
 
 from bayesridge.errors import DataError
 from bayesridge.linalg.design import Design, build_design
-from bayesridge.models.scales import prior_scale
+from bayesridge.models.scales import PROPER, flat, prior_scale, refuse_what_cannot_be_drawn
 from bayesridge.priors import Prior
 from bayesridge.tables.frames import read_columns, read_target
 
@@ -28,15 +39,21 @@ Array = NDArray[np.float64]
 
 
 def of_table(make: Callable[..., pm.Model]) -> Callable[..., pm.Model]:
-    """Let a model take ``model(X, y, ...)``, a table of numbers and its target, in the place of a design."""
+    """Let a model take ``model(X, y, ...)``, a table and its target, in the place of a design, and ``proper=True``."""
 
     @wraps(make)
-    def model(design: Any, y: Any = None, **options: Any) -> pm.Model:
-        if isinstance(design, Design):
+    def model(design: Any, y: Any = None, *, proper: bool = False, **options: Any) -> pm.Model:
+        if not isinstance(design, Design):
+            columns = read_columns(design)
+            target, name = read_target(y, len(columns.values))
+            design = build_design(columns.values, target, names=columns.names, target_name=name or "y")
+        if proper:
+            refuse_what_cannot_be_drawn(options.get("prior"), options.get("noise_prior"))
+        asked = PROPER.set(proper)
+        try:
             return make(design, **options)
-        columns = read_columns(design)
-        target, name = read_target(y, len(columns.values))
-        return make(build_design(columns.values, target, names=columns.names, target_name=name or "y"), **options)
+        finally:
+            PROPER.reset(asked)
 
     return model
 
@@ -116,14 +133,21 @@ class InUnits(Transform):  # type: ignore[misc]
         return pm.math.zeros_like(value) + np.log(self.unit)
 
 
+def wide(table: Table, columns: Array, reach: float) -> Array:
+    """Prior sd of each column's coefficient that gives its contributions the sd `reach`."""
+    size = np.sqrt(np.average(columns * columns, axis=0, weights=table.weights))
+    return np.asarray(reach / np.where(size > 0, size, 1.0))
+
+
 def flat_part(table: Table) -> Any:
     """Intercept of the centred columns and unpenalised columns, all with flat priors; to be called inside a model."""
     mean: Any = 0.0
     if table.has_intercept:
         origin = InUnits(table.unit, table.y_mean)
-        mean = pm.Flat("centre", transform=origin, initval=table.y_mean)
+        mean = flat("centre", table.y_mean, 10.0 * table.unit, transform=origin, initval=table.y_mean)
     if table.Z.shape[1]:
-        gamma = pm.Flat("gamma", dims="unpenalized", transform=InUnits(table.unit))
+        sd = wide(table, table.Z, 10.0 * table.unit)
+        gamma = flat("gamma", 0.0, sd, dims="unpenalized", transform=InUnits(table.unit))
         mean = mean + pm.math.dot(table.Z, gamma)
     return mean
 
@@ -163,12 +187,13 @@ def linear_predictor(design: Design, table: Table, prior: Prior, offset: Any, st
     raw = pm.Normal("beta_raw", 0.0, 1.0, dims="penalized")
     eta = pm.math.dot(table.X, pm.Deterministic("beta", tau * raw, dims="penalized"))
     if table.has_intercept:
-        eta = eta + pm.Flat("centre", initval=start)
+        eta = eta + flat("centre", start, 2.5, initval=start)
     if table.Z.shape[1]:
-        eta = eta + pm.math.dot(table.Z, pm.Flat("gamma", dims="unpenalized", initval=np.zeros(table.Z.shape[1])))
+        start_at, sd = np.zeros(table.Z.shape[1]), wide(table, table.Z, 2.5)
+        eta = eta + pm.math.dot(table.Z, flat("gamma", 0.0, sd, dims="unpenalized", initval=start_at))
     if offset is not None:
         eta = eta + np.broadcast_to(np.asarray(offset, dtype=np.float64), (design.n_rows,))[table.coords["obs"]]
-    return eta
+    return pm.math.minimum(eta, 36.0) if PROPER.get() else eta
 
 
 def repeat(table: Table, outcome: Any, y: Any) -> None:

@@ -3,16 +3,19 @@ r"""The priors of sigma, tau and lambda, as PyMC variables: one line of model fo
 sigma is the noise sd, tau the prior sd of the standardised coefficients, ``lambda = sigma^2 / tau^2``. ``W = signal
 / lambda`` is the prior ratio of explained to noise variance, ``R^2 = W / (1 + W)``. All functions are called inside
 a model.
+
+What is flat in a model goes through :func:`flat`, which has a proper prior in its place where one is asked for.
 """
 
 from __future__ import annotations
 
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
 import pymc as pm
 
-from bayesridge.errors import PriorError
+from bayesridge.errors import DataError, PriorError
 from bayesridge.priors import (
     BetaR2,
     Custom,
@@ -31,13 +34,52 @@ from bayesridge.priors import (
     Prior,
 )
 
+#: Whether the model being built has proper priors only: `of_table` sets it, from a model's keyword of this name.
+PROPER = ContextVar("proper", default=False)
+
+
+def flat(name: str, mean: Any, sd: Any, **options: Any) -> Any:
+    """Return a flat variable, or ``N(mean, sd^2)`` where the model is to be proper."""
+    return pm.Normal(name, mean, sd, **options) if PROPER.get() else pm.Flat(name, **options)
+
+
+def refuse_what_cannot_be_drawn(*priors: Any) -> None:
+    """Refuse priors without a sampler, and those whose draws leave the range of double precision.
+
+    A Gamma(a) variable is below x with probability near x^a: for a = 0.05 its inverse square root passes 1e75 once in
+    3e7 draws, for a = 1e-6 always. R^2 rounds to one, and lambda to zero, with probability near 1e-16^b.
+    """
+    for prior in priors:
+        least: dict[str, tuple[float, float]] = {}
+        match prior:
+            case Custom():
+                raise DataError(
+                    f"{prior.text} is a density without a sampler, so that nothing can be drawn from it: with "
+                    "proper=True take a prior with a name (HalfT, LogNormal, Gamma, BetaR2, ...)"
+                )
+            case GammaPrecisions():
+                least = {"tau_shape": (prior.tau_shape, 0.05), "sigma_shape": (prior.sigma_shape, 0.05)}
+            case InverseGamma(shape) | Gamma(shape):
+                least = {"shape": (shape, 0.05)}
+            case HalfT(df):
+                least = {"df": (df, 0.1)}
+            case BetaR2(a, b):
+                least = {"a": (a, 0.05), "b": (b, 0.4)}
+        for name, (value, limit) in least.items():
+            if value < limit:
+                raise DataError(
+                    f"{prior.text}: draws of so wide a prior overflow; with proper=True {name} must be at least "
+                    f"{limit:g}, got {value:g}"
+                )
+
 
 def noise_scale(noise: NoisePrior, unit: float) -> Any:
     """Return sigma under its prior; `unit`, the sd of y, is where a sampler starts."""
     match noise:
         case Jeffreys():  # p(sigma^2) = 1 / sigma^2: the density of log sigma is the constant 2
-            log_sigma = pm.Flat("log_sigma", initval=np.log(unit))
-            pm.Potential("jeffreys", pm.math.log(2.0))
+            log_sigma = flat("log_sigma", np.log(unit), 1.5, initval=np.log(unit))
+            if not PROPER.get():
+                pm.Potential("jeffreys", pm.math.log(2.0))
             return pm.Deterministic("sigma", pm.math.exp(log_sigma))
         case InverseGamma(shape, scale):
             precision = pm.Gamma("noise_precision", alpha=shape, beta=scale, initval=unit**-2)

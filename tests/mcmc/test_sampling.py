@@ -325,9 +325,8 @@ def test_prior_of_other_models_is_drawn_where_it_is_proper():
     np.testing.assert_allclose(found["lambda_"], (found["sigma"] / found["tau"]) ** 2, rtol=1e-10)
     made = robust(design, prior=BetaR2(), noise_prior=improper, nu_shape=2.0, nu_rate=0.1, centred=True)
     assert set(proper_prior_draws(design, made, 10, rng)) == {"lambda_", "nu", "r2"}
-    # its coefficients are flat variables with a potential: not to be drawn from the prior
     made = elastic_net(design, prior=BetaR2(), noise_prior=proper, mix_a=1.0, mix_b=1.0)
-    assert set(proper_prior_draws(design, made, 10, rng)) == {"lambda_", "sigma", "tau", "r2"}
+    assert set(proper_prior_draws(design, made, 10, rng)) == {"lambda_", "sigma", "tau", "coef_std", "r2"}
 
 
 def test_a_model_runs_on_its_own():
