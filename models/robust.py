@@ -16,7 +16,7 @@ from __future__ import annotations
 import numpy as np
 import pymc as pm
 
-from bayesridge.errors import DataError
+from bayesridge.errors import DataError, PriorError
 from bayesridge.linalg.design import Design
 from bayesridge.models.parts import coefficients, flat_part, of_table, standardized
 from bayesridge.models.scales import noise_scale, penalty
@@ -53,6 +53,8 @@ def robust(
     """
     if design.weights is not None and design.weight_kind == "frequency":
         raise DataError("the robust model takes precision weights only: repeat the rows instead of counting them")
+    if isinstance(prior, FixedLambda) and prior.lam == 0.0:
+        raise PriorError("the robust model has no flat prior on beta (lambda = 0): take a small positive lambda")
     table = standardized(design)
     with pm.Model(coords=table.coords) as model:
         sigma = noise_scale(noise_prior, table.unit)
