@@ -4,7 +4,7 @@ sigma is the noise sd, tau the prior sd of the standardised coefficients, ``lamb
 / lambda`` is the prior ratio of explained to noise variance, ``R^2 = W / (1 + W)``. All functions are called inside
 a model.
 
-What is flat in a model goes through :func:`flat`, which has a proper prior in its place where one is asked for.
+What is flat goes through :func:`flat`, which puts a proper prior in its place where one is asked for.
 """
 
 from __future__ import annotations
