@@ -11,7 +11,7 @@ square of a column of z (1 if scaled),
 
     centre ~ N(m, (10 s)^2),      gamma_j ~ N(0, (10 s / d_j)^2),      log sigma ~ N(log s, 1.5^2)  (for Jeffreys)
     beta_j ~ N(0, (10 s / d_j)^2)                                      (for lambda = 0, d_j of x)
-    centre ~ N(l(m), 2.5^2),      gamma_j ~ N(0, (2.5 / d_j)^2)        (link scale: l is the link function)
+    centre ~ N(l(m) - o, 2.5^2),  gamma_j ~ N(0, (2.5 / d_j)^2)        (link scale: l the link function, o mean offset)
 
 On the link scale eta is also cut at 36: beyond, counts near exp(36) = 4e15 are no whole numbers in double precision.
 These priors look at y for its position and unit: they are there to simulate from, not to compare models by.
@@ -186,13 +186,16 @@ def linear_predictor(design: Design, table: Table, prior: Prior, offset: Any, st
     pm.Deterministic("lambda_", tau**-2.0)
     raw = pm.Normal("beta_raw", 0.0, 1.0, dims="penalized")
     eta = pm.math.dot(table.X, pm.Deterministic("beta", tau * raw, dims="penalized"))
+    known = np.zeros(len(table.y))
+    if offset is not None:
+        known = np.broadcast_to(np.asarray(offset, dtype=np.float64), (design.n_rows,))[table.coords["obs"]]
+        eta = eta + known
     if table.has_intercept:
-        eta = eta + flat("centre", start, 2.5, initval=start)
+        middle = start - float(np.average(known, weights=table.weights))
+        eta = eta + flat("centre", middle, 2.5, initval=start)
     if table.Z.shape[1]:
         start_at, sd = np.zeros(table.Z.shape[1]), wide(table, table.Z, 2.5)
         eta = eta + pm.math.dot(table.Z, flat("gamma", 0.0, sd, dims="unpenalized", initval=start_at))
-    if offset is not None:
-        eta = eta + np.broadcast_to(np.asarray(offset, dtype=np.float64), (design.n_rows,))[table.coords["obs"]]
     return pm.math.minimum(eta, 36.0) if PROPER.get() else eta
 
 
