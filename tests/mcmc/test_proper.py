@@ -168,7 +168,6 @@ def test_frequency_weights_belong_to_the_data():
         ("lasso", {"prior": BetaR2(0.5, 0.1)}),
         ("poisson", {"prior": HalfT(0.05, 1.0, on="tau")}),
     ],
-    ids=str,
 )
 def test_what_cannot_be_drawn_is_refused(name, changes):
     from pymc.distributions.continuous import FlatRV
