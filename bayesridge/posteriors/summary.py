@@ -114,7 +114,9 @@ def describe_data(posterior: AnyPosterior) -> str:
     flat = f", {len(design.unpenalized)} unpenalised" if len(design.unpenalized) else ""
     constant = f", {len(design.constant)} without spread left out" if len(design.constant) else ""
     rows = f"{design.n_rows} rows" if design.n_obs == design.n_rows else f"{design.n_rows} rows, n = {design.n_obs:g}"
-    return f"{design.target_name}: {rows}, {len(design.penalized)} penalised columns{flat}{constant}{weights}{dropped}"
+    own = single_columns(design)  # effects of levels have a line of their own
+    count = len(design.penalized) if isinstance(own, slice) else int(np.isin(design.penalized, own).sum())
+    return f"{design.target_name}: {rows}, {count} penalised columns{flat}{constant}{weights}{dropped}"
 
 
 def describe_model(posterior: AnyPosterior) -> str:
