@@ -159,8 +159,9 @@ def from_lambda(
     0.05
     """
     one = find(library)
-    value = _factor(one, n=n, sd_y=sd_y, sigma=sigma) * _positive("lam", lam) ** one.power
-    return float(value)
+    with np.errstate(over="ignore"):
+        value = _factor(one, n=n, sd_y=sd_y, sigma=sigma) * np.float64(_positive("lam", lam)) ** one.power
+    return _positive(one.argument, value)
 
 
 def to_lambda(
@@ -176,7 +177,8 @@ def to_lambda(
     """
     one = find(library)
     ratio = _positive(one.argument, value) / _factor(one, n=n, sd_y=sd_y, sigma=sigma)
-    return float(ratio ** (1.0 / one.power))
+    with np.errstate(over="ignore"):
+        return _positive("lambda", np.float64(ratio) ** (1.0 / one.power))
 
 
 def convert(
@@ -248,6 +250,10 @@ def _factor(one: Objective, **given: float | None) -> float:
 
 
 def _positive(name: str, value: float) -> float:
-    if not (np.isfinite(value) and value > 0):
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = np.nan
+    if not 0 < number < np.inf:
         raise DataError(f"{name} must be a positive number, got {value!r}")
-    return float(value)
+    return number

@@ -158,6 +158,10 @@ def test_names_and_what_is_missing():
         translate.from_lambda(1.0, "glmnet", sd_y=2.0)
     with pytest.raises(DataError, match="C must be a positive number, got 0"):
         translate.to_lambda(0.0, "LogisticRegression")
+    with pytest.raises(DataError, match="lam must be a positive number, got 'ten'"):
+        translate.from_lambda("ten", "Ridge")
+    with pytest.raises(DataError, match="lambda must be a positive number, got"):  # beyond float64
+        translate.to_lambda(1e-200, "prior sd, other families")
     with pytest.raises(DataError, match="no minimiser in common"):
         translate.convert(1.0, "Ridge", "LogisticRegression")
     assert "sd(y)/n x lambda" in translate.explain("glmnet")

@@ -5,7 +5,7 @@ from functools import cache
 import numpy as np
 import pytest
 
-from bayesridge.errors import ConstantTargetWarning, DataError, RowsAbsentError
+from bayesridge.errors import AccuracyWarning, ConstantTargetWarning, DataError, RowsAbsentError
 from bayesridge.linalg.design import build_design
 from bayesridge.linalg.groups import GroupEngine, group_engine
 from bayesridge.linalg.levels import LevelRows, Levels
@@ -194,3 +194,33 @@ def test_a_constant_target_is_said():
         found = group_engine(build_design(source, 0.0 * y + 3.0, names=("a", *source.names), unpenalized=["a"]), {}, {})
     assert found.evidence(np.zeros((1, 1)))[1][0] > 0
     assert not found.at(np.zeros((1, 1))).mean(found.coefficients()).any()
+
+
+def one_heavy_row(power):
+    rng = np.random.default_rng(3)
+    n, levels = 120, 20
+    x, g = rng.standard_normal((n, 1)) + 3.0, rng.integers(0, levels, n)
+    y = x[:, 0] + rng.standard_normal(levels)[g] + 0.5 * rng.standard_normal(n)
+    source = LevelRows(x, (Levels("g", g, tuple(map(str, range(levels)))),))
+    weights = np.ones(n)
+    weights[7] = 10.0**power
+    about = {"names": ("x", *source.names), "weights": weights, "weight_kind": "precision", "unpenalized": ["x"]}
+    return source, y, about
+
+
+def test_weights_that_sums_cannot_carry_are_warned_of_and_refused():
+    # at a ratio of 1e14 coefficients were 50 sds off without a word
+    source, y, about = one_heavy_row(12)
+    with pytest.raises(DataError, match=r"row 7 weighs 1e\+12 times as much"):
+        group_engine(build_design(source, y, **about), {}, {})
+    source, y, about = one_heavy_row(10)
+    with pytest.warns(AccuracyWarning, match="right to some 2e-06 posterior sds"):
+        found = group_engine(build_design(source, y, **about), {}, {})
+    dense = build_design(source.take(slice(None)), y, unscaled=source.names, **about)
+    groups = {"g": source.names}
+    plain = group_engine(dense, groups, {}, dict(zip(found.names, found.signals, strict=True)))
+    theta = np.array([[-1.0], [1.0]])
+    a, b = found.at(theta), plain.at(theta)
+    sd = np.sqrt(b.variance(plain.coefficients()))
+    off = (a.mean(found.coefficients()) - b.mean(plain.coefficients())) / sd
+    assert np.abs(off[: len(sd)]).max() < 2e-6  # what is announced
