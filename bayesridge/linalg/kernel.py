@@ -38,6 +38,7 @@ from bayesridge.linalg.spectrum import factorize
 
 Array = NDArray[np.float64]
 
+_MOST_UNEVEN = 1e5  # weights: up to there predictions are those of dense algebra
 _ROUNDING = 1e-13  # of the largest variance: what is left of the kernel below it is none of the kernel
 
 
@@ -307,6 +308,7 @@ class KernelEngine:
         return np.asarray((X - self.design.mean) / self.design.scale)
 
     def _decompose(self, v: float) -> Given:
+        self._check_weights()
         rows = self._scaled(self.design.X)
         K = self.kernel.matrix(rows, rows, v)
         if not np.isfinite(K).all() or not (K.diagonal() > 0).any():
@@ -328,6 +330,16 @@ class KernelEngine:
                 fit_intercept=old.fit_intercept, scale=np.ones(F.shape[1]), survey=old.survey, kept=old.kept,
             )  # fmt: skip
             return Given(SpectralEngine(design, factorize(design)), pivots[:rank], L[:rank], level, whole)
+
+    def _check_weights(self) -> None:
+        """Refuse weights beside which the small directions of a smooth kernel are rounding, and would be dropped."""
+        w = self.design.weights
+        if w is not None and w.max() > _MOST_UNEVEN * w[w > 0].min():
+            raise DataError(
+                f"row {int(self.design.input_rows[w.argmax()])} weighs {w.max() / w[w > 0].min():.0e} times as much as "
+                f"the lightest, and a kernel carries weights within {_MOST_UNEVEN:.0e} of one another: leave out rows "
+                "that weigh next to nothing, or bring the weights nearer"
+            )
 
     @cached_property
     def _share(self) -> Array:

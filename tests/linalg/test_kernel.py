@@ -199,3 +199,21 @@ def test_replicates_are_of_the_function_and_not_of_its_slopes():
     expected = post.predict(X).target
     assert (np.abs(made.mean(axis=0) - expected.mean) < 4.5 * expected.sd / 1500**0.5).all()
     np.testing.assert_allclose(made.std(axis=0), expected.sd, rtol=0.12)  # four standard errors of an sd, and tails
+
+
+def test_weights_are_those_of_dense_algebra_or_refused():
+    # at 1e6 predictions of a smooth kernel were half an sd off without a word, at 1e9 a constant
+    x, y = curve(n=40)
+    w = np.ones(40)
+    w[7] = 1e5
+    kernel = RBF(0.5, "fixed")
+    about = {"kernel": kernel, "weight_kind": "precision", "prior": FixedLambda(0.1)}
+    fit = BayesKernelRidge(**about).fit(x, y, sample_weight=w)
+    design = fit.posterior_.design
+    Z, N = ((one - design.mean) / design.scale for one in (x, NEW))
+    A, one = np.linalg.inv(kernel(Z) / 0.1 + np.diag(1 / w)), np.ones(40)
+    level = one @ A @ y / (one @ A @ one)
+    np.testing.assert_allclose(fit.predict(NEW), level + kernel(N, Z) / 0.1 @ A @ (y - level), atol=1e-8)
+    w[7] = 1e6
+    with pytest.raises(DataError, match=r"row 7 weighs 1e\+06 times as much"):
+        BayesKernelRidge(**about).fit(x, y, sample_weight=w)
