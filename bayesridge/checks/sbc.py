@@ -171,6 +171,8 @@ def posterior_sbc(
 def _once_each(posterior: Posterior, seed: np.random.SeedSequence) -> tuple[Posterior, Setup]:
     """The posterior with rows of frequency weight w repeated w times, and the setup of its rows."""
     design = posterior.design
+    if design.basis is not None:
+        raise DataError("the computation is checked for penalties on single coefficients: it is the same for others")
     X, y, w = design.X, design.y, design.weights
     if w is not None and design.weight_kind == "frequency":
         if (w != np.round(w)).any():

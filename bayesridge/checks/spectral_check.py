@@ -221,7 +221,7 @@ def _reading(name: str, high: bool) -> str:
 
 def _columns(posterior: Posterior, direction: int, most: int = 3) -> tuple[tuple[str, float], ...]:
     share = np.square(posterior.spectrum.V[:, direction])
-    names = [posterior.design.names[j] for j in posterior.design.penalized]
+    names = [posterior.design.directions[j] for j in posterior.design.penalized]
     return tuple([(names[k], float(share[k])) for k in np.argsort(-share, kind="stable")[:most]])
 
 

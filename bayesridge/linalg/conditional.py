@@ -125,14 +125,14 @@ def with_flat_draws(
     centre = np.zeros(n)
     if design.fit_intercept:
         centre = design.y_mean + sigma * rng.standard_normal(n) / np.sqrt(design.total_weight)
-    coef = beta / design.scale[design.penalized]
+    coef = beta
     if len(design.penalized) < design.n_columns:
-        coef, penalized = np.zeros((n, design.n_columns)), coef
-        coef[:, design.penalized] = penalized
+        coef = np.zeros((n, design.n_columns))
+        coef[:, design.penalized] = beta
     if flat is not None:
         noise = rng.standard_normal((n, len(spectrum.on_flat))) @ flat.root_inverse.T
-        gamma = spectrum.on_flat - beta @ flat.on_predictors.T + sigma[:, None] * noise
-        coef[:, design.unpenalized] = gamma / design.scale[design.unpenalized]
+        coef[:, design.unpenalized] = spectrum.on_flat - beta @ flat.on_predictors.T + sigma[:, None] * noise
+    coef = design.coefficients(coef)
     return CoefficientDraws(coef, centre - coef @ design.mean if design.fit_intercept else np.zeros(n))
 
 

@@ -36,7 +36,7 @@ _FACTS = (
     "weight_kind", "fit_intercept", "names", "target_name", "y_mean", "scaling", "n_obs", "total_weight", "signal",
     "survey", "shifted", "blocks",
 )  # fmt: skip
-_ARRAYS = ("penalized", "unpenalized", "constant", "mean", "scale", "kept", "unscaled")
+_ARRAYS = ("penalized", "unpenalized", "constant", "mean", "scale", "kept", "unscaled", "basis")
 _ROW_ARRAYS = ("y", "weights", "cross")
 _PASS_WORK = 10.0  # multiplications that reading and centring a number is worth
 
@@ -115,6 +115,9 @@ class Design:
         What was counted of rows that were added up and are not kept.
     root : ndarray of shape (p + 1, p + 1) or None
         A triangle R with ``R'R = cross``, where the rows were added up to one.
+    basis : ndarray of shape (p, p) or None
+        What the penalty is of, where that is not the coefficients one by one: ``coef = basis @ u`` with u penalised
+        alike, those of the unpenalised indices excepted. Columns are then as given, without an intercept.
     """
 
     source: RowSource
@@ -142,13 +145,14 @@ class Design:
     unscaled: NDArray[np.intp] | None = None
     shifted: bool = False
     blocks: tuple[Block, ...] = ()
+    basis: Array | None = field(default=None, repr=False)
 
     def options(self) -> dict[str, Any]:
         """Arguments of the estimator that describe the same problem on plain columns."""
         return {
             "fit_intercept": self.fit_intercept,
             "scale": {"unit sd": True, "none": False, "given": self.scale}[self.scaling],
-            "unpenalized": [self.names[j] for j in self.unpenalized], "weight_kind": self.weighting or "frequency",
+            "unpenalized": [self.names[j] for j in self.flat_columns], "weight_kind": self.weighting or "frequency",
         }  # fmt: skip
 
     def state(self, *, rows: bool) -> State:
@@ -183,6 +187,7 @@ class Design:
             design.weights is None or design.weights.shape == shape[:1],
             design.mean.shape == design.scale.shape == shape[1:], sorted(columns.tolist()) == list(range(shape[1])),
             np.isfinite([design.mean, design.scale]).all(), (design.scale > 0).all(), np.isfinite(design.y_mean),
+            design.basis is None or (design.basis.shape == shape[1:] * 2 and np.isfinite(design.basis).all()),
             all(np.isfinite(arrays[name]).all() for name in ("X", *_ROW_ARRAYS) if name in arrays),
         ]  # fmt: skip
         if not all(fitting):
@@ -208,6 +213,26 @@ class Design:
     def n_columns(self) -> int:
         """Number p of columns of the table, whatever becomes of them."""
         return self.source.shape[1]
+
+    @property
+    def flat_columns(self) -> NDArray[np.intp]:
+        """Columns that are not penalised: none, where it is combinations of columns that are not."""
+        return self.unpenalized if self.basis is None else self.unpenalized[:0]
+
+    @property
+    def directions(self) -> tuple[str, ...]:
+        """Names of what the penalty is of: the columns, or combinations of them."""
+        return self.names if self.basis is None else tuple([f"direction {k}" for k in range(self.n_columns)])
+
+    def coordinates(self, coef: Array) -> Array:
+        """Coefficients, (..., p), in the units of the prior: scaled columns, or directions."""
+        if self.basis is None:
+            return coef * self.scale
+        return np.linalg.solve(self.basis, coef.reshape(-1, self.n_columns).T).T.reshape(coef.shape)
+
+    def coefficients(self, coordinates: Array) -> Array:
+        """Coefficients of the columns as given, the inverse of :meth:`coordinates`."""
+        return coordinates / self.scale if self.basis is None else coordinates @ self.basis.T
 
     @property
     def n_flat(self) -> int:
@@ -256,14 +281,16 @@ class Design:
 
     def standardize(self, X: Array, columns: NDArray[np.intp] | slice) -> Array:
         """Return ``(X - mean) / scale`` for the given columns, shape (rows, number of columns)."""
+        if self.basis is not None:
+            return np.asarray(X @ self.basis[:, columns])
         centred = X[:, columns] - self.mean[columns]
         centred *= 1.0 / self.scale[columns]
         return centred
 
     def standardized(self, rows: RowIndex | None, columns: NDArray[np.intp] | slice) -> Array:
         """Some rows (all with None) of some columns, ``(X - mean) / scale``."""
-        if rows is not None:
-            return self.standardize(self.source.take(rows), columns)
+        if rows is not None or self.basis is not None:
+            return self.standardize(self.source.take(slice(None) if rows is None else rows), columns)
         mean = self.mean[columns]
         out = np.empty((self.n_rows, len(mean)))
         for part in self.source.blocks() if len(mean) else ():
@@ -388,6 +415,49 @@ def build_design(
         signal=float(np.add.reduce(spread)) / n_obs, cross=cross, kept=kept, survey=survey,
         tally=tally, root=root,
         unscaled=as_given if len(as_given) else None, shifted=shifted,
+    )  # fmt: skip
+
+
+def in_directions(
+    X: Array, y: Array, basis: Array, n_flat: int, *, names: Sequence[str], target_name: str = "y",
+    weights: Array | None = None,
+) -> Design:  # fmt: skip
+    """Describe ``y = X basis u + e`` with a penalty on u, its last `n_flat` excepted: finite numbers, no intercept."""
+    p = X.shape[1]
+    n_obs = _count_observations(len(y), weights, "precision", None)
+    _check_size(n_obs, n_flat)
+    total = float(len(y) if weights is None else weights.sum())
+    spread = X @ basis[:, : p - n_flat]
+    squares = np.square(spread).sum(axis=1) if weights is None else weights * np.square(spread).sum(axis=1)
+    return Design(
+        source=ArrayRows(X), y=y, weights=weights, weight_kind="precision", fit_intercept=False, names=tuple(names),
+        target_name=target_name, penalized=np.arange(p - n_flat), unpenalized=np.arange(p - n_flat, p),
+        constant=np.empty(0, dtype=np.intp), mean=np.zeros(p), y_mean=0.0, scale=np.ones(p), scaling="none",
+        n_obs=n_obs, total_weight=total, signal=float(squares.sum()) / n_obs, cross=None, basis=basis,
+    )  # fmt: skip
+
+
+def some_rows(design: Design, rows: RowIndex, y: Array | None = None, weights: Array | None = None) -> Design:
+    """Some of the rows, centred and scaled by themselves (divisors that were given, and directions, stay).
+
+    Parameters
+    ----------
+    y, weights : ndarray, optional
+        Of these rows; their own if left out.
+    """
+    X, y = design.source.take(rows), design.y[rows] if y is None else y
+    if weights is None and design.weights is not None:
+        weights = design.weights[rows]
+    if design.basis is not None:
+        n_flat = len(design.unpenalized)
+        return in_directions(
+            X, y, design.basis, n_flat, names=design.names, target_name=design.target_name, weights=weights
+        )
+    return build_design(
+        X, y, names=design.names, target_name=design.target_name, weights=weights, weight_kind=design.weight_kind,
+        fit_intercept=design.fit_intercept, scale={"unit sd": True, "none": False}.get(design.scaling, design.scale),
+        unpenalized=[int(j) for j in design.unpenalized],
+        unscaled=() if design.unscaled is None else design.unscaled.tolist(),
     )  # fmt: skip
 
 

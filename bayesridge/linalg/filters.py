@@ -183,10 +183,10 @@ def original_scale(design: Design, spectrum: Spectrum, beta: Array) -> tuple[Arr
         ``y_mean - mean' coef``, zero without an intercept.
     """
     coef = np.zeros((*beta.shape[:-1], design.n_columns))
-    coef[..., design.penalized] = beta / design.scale[design.penalized]
+    coef[..., design.penalized] = beta
     if spectrum.flat is not None:
-        gamma = spectrum.on_flat - beta @ spectrum.flat.on_predictors.T
-        coef[..., design.unpenalized] = gamma / design.scale[design.unpenalized]
+        coef[..., design.unpenalized] = spectrum.on_flat - beta @ spectrum.flat.on_predictors.T
+    coef = design.coefficients(coef)
     if not design.fit_intercept:
         return coef, np.zeros(coef.shape[:-1])
     return coef, np.asarray(design.y_mean - coef @ design.mean)

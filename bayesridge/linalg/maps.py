@@ -98,6 +98,8 @@ AnyLinearMap = LinearMap | RowSpaceCoefficients
 def coefficient_map(design: Design, spectrum: Spectrum) -> AnyLinearMap:
     """All p coefficients in the units of the data (rows of zeros for constant columns)."""
     p = design.n_columns
+    if design.basis is not None:
+        return contrast_map(design, spectrum, np.eye(p))
     zero = np.zeros(p)
     right = spectrum.right
     if isinstance(right, RowSpace) and len(design.penalized) == p and 0 < spectrum.rank < p:
@@ -162,18 +164,14 @@ def prediction_functionals(design: Design, spectrum: Spectrum, X: Array) -> Func
     rows = design.standardize(X, design.penalized)
     fixed = np.full(len(X), 1.0 / design.total_weight if design.fit_intercept else 0.0)
     offset = np.full(len(X), design.y_mean)
-    return _without_flat(spectrum, rows, _flat_rows(design, X - design.mean), offset, fixed)
+    return _without_flat(spectrum, rows, design.standardize(X, design.unpenalized), offset, fixed)
 
 
 def contrast_functionals(design: Design, spectrum: Spectrum, A: Array) -> Functionals:
     """Linear combinations ``A @ coef`` of the coefficients (A: m x p, units of the data)."""
-    rows = A[:, design.penalized] / design.scale[design.penalized]
+    rows = A / design.scale if design.basis is None else A @ design.basis
     zero = np.zeros(len(A))
-    return _without_flat(spectrum, rows, _flat_rows(design, A), zero, zero)
-
-
-def _flat_rows(design: Design, rows: Array) -> Array:
-    return np.asarray(rows[:, design.unpenalized] / design.scale[design.unpenalized])
+    return _without_flat(spectrum, rows[:, design.penalized], rows[:, design.unpenalized], zero, zero)
 
 
 def _without_flat(spectrum: Spectrum, rows: Array, flat_rows: Array, offset: Array, fixed: Array) -> Functionals:
@@ -209,7 +207,7 @@ def standardized_rows(design: Design, spectrum: Spectrum) -> Array:
     rows[design.penalized, np.arange(spectrum.n_features)] = 1.0
     if spectrum.flat is not None:
         rows[design.unpenalized] = -spectrum.flat.on_predictors
-    return rows
+    return rows if design.basis is None else design.basis @ rows
 
 
 def flat_gram(design: Design, spectrum: Spectrum) -> Array:
@@ -219,4 +217,4 @@ def flat_gram(design: Design, spectrum: Spectrum) -> Array:
     if spectrum.flat is not None:
         root = spectrum.flat.root_inverse
         gram[np.ix_(design.unpenalized, design.unpenalized)] = root @ root.T
-    return gram
+    return gram if design.basis is None else np.asarray(design.basis @ gram @ design.basis.T)

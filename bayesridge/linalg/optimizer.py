@@ -122,7 +122,7 @@ def newton_gap(design: Design, spectrum: Spectrum, sigma: float, tau: float) -> 
     beta = standardized_coefficients(spectrum, lam)
     coef, _ = original_scale(design, spectrum, beta)
     k, u = int(design.fit_intercept), len(design.unpenalized)
-    flat = coef[design.unpenalized] * design.scale[design.unpenalized]
+    flat = design.coordinates(coef)[design.unpenalized]
     theta = np.concatenate([np.zeros(k), flat, beta]) / target.unit  # the intercept at the column means is that of y
     slope = target.gradient(theta) * (sigma**2 / target.unit)
     rest = slope[k + u :]
@@ -170,8 +170,8 @@ def map_estimate(design: Design, spectrum: Spectrum, sigma: float, tau: float) -
     theta = np.asarray(found.x) * target.unit
     u, k = len(design.unpenalized), int(design.fit_intercept)
     map_coef = np.zeros(design.n_columns)
-    map_coef[design.unpenalized] = theta[k : k + u] / design.scale[design.unpenalized]
-    map_coef[design.penalized] = theta[k + u :] / design.scale[design.penalized]
+    map_coef[design.unpenalized], map_coef[design.penalized] = theta[k : k + u], theta[k + u :]
+    map_coef = design.coefficients(map_coef)
     centre = design.y_mean + theta[0] if k else 0.0
     beta = standardized_coefficients(spectrum, lam)
     ridge_coef, ridge_intercept = original_scale(design, spectrum, beta)

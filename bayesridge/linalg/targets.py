@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayesridge.errors import BayesRidgeWarning
-from bayesridge.linalg.design import Design, build_design
+from bayesridge.linalg.design import Design, some_rows
 from bayesridge.linalg.factor import Factor
 from bayesridge.linalg.rows import flat_residuals
 from bayesridge.linalg.spectrum import Spectrum, factorize, join, left_of, left_vectors, rounding_floor
@@ -98,15 +98,6 @@ def without_row(design: Design, spectrum: Spectrum, row: int) -> tuple[Design, S
     keep = weights > 0
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", BayesRidgeWarning)  # about the others alone, of which nobody asked
-        rest = build_design(
-            design.source.take(keep),
-            design.y[keep],
-            names=design.names,
-            weights=None if design.weights is None else weights[keep],
-            weight_kind=design.weight_kind,
-            fit_intercept=design.fit_intercept,
-            scale=design.scale,
-            unpenalized=[int(j) for j in design.unpenalized],
-            unscaled=() if design.unscaled is None else design.unscaled.tolist(),
-        )
+        same = replace(design, scaling="given")
+        rest = some_rows(same, keep, weights=None if design.weights is None else weights[keep])
         return rest, replace(factorize(rest), signal=spectrum.signal)

@@ -266,9 +266,10 @@ def draws_of(design: Design, posterior: xr.Dataset) -> Draws:
     """Bring a model's draws (``centre``, ``gamma``, ``beta`` and the scales) to the units of the data."""
     beta, sigma = posterior["beta"].values, posterior["sigma"].values
     coef = np.zeros((*sigma.shape, design.n_columns))
-    coef[..., design.penalized] = beta / design.scale[design.penalized]
+    coef[..., design.penalized] = beta
     if len(design.unpenalized):
-        coef[..., design.unpenalized] = posterior["gamma"].values / design.scale[design.unpenalized]
+        coef[..., design.unpenalized] = posterior["gamma"].values
+    coef = design.coefficients(coef)
     intercept = np.zeros(sigma.shape)
     if design.fit_intercept:
         intercept = posterior["centre"].values - coef @ design.mean

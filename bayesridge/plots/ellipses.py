@@ -85,6 +85,8 @@ def two_coefficients(post: Posterior, pair: tuple[str, str] | None = None, lam: 
     """
     expect(post, "Posterior")
     design, spectrum = post.design, post.spectrum
+    if design.basis is not None:
+        raise DataError("the penalty is on combinations of coefficients: the prior of two of them is no circle")
     names = [design.names[j] for j in design.penalized]
     if len(names) < 2:
         raise DataError(f"a picture of two coefficients needs two penalised columns, these data have {len(names)}")

@@ -80,7 +80,7 @@ def _one_lambda(post: AnyPosterior) -> Posterior | None:
 
 
 def _finish(ax: Axes, post: Posterior, columns: NDArray[np.intp], note: str) -> None:
-    design, flat = post.design, set(post.design.unpenalized.tolist())
+    design, flat = post.design, set(post.design.flat_columns.tolist())
     ax.axvline(0.0, color=ax.xaxis.label.get_color(), lw=0.6, zorder=0)
     names = [plain(shorten(design.names[j], 22)) + ("\n(not penalised)" if j in flat else "") for j in columns]
     ax.set_yticks(np.arange(len(columns)), names)

@@ -65,7 +65,7 @@ def coefficient_paths(post: Posterior, *, axes: Any = None, columns: int = 6, le
     mean = np.array([one.mean for one in given]) * scale
     ends = np.array([one.interval(level) for one in given]) * scale[:, None]
     own = some_coefficients(post, j)
-    flat = set(post.design.unpenalized.tolist())
+    flat = set(post.design.flat_columns.tolist())
     for k, ax in enumerate(drawn):
         shade_interval(ax, post, level)
         ax.axhline(0.0, color=ax.xaxis.label.get_color(), lw=0.6)

@@ -181,5 +181,5 @@ def _true_squares(post: Posterior, coef: ArrayLike, sigma: float) -> tuple[Array
         raise DataError(f"coef must be {len(design.names)} finite numbers (units of the data), got {values.shape}")
     if not (np.isfinite(sigma) and sigma >= 0):
         raise DataError(f"sigma must be 0 or positive, got {sigma}")
-    beta = values[design.penalized] * design.scale[design.penalized]
+    beta = design.coordinates(values)[design.penalized]
     return np.square(along_directions(post.spectrum, beta)), float(sigma) ** 2

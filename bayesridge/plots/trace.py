@@ -113,7 +113,7 @@ def _draw_lines(ax: Axes, post: Posterior, grid: Array, columns: int) -> None:
     if len(others.columns):
         ax.plot(grid, path[:, len(shown.columns) :], color=GREY, lw=0.5, alpha=0.45, zorder=1)
     ax.axhline(0.0, color=ax.xaxis.label.get_color(), lw=0.6)
-    flat = set(design.unpenalized.tolist())
+    flat = set(design.flat_columns.tolist())
     lines = [
         ax.plot(grid, path[:, k], lw=1.6, label=plain(design.names[j]), **line_look(k))[0]
         for k, j in enumerate(shown.columns)

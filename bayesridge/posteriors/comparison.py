@@ -132,7 +132,7 @@ def differs(one: Design, other: Design) -> str:
 
 def flat_names(design: Design) -> tuple[str, ...]:
     """What has a flat (improper) prior: its arbitrary constant is in log p(y), and cancels where both have it."""
-    names = [design.names[j] for j in design.unpenalized]
+    names = [design.directions[j] for j in design.unpenalized]
     return tuple(sorted([*names, *(["intercept"] if design.fit_intercept else [])]))
 
 

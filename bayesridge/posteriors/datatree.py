@@ -177,7 +177,7 @@ def _check_shapes(design: Design, draws: Draws) -> None:
 
 def _standardized(design: Design, coef: Array, columns: NDArray[np.intp]) -> Array:
     """Coefficients of the scaled columns: units of y per scale of the column."""
-    return np.asarray(coef[..., columns] * design.scale[columns])
+    return np.asarray(design.coordinates(coef)[..., columns])
 
 
 # -- parameters ----------------------------------------------------------------------------------------------------
@@ -253,7 +253,7 @@ def _prior(design: Design, prior: Mapping[str, Array], shape: tuple[int, int]) -
 def _improper(design: Design, prior: Mapping[str, Array], draws: Draws) -> str:
     """Names of the parameters without a proper prior."""
     flat = ["intercept"] if design.fit_intercept else []
-    flat += [design.names[j] for j in design.unpenalized]
+    flat += [design.directions[j] for j in design.unpenalized]
     flat += [] if "sigma" in prior else ["sigma"]
     return ", ".join(flat + (["nu"] if draws.noise_df is not None and "nu" not in prior else []))
 
@@ -276,8 +276,9 @@ def _completed(
         beta = tau[..., None] * rng.standard_normal((*shape, len(design.penalized)))
     else:
         return None
-    coef = draws.coef.copy()
-    coef[..., design.penalized] = beta / design.scale[design.penalized]
+    coef = design.coordinates(draws.coef)
+    coef[..., design.penalized] = beta
+    coef = design.coefficients(coef)
     intercept = draws.intercept - (coef - draws.coef) @ design.mean  # the centred intercept stays
     df = draws.noise_df
     if df is not None and "nu" in prior:
@@ -302,7 +303,7 @@ def _dataset(
     used = {dim for value in variables.values() for dim in value[0]}
     coords: dict[str, NDArray[Any]] = {} if shape is None else _draw_coords(shape)
     coords |= {"feature": names} if "feature" in used else {}
-    coords |= {"penalized": names[design.penalized]} if "penalized" in used else {}
+    coords |= {"penalized": np.array(design.directions, dtype=str)[design.penalized]} if "penalized" in used else {}
     coords |= {"obs": obs} if obs is not None else {}
     return xr.Dataset(variables, coords=coords)
 

@@ -514,11 +514,11 @@ def _warn_without_signal(design: Design, spectrum: Spectrum) -> None:
     # the evidence rises towards lambda = infinity (its slope there, times lambda): only then is it worth a search
     rising = 1.0 - spectrum.nu * ((spectrum.s2 / spectrum.s2.sum()) @ (spectrum.z2 / spectrum.total_squares))
     if rising > 0 and maximize_evidence(spectrum).best.place == "infinity":
-        warn(
-            f"the evidence is highest as lambda -> infinity: these data show no signal of the columns in "
-            f"{design.target_name}; predictions stay near its mean",
-            NoSignalWarning,
-        )
+        what = (
+            f"no signal of the columns in {design.target_name}; predictions stay near its mean" if design.basis is None
+            else f"in {design.target_name} nothing of what is penalised; x stays near what the penalty does not see"
+        )  # fmt: skip
+        warn(f"the evidence is highest as lambda -> infinity: these data show {what}", NoSignalWarning)
 
 
 def _plug_in(design: Design, spectrum: Spectrum, prior: Prior, noise_prior: NoisePrior) -> Posterior:

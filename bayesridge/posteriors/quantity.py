@@ -238,7 +238,7 @@ class MixtureQuantity(Quantity):
             if _overlapping(nodes, location, variance):
                 break
             hyper = hyper.finer()
-        return _flatten(nodes, location, variance)
+        return flatten(nodes, location, variance)
 
     def cdf(self, value: ArrayLike) -> Array:
         """``P(functional <= value)``, shape (m,)."""
@@ -282,7 +282,8 @@ def _overlapping(nodes: Nodes, location: Array, variance: Array) -> bool:
     return bool((steps <= np.minimum(scale[:, 1:], scale[:, :-1])[:, pairs]).all())
 
 
-def _flatten(nodes: Nodes, location: Array, variance: Array) -> Mixture:
+def flatten(nodes: Nodes, location: Array, variance: Array) -> Mixture:
+    """Put the noise of each node to its location and variance over sigma^2, (m, K): mixtures of one kind of bell."""
     noise = nodes.noise.squared_scale()
     weight = nodes.weight[:, None] * nodes.noise.share()
     k, j = np.nonzero(weight > _NEGLIGIBLE)

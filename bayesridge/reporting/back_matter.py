@@ -85,7 +85,7 @@ def data_and_model(content: Content) -> str:
         ("method", text(post.how)),
     ]
     if len(design.unpenalized):
-        facts.insert(3, ("unpenalised columns", text(", ".join(design.names[j] for j in design.unpenalized))))
+        facts.insert(3, ("unpenalised columns", text(", ".join(design.directions[j] for j in design.unpenalized))))
     if len(design.constant):
         facts.insert(3, ("left out (no spread)", text(", ".join(design.names[j] for j in design.constant))))
     listed = "".join([definition(name, value) for name, value in facts])

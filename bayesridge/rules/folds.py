@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bayesridge.errors import BayesRidgeWarning, DataError
-from bayesridge.linalg.design import Design, build_design
+from bayesridge.linalg.design import Design, some_rows
 from bayesridge.linalg.filters import (
     penalized_rss,
     penalized_rss_slope,
@@ -37,8 +37,6 @@ from bayesridge.linalg.student import log_t_constant
 
 Array = NDArray[np.float64]
 Rows = NDArray[np.intp]
-
-_SCALE = {"unit sd": True, "none": False}
 
 
 @dataclass(frozen=True, eq=False)
@@ -214,21 +212,9 @@ def subset_design(
     DataError
         If the rows are too few, or an unpenalised column has no spread in them.
     """
-    own = None if design.weights is None else design.weights[rows]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", BayesRidgeWarning)
-        return build_design(
-            design.source.take(rows),
-            design.y[rows] if y is None else y,
-            names=design.names,
-            target_name=design.target_name,
-            weights=own if weights is None else weights,
-            weight_kind=design.weight_kind,
-            fit_intercept=design.fit_intercept,
-            scale=_SCALE.get(design.scaling, design.scale),
-            unpenalized=[int(j) for j in design.unpenalized],
-            unscaled=() if design.unscaled is None else design.unscaled.tolist(),
-        )
+        return some_rows(design, rows, y, weights)
 
 
 def factorize_quietly(design: Design) -> Spectrum:
