@@ -63,7 +63,7 @@ _HOMES = {
     "ReadingWarning": "errors",
     "WeightsWarning": "errors",
 }
-_MODULES = ("datasets", "models", "plots", "translate")
+_MODULES = ("datasets", "inverse", "models", "plots", "translate")
 
 __all__ = [
     "AccuracyWarning",
@@ -112,6 +112,7 @@ __all__ = [
     "compare",
     "compare_lambda",
     "datasets",
+    "inverse",
     "load",
     "models",
     "plots",
@@ -124,7 +125,7 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from bayesridge import datasets, models, plots, translate
+    from bayesridge import datasets, inverse, models, plots, translate
     from bayesridge.checks.card import validate
     from bayesridge.checks.sbc import sbc
     from bayesridge.errors import (

@@ -18,7 +18,7 @@ FLOORS = (
     ("hyper", "persistence"),
     ("posteriors",),
     ("outcomes",),
-    ("fit",),
+    ("fit", "inverse"),
     ("rules",),
     ("checks",),
     ("mcmc", "plots"),

@@ -32,8 +32,6 @@ from bayesridge.checks.card import TESTS
 from bayesridge.checks.sbc import posterior_sbc
 from bayesridge.checks.spectral_check import spectral_check
 from bayesridge.errors import DataError
-from bayesridge.inverse import test_problem as a_problem
-from bayesridge.inverse import tikhonov
 from bayesridge.posteriors.summary import at_a_glance, coefficient_table, hyper_table, jsonable, to_record
 from tests.test_seams import chains, table, two_penalties
 
@@ -58,14 +56,8 @@ def kernel() -> Any:
     return BayesKernelRidge().fit(X, y).posterior_
 
 
-def inverse() -> Any:
-    problem = a_problem("blur", 12)
-    return tikhonov(problem.A, problem.data(0.05, 0), "second differences")
-
-
 ENGINES: dict[str, Callable[[], Any]] = {
     "one lambda": lambda: posterior(*table()),
-    "inverse problem": inverse,
     "lambda plugged in": lambda: posterior(*table(), method="evidence"),
     "several groups": two_penalties,
     "level effects": levels,
@@ -160,8 +152,6 @@ REFUSED = {
     ("check: computation (SBC)", "lambda plugged in"): "no posterior to draw lambda from",
     ("check: sensitivity to the prior", "lambda plugged in"): "needs a prior on lambda",
     ("check: influence of rows", "lambda plugged in"): "only where it is inferred",
-    ("check: computation (SBC)", "inverse problem"): "penalties on single coefficients",
-    ("plot: contours", "inverse problem"): "combinations of coefficients",
     ("log p(y)", "sampled"): "the exact one has",
     ("log p(y)", "Student-t noise"): "no marginal likelihood",
     ("plot: predicted_observed", "sampled"): "the exact posterior of the same model",

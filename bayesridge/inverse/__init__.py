@@ -2,7 +2,16 @@
 
 from bayesridge.inverse.convolution import Deblurred, deblur
 from bayesridge.inverse.filters import Filtered, filter_path
-from bayesridge.inverse.problems import InverseProblem, test_problem
+from bayesridge.inverse.problems import InverseProblem, inverse_problem
 from bayesridge.inverse.tikhonov import differences, tikhonov
 
-__all__ = ["Deblurred", "Filtered", "InverseProblem", "deblur", "differences", "filter_path", "test_problem", "tikhonov"]
+__all__ = [
+    "Deblurred",
+    "Filtered",
+    "InverseProblem",
+    "deblur",
+    "differences",
+    "filter_path",
+    "inverse_problem",
+    "tikhonov",
+]

@@ -101,7 +101,9 @@ class Filtered:
         return int(np.argmax(near))
 
 
-def filter_path(post: Posterior, kind: Kind, parameter: ArrayLike | None = None, *, power: ArrayLike | None = None) -> Filtered:
+def filter_path(
+    post: Posterior, kind: Kind, parameter: ArrayLike | None = None, *, power: ArrayLike | None = None
+) -> Filtered:
     """Filter the spectrum of a posterior of one lambda in another way.
 
     Parameters

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -65,12 +65,12 @@ class InverseProblem:
 
 
 class _Parts(NamedTuple):
-    t: Array
-    A: Array
-    x: Array
+    t: Any
+    A: Any
+    x: Any
 
 
-def test_problem(name: str, n: int = 64) -> InverseProblem:
+def inverse_problem(name: str, n: int = 64) -> InverseProblem:
     """Make a test problem of n unknowns and n data.
 
     Parameters
@@ -89,9 +89,6 @@ def test_problem(name: str, n: int = 64) -> InverseProblem:
     if n < 4:
         raise DataError(f"a test problem has at least 4 unknowns, got {n}")
     return InverseProblem(name, *_PROBLEMS[name](int(n)))
-
-
-test_problem.__test__ = False  # type: ignore[attr-defined]  # no test of pytest's
 
 
 def _shaw(n: int) -> _Parts:

@@ -85,8 +85,8 @@ def tikhonov(
 
     Examples
     --------
-    >>> from bayesridge.inverse import test_problem, tikhonov
-    >>> problem = test_problem("shaw", 32)
+    >>> from bayesridge.inverse import inverse_problem, tikhonov
+    >>> problem = inverse_problem("shaw", 32)
     >>> found = tikhonov(problem.A, problem.data(noise=0.01, random_state=0), "second differences")
     >>> bool(problem.relative_error(found.coefficients.mean) < 0.2)
     True
@@ -103,7 +103,6 @@ def _design(A: Any, y: Any, penalty: str | Any, weights: Any) -> Design:
     w = read_weights(weights, len(target))
     complete_rows(columns, target, w, target_name=name or "y")
     p = columns.values.shape[1]
-    names = columns.names if columns.named else tuple([f"x[{j}]" for j in range(p)])
     basis, n_flat = standard_form(_matrix(penalty, p))
     flat = columns.values @ basis[:, p - n_flat :]
     seen = np.linalg.svd(flat, compute_uv=False)
@@ -112,7 +111,7 @@ def _design(A: Any, y: Any, penalty: str | Any, weights: Any) -> Design:
             f"the penalty leaves {n_flat} direction{'s' * (n_flat > 1)} of x free, and A does not see all of what is "
             "left free: it has no posterior; penalise more (penalty='identity'), or add rows to the penalty"
         )
-    return in_directions(columns.values, target, basis, n_flat, names=names, target_name=name or "y", weights=w)
+    return in_directions(columns.values, target, basis, n_flat, names=columns.names, target_name=name or "y", weights=w)
 
 
 def _matrix(penalty: str | Any, p: int) -> Array:

@@ -427,13 +427,14 @@ def in_directions(
     n_obs = _count_observations(len(y), weights, "precision", None)
     _check_size(n_obs, n_flat)
     total = float(len(y) if weights is None else weights.sum())
-    spread = X @ basis[:, : p - n_flat]
-    squares = np.square(spread).sum(axis=1) if weights is None else weights * np.square(spread).sum(axis=1)
+    columns = X @ basis if weights is None else np.sqrt(weights)[:, None] * (X @ basis)
+    rest, flat = columns[:, : p - n_flat], columns[:, p - n_flat :]
+    rest = rest - flat @ np.linalg.lstsq(flat, rest)[0] if n_flat else rest  # what the penalised part alone explains
     return Design(
         source=ArrayRows(X), y=y, weights=weights, weight_kind="precision", fit_intercept=False, names=tuple(names),
         target_name=target_name, penalized=np.arange(p - n_flat), unpenalized=np.arange(p - n_flat, p),
         constant=np.empty(0, dtype=np.intp), mean=np.zeros(p), y_mean=0.0, scale=np.ones(p), scaling="none",
-        n_obs=n_obs, total_weight=total, signal=float(squares.sum()) / n_obs, cross=None, basis=basis,
+        n_obs=n_obs, total_weight=total, signal=float(np.square(rest).sum()) / n_obs, cross=None, basis=basis,
     )  # fmt: skip
 
 
