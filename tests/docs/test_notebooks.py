@@ -16,7 +16,9 @@ LARGEST = 500 * 1024  # bytes: a repository keeps every version
 
 
 def test_there_are_notebooks() -> None:
-    assert [path.name[:2] for path in SOURCES] == ["01", "02", "03", "04", "05", "06", "07", "08", "09", "10"]
+    numbers = [path.name[:2] for path in SOURCES]
+    assert len(numbers) >= 10
+    assert len(set(numbers)) == len(numbers)
     assert {path.stem for path in SOURCES} == {path.stem for path in FOLDER.glob("*.ipynb")}
 
 
