@@ -62,7 +62,7 @@ def jacobian(theta):
 
 start = np.array([500.0, 1e-4]) / UNIT  # the first of NIST's
 r, J = residual(start), jacobian(start)
-damping = 10.0
+damping = 3000.0
 damped = BayesRidge(method="fixed", lam=damping, fit_intercept=False, scale=False).fit(J, -r).coef_
 radius = np.linalg.norm(damped)
 bounded = minimize(
