@@ -57,6 +57,20 @@ class CoefficientDraws:
         return np.asarray(self.intercept[:, None] + rows.times(self.coef.T).T)
 
 
+class Moments(Protocol):
+    """Posterior means and variances of m linear functionals; the variances may be computed when they are asked for."""
+
+    @property
+    def mean(self) -> Array:
+        """Shape (m,)."""
+        ...
+
+    @property
+    def variance(self) -> Array:
+        """Shape (m,)."""
+        ...
+
+
 @dataclass(frozen=True, eq=False)
 class LinearMoments:
     """Posterior means and variances of m linear functionals, in the units of the data.
@@ -83,7 +97,7 @@ class Conditional(Protocol):
         """Conditional variances over sigma^2, shape (m, K)."""
         ...
 
-    def moments(self, linear: Any, weight: Array, noise: Array) -> LinearMoments:
+    def moments(self, linear: Any, weight: Array, noise: Array) -> Moments:
         """Mean and variance of the mixture with these weights (K,) and E[sigma^2 | node] (K,)."""
         ...
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg.lapack import dtrtri
+from scipy.linalg.lapack import dpotri, dtrtri
 from scipy.sparse import csr_array
 from scipy.sparse import hstack as sparse_hstack
 
@@ -22,6 +22,7 @@ from bayesridge.linalg.stacks import cholesky_of_each
 Array = NDArray[np.float64]
 
 _SMALL = 40
+_FEW = 4  # levels that a functional is of, and entries of M^-1 are looked up
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,12 +169,51 @@ class Factors:
         two = self.inverse2 @ (rows[:, size:].toarray().T - across(self.W, one))
         return np.concatenate([one, two], axis=1)
 
+    @cached_property
+    def between(self) -> tuple[Array, Array, Array]:
+        """At one theta: T, the lower right block of M^-1; GT; and GTG' within the levels of the first block."""
+        inverse, (q, c) = self.inverse[0], self.inverse.shape[1:3]
+        T = np.tril(dpotri(self.L2[0], lower=1)[0])
+        T += np.tril(T, -1).T
+        G = csr_array(sparse_within_levels(np.swapaxes(inverse, 1, 2), self.W))
+        GT = G @ T
+        if c == 1:  # the diagonal: only where G has entries
+            row = np.repeat(np.arange(q), np.diff(G.indptr))
+            return T, GT, np.bincount(row, G.data * GT[row, G.indices], minlength=q)[:, None, None]
+        inner = np.einsum("iar,ibr->iab", GT.reshape(q, c, -1), G.toarray().reshape(q, c, -1))
+        return T, GT, inner
+
     def from_unit(self, eps: Array) -> Array:
         """``L'^-1 eps`` at each theta, eps of shape (k, q c + r)."""
         size = self.W.shape[-2]
         two = np.swapaxes(self.inverse2, 1, 2) @ eps[:, size:, None]
         one = within_levels(np.swapaxes(self.inverse, 2, 3), eps[:, :size, None] - along(self.W, two))
         return np.concatenate([one, two], axis=1)[..., 0]
+
+
+def of_few_levels(rows: csr_array, n_numbers: int) -> NDArray[np.bool_]:
+    """Which functionals have an entry or two for each factor, beside the numbers."""
+    return np.asarray(np.diff(rows[:, : rows.shape[1] - n_numbers].indptr) <= _FEW)
+
+
+def looked_up(part: Factors, rows: csr_array, n_numbers: int) -> Array:
+    """``l'M^-1 l`` at one theta of functionals of few levels each, (m,), of which pairs are entries of M^-1.
+
+    With T = (L2 L2')^-1 and G = P^-1 M12 a functional (l1, l2) has ``l1'P^-1 l1 + u'Tu``, u = l2 - G'l1. Its numbers,
+    the last columns, are dense; levels have an entry each.
+    """
+    size, inverse = part.W.shape[-2], part.inverse[0]
+    first, second = rows[:, :size], rows[:, size : rows.shape[1] - n_numbers]
+    numbers = rows[:, rows.shape[1] - n_numbers :].toarray()
+    scaled = sparse_within_levels(inverse, csr_array(first.T))  # L1^-1 l1
+    own = np.asarray(scaled.multiply(scaled).sum(axis=0)).ravel()
+    T, GT, inner = part.between
+    cut = T.shape[0] - n_numbers
+    towards = second @ T[:cut, cut:] - first @ GT[:, cut:]
+    own += np.einsum("mk,mk->m", numbers @ T[cut:, cut:] + 2.0 * towards, numbers)
+    return np.asarray(
+        own + pairs_of(first, first, inner) + gathered(second, second, T) - 2.0 * gathered(first, second, GT)
+    )
 
 
 def within_levels(inverse: Array, right: Array) -> Array:

@@ -21,7 +21,7 @@ in which nothing cancels but what is of the size of Q there.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -33,7 +33,8 @@ from scipy.sparse import hstack as sparse_hstack
 
 from bayesridge.errors import AccuracyWarning, ConstantTargetWarning, DataError, warn
 from bayesridge.linalg.design import Design, State
-from bayesridge.linalg.engine import CoefficientDraws, Deleted, LinearMoments, mixture_moments
+from bayesridge.linalg.engine import CoefficientDraws, Deleted, Moments, mixture_moments
+from bayesridge.linalg.few_nodes import through_few
 from bayesridge.linalg.heavy_rows import heaviest_row
 from bayesridge.linalg.level_factors import (
     Block,
@@ -43,9 +44,9 @@ from bayesridge.linalg.level_factors import (
     Sums,
     across,
     along,
-    gathered,
     inverse_roots,
-    pairs_of,
+    looked_up,
+    of_few_levels,
     sparse_of,
     sparse_within_levels,
     within_levels,
@@ -66,6 +67,16 @@ _MOST_UNEVEN = 1e11  # weights
 _MOST_PAIRS = 1 << 23
 _MOST_KEPT = 1000  # thetas of a heavy engine
 _WIDEST = 6_000  # coefficients whose covariance matrix is laid out
+
+
+@dataclass(frozen=True, eq=False)
+class _LateMoments:
+    mean: Array
+    _of: Callable[[], Array]
+
+    @cached_property
+    def variance(self) -> Array:
+        return self._of()
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,11 +123,17 @@ class LevelConditional:
         if self._seen is not None and linear.rows[:, :-last].nnz == 0:  # L2 is lower: its last rows are all there is
             rows = linear.rows[:, -last:].toarray().T
             return np.column_stack([np.square(np.linalg.solve(L2, rows)).sum(axis=0) for _, L2 in self._seen])
-        return np.concatenate([_variances(part, linear.rows) for part in self.factors()]).T
+        if self.engine.size > HEAVY:
+            return through_few(self.theta, lambda some: self._variances(self.engine.factors(some), linear)).T
+        return self._variances(self.factors(), linear).T
 
-    def moments(self, linear: SparseFunctionals, weight: Array, noise: Array) -> LinearMoments:
-        """Mean and variance of the mixture over the nodes."""
-        return mixture_moments(self.mean(linear), self.variance(linear), weight, noise)
+    def _variances(self, parts: Iterator[Factors], linear: SparseFunctionals) -> Array:
+        return np.concatenate([_variances(part, linear.rows, self.engine.n_numbers) for part in parts])
+
+    def moments(self, linear: SparseFunctionals, weight: Array, noise: Array) -> Moments:
+        """Mean and variance of the mixture over the nodes; the variance, which costs far more, once it is asked for."""
+        mean = self.mean(linear)
+        return _LateMoments(mean @ weight, lambda: mixture_moments(mean, self.variance(linear), weight, noise).variance)
 
     def covariance(self, linear: SparseFunctionals, weight: Array, noise: Array) -> Array:
         """Covariance matrix of the mixture over the nodes, (m, m)."""
@@ -143,11 +160,17 @@ class LevelConditional:
         return CoefficientDraws((linear.rows @ drawn.T).T, (flat.offset[:, None] + flat.rows @ drawn.T)[0])
 
 
-def _variances(part: Factors, rows: csr_array) -> Array:
+def _variances(part: Factors, rows: csr_array, n_numbers: int) -> Array:
     """Diagonal of ``l M^-1 l'`` at each theta, (k, m)."""
+    out = np.empty((len(part.b), rows.shape[0]))
+    few = of_few_levels(rows, n_numbers) if not isinstance(part.W, np.ndarray) else np.zeros(rows.shape[0], dtype=bool)
+    if few.any():
+        out[0, few] = looked_up(part, rows[few], n_numbers)
+    rest = np.flatnonzero(~few)
     step = max(1, _TOGETHER // part.b.size)
-    some = [slice(k, k + step) for k in range(0, rows.shape[0], step)]
-    return np.concatenate([np.square(part.halves(rows[one])).sum(axis=1) for one in some], axis=1)
+    for some in (rest[k : k + step] for k in range(0, len(rest), step)):
+        out[:, some] = np.square(part.halves(rows[some])).sum(axis=1)
+    return out
 
 
 @dataclass(frozen=True, eq=False)
@@ -202,7 +225,8 @@ class LevelDeletion:
         target = y - engine.design.y_mean if engine.design.fit_intercept else y
         for part in engine.at(theta).factors():
             residual.append(root[:, None] * (target[:, None] - rows @ part.b.T))
-            keep.append(np.maximum(1.0 - self.precision[:, None] * engine.leverages(part).T, 1e-300))
+            leverage = self.precision[:, None] * _variances(part, rows, engine.n_numbers).T
+            keep.append(np.maximum(1.0 - leverage, 1e-300))
             total.append(part.Q)
         return np.hstack(residual), np.hstack(keep), np.concatenate(total)
 
@@ -431,27 +455,6 @@ class LevelEngine:
         return self.at(theta).covariance(self.coefficients(), weight, noise)
 
     # -- rows deleted ------------------------------------------------------------------------------------------------
-
-    def leverages(self, part: Factors) -> Array:
-        """``x'M^-1 x`` of every row of the data, (k, n).
-
-        Each has a few columns, and pairs of them are entries of M^-1: with T = (L2 L2')^-1 and G = P^-1 M12, a row
-        (x1, x2) has x1'P^-1 x1 + u'Tu, u = x2 - G'x1.
-        """
-        rows, size = self.own_rows, part.W.shape[-2]
-        if isinstance(part.W, np.ndarray):
-            return _variances(part, rows)
-        inverse = part.inverse[0]
-        T = part.inverse2[0].T @ part.inverse2[0]
-        first, second = rows[:, :size], rows[:, size:]
-        scaled = sparse_within_levels(inverse, csr_array(first.T))  # L1^-1 x1
-        own = np.asarray(scaled.multiply(scaled).sum(axis=0)).ravel()
-        G = csr_array(sparse_within_levels(np.swapaxes(inverse, 1, 2), part.W))
-        GT = G @ T
-        q, c = inverse.shape[:2]
-        inner = np.einsum("iar,ibr->iab", GT.reshape(q, c, -1), G.toarray().reshape(q, c, -1))
-        out = own + pairs_of(first, first, inner) + gathered(second, second, T) - 2.0 * gathered(first, second, GT)
-        return np.asarray(out)[None]
 
     def deletion(self) -> LevelDeletion:
         """Exact leave-one-out."""

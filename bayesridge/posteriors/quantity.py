@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from bayesridge.errors import DataError
 from bayesridge.hyper.marginal import Interval
 from bayesridge.hyper.nodes import HyperPosterior, Nodes
-from bayesridge.linalg.engine import Engine, Linear
+from bayesridge.linalg.engine import Engine, Linear, Moments
 from bayesridge.linalg.row_source import RowIndex
 from bayesridge.posteriors.mixture import Mixture
 from bayesridge.posteriors.shown import Shown
@@ -182,28 +182,25 @@ class MixtureQuantity(Quantity):
     noise: Array | None = None
 
     @cached_property
-    def _moments(self) -> tuple[Array, Array]:
+    def _moments(self) -> Moments:
         nodes = self.hyper.nodes
-        of_noise = nodes.noise.mean_variance()
-        found = self.engine.at(nodes.theta).moments(self.linear, nodes.weight, of_noise)
-        if self.noise is None:
-            return found.mean, found.variance
-        return found.mean, found.variance + self.noise * nodes.noise_variance
+        return self.engine.at(nodes.theta).moments(self.linear, nodes.weight, nodes.noise.mean_variance())
 
     @property
     def mean(self) -> Array:
         """Posterior means, shape (m,)."""
-        return self._moments[0]
+        return self._moments.mean
 
-    @property
+    @cached_property
     def variance(self) -> Array:
         """Posterior variances, shape (m,); infinite when nu <= 2."""
-        return self._moments[1]
+        of_parameters = self._moments.variance
+        return of_parameters if self.noise is None else of_parameters + self.noise * self.hyper.nodes.noise_variance
 
     @property
     def sd(self) -> Array:
         """Posterior standard deviations, shape (m,)."""
-        return np.sqrt(self._moments[1])
+        return np.sqrt(self.variance)
 
     @property
     def mcse(self) -> Array:

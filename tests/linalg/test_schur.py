@@ -7,6 +7,7 @@ import pytest
 
 from bayesridge.errors import AccuracyWarning, ConstantTargetWarning, DataError, RowsAbsentError
 from bayesridge.linalg.design import build_design
+from bayesridge.linalg.few_nodes import through_few
 from bayesridge.linalg.groups import GroupEngine, group_engine
 from bayesridge.linalg.levels import LevelRows, Levels
 from bayesridge.linalg.schur import LevelEngine
@@ -224,3 +225,20 @@ def test_weights_that_sums_cannot_carry_are_warned_of_and_refused():
     sd = np.sqrt(b.variance(plain.coefficients()))
     off = (a.mean(found.coefficients()) - b.mean(plain.coefficients())) / sd
     assert np.abs(off[: len(sd)]).max() < 2e-6  # what is announced
+
+
+def test_variances_through_few_thetas_are_those_at_all_or_are_computed_there():
+    """A cubic through the ten best of 81 thetas of sd 0.1, and a wide grid, which it cannot follow."""
+    found, _ = engines()
+    steps = np.stack(np.meshgrid(np.arange(-4.0, 5.0), np.arange(-4.0, 5.0)), -1).reshape(-1, 2)
+    asked = []
+
+    def variances(theta):
+        asked.append(len(theta))
+        return found.at(np.column_stack([np.ones(len(theta)), theta])).variance(found.coefficients()).T
+
+    narrow = through_few(0.1 * steps, variances)
+    assert asked == [13]
+    np.testing.assert_allclose(narrow, variances(0.1 * steps), rtol=1e-4)
+    wide = 1.5 * steps
+    np.testing.assert_array_equal(through_few(wide, variances), variances(wide))
