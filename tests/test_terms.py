@@ -333,3 +333,18 @@ def test_equal_groups_share_and_divisors_are_of_the_tables_columns():
     given = BayesRidge(formula="y ~ ridge(x, z) + (1 | shop)", scale=[1.0, 1.0]).fit(table)
     bare = BayesRidge(formula="y ~ ridge(x, z) + (1 | shop)", scale=False).fit(table)
     np.testing.assert_allclose(given.predict(table), bare.predict(table), rtol=1e-9)
+
+
+@pytest.mark.parametrize("formula", ["y ~ z + (1 | shop)", "y ~ z + s(x, k=8) + (x | shop) + (1 | city)"])
+def test_predictions_at_many_rows_take_levels_as_codes_to_the_same_numbers(monkeypatch, formula):
+    fit, new = fitted(formula), shops().tail(20).assign(shop=["elsewhere", *shops().shop[-19:]])
+    with pytest.warns(UnseenLevelWarning):
+        plain = fit.predictive(new)
+    monkeypatch.setattr("bayesridge.estimator.shared.LAID_OUT", 0)
+    with pytest.warns(UnseenLevelWarning, match=r"row 0"):
+        found = fit.predictive(new)
+    np.testing.assert_allclose(found.mean, plain.mean, rtol=1e-10)
+    np.testing.assert_allclose(found.mean_sd, plain.mean_sd, rtol=1e-9)
+    known = new.tail(19)
+    monkeypatch.setattr("bayesridge.tables.formula.laid_out", None)
+    np.testing.assert_allclose(fit.predict(known), plain.mean[1:], rtol=1e-9)

@@ -12,6 +12,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from bayesridge.errors import DataError, PriorError
+from bayesridge.linalg.levels import LAID_OUT, LevelRows, Levels
 from bayesridge.linalg.sparse_rows import sparse_rows
 from bayesridge.persistence import Table, save_model
 from bayesridge.posteriors.contract import AnyPosterior
@@ -129,6 +130,18 @@ class Fitted(BaseEstimator):  # type: ignore[misc]
         require_finite(columns.values, columns.names)
         return columns.values
 
+    def _source(self, X: Any) -> Any:
+        """Rows to predict at; where levels are so many that they are not laid out, as codes."""
+        check_is_fitted(self)
+        spec, post = self._table.formula, self.posterior_
+        codes = spec is not None and spec.blocks.effects and getattr(type(post), "takes_codes", False)
+        if spec is None or not codes or len(X) * len(post.design.names) <= LAID_OUT:
+            return self._rows(X)
+        columns, levels = spec.apart(X)
+        require_finite(columns.values, columns.names)
+        blocks = [Levels(one.name, one.codes, one.labels, one.values, one.parts) for one in levels]
+        return LevelRows(columns.values, tuple(blocks))
+
     def _offset(self, X: Any, offset: Any) -> Any:
         """What was passed; otherwise what the expression of the fit makes of the table."""
         check_is_fitted(self)
@@ -151,7 +164,7 @@ class Fitted(BaseEstimator):  # type: ignore[misc]
         -------
         Prediction
         """
-        return self._one().predict(self._rows(X), weights, offset=self._offset(X, offset), trials=trials)
+        return self._one().predict(self._source(X), weights, offset=self._offset(X, offset), trials=trials)
 
     def predictions(self, X: Any, level: float = 0.95, **known: Any) -> pd.DataFrame:
         """One row each: what `predictive` says of it, as the command shows it."""
@@ -308,7 +321,7 @@ class Predicting(Fitted):
         """
         if is_sparse(X):
             return self._predict_sparse(X, return_std, offset, trials)
-        rows, offset = self._rows(X), self._offset(X, offset)
+        rows, offset = self._source(X), self._offset(X, offset)
         if not return_std:
             return self.posterior_.expected(rows, offset=offset, trials=trials)
         found = self.posterior_.predict(rows, offset=offset, trials=trials)

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayesridge.linalg.design import Design, State
+from bayesridge.linalg.levels import LevelRows
 from bayesridge.linalg.row_source import RowIndex, RowSource
 from bayesridge.linalg.spectrum import Spectrum
 
@@ -216,7 +217,7 @@ class Engine(Protocol):
         """The intercept (one functional)."""
         ...
 
-    def rows(self, X: Array) -> Linear:
+    def rows(self, X: Array | LevelRows) -> Linear:
         """The linear predictor at new rows, (m, p) in the units of the data."""
         ...
 

@@ -266,7 +266,7 @@ class GroupEngine:
         """The intercept."""
         return self.rows(np.zeros((1, self.design.n_columns)))
 
-    def rows(self, X: Array) -> Functionals:
+    def rows(self, X: Array | LevelRows) -> Functionals:
         """The expected target at new rows."""
         return prediction_functionals(self.design, self.factor, X)
 

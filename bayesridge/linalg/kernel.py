@@ -452,7 +452,7 @@ class KernelEngine:
         """The function where every column is zero."""
         return self.rows(np.zeros((1, self.design.n_columns)))
 
-    def rows(self, X: Array) -> Points:
+    def rows(self, X: Any) -> Points:
         """The function at new rows."""
         return Points(np.asarray(X, dtype=np.float64))
 

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from bayesridge.linalg.design import Design
 from bayesridge.linalg.factor import RowSpace
+from bayesridge.linalg.levels import LevelRows
 from bayesridge.linalg.row_source import RowIndex
 from bayesridge.linalg.spectrum import Spectrum
 
@@ -126,7 +127,7 @@ def intercept_map(design: Design, spectrum: Spectrum) -> LinearMap:
     return prediction_map(design, spectrum, np.zeros((1, design.n_columns)))
 
 
-def prediction_map(design: Design, spectrum: Spectrum, X: Array) -> LinearMap:
+def prediction_map(design: Design, spectrum: Spectrum, X: Array | LevelRows) -> LinearMap:
     """Expected target ``b0 + x' coef`` at each row of X (m x p, units of the data)."""
     return _project(spectrum, prediction_functionals(design, spectrum, X))
 
@@ -159,8 +160,9 @@ class Functionals:
         return Functionals(self.offset[index], self.rows[index], self.fixed[index])
 
 
-def prediction_functionals(design: Design, spectrum: Spectrum, X: Array) -> Functionals:
+def prediction_functionals(design: Design, spectrum: Spectrum, X: Array | LevelRows) -> Functionals:
     """Expected target at each row of X (m x p, units of the data)."""
+    X = X.take(slice(None)) if isinstance(X, LevelRows) else X
     rows = design.standardize(X, design.penalized)
     fixed = np.full(len(X), 1.0 / design.total_weight if design.fit_intercept else 0.0)
     offset = np.full(len(X), design.y_mean)

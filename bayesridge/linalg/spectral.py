@@ -17,6 +17,7 @@ from bayesridge.linalg.design import Design, State
 from bayesridge.linalg.engine import Deleted, Engine
 from bayesridge.linalg.factor import Factor, FlatPart
 from bayesridge.linalg.filters import shrinkage
+from bayesridge.linalg.levels import LevelRows
 from bayesridge.linalg.maps import (
     AnyLinearMap,
     LinearMap,
@@ -176,7 +177,7 @@ class SpectralEngine:
         """The intercept."""
         return intercept_map(self.design, self.spectrum)
 
-    def rows(self, X: Array) -> LinearMap:
+    def rows(self, X: Array | LevelRows) -> LinearMap:
         """The expected target at new rows."""
         return prediction_map(self.design, self.spectrum, X)
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -23,6 +23,7 @@ from bayesridge.linalg.design import Design, State
 from bayesridge.linalg.engine import Engine
 from bayesridge.linalg.filters import effective_dof, filter_factors, shrinkage
 from bayesridge.linalg.groups import GroupEngine, groups_of
+from bayesridge.linalg.levels import LevelRows
 from bayesridge.linalg.schur import LevelEngine
 from bayesridge.linalg.spectral import SpectralEngine, spectrum_of
 from bayesridge.linalg.spectrum import Spectrum
@@ -76,6 +77,9 @@ class Posterior(ShownPosterior, Asked):
     noise_prior: NoisePrior
     hyper: HyperPosterior
     method: Method = "posterior"
+
+    #: Whether :meth:`predict` takes level effects as codes.
+    takes_codes: ClassVar[bool] = True
 
     def __reduce__(self) -> tuple[Any, ...]:
         # The nodes hold functions of the prior, which do not pickle; inferring them again takes a millisecond.
@@ -321,15 +325,17 @@ class Posterior(ShownPosterior, Asked):
         nodes = self.hyper.nodes
         return self.engine.covariance(nodes.theta, nodes.weight, nodes.noise.mean_variance())
 
-    def expected(self, X: Array, *, offset: ArrayLike | None = None, trials: ArrayLike | None = None) -> Array:
+    def expected(self, X: Any, *, offset: ArrayLike | None = None, trials: ArrayLike | None = None) -> Array:
         """Posterior mean of the expected target at new rows, (m,)."""
+        if isinstance(X, LevelRows):
+            return self.predict(X, offset=offset, trials=trials).mean
         shift = target_shift(self.design, offset, trials, len(X))
         # centred, so that columns with large offsets lose no digits
         return np.asarray(self.centre + (X - self.design.mean) @ self.coefficients.mean + shift)
 
     def predict(
         self,
-        X: ArrayLike,
+        X: Any,
         weights: ArrayLike | None = None,
         *,
         offset: ArrayLike | None = None,
@@ -339,7 +345,7 @@ class Posterior(ShownPosterior, Asked):
 
         Parameters
         ----------
-        X : array_like of shape (m, p)
+        X : array_like of shape (m, p), or LevelRows
             Numeric, in the units of the data (encode tables with the estimator).
         weights : array_like of shape (m,), optional
             Precision weights of the new observations.
@@ -348,8 +354,10 @@ class Posterior(ShownPosterior, Asked):
         trials : None
             Of successes.
         """
-        rows = checked_rows(X, self.design.n_columns, None, trials)
-        return predict(self.engine, self.hyper, rows, weights, target_shift(self.design, offset, trials, len(rows)))
+        # codes of thousands of levels are for the engine to lay out, or not
+        rows = X if isinstance(X, LevelRows) else checked_rows(X, self.design.n_columns, None, trials)
+        shift = target_shift(self.design, offset, trials, rows.shape[0])
+        return predict(self.engine, self.hyper, rows, weights, shift)
 
     @cached_property
     def loo(self) -> LeaveOneOut:

@@ -12,6 +12,7 @@ from bayesridge.errors import DataError
 from bayesridge.hyper.nodes import HyperPosterior
 from bayesridge.linalg.design import Design
 from bayesridge.linalg.engine import Engine
+from bayesridge.linalg.levels import LevelRows
 from bayesridge.posteriors.quantity import MixtureQuantity, Quantity, interval_names
 from bayesridge.posteriors.shown import Shown
 
@@ -84,13 +85,17 @@ class Prediction(Shown):
 
 
 def predict(
-    engine: Engine, hyper: HyperPosterior, X: Array, weights: ArrayLike | None = None, shift: Array | None = None
+    engine: Engine,
+    hyper: HyperPosterior,
+    X: Array | LevelRows,
+    weights: ArrayLike | None = None,
+    shift: Array | None = None,
 ) -> Prediction:
     """Predict new observations.
 
     Parameters
     ----------
-    X : ndarray of shape (m, p)
+    X : ndarray of shape (m, p), or LevelRows
         Units of the data.
     weights : array_like of shape (m,), optional
         Precision weights of the new observations (noise variance sigma^2 / w); 1 by default.
@@ -101,12 +106,12 @@ def predict(
     -------
     Prediction
     """
-    labels = tuple([str(i) for i in range(len(X))])
+    labels = tuple([str(i) for i in range(X.shape[0])])
     linear: Any = engine.rows(X)
     if shift is not None and shift.any():
         linear = replace(linear, offset=linear.offset + shift)
     expected = MixtureQuantity(labels, engine, linear, hyper)
-    noise = noise_variance(weights, len(X))
+    noise = noise_variance(weights, X.shape[0])
     variance = hyper.nodes.noise_variance
     return Prediction(expected, replace(expected, noise=noise), np.sqrt(variance * noise))
 

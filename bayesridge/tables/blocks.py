@@ -337,15 +337,21 @@ class Blocks:
             found.append(Coded(name, every, labels, values, gone, parts))
         return tuple(found)
 
-    def laid_out(self, data: Mapping[str, Any], missing: Mapping[str, Flags]) -> Float:
-        """All columns of new rows, those of levels too."""
-        parts = [one.columns(data, missing) for one in self.smooths]
-        for one in self.effects:
-            _, codes, labels, values, _, several = one.coded(data, missing)
-            dummies = np.zeros((len(codes), len(labels), len(several)))
-            dummies[np.arange(len(codes)), codes] = 1.0 if values is None else values
-            parts.append(dummies.reshape(len(codes), -1))
-        return np.hstack(parts)
+    def apart(self, data: Mapping[str, Any], missing: Mapping[str, Flags]) -> tuple[Float, tuple[Coded, ...]]:
+        """Columns of the smooths at new rows, and their levels as codes."""
+        rows = len(next(iter(data.values()))) if data else 0
+        smooth = np.hstack([np.empty((rows, 0)), *[one.columns(data, missing) for one in self.smooths]])
+        return smooth, tuple([one.coded(data, missing) for one in self.effects])
+
+
+def laid_out(levels: Sequence[Coded]) -> list[Float]:
+    """Level effects as columns."""
+    found = []
+    for one in levels:
+        dummies = np.zeros((len(one.codes), len(one.labels), len(one.parts)))
+        dummies[np.arange(len(one.codes)), one.codes] = 1.0 if one.values is None else one.values
+        found.append(dummies.reshape(len(one.codes), -1))
+    return found
 
 
 def with_gaps(columns: Columns, levels: Sequence[Coded]) -> Columns:

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from bayesridge.errors import ConstantColumnWarning, DataError, FormulaError, warn
-from bayesridge.tables.blocks import Blocks, Coded
+from bayesridge.tables.blocks import Blocks, Coded, laid_out
 from bayesridge.tables.columns import Columns, Float, Terms, listed, quoted_list
 from bayesridge.tables.formula_columns import (
     Flags,
@@ -248,6 +248,14 @@ class FormulaSpec:
             If a column is missing, holds another kind of values than at the fit, or a category that
             was not seen then.
         """
+        columns, levels = self.apart(table)
+        if not levels:
+            return columns
+        values = np.hstack([columns.values, *laid_out(levels)])
+        return Columns(values, (*self.names, *self.blocks.level_names), True, self.terms)
+
+    def apart(self, table: Any) -> tuple[Columns, tuple[Coded, ...]]:
+        """As :meth:`transform`, level effects as codes."""
         frame, names = open_table(table)
         absent = [name for name in self.variables if name not in names]
         if absent:
@@ -263,13 +271,12 @@ class FormulaSpec:
         data = conform(raw, self._kinds)
         values = self._side.evaluate({name: data[name] for name in self._side.variables}, missing, everything)
         if not self.blocks.uses:
-            return Columns(values, self.names, True, self.terms)
+            return Columns(values, self.names, True, self.terms), ()
         of_blocks = {name: missing[name] for used in self.blocks.uses for name in used}
         gaps = np.column_stack([np.where(flags, np.nan, 0.0) for flags in of_blocks.values()])
         require_finite(gaps, tuple(of_blocks))
-        laid_out = self.blocks.laid_out(data, missing)
-        names = (*self.names, *self.blocks.level_names)
-        return Columns(np.hstack([values, laid_out]), names, True, self.terms)
+        smooth, levels = self.blocks.apart(data, missing)
+        return Columns(np.hstack([values, smooth]), self.names, True, self.terms), levels
 
 
 @dataclass(frozen=True, eq=False)
