@@ -8,6 +8,7 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import brentq
 from scipy.special import ndtr, ndtri, stdtr, stdtrit
 
 from bayesridge.linalg.student import log_t_constant
@@ -196,10 +197,11 @@ def _quantile_rows(part: Mixture, q: Array) -> Array:
     every third, gives the quantile to some 1e-3, and the error of a step is its cube: one evaluation of the whole is
     left. Where they are nothing of the kind (several scales) it is a worse start, and no more.
 
-    All of it happens about the mean: where widths are below the rounding of locations, quantiles are told apart there,
-    and adding the mean, a monotone step, keeps them in order.
+    All of it happens about the heaviest component: where widths are below the rounding of locations, or a spike is
+    narrower than that of the mean, quantiles are told apart there, and adding the centre, a monotone step, keeps them
+    in order.
     """
-    centre = part.mean
+    centre = part.location[np.arange(len(q)), part.weight.argmax(axis=-1)]
     part = Mixture(part.location - centre[:, None], part.scale, part.weight, part.df)
     u = np.asarray(ndtri(q) if np.isinf(part.df) else stdtrit(part.df, q))
     ends = part.location + u[:, None] * part.scale
@@ -298,13 +300,16 @@ def _shortest_rows(part: Mixture, levels: Array) -> Array:
     """Equal density at both ends and `level` between them: Newton from the equal-tailed interval."""
     level = float(levels[0])
     tails = _interval_rows(part, levels)
-    a, b = tails.T
+    a, b = tails.T.copy()
     scale = np.where(b > a, b - a, 1.0)
-    step = np.full(len(a), np.inf)
+    step, left, some = np.full(len(a), np.inf), np.arange(len(a)), part
     for _ in range(50):
-        (fa, da), (fb, db) = _pdf_and_slope(part, a), _pdf_and_slope(part, b)
-        mass = (part.weight * (_cdf(part._standard(b), part.df) - _cdf(part._standard(a), part.df))).sum(axis=1) - level
-        gap = fb - fa
+        if len(left) < len(some.location):
+            some = part.rows(left)
+        at, to = a[left], b[left]
+        (fa, da), (fb, db) = _pdf_and_slope(some, at), _pdf_and_slope(some, to)
+        inside = _cdf(some._standard(to), some.df) - _cdf(some._standard(at), some.df)
+        mass, gap = (some.weight * inside).sum(axis=1) - level, fb - fa
         # [fb, -fa; db, -da] (step_b, step_a) = -(mass, gap)
         det = -fb * da + fa * db
         ok = np.abs(det) > 1e-300
@@ -312,11 +317,13 @@ def _shortest_rows(part: Mixture, levels: Array) -> Array:
         with np.errstate(over="ignore"):  # steps are clipped
             step_b = np.where(ok, (da * mass - fa * gap) / safe, 0.0)
             step_a = np.where(ok, (db * mass - fb * gap) / safe, 0.0)
-        limit = 0.1 * scale
-        a, b = a + np.clip(step_a, -limit, limit), b + np.clip(step_b, -limit, limit)
-        before, step = step, np.maximum(np.abs(step_a), np.abs(step_b))
-        resting = (step <= 1e-9 * scale) & (step > 0.5 * before)  # rounding
-        if ((step <= 1e-12 * scale) | resting).all():
+        limit = 0.1 * scale[left]
+        a[left], b[left] = at + np.clip(step_a, -limit, limit), to + np.clip(step_b, -limit, limit)
+        before, now = step[left], np.maximum(np.abs(step_a), np.abs(step_b))
+        step[left] = now
+        resting = (now <= 1e-9 * scale[left]) & (now > 0.5 * before)  # rounding
+        left = left[~((now <= 1e-12 * scale[left]) | resting)]
+        if not len(left):
             break
     equal = np.column_stack([a, b])
     good = (step <= 1e-9 * scale) | ~(part.scale.max(axis=1) > 0)
@@ -329,18 +336,23 @@ def _shortest_rows(part: Mixture, levels: Array) -> Array:
 
 
 def _shortest_by_search(one: Mixture, level: float) -> Array:
+    def gap(start: float) -> float:  # d(length) / d(start) = 1 / f(high) - 1 / f(low)
+        lower, upper = (_pdf_and_slope(one, end)[0][0] for end in _ends(one, np.array([start]), level))
+        return float((lower - upper) / max(lower + upper, 1e-300))
+
     start = np.linspace(0.0, 1.0 - level, 66)[1:-1]
-    many = Mixture(
-        np.repeat(one.location, len(start), axis=0), np.repeat(one.scale, len(start), axis=0),
-        one.weight if one.weight.ndim == 1 else np.repeat(one.weight, len(start), axis=0), one.df,
-    )  # fmt: skip
-    low, high = many.quantile(start), many.quantile(start + level)
+    few = one.weight.ndim > 1 or one.components < _LEAST_COMPONENTS
+    low, high = _ends(one if few else _every(one, 3), start, level)
     best = int(np.argmin(high - low))
-    # d(length)/d(start) = 1 / f(high) - 1 / f(low) changes sign between the neighbours of the shortest
+    # it changes sign between the neighbours of the shortest, unless the shortest lies at one end
     left, right = start[max(best - 1, 0)], start[min(best + 1, len(start) - 1)]
-    for _ in range(40):  # of a sixty-fifth
-        middle = 0.5 * (left + right)
-        ends = np.array([one.quantile(middle)[0], one.quantile(middle + level)[0]])
-        lower, upper = (_pdf_and_slope(one, ends[k : k + 1])[0][0] for k in (0, 1))
-        left, right = (middle, right) if upper > lower else (left, middle)
-    return ends
+    at = start[best]
+    if gap(left) < 0.0 < gap(right):
+        at = brentq(gap, left, right, xtol=1e-8, disp=False)  # the length is flat there
+    return np.concatenate(_ends(one, np.array([at]), level))
+
+
+def _ends(one: Mixture, start: Array, level: float) -> tuple[Array, Array]:
+    """Intervals of one mixture that hold `level` above each probability `start`."""
+    both = one.rows(np.zeros(2 * len(start), dtype=np.intp)).quantile(np.concatenate([start, start + level]))
+    return both[: len(start)], both[len(start) :]

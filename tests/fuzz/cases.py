@@ -52,12 +52,12 @@ WEIGHTS = (
        "tiny")
 )  # fmt: skip
 PRIORS = (
-    "default", "default", "default", "beta", "log-normal", "gamma", "half-cauchy", "half-t", "half-normal",
-    "half-cauchy tau", "half-t tau", "half-normal tau", "fixed lambda", "fixed lambda", "lambda zero", "fixed tau",
+    *("default",) * 4, *("beta", "log-normal", "gamma", "half-cauchy", "half-t", "half-normal") * 2, "half-cauchy tau",
+    "half-t tau", "half-normal tau", "fixed lambda", "fixed lambda", "lambda zero", "fixed tau",
     "fixed scales", "gamma precisions", "custom lambda", "custom r2", "custom tau",
 )  # fmt: skip
 NOISES = (
-    ("jeffreys",) * 16 + ("inverse-gamma", "fixed", "half-normal", "half-cauchy", "half-t", "custom")
+    ("jeffreys",) * 30 + ("inverse-gamma", "inverse-gamma", "fixed", "half-normal", "half-cauchy", "half-t", "custom")
 )  # fmt: skip
 PRIOR_DECADES = (0,) * 8 + tuple(range(-10, 11))
 SHAPES = (

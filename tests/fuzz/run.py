@@ -22,7 +22,7 @@ from tests.fuzz.text import check_text, make_text
 
 #: Seconds of processor time a case may take (a hundred times what one takes), and of the clock.
 LIMIT, CLOCK = 5, 300  # the clock is for what waits; a busy machine is no hang
-TEXT_EVERY = 5  # one case in five is a file, a formula or a command line
+TEXT_EVERY = 4  # one case in four is a file, a formula or a command line
 
 
 class Hang(BaseException):

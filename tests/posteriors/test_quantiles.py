@@ -90,3 +90,14 @@ def test_quantiles_inside_tails_without_a_variance(n):
     for q in (0.025, 0.25, 0.5, 0.75, 0.975):
         standardised = (post.coefficients.quantile(q)[0] - found.slope) / found.stderr
         assert stats.t(n - 2).cdf(standardised) == pytest.approx(q, abs=1e-10)  # the tolerance of the sum over sigma
+
+
+def test_quantiles_of_a_spike_narrower_than_the_rounding_of_the_mean():
+    """A prior 20 powers of ten below the data nearly always wins, and the mean is that of the rest."""
+    location = np.array([[0.0, 1e-40, 2e7]])
+    mixture = Mixture(location, np.array([[1e-20, 3e-19, 1e3]]), np.array([0.4, 0.6 - 1e-6, 1e-6]), np.inf)
+    for q in (0.025, 0.3, 0.5, 0.975):
+        below = 0.4 * stats.norm.cdf(mixture.quantile(q) / 1e-20) + 0.599999 * stats.norm.cdf(
+            mixture.quantile(q) / 3e-19
+        )
+        assert below == pytest.approx(q, abs=1e-9)
