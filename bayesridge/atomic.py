@@ -14,26 +14,26 @@ import stat
 from collections.abc import Iterator, Set
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from bayesridge.errors import DataError
 
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2
 
 
-def write_atomically(path: str | Path, content: bytes | str) -> Path:
-    """Write a file, or leave what was there.
+@contextmanager
+def open_atomically(path: str | Path) -> Iterator[BinaryIO]:
+    """Open a file to write bytes to, which stands in its place once all is written; what was there stays till then.
 
     Parameters
     ----------
     path : str or Path
         A symbolic link is replaced by the file; what it points to is not touched. A device or a pipe is written to.
-    content : bytes or str
-        Text is written in UTF-8, its line ends as they are.
 
-    Returns
-    -------
-    Path
-        Of the file.
+    Yields
+    ------
+    file
+        Where it is left by an exception, nothing has changed.
 
     Raises
     ------
@@ -41,19 +41,18 @@ def write_atomically(path: str | Path, content: bytes | str) -> Path:
         If it cannot be written, as on a full disk.
     """
     target = Path(path)
-    data = content.encode("utf-8") if isinstance(content, str) else content
     mode = _mode(target)
     if mode is not None and not stat.S_ISREG(mode):
         if stat.S_ISDIR(mode):
             raise IsADirectoryError(f"{target} is a folder, and a file is to be written")
         with target.open("wb") as device:
-            device.write(data)
-        return target
+            yield device
+        return
     temporary = _beside(target)
     try:
         # not tempfile's 0600: a new file gets the permissions that files get here
         with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666), "wb") as file:
-            file.write(data)
+            yield file
             file.flush()
             if mode is not None and not target.is_symlink():
                 os.fchmod(file.fileno(), stat.S_IMODE(mode))
@@ -62,7 +61,13 @@ def write_atomically(path: str | Path, content: bytes | str) -> Path:
     finally:
         temporary.unlink(missing_ok=True)
     _sync(target.parent)
-    return target
+
+
+def write_atomically(path: str | Path, content: bytes | str) -> Path:
+    """Write a file, or leave what was there; see :func:`open_atomically`. Text is written in UTF-8, line ends as are."""
+    with open_atomically(path) as file:
+        file.write(content.encode("utf-8") if isinstance(content, str) else content)
+    return Path(path)
 
 
 def check_folder(path: str | Path, names: Set[str]) -> Path:

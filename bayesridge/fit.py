@@ -98,9 +98,10 @@ def read_problem(
             raise DataError(f"statistics hold the rows added up already: leave out {', '.join(given)}")
         return replace(_added_up(X, weight_kind, fit_intercept, scale, unpenalized), groups=groups)
     if is_streamed(X):
-        if family != "gaussian" or offset is not None or trials is not None:
-            raise DataError("rows in batches have Gaussian noise: leave family, offset and trials out")
-        add = partial(accumulate, X, y, weights=weights, formula=formula, missing=missing)
+        if family != "gaussian" or trials is not None:
+            raise DataError("rows in batches have Gaussian noise: leave family and trials out")
+        formula, offset = _one_offset(formula, offset)
+        add = partial(accumulate, X, y, weights=weights, formula=formula, offset=offset, missing=missing)
         problem = _added_up(add(), weight_kind, fit_intercept, scale, unpenalized)
         if trouble_of_moments(problem.design):
             problem = _added_up(add(kind=Triangle), weight_kind, fit_intercept, scale, unpenalized)
@@ -117,10 +118,9 @@ def read_problem(
     spec: FormulaSpec | None = None
     target_name: str | None = None
     blocks, coded = Blocks(), tuple[Coded, ...]()
-    formula, within = split_offset(formula)
-    if within is not None and offset is not None:
-        raise DataError(f"the formula has offset({within}) and offset was passed too: leave one out")
-    X, offset, offset_spec = _expression(X, within or offset, formula)
+    formula, offset = _one_offset(formula, offset)
+    within = offset if isinstance(offset, str) else "offset"
+    X, offset, offset_spec = _expression(X, offset, formula)
     formula, renamed = text_groups(X, formula, groups)
     if formula is not None:
         made = FormulaSpec.fit(formula, X, renamed)
@@ -135,7 +135,7 @@ def read_problem(
     target_name = target_name or found or "y"
     if offset is not None and family == "gaussian":
         target = target - np.asarray(_beside(offset, len(target), None, "offset"))
-        target_name = f"{target_name} - {within or (offset if isinstance(offset, str) else 'offset')}"
+        target_name = f"{target_name} - {within}"
     w = read_weights(weights, len(target), allow_missing=missing == "drop")
     kept = None
     if missing != "error" or any(one.missing.any() for one in coded):
@@ -256,7 +256,15 @@ def _added_up(
         weight_kind=weight_kind, fit_intercept=fit_intercept, scale=_divisors(scale), unpenalized=unpenalized
     )
     absent: Any = design.source
-    return Problem(design, Columns(absent, of.names, of.named, of.terms), of.spec)
+    return Problem(design, Columns(absent, of.names, of.named, of.terms), of.spec, offset_spec=of.offset)
+
+
+def _one_offset(formula: str | None, offset: Any) -> tuple[str | None, Any]:
+    """Take an offset out of a formula, if it has one."""
+    formula, within = split_offset(formula)
+    if within is not None and offset is not None:
+        raise DataError(f"the formula has offset({within}) and offset was passed too: leave one out")
+    return formula, offset if within is None else within
 
 
 def _expression(X: Any, offset: Any, formula: str | None) -> tuple[Any, Any, FormulaSpec | None]:

@@ -136,10 +136,10 @@ def _fit(
     from bayesridge.errors import DataError, PriorError
     from bayesridge.fit import infer_problem, read_problem, source_table
 
-    if files is not None and (method == "nuts" or family != "gaussian" or offset or trials):
+    if files is not None and (method == "nuts" or family != "gaussian" or trials):
         raise DataError(
-            "rows in batches have Gaussian noise and an exact posterior: leave --family, --offset, --trials and "
-            "--method nuts out, or say --no-batches where the table fits into memory"
+            "rows in batches have Gaussian noise and an exact posterior: leave --family, --trials and --method nuts "
+            "out, or say --no-batches where the table fits into memory"
         )
     read = model.read(trials=trials) if files is None else model.in_batches(files)
     data, classes = with_classes({**read, "offset": offset}, family, positive)

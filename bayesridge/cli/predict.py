@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from bayesridge.atomic import write_atomically
 from bayesridge.cli.options import (
     AsJson,
     DecimalMark,
@@ -30,7 +32,9 @@ _MOST_ROWS = 60
 
 def predict(
     model: Annotated[Path, typer.Argument(help="A model.bridge, or the folder that `fit --out` wrote it to.")],
-    table: Annotated[Path, typer.Argument(help="CSV or Parquet file with the model's columns, in any order.")],
+    table: Annotated[
+        Path, typer.Argument(help="CSV or Parquet file (or a folder of them) with the model's columns, in any order.")
+    ],
     level: Level = 0.95,
     offset: Annotated[
         str | None, typer.Option(help="Column or expression, as log(years); what the fit was told, if left out.")
@@ -42,97 +46,105 @@ def predict(
     drop: Annotated[list[str] | None, typer.Option(help="Column of the table to ignore; may be repeated.")] = None,
     encoding: Encoding = None,
     decimal: DecimalMark = None,
-    out: Annotated[Path | None, typer.Option(help="File to write, .csv or .json.")] = None,
+    out: Annotated[Path | None, typer.Option(help="File to write, .csv, .parquet or .json.")] = None,
+    batches: Annotated[
+        bool | None,
+        typer.Option(help="Read rows in batches and write each to --out; by default of folders and large files."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Predict the target of new rows: mean, sd and interval of a new observation, and interval of its expectation."""
     with one_line_errors():
         from bayesridge.errors import DataError
+        from bayesridge.estimator.batches import ENDINGS, model_rows, write_predictions
         from bayesridge.estimator.files import load
-        from bayesridge.posteriors.summary import SCHEMA, jsonable, keyed, records
+        from bayesridge.posteriors.summary import SCHEMA, jsonable, records
+        from bayesridge.tables.batches import is_large
         from bayesridge.tables.files import read_table, take_column
         from bayesridge.tables.formula import fit_expression
 
-        if out is not None and out.suffix not in (".csv", ".json"):
-            raise DataError(f"--out {out}: the name should end in .csv or .json")
+        if out is not None and out.suffix not in (*ENDINGS, ".json"):
+            raise DataError(f"--out {out}: the name should end in .csv, .parquet or .json")
+        path = model / "model.bridge" if model.is_dir() else model
+        if batches or (batches is None and is_large(table)):
+            if as_json or out is None or out.suffix == ".json" or encoding is not None or decimal is not None:
+                raise DataError(
+                    "predictions of rows in batches are written to a file: say --out NAME.csv or NAME.parquet, and "
+                    "leave --json, --encoding and --decimal out"
+                )
+            _in_batches(path, table, out, drop or [], level=level, missing=missing, offset=offset, trials=trials)
+            return
         warned: list[str] = []
         with collected_warnings(warned), working(f"predicting {table}"):
-            fitted = load(model / "model.bridge" if model.is_dir() else model)
+            fitted = load(path)
             new = read_table(table, encoding=encoding, decimal=decimal, drop=drop or [])
-            rows = _rows(fitted, new, missing)
+            rows = model_rows(fitted, new, missing)
             known: dict[str, Any] = {}
             if trials is not None:
                 known["trials"] = take_column(new, trials, "trials")[1].loc[rows.index].to_numpy()
             if offset is not None:
                 known["offset"] = fit_expression(offset, new.loc[rows.index], "offset").columns.values[:, 0]
             found = fitted.predictions(rows, level, **known).set_axis(rows.index)
-        design = fitted.posterior_.design
         record = {
-            "schema": SCHEMA, "model": str(model), "table": str(table), "target": design.target_name, "level": level,
+            "schema": SCHEMA, "model": str(model), "table": str(table),
+            "target": fitted.posterior_.design.target_name, "level": level,
             "predictions": [
                 {"row": jsonable(row), **one}
                 for row, one in zip(found.index, records(found, level).values(), strict=True)
             ],
             "warnings": warned,
         }  # fmt: skip
-        if out is not None:
-            _save(keyed(found, level).assign(level=level), jsonable(record), out)
+        if out is not None and out.suffix == ".json":
+            write_atomically(out, as_text(jsonable(record)) + "\n")
+        elif out is not None:
+            write_predictions(out, [found], level)
         if as_json:
             echo_json(jsonable(record))
             return
-        classes = getattr(fitted, "classes_", None)
-        about = "a new observation, and its expectation (ETI: equal-tailed intervals)"
-        if classes is not None:
-            about = f"the more probable class, and the probability of {classes[1]} with its equal-tailed interval"
-        _print(found, design.target_name, about, warned, out)
+        _print(fitted, found, len(found), warned, out)
 
 
-def _rows(fitted: Fitted, table: pd.DataFrame, missing: str) -> pd.DataFrame:
-    """Take the model's columns, by their names, and the rows that are complete where others are to be left out."""
-    from bayesridge.errors import DataError, DroppedRowsWarning, warn
-    from bayesridge.tables.columns import listed, quoted_list
+def _in_batches(
+    path: Path, table: Path, out: Path, drop: list[str], *, level: float, missing: Literal["error", "drop"],
+    offset: str | None, trials: str | None,
+) -> None:  # fmt: skip
+    """Predict rows of files a batch at a time, and show the first of them."""
+    from bayesridge.estimator.batches import predictions_of_files, write_predictions
+    from bayesridge.estimator.files import load
+    from bayesridge.linalg.accumulate import Files
 
-    names = list(fitted.variables_ or table.columns)
-    if fitted._table.offset is not None:
-        names += [name for name in fitted._table.offset.variables if name not in names]
-    absent = [name for name in names if name not in table.columns]
-    if absent:
-        raise DataError(
-            f"the model needs columns that the table does not have: {quoted_list(absent)}. The table has: "
-            f"{quoted_list(table.columns)}."
-        )
-    rows = table[names]
-    gaps = rows.isna()
-    if not gaps.to_numpy().any():
-        return rows
-    where = listed([f"'{name}' in row {gaps.index[gaps[name]][0]}" for name in names if gaps[name].any()])
-    count = int(gaps.any(axis=1).sum())
-    if missing == "error":
-        raise DataError(
-            f"{count} of {len(rows)} rows have missing values, the first of each column: {where}. There is no "
-            'prediction for them: fill them in, or use missing="drop" to leave them out.'
-        )
-    warn(f"Left out {count} of {len(rows)} rows with missing values ({where}).", DroppedRowsWarning)
-    return rows.dropna()
+    shown: list[pd.DataFrame] = []
+    count = 0
 
+    def seen(frames: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+        nonlocal count
+        for frame in frames:
+            count += len(frame)
+            shown.extend([frame] if not shown else [])
+            yield frame
 
-def _save(found: pd.DataFrame, record: dict[str, object], out: Path) -> None:
-    from bayesridge.atomic import write_atomically
-    from bayesridge.tables.files import csv_text
-
-    text = csv_text(found, "row") if out.suffix == ".csv" else as_text(record) + "\n"
-    write_atomically(out, text.encode())
+    warned: list[str] = []
+    with collected_warnings(warned), working(f"predicting {table}") as counted:
+        fitted = load(path)
+        files = Files(table, drop, progress=counted)
+        found = predictions_of_files(fitted, files, level=level, missing=missing, offset=offset, trials=trials)
+        write_predictions(out, seen(found), level)
+    _print(fitted, shown[0], count, warned, out)
 
 
-def _print(found: pd.DataFrame, target: str, about: str, warned: list[str], out: Path | None) -> None:
+def _print(fitted: Fitted, found: pd.DataFrame, count: int, warned: list[str], out: Path | None) -> None:
     from bayesridge.cli.terminal import Screen
     from bayesridge.posteriors.shown import as_printed
 
+    classes = getattr(fitted, "classes_", None)
+    about = "a new observation, and its expectation (ETI: equal-tailed intervals)"
+    if classes is not None:
+        about = f"the more probable class, and the probability of {classes[1]} with its equal-tailed interval"
     screen = Screen.standard()
-    screen.say(f" of {len(found)} rows: {about}", lead=target)
+    screen.say(f" of {count} rows: {about}", lead=fitted.posterior_.design.target_name)
     screen.say()
     shown = as_printed(found.iloc[:_MOST_ROWS])
     screen.table("row", list(shown.index), {str(name): list(shown[name]) for name in shown})
-    if len(found) > _MOST_ROWS:
-        screen.say(f"the first {_MOST_ROWS} of {len(found)}; --out or --json give all")
+    if count > _MOST_ROWS:
+        screen.say(f"the first {len(shown)} of {count}; --out or --json give all")
     screen.close(warned, [] if out is None else [str(out)])

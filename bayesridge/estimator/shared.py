@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
+    from bayesridge.linalg.accumulate import Files
+
 Array = NDArray[np.float64]
 
 
@@ -169,6 +171,33 @@ class Fitted(BaseEstimator):  # type: ignore[misc]
     def predictions(self, X: Any, level: float = 0.95, **known: Any) -> pd.DataFrame:
         """One row each: what `predictive` says of it, as the command shows it."""
         return self.predictive(X, **known).summary(level)
+
+    def predict_files(self, source: str | Path | Files, out: str | Path, *, level: float = 0.95, **known: Any) -> Path:
+        """Predict rows of files that need not fit into memory, in batches, to a file that is complete or absent.
+
+        Parameters
+        ----------
+        source : str, Path or Files
+            A Parquet or CSV file, or a folder of files, with the columns of the fit in any order.
+        out : str or Path
+            File to write, ``.csv`` or ``.parquet``: one row each, as :meth:`predictions` shows it.
+        level : float
+        **known
+            ``missing="drop"`` leaves out rows with missing values; ``offset``, ``trials``: names of columns.
+
+        Returns
+        -------
+        Path
+            Of the file.
+
+        Raises
+        ------
+        DataError
+            For data that cannot be used, naming file, column and row.
+        """
+        from bayesridge.estimator.batches import predictions_of_files, write_predictions
+
+        return write_predictions(out, predictions_of_files(self, source, level=level, **known), level)
 
     def effects(
         self, X: pd.DataFrame, variable: str, values: tuple[Any, Any] | None = None, *, by_row: bool = False

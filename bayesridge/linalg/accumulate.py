@@ -23,7 +23,7 @@ from bayesridge.bundle import Bundle, pack, unpack
 from bayesridge.errors import DataError, DroppedRowsWarning, ModelFileError, require, warn
 from bayesridge.linalg.statistics import Moments, Statistics, statistics_of_state
 from bayesridge.linalg.threads import threads_for
-from bayesridge.tables.batches import Batch, FileTable, open_files
+from bayesridge.tables.batches import Batch, FileTable, in_place, open_files
 from bayesridge.tables.files import take_column
 from bayesridge.tables.streamed import Rows, row_reader
 
@@ -66,6 +66,7 @@ def accumulate(
     *,
     weights: Any = None,
     formula: str | None = None,
+    offset: str | None = None,
     missing: Literal["error", "drop"] = "error",
     kind: type[Statistics] = Moments,
 ) -> Any:
@@ -81,6 +82,8 @@ def accumulate(
     formula : str, optional
         Of files. Categories are found in a pass of their own; what learns numbers from all rows (``center``, splines),
         or looks at the rows around (``lag``), is refused.
+    offset : str, optional
+        Of files: a column, or an expression of a row's own columns, that is taken off the target.
     missing : {"error", "drop"}
         What to do with rows that have missing values.
     kind : {Moments, Triangle}
@@ -99,11 +102,14 @@ def accumulate(
         source = Files(source)
     if isinstance(source, Files):
         table = open_files(source.path, source.drop)
-        read = row_reader(table, y, weights, formula)
+        read = row_reader(table, y, weights, formula, offset)
         with threads_for(max(len(read.predictors), 32)):  # BLAS's threads spin between batches of whatever width
             total = _add_files(source, table, read, missing, kind)
-    elif formula is not None:
-        raise DataError(f"a formula is for files, or for posterior(...): leave it out for {type(source).__name__}")
+    elif formula is not None or offset is not None:
+        what = "a formula is for files, or for posterior(...)" if offset is None else "an offset is for files"
+        raise DataError(
+            f"{what}: leave it out for {type(source).__name__}" + (", and subtract it from y" if offset else "")
+        )
     elif is_streamed(source):
         total = _add_delayed(source, y, weights, missing, kind)
     else:
@@ -150,9 +156,9 @@ def _ahead(batches: Iterator[Batch]) -> Iterator[Batch]:
 
 
 def _statistics(batch: Batch, read: Rows, missing: str, kind: type[Statistics]) -> Statistics:
-    with read.said(batch):
+    with in_place(batch):
         columns, y, w = read(batch)
-        return kind.of_columns(columns, y, w, missing=missing, target_name=read.target_name, spec=read.spec)
+        return kind.of_columns(columns, y, w, missing=missing, target_name=read.target_name, spec=read.spec, offset=read.offset)
 
 
 @dataclass
@@ -186,7 +192,7 @@ def _asked(table: FileTable, read: Rows, missing: str, kind: type[Statistics]) -
     files = [[str(one.absolute()), *stamp] for one, stamp in zip(table.files, table.stamps, strict=True)]
     return {
         "files": files, "columns": list(read.needed), "target": read.target_name, "weights": read.weights,
-        "formula": read.formula, "missing": missing, "kind": kind.kind,
+        "formula": read.formula, "offset": None if read.offset is None else read.offset.formula, "missing": missing, "kind": kind.kind,
     }  # fmt: skip
 
 

@@ -66,8 +66,8 @@ class Statistics:
         Whether the columns' names came from the data.
     sums : CrossProducts or CrossRoot
     tally : Tally
-    spec : FormulaSpec or None
-        The formula that made the columns.
+    spec, offset : FormulaSpec or None
+        The formula that made the columns, and what was taken off the target.
     """
 
     names: tuple[str, ...]
@@ -76,6 +76,7 @@ class Statistics:
     sums: Any
     tally: Tally
     spec: FormulaSpec | None = None
+    offset: FormulaSpec | None = None
 
     kind: ClassVar[str] = ""
 
@@ -106,7 +107,7 @@ class Statistics:
     @classmethod
     def of_columns(
         cls, columns: Columns, y: Array, weights: Array | None, *, missing: str, target_name: str,
-        spec: FormulaSpec | None = None,
+        spec: FormulaSpec | None = None, offset: FormulaSpec | None = None,
     ) -> Self:  # fmt: skip
         """Add up rows that were read."""
         X, w, n_dropped = columns.values, weights, 0
@@ -137,7 +138,7 @@ class Statistics:
             float(v.min(initial=np.inf)), float(v.max(initial=0.0)), weights is not None,
             w is None or bool((w == np.rint(w)).all()), low, high,
         )  # fmt: skip
-        return cls(columns.names, target_name, columns.named, sums, tally, spec)
+        return cls(columns.names, target_name, columns.named, sums, tally, spec, offset)
 
     @classmethod
     def _add_up(cls, X: Array, y: Array, weights: Array | None) -> Any:
@@ -163,6 +164,8 @@ class Statistics:
                 f"statistics add up over the same columns in the same order, and where one has {one!r}, the other has "
                 f"{two!r}"
             )
+        if len({None if one.offset is None else one.offset.formula for one in (self, other)}) > 1:
+            raise DataError(f"targets with another offset do not add up: {self.target_name!r}, {other.target_name!r}")
         return replace(self, sums=self.sums + other.sums, tally=self.tally + other.tally)
 
     def __radd__(self, other: object) -> Self:  # of sum(), which starts with 0
@@ -187,7 +190,8 @@ class Statistics:
         return {
             "kind": self.kind, "names": list(self.names), "target_name": self.target_name, "named": self.named,
             "total_weight": self.sums.total_weight, "tally": counted,
-            "formula": None if self.spec is None else formula_state(self.spec),
+            **{name: None if one is None else formula_state(one) for name, one in
+               (("formula", self.spec), ("offset", self.offset))},
         }  # fmt: skip
 
     def arrays(self) -> dict[str, NDArray[Any]]:
@@ -244,6 +248,7 @@ class Statistics:
             rows, absent, names=self.names, target_name=self.target_name, weights=absent if t.weighted else None,
             weight_kind=as_kind, fit_intercept=fit_intercept, scale=scale, unpenalized=unpenalized, terms=self.terms,
             survey=weight_kind == "survey", tally=tally, root=sums.root if isinstance(sums, CrossRoot) else None,
+            shifted=self.offset is not None,
         )  # fmt: skip
 
     @property
@@ -341,5 +346,5 @@ def statistics_of_state(state: State) -> Statistics:
         raise ModelFileError("its arrays do not fit together")
     sums = of._join(float(facts["total_weight"]), arrays["mean"], arrays["products"], arrays["rest"])
     tally = Tally(**facts["tally"], low=arrays["low"], high=arrays["high"])
-    spec = None if facts["formula"] is None else formula_from_state(facts["formula"])
-    return of(tuple(map(str, facts["names"])), facts["target_name"], bool(facts["named"]), sums, tally, spec)
+    made = [None if facts[name] is None else formula_from_state(facts[name]) for name in ("formula", "offset")]
+    return of(tuple(map(str, facts["names"])), facts["target_name"], bool(facts["named"]), sums, tally, *made)

@@ -196,6 +196,15 @@ def as_pandas(batch: Batch) -> Any:
     return written_out(batch.table.to_pandas())
 
 
+@contextmanager
+def in_place(batch: Batch) -> Iterator[None]:
+    """Say where the rows of an error are."""
+    try:
+        yield
+    except DataError as error:
+        raise type(error)(f"{batch.where}: {error}") from error
+
+
 def wanted_column(name: str, table: FileTable, what: str) -> str:
     """Return the name of a column that has to be there."""
     if name not in table.kinds:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
 
 _LEARNT_ROWS = 100  # of the first batch, beside a row for each category
 _MOST_CATEGORIES = 20_000  # in a column: p x p cross-products of more do not fit
-_SPECIAL = re.compile(r"\||\b(s|ridge|offset)\(")
+_SPECIAL = re.compile(r"\||\b(s|ridge)\(")
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,30 +39,40 @@ class Rows:
         Columns of the files.
     predictors : tuple of str
         Those that are columns of X, or that the formula reads.
-    target_name : str
+    target : str
+        Column, or left side of the formula.
     weights : str or None
     formula : str or None
-    spec, left : FormulaSpec or None
-        Make X of a formula, and the target where the formula names it.
+    spec, left, offset : FormulaSpec or None
+        Make X of a formula, the target where the formula names it, and what is taken off the target.
     """
 
     needed: tuple[str, ...]
     predictors: tuple[str, ...]
-    target_name: str
+    target: str
     weights: str | None
     formula: str | None = None
     spec: FormulaSpec | None = None
     left: FormulaSpec | None = None
+    offset: FormulaSpec | None = None
 
     def __call__(self, batch: Batch) -> tuple[Columns, Float, Float | None]:
         """Predictors, target and weights of a batch, missing values as NaN."""
         w = None
         if self.weights is not None:
             w = read_weights(batch.table.column(self.weights), len(batch.table), allow_missing=True, allow_zero=True)
-        columns = self.columns(batch)
         if self.left is not None:
-            return columns, self.left.transform(as_pandas(batch)).values[:, 0], w
-        return columns, read_target(batch.table.column(self.target_name), len(batch.table))[0], w
+            y = self.left.transform(as_pandas(batch)).values[:, 0]
+        else:
+            y = read_target(batch.table.column(self.target), len(batch.table))[0]
+        if self.offset is not None:
+            y = y - self.offset.transform(as_pandas(batch)).values[:, 0]
+        return self.columns(batch), y, w
+
+    @property
+    def target_name(self) -> str:
+        """What the target is called: the column, or expression, less an offset."""
+        return self.target if self.offset is None else f"{self.target} - {self.offset.formula[len('0 + {') : -1]}"
 
     def columns(self, batch: Batch) -> Columns:
         """Predictors alone."""
@@ -71,24 +80,19 @@ class Rows:
             return read_columns(batch.table.select(list(self.predictors)), min_rows=1)
         return self.spec.transform(as_pandas(batch))
 
-    @contextmanager
-    def said(self, batch: Batch) -> Iterator[None]:
-        """Say where the rows of an error are."""
-        try:
-            yield
-        except DataError as error:
-            raise type(error)(f"{batch.where}: {error}") from error
 
-
-def row_reader(table: FileTable, y: Any, weights: Any, formula: str | None) -> Rows:
+def row_reader(table: FileTable, y: Any, weights: Any, formula: str | None, offset: str | None = None) -> Rows:
     """Say which columns of files are what; with a formula, find the categories in a pass over the columns it reads.
+
+    `offset`, a column or an expression of each row's columns, is taken off the target; its columns are no predictors
+    unless a formula says so.
 
     Raises
     ------
     DataError
         If a column is not there, is no numbers, or the formula cannot be read or needs all rows at once.
     """
-    for name, what in ((y, "y"), (weights, "weights")):
+    for name, what in ((y, "y"), (weights, "weights"), (offset, "offset")):
         if name is not None and not isinstance(name, str):
             raise DataError(f"{what} must be the name of a column of the files, not {type(name).__name__}")
     if y is not None and y == weights:
@@ -102,33 +106,60 @@ def row_reader(table: FileTable, y: Any, weights: Any, formula: str | None) -> R
     own = [wanted_column(name, table, what) for name, what in ((weights, "weights"),) if name is not None]
     if not inside:
         own.append(wanted_column(y, table, "target"))
-    others = tuple(name for name in table.names if name not in own)
+    shift = None if offset is None else fit_by_row(offset, table, "offset")
+    beside = () if shift is None else shift.variables
+    taken = {*own, *(beside if formula is None else ())}
+    others = tuple(name for name in table.names if name not in taken)
     if not others:
         raise DataError("No column is left beside the target; the files have no other.")
     if formula is None:
-        return Rows((*others, *own), others, y, weights)
-    return _with_formula(table, formula, others, None if inside else y, weights)
+        return Rows(tuple(dict.fromkeys((*others, *own, *beside))), others, y, weights, offset=shift)
+    made = _with_formula(table, formula, others, None if inside else y, weights)
+    return replace(made, needed=tuple(dict.fromkeys((*made.needed, *beside))), offset=shift)
+
+
+def fit_by_row(expression: str, table: FileTable, what: str) -> FormulaSpec:
+    """Read an expression of each row's own columns, as ``log(years)``, from some first rows.
+
+    Raises
+    ------
+    DataError
+        If it cannot be read, is not one column of numbers, or needs all rows at once.
+    """
+    uses = parse_formula(f"0 + {{{expression}}}", table.names).uses
+    return fit_expression(expression, _learning_table(table, *_used(uses, table, expression)), what).spec
 
 
 def _with_formula(table: FileTable, formula: str, names: tuple[str, ...], y: str | None, weights: str | None) -> Rows:
     if _SPECIAL.search(formula):
         raise FormulaError(
-            f"The formula {formula!r} has terms, (1 | g), s(x), ridge(...) or offset(...), that need all rows in "
-            "memory: files in batches take columns, functions of them, and categories"
+            f"The formula {formula!r} has terms, (1 | g), s(x) or ridge(...), that need all rows in memory: files in "
+            "batches take columns, functions of them, categories, and an offset; groups={...} are columns with a "
+            "lambda of their own"
         )
     parsed = parse_formula(formula, names)
-    left, uses = parsed.left, parsed.uses
-    used = tuple(dict.fromkeys(name for one in uses.values() for name in one))
-    coded = [name for name in used if table.kinds[name] != "numbers"]
-    for text in uses:
-        coded += _refuse_or_coded(text, formula, used)
-    learnt = _learning_table(table, used, tuple(dict.fromkeys(coded)))
+    used, coded = _used(parsed.uses, table, formula)
+    learnt = _learning_table(table, used, coded)
     learnt = learnt.reindex(columns=list(names))  # what a formula does not read, it may still name: . - x
     spec = FormulaSpec.fit(formula, learnt).spec
+    left = parsed.left
     made = None if left is None else fit_expression(formula.partition("~")[0].strip(), learnt, "target").spec
     beside = tuple(name for name in (y, weights) if name is not None)
     name = y if y is not None else str(left[0])
     return Rows(tuple(dict.fromkeys((*used, *beside))), used, name, weights, formula, spec, made)
+
+
+def _used(
+    uses: Mapping[str, Sequence[str]], table: FileTable, text: str
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Columns that terms read, and those of them that become categories."""
+    used = tuple(dict.fromkeys(name for one in uses.values() for name in one))
+    if not used:
+        raise FormulaError(f"{text!r} reads no column of the files")
+    coded = [name for name in used if table.kinds[name] != "numbers"]
+    for one in uses:
+        coded += _refuse_or_coded(one, text, used)
+    return used, tuple(dict.fromkeys(coded))
 
 
 def _refuse_or_coded(term: str, formula: str, names: Sequence[str]) -> list[str]:
