@@ -64,7 +64,7 @@ def open_atomically(path: str | Path) -> Iterator[BinaryIO]:
 
 
 def write_atomically(path: str | Path, content: bytes | str) -> Path:
-    """Write a file, or leave what was there; see :func:`open_atomically`. Text is written in UTF-8, line ends as are."""
+    """Write a file, or leave what was there, see :func:`open_atomically`; text in UTF-8, its line ends as they are."""
     with open_atomically(path) as file:
         file.write(content.encode("utf-8") if isinstance(content, str) else content)
     return Path(path)

@@ -37,7 +37,7 @@ from bayesridge.tables.frames import (
     without_columns,
 )
 from bayesridge.tables.missing import complete_rows
-from bayesridge.tables.terms import split_offset
+from bayesridge.tables.terms import one_offset
 from bayesridge.tables.weights import Weighting, as_counts, read_weights
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def read_problem(
     if is_streamed(X):
         if family != "gaussian" or trials is not None:
             raise DataError("rows in batches have Gaussian noise: leave family and trials out")
-        formula, offset = _one_offset(formula, offset)
+        formula, offset = one_offset(formula, offset)
         add = partial(accumulate, X, y, weights=weights, formula=formula, offset=offset, missing=missing)
         problem = _added_up(add(), weight_kind, fit_intercept, scale, unpenalized)
         if trouble_of_moments(problem.design):
@@ -118,7 +118,7 @@ def read_problem(
     spec: FormulaSpec | None = None
     target_name: str | None = None
     blocks, coded = Blocks(), tuple[Coded, ...]()
-    formula, offset = _one_offset(formula, offset)
+    formula, offset = one_offset(formula, offset)
     within = offset if isinstance(offset, str) else "offset"
     X, offset, offset_spec = _expression(X, offset, formula)
     formula, renamed = text_groups(X, formula, groups)
@@ -257,14 +257,6 @@ def _added_up(
     )
     absent: Any = design.source
     return Problem(design, Columns(absent, of.names, of.named, of.terms), of.spec, offset_spec=of.offset)
-
-
-def _one_offset(formula: str | None, offset: Any) -> tuple[str | None, Any]:
-    """Take an offset out of a formula, if it has one."""
-    formula, within = split_offset(formula)
-    if within is not None and offset is not None:
-        raise DataError(f"the formula has offset({within}) and offset was passed too: leave one out")
-    return formula, offset if within is None else within
 
 
 def _expression(X: Any, offset: Any, formula: str | None) -> tuple[Any, Any, FormulaSpec | None]:

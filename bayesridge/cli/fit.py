@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from bayesridge.mcmc.posterior import SampledPosterior
     from bayesridge.persistence import Table
     from bayesridge.posteriors.contract import AnyPosterior
+    from bayesridge.posteriors.files_loo import FilesLeaveOneOut
     from bayesridge.posteriors.posterior import Posterior
 
 _FILES = ("coefficients.csv", "draws.nc", "fit.json", "model.bridge")
@@ -76,6 +77,7 @@ def fit(
     checkpoint: Annotated[
         Path | None, typer.Option(help="File for the sums so far: an interrupted fit of batches goes on from there.")
     ] = None,
+    loo: Annotated[bool, typer.Option("--loo", help="Of batches: read the rows once more for leave-one-out.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Fit a table and print coefficients, lambda with its uncertainty, noise, leave-one-out and diagnostics."""
@@ -91,9 +93,13 @@ def fit(
         with working(f"fitting {model.table}") as counted:
             files = _files(model, batches, checkpoint, counted)
             post, table = _fit(model, files, method, family, offset, trials, positive)
+            scored = _second_pass(model, files, one_lambda(post), offset) if loo else None
         sampled = _sample(one_lambda(post), sampler, draws, tune, seed, show=not as_json) if method == "nuts" else None
         shown = sampled or post
         record = dict(jsonable(to_record(shown, level)))
+    if scored is not None:
+        del record["no_loo"]
+        record["loo"] = jsonable(scored.facts())
     record["warnings"] = warned
     if out is not None:
         record["saved"] = [str(out / name) for name in _FILES]
@@ -127,6 +133,16 @@ def _files(model: Model, batches: bool | None, checkpoint: Path | None, counted:
     from bayesridge.linalg.accumulate import Files
 
     return Files(model.table, tuple(model.drop or ()), checkpoint, counted)
+
+
+def _second_pass(model: Model, files: Files | None, post: Posterior, offset: str | None) -> FilesLeaveOneOut:
+    from bayesridge.errors import DataError
+
+    if files is None:
+        raise DataError("--loo is for --batches: of a table in memory leave-one-out is there anyway")
+    read = model.in_batches(files)
+    asked = {name: read[name] for name in ("weights", "formula", "missing")}
+    return post.loo_of_files(read["X"], read["y"], offset=offset, **asked)
 
 
 def _fit(

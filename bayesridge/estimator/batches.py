@@ -20,15 +20,13 @@ from bayesridge.tables.streamed import fit_by_row
 if TYPE_CHECKING:
     import pandas as pd
 
-    from bayesridge.estimator.shared import Fitted
-
 _ROWS = 1 << 13  # predicted at once: a number for each and each node of lambda, some times over
 #: Endings of the files that predictions are written to.
 ENDINGS = (".csv", ".parquet")
 
 
 def predictions_of_files(
-    fitted: Fitted,
+    fitted: Any,
     source: str | Path | Files,
     *,
     level: float = 0.95,
@@ -127,7 +125,7 @@ def _write_parquet(file: Any, tables: Iterable[pd.DataFrame]) -> None:
             writer.write_table(one.cast(first.schema))
 
 
-def wanted_columns(fitted: Fitted) -> list[str]:
+def wanted_columns(fitted: Any) -> list[str]:
     """Columns that a table of new rows needs; none where the fit had none with names."""
     offset = fitted._table.offset
     beside = () if offset is None or not fitted.variables_ else offset.variables
@@ -142,7 +140,7 @@ def _refuse_absent(needed: list[str], names: Iterable[str]) -> None:
         )
 
 
-def model_rows(fitted: Fitted, table: pd.DataFrame, missing: str) -> pd.DataFrame:
+def model_rows(fitted: Any, table: pd.DataFrame, missing: str) -> pd.DataFrame:
     """Take the model's columns of a table by their names, and the rows that are complete if others are left out."""
     names = wanted_columns(fitted) or list(table.columns)
     _refuse_absent(names, table.columns)

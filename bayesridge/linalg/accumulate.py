@@ -130,7 +130,7 @@ def _add_files(source: Files, table: FileTable, read: Rows, missing: str, kind: 
         counter = _resumed(checkpoint, asked)
     before, start = counter.rows, time.monotonic()
     saved = start
-    for unit, batches in groupby(_ahead(table.batches(read.needed, counter.units)), key=lambda batch: batch.unit):
+    for unit, batches in groupby(ahead(table.batches(read.needed, counter.units)), key=lambda batch: batch.unit):
         counter.add(unit, sum(_statistics(batch, read, missing, kind) for batch in batches))  # type: ignore[arg-type]
         now = time.monotonic()
         if checkpoint is not None and now - saved > _PAUSE:
@@ -146,7 +146,7 @@ def _add_files(source: Files, table: FileTable, read: Rows, missing: str, kind: 
     return total
 
 
-def _ahead(batches: Iterator[Batch]) -> Iterator[Batch]:
+def ahead(batches: Iterator[Batch]) -> Iterator[Batch]:
     """Read the next batch while one is added up."""
     with ThreadPoolExecutor(1, thread_name_prefix="bayesridge-read") as reader:
         following = reader.submit(next, batches, None)
@@ -158,7 +158,9 @@ def _ahead(batches: Iterator[Batch]) -> Iterator[Batch]:
 def _statistics(batch: Batch, read: Rows, missing: str, kind: type[Statistics]) -> Statistics:
     with in_place(batch):
         columns, y, w = read(batch)
-        return kind.of_columns(columns, y, w, missing=missing, target_name=read.target_name, spec=read.spec, offset=read.offset)
+        return kind.of_columns(
+            columns, y, w, missing=missing, target_name=read.target_name, spec=read.spec, offset=read.offset
+        )
 
 
 @dataclass
@@ -192,7 +194,8 @@ def _asked(table: FileTable, read: Rows, missing: str, kind: type[Statistics]) -
     files = [[str(one.absolute()), *stamp] for one, stamp in zip(table.files, table.stamps, strict=True)]
     return {
         "files": files, "columns": list(read.needed), "target": read.target_name, "weights": read.weights,
-        "formula": read.formula, "offset": None if read.offset is None else read.offset.formula, "missing": missing, "kind": kind.kind,
+        "formula": read.formula,
+        "offset": None if read.offset is None else read.offset.formula, "missing": missing, "kind": kind.kind,
     }  # fmt: skip
 
 

@@ -76,7 +76,7 @@ def row_parts(design: Design, spectrum: Spectrum) -> RowParts:
     precision, count = np.ones(n), (w > 0).astype(np.float64)
     rows = count if design.weight_kind == "precision" or design.weights is None else w
     unit = np.where(w > 0, w, 1.0) if design.weight_kind == "frequency" else np.ones(n)
-    spanned = spectrum.rank >= int(np.count_nonzero(w)) - design.n_flat
+    spanned = spectrum.rank >= design.n_seen - design.n_flat
     if spanned:
         residual = np.zeros(n)
     rest = 1.0 - (flat + np.einsum("ij,ij->i", U, U)) / unit

@@ -315,11 +315,12 @@ def _weighted(design: Design, centred: Array) -> Array:
     """Rows times their root weights, from rows centred at a mean that was rounded.
 
     A row of nearly all weight is nearly the mean: what it differs by is less than the mean's rounding and, times its
-    root weight, as large as any other row. Centring twice has it to its own rounding.
+    root weight, as large as any other row. Centring twice has it to its own rounding; a part of rows that were added
+    up has a mean of its own, which is not the one.
     """
     if design.weights is None:
         return centred
-    if design.fit_intercept:
+    if design.fit_intercept and design.tally is None:
         centred -= (design.weights / design.total_weight) @ centred
     root = np.sqrt(design.weights)
     centred *= root if centred.ndim == 1 else root[:, None]
@@ -469,10 +470,11 @@ def left_vectors(design: Design, spectrum: Spectrum) -> Array:
     Raises
     ------
     DataError
-        If the arrays were changed since the fit: ``U'y`` then no longer equals the stored ``z``.
+        If the arrays were changed since the fit: ``U'y`` then no longer equals the stored ``z`` (of rows that were
+        added up these may be a part, and who reads them all says so).
     """
     U = left_of(design, spectrum)
-    if spectrum.left is None and spectrum.degenerate != "constant":
+    if spectrum.left is None and design.tally is None and spectrum.degenerate != "constant":
         change = np.abs(U.T @ _weighted_target(design) - spectrum.z).max(initial=0.0)
         if change > 1e-5 * np.sqrt(spectrum.total_squares):
             raise DataError("the data changed after the fit (U'y no longer matches); fit again, or pass a copy to fit")

@@ -31,7 +31,10 @@ from bayesridge.tables.weights import Weighting, read_weights, warn_of_counts
 Array = NDArray[np.float64]
 
 _FORMAT = "bayesridge statistics"
-_GONE = "they were added up and not kept: use the table itself, or as many of its rows as fit into memory"
+_GONE = (
+    "they were added up and not kept: use the table itself, or as many of its rows as fit into memory; leave-one-out "
+    "reads files once more, loo_of_files(...)"
+)
 _UNEVEN = 1e8  # weights this far apart: their roots take four digits
 _COARSE = 1e-8  # steps of a column's own float64 numbers, over its sd
 

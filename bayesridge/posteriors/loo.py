@@ -192,7 +192,9 @@ class LeaveOneOut(Shown):
         return self._in_parts(lambda mixture, _: mixture.interval(level))
 
 
-def leave_one_out(engine: Engine, hyper: HyperPosterior, refit: Callable[[Engine], HyperPosterior]) -> LeaveOneOut:
+def leave_one_out(
+    engine: Engine, hyper: HyperPosterior, refit: Callable[[Engine], HyperPosterior] | None
+) -> LeaveOneOut:
     """Compute exact leave-one-out densities from the nodes of the full posterior.
 
     For a row that the rest contradicts (an extreme outlier), or that alone keeps the rest from a perfect fit, the
@@ -203,8 +205,9 @@ def leave_one_out(engine: Engine, hyper: HyperPosterior, refit: Callable[[Engine
     Parameters
     ----------
     engine, hyper : Engine, HyperPosterior
-    refit : callable
-        Infers the scales of another engine under the same priors.
+    refit : callable or None
+        Infers the scales of another engine under the same priors. None where the engine has a part of the rows: then
+        :attr:`LeaveOneOut.refitted` says which rows would have to be fitted without, and they are not.
 
     Returns
     -------
@@ -243,13 +246,16 @@ def leave_one_out(engine: Engine, hyper: HyperPosterior, refit: Callable[[Engine
     found = run_blocks(densities, blocks, 300.0 * design.n_rows * columns)
     pointwise, inside, doubt = np.concatenate(found, axis=1)
     pointwise[unseen] = inside[unseen] = np.nan
-    if np.count_nonzero(doubt) > MOST_REFITS:
+    if refit is None:
+        refits = {}
+    elif np.count_nonzero(doubt) > MOST_REFITS:
         raise DataError(
             f"leave-one-out would need an actual fit without each of {np.count_nonzero(doubt)} rows (more than "
             f"{MOST_REFITS}): most rows contradict the others under this prior, as they do where it puts sigma or "
             "lambda far from the data; use a prior that allows what the data show, such as Jeffreys() and BetaR2()"
         )
-    refits = {int(i): _refitted(engine, int(i), refit) for i in np.flatnonzero(doubt)}
+    else:
+        refits = {int(i): _refitted(engine, int(i), refit) for i in np.flatnonzero(doubt)}
     for i, one in refits.items():
         pointwise[i] = one.log_pdf(design.y[i : i + 1])[0]
 
@@ -304,7 +310,7 @@ def why_no_loo(design: Design, df: float | None = None) -> str:
             "left to estimate the noise"
         )
     w = design.weights
-    if w is not None and design.weight_kind == "frequency" and (w != np.round(w)).any():
+    if w is not None and design.weight_kind == "frequency" and (design.survey or (w != np.round(w)).any()):
         what = "survey weights" if design.survey else "frequency weights that are not whole numbers"
         return (
             f"leave-one-out leaves out one observation, and {what} do not count observations; "

@@ -33,6 +33,7 @@ from bayesridge.posteriors.contrasts import Asked, Contrast, contrast_rows
 from bayesridge.posteriors.draws import Draws, draw_posterior, replicated
 from bayesridge.posteriors.exact_datatree import exact_datatree
 from bayesridge.posteriors.facts import one_lambda_facts
+from bayesridge.posteriors.files_loo import FilesLeaveOneOut, leave_one_out_of_files
 from bayesridge.posteriors.group_loo import LeaveGroupsOut, leave_groups_out
 from bayesridge.posteriors.loo import LeaveOneOut, leave_one_out
 from bayesridge.posteriors.prediction import Prediction, checked_rows, predict, target_shift
@@ -44,6 +45,7 @@ from bayesridge.priors import (
     NoisePrior,
     Prior,
 )
+from bayesridge.tables.terms import one_offset
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -363,6 +365,38 @@ class Posterior(ShownPosterior, Asked):
     def loo(self) -> LeaveOneOut:
         """Exact leave-one-out predictive distributions."""
         return leave_one_out(self.engine, self.hyper, self.infer_again)
+
+    def loo_of_files(
+        self,
+        source: Any,
+        y: str | None = None,
+        *,
+        weights: str | None = None,
+        formula: str | None = None,
+        offset: str | None = None,
+        missing: Literal["error", "drop"] = "error",
+    ) -> FilesLeaveOneOut:
+        """Leave-one-out of a posterior that was made of files: a second pass over them, in batches of rows.
+
+        Parameters
+        ----------
+        source, y, weights, formula, offset, missing
+            As they were said to :func:`bayesridge.posterior`.
+
+        Returns
+        -------
+        FilesLeaveOneOut
+            Sums, and a line for each row group.
+
+        Raises
+        ------
+        DataError
+            If the files hold other rows than the fit had, or leave-one-out does not exist.
+        """
+        formula, offset = one_offset(formula, offset)
+        return leave_one_out_of_files(
+            self.engine, self.hyper, source, y=y, weights=weights, formula=formula, offset=offset, missing=missing
+        )
 
     def leave_groups_out(self, groups: ArrayLike) -> LeaveGroupsOut:
         """Leave out the rows of each group together (a label for each row): new shops, not new rows of known shops."""

@@ -149,9 +149,7 @@ def _with_formula(table: FileTable, formula: str, names: tuple[str, ...], y: str
     return Rows(tuple(dict.fromkeys((*used, *beside))), used, name, weights, formula, spec, made)
 
 
-def _used(
-    uses: Mapping[str, Sequence[str]], table: FileTable, text: str
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _used(uses: Mapping[str, Sequence[str]], table: FileTable, text: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Columns that terms read, and those of them that become categories."""
     used = tuple(dict.fromkeys(name for one in uses.values() for name in one))
     if not used:

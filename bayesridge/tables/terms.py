@@ -8,7 +8,7 @@ import unicodedata
 from collections.abc import Iterable
 from typing import Any, NamedTuple, NoReturn
 
-from bayesridge.errors import FormulaError
+from bayesridge.errors import DataError, FormulaError
 from bayesridge.tables.columns import quoted_list
 from bayesridge.tables.grammar import SPECIALS, Checker, parse_expression, read_expression
 from bayesridge.tables.specials import LONGEST, Effects, Ridge, Smooth, read_specials, take_specials, variables_of
@@ -107,12 +107,20 @@ def parse_formula(formula: str, columns: tuple[str, ...]) -> Parsed:
     return Parsed(left, right, {str(term): _uses(term, columns) for term in [*(left or ()), *right]}, specials, ridges)
 
 
-def split_offset(formula: Any) -> tuple[Any, str | None]:
-    """Take the term ``offset(expression)`` out of a formula; return the rest, and the expression."""
+def one_offset(formula: Any, offset: Any) -> tuple[Any, Any]:
+    """Take the term ``offset(expression)`` out of a formula; return the rest, and the expression or what was passed.
+
+    Raises
+    ------
+    DataError
+        If there are several.
+    """
     rest, found = take_specials(formula, ("offset",))
     if len(found) > 1:
         raise FormulaError(f"The formula has the offsets {' and '.join(found)}: add them up in one.")
-    return rest, found[0][len("offset(") : -1] if found else None
+    if found and offset is not None:
+        raise DataError(f"the formula has {found[0]} and offset was passed too: leave one out")
+    return rest, found[0][len("offset(") : -1] if found else offset
 
 
 def is_intercept(term: Any) -> bool:

@@ -207,7 +207,7 @@ def test_a_category_unseen_in_pass_one_is_named(files, monkeypatch):
         ({"y": np.ones(3)}, "must be the name of a column"),
         ({"y": "y", "weights": "y"}, "cannot be the target and the weights"),
         ({"y": "y", "weights": "q"}, "There is no column 'q'"),
-        ({"y": "y", "offset": "a"}, "leave family, offset and trials out"),
+        ({"y": "y", "trials": "a"}, "leave family and trials out"),
     ],
 )
 def test_what_files_cannot_do_is_said(files, call, said):
