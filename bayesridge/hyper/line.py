@@ -43,7 +43,10 @@ class ConjugateLine(OneLambda):
     @cached_property
     def nodes(self) -> Nodes:
         """Nodes along log lambda."""
-        return Nodes(self.rule.x[:, None], self.rule.weight, ConjugateNoise(self.shape, self.rate_at(self.rule.x)))
+        return replace(self._nodes(self.rule.x, self.rule.weight), fewer=lambda k: self._nodes(*self.rule.gauss(k)))
+
+    def _nodes(self, x: Array, weight: Array) -> Nodes:
+        return Nodes(x[:, None], weight, ConjugateNoise(self.shape, self.rate_at(x)))
 
     def finer(self) -> HyperPosterior:
         """Half the step."""
@@ -229,8 +232,11 @@ class KnownSigmaLine(OneLambda):
     @cached_property
     def nodes(self) -> Nodes:
         """Nodes along log lambda."""
-        column = np.full((len(self.rule.x), 1), self.log_sigma)
-        return Nodes(self.rule.x[:, None], self.rule.weight, KnownNoise(column, np.ones_like(column)))
+        return replace(self._nodes(self.rule.x, self.rule.weight), fewer=lambda k: self._nodes(*self.rule.gauss(k)))
+
+    def _nodes(self, x: Array, weight: Array) -> Nodes:
+        column = np.full((len(x), 1), self.log_sigma)
+        return Nodes(x[:, None], weight, KnownNoise(column, np.ones_like(column)))
 
     def finer(self) -> HyperPosterior:
         """Half the step."""

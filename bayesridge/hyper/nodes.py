@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol
@@ -81,12 +81,16 @@ class Nodes:
     noise : ConjugateNoise or KnownNoise
     replicates : int
         Independent parts of equal length, one after the other, where nodes were sampled.
+    fewer : callable or None
+        Where nodes lie on a line: the same posterior in as many nodes as asked for (a Gauss rule), for expectations of
+        functions that are smooth along it.
     """
 
     theta: Array
     weight: Array
     noise: ConjugateNoise | KnownNoise
     replicates: int = 1
+    fewer: Callable[[int], Nodes] | None = None
 
     @property
     def log_lam(self) -> Array:

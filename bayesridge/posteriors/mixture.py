@@ -31,12 +31,15 @@ class Mixture:
         Summing to one.
     df : float
         Degrees of freedom of every component; infinite for Gaussian ones.
+    start : Mixture or None
+        Nearly the same in few components: where the search for quantiles starts.
     """
 
     location: Array
     scale: Array
     weight: Array
     df: float
+    start: Mixture | None = None
 
     @property
     def components(self) -> int:
@@ -55,7 +58,8 @@ class Mixture:
     def rows(self, part: slice | NDArray[np.intp]) -> Mixture:
         """Some of the mixtures."""
         weight = self.weight if self.weight.ndim == 1 else self.weight[part]
-        return Mixture(self.location[part], self.scale[part], weight, self.df)
+        start = None if self.start is None else self.start.rows(part)
+        return Mixture(self.location[part], self.scale[part], weight, self.df, start)
 
     def _standard(self, x: Array) -> Array:
         safe = np.where(self.scale > 0, self.scale, 1.0)
@@ -202,17 +206,21 @@ def _quantile_rows(part: Mixture, q: Array) -> Array:
     in order.
     """
     centre = part.location[np.arange(len(q)), part.weight.argmax(axis=-1)]
-    part = Mixture(part.location - centre[:, None], part.scale, part.weight, part.df)
+    starts = [part.start] if part.start is not None else [_every(part, 6), _every(part, 3)] if _at_steps(part) else []
+    part, *starts = (Mixture(one.location - centre[:, None], one.scale, one.weight, one.df) for one in (part, *starts))
     u = np.asarray(ndtri(q) if np.isinf(part.df) else stdtrit(part.df, q))
     ends = part.location + u[:, None] * part.scale
     seen = part.weight > 1e-13
     low = np.where(seen, ends, np.inf).min(axis=1)
     high = np.where(seen, ends, -np.inf).max(axis=1)
     x = (part.weight * ends).sum(axis=1)
-    for stride in (6, 3):
-        if part.weight.ndim == 1 and part.location.shape[1] >= _LEAST_COMPONENTS:
-            x = _solve(_every(part, stride), q, x, low.copy(), high.copy(), 1e-2)
+    for start in starts:
+        x = _solve(start, q, x, low.copy(), high.copy(), 1e-2)
     return centre + _solve(part, q, x, low, high, 3e-4)
+
+
+def _at_steps(part: Mixture) -> bool:
+    return part.weight.ndim == 1 and part.location.shape[1] >= _LEAST_COMPONENTS
 
 
 def _every(part: Mixture, stride: int) -> Mixture:

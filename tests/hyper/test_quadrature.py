@@ -4,7 +4,7 @@ import mpmath
 import numpy as np
 import pytest
 from scipy import stats
-from scipy.special import gammaln
+from scipy.special import expit, gammaln
 
 from bayesridge.errors import ImproperPosteriorError, PriorError
 from bayesridge.fit import posterior
@@ -177,3 +177,14 @@ def test_the_mode_of_lambda_against_forty_digits(natural):
         found = post.lambda_.mode if natural else post.lambda_.log_mode
         exact = mpmath.exp(mpmath.findroot(lambda t: mpmath.diff(log_density, t), mpmath.log(found)))
         assert abs(found / exact - 1) < 1e-11
+
+
+def test_the_gauss_rule_of_a_line_has_its_moments():
+    f, _ = KNOWN["slow tail"]
+    rule = integrate(f, SCAN, "x")
+    x, weight = rule.gauss(12)
+    mode = rule.x[np.argmax(rule.log_f)]
+    assert (np.diff(x) > 0).all()
+    for power in range(24):  # of u, which the rule of twelve nodes has exactly up to the 23rd
+        all_, few = (w @ expit(0.5 * (mode - at)) ** power for at, w in ((rule.x, rule.weight), (x, weight)))
+        assert few == pytest.approx(all_, rel=1e-12)

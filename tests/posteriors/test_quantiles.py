@@ -1,5 +1,7 @@
 """Many quantiles at once start from a table, few do not: both solve the same equation to rounding."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -11,7 +13,7 @@ from bayesridge.linalg.design import build_design
 from bayesridge.linalg.spectrum import factorize
 from bayesridge.posteriors.mixture import Mixture
 from bayesridge.posteriors.posterior import infer
-from bayesridge.priors import BetaR2, GammaPrecisions, HalfCauchy, HalfNormal, HalfT, InverseGamma, Jeffreys
+from bayesridge.priors import BetaR2, FixedSigma, GammaPrecisions, HalfCauchy, HalfNormal, HalfT, InverseGamma, Jeffreys
 
 
 def mixture(x):
@@ -101,3 +103,32 @@ def test_quantiles_of_a_spike_narrower_than_the_rounding_of_the_mean():
             mixture.quantile(q) / 3e-19
         )
         assert below == pytest.approx(q, abs=1e-9)
+
+
+@pytest.fixture(scope="module")
+def many_coefficients():
+    rng = np.random.default_rng(3)
+    X = rng.standard_normal((40, 700))
+    return posterior(X, X[:, 0] + rng.standard_normal(40)).coefficients
+
+
+@pytest.mark.parametrize("noise_prior", [None, FixedSigma(2.0)], ids=["conjugate", "known"])
+def test_few_nodes_give_the_quantiles_of_all(many_coefficients, noise_prior):
+    coefficients = many_coefficients
+    if noise_prior is not None:
+        rng = np.random.default_rng(4)
+        X = rng.standard_normal((40, 700))
+        coefficients = posterior(X, 2.0 * X[:, 0], noise_prior=noise_prior).coefficients
+    assert coefficients._fewer is not None
+    assert coefficients._fewer.components < 0.7 * coefficients.mixture.components
+    away = np.abs(coefficients.interval(0.95) - coefficients.mixture.interval(0.95)) / coefficients.sd[:, None]
+    assert away.max() < 1e-9  # the digits promised of quantiles
+    below = coefficients.mixture.cdf(np.zeros(len(coefficients)))
+    np.testing.assert_allclose(coefficients.cdf(0.0), below, atol=1e-10)
+
+
+def test_few_nodes_that_will_not_do_are_found_out(many_coefficients):
+    good = many_coefficients._fewer
+    wrong = dataclasses.replace(many_coefficients)
+    vars(wrong)["_fewer"] = dataclasses.replace(good, scale=good.scale * (1.0 + 1e-8))
+    assert (wrong.interval(0.95) == many_coefficients.mixture.interval(0.95)).all()
