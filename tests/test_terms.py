@@ -13,6 +13,7 @@ from bayesridge import BayesRidge, load, posterior
 from bayesridge.cli.main import app
 from bayesridge.errors import DataError, ExtrapolationWarning, NoSignalWarning, PriorError, UnseenLevelWarning
 from bayesridge.posteriors.summary import at_a_glance, jsonable, to_record
+from bayesridge.posteriors.term_table import shares
 from bayesridge.priors import BetaR2, LogNormal
 
 
@@ -348,3 +349,30 @@ def test_predictions_at_many_rows_take_levels_as_codes_to_the_same_numbers(monke
     known = new.tail(19)
     monkeypatch.setattr("bayesridge.tables.formula.laid_out", None)
     np.testing.assert_allclose(fit.predict(known), plain.mean[1:], rtol=1e-9)
+
+
+@pytest.mark.parametrize("formula", ["y ~ z + s(x, k=8) + (1 | shop)", "y ~ z + (x | shop)"])
+def test_degrees_of_freedom_by_term_add_up_to_the_hat_matrix(formula):
+    post = fitted(formula).posterior_
+    theta, weight = post.hyper.nodes.theta, post.hyper.nodes.weight
+    leverages = 1.0 - post.engine.deletion().at(theta, slice(0, 90)).keep
+    dof = post.engine.dof(theta)
+    np.testing.assert_allclose(leverages.sum(axis=0), dof.sum(axis=1) + post.design.n_flat, rtol=1e-9)
+    table = post.terms()
+    np.testing.assert_allclose(table["effective dof"], weight @ dof, rtol=1e-12)
+    assert 0.0 < table["share of variance"].sum() < 1.0
+    assert (table["95% HDI low"] < table["tau"]).all()
+    said = json.loads(json.dumps(jsonable(to_record(post))))["terms"]
+    assert said["shop"]["dof"] == pytest.approx(table.loc["shop", "effective dof"])
+    assert "effective dof: " in repr(post)
+
+
+def test_the_share_of_intercepts_is_their_intraclass_correlation():
+    """One factor alone: R² of its prior; beside a second one without effects, nearly the same."""
+    one = fitted("y ~ z + (1 | shop)").posterior_
+    table = one.terms()
+    assert table.index.tolist() == ["shop"]
+    assert table.loc["shop", "share of variance"] == pytest.approx(one.r2.mean, rel=1e-9)
+    theta = np.log(np.array([[2.0, 4.0]]))
+    np.testing.assert_allclose(shares(theta, (1.0, 1.0)), [[0.5 / 1.75, 0.25 / 1.75]])
+    np.testing.assert_allclose(shares(np.array([[-800.0, 800.0]]), (1.0, 1.0)), [[1.0, 0.0]])

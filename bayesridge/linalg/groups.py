@@ -258,6 +258,12 @@ class GroupEngine:
             self._latest[:] = [latest]
         return latest
 
+    def dof(self, theta: Array) -> Array:
+        """Effective degrees of freedom of each group at theta, (K, G): of column j ``1 - lambda_j (M^-1)_jj``."""
+        member = np.equal.outer(self._member, np.arange(len(self.names))).astype(np.float64)
+        of_column = [np.square(one).sum(axis=0) for part in self.at(theta)._factors() for one in part.inverse]
+        return np.asarray((1.0 - np.exp(theta[:, self._member]) * np.array(of_column)) @ member)
+
     def coefficients(self) -> Functionals:
         """All p coefficients, in the units of the data."""
         return self.contrasts(np.eye(self.design.n_columns))

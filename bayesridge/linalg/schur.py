@@ -30,6 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from scipy.sparse import hstack as sparse_hstack
+from scipy.sparse import vstack as sparse_vstack
 
 from bayesridge.errors import AccuracyWarning, ConstantTargetWarning, DataError, warn
 from bayesridge.linalg.design import Design, State
@@ -125,6 +126,10 @@ class LevelConditional:
             return np.column_stack([np.square(np.linalg.solve(L2, rows)).sum(axis=0) for _, L2 in self._seen])
         if self.engine.size > HEAVY:
             return through_few(self.theta, lambda some: self._variances(self.engine.factors(some), linear)).T
+        return self.everywhere(linear)
+
+    def everywhere(self, linear: SparseFunctionals) -> Array:
+        """Conditional variances over sigma^2, computed at each theta, (m, K)."""
         return self._variances(self.factors(), linear).T
 
     def _variances(self, parts: Iterator[Factors], linear: SparseFunctionals) -> Array:
@@ -158,6 +163,11 @@ class LevelConditional:
         drawn = np.concatenate(parts)
         linear, flat = engine.coefficients(), engine.intercept()
         return CoefficientDraws((linear.rows @ drawn.T).T, (flat.offset[:, None] + flat.rows @ drawn.T)[0])
+
+
+def _units(columns: NDArray[np.intp], p: int) -> csr_array:
+    """Unit rows, one for each of some of p columns."""
+    return csr_array((np.ones(len(columns)), columns, np.arange(len(columns) + 1)), shape=(len(columns), p))
 
 
 def _variances(part: Factors, rows: csr_array, n_numbers: int) -> Array:
@@ -403,6 +413,27 @@ class LevelEngine:
             latest = LevelConditional(self, theta)
             self._latest[:] = [latest]
         return latest
+
+    def dof(self, theta: Array) -> Array:
+        """Effective degrees of freedom of each lambda's columns at theta, (K, G): the diagonal of ``I - M^-1 S``."""
+        return through_few(theta, self._dof) if self.size > HEAVY else self._dof(theta)
+
+    def _dof(self, theta: Array) -> Array:
+        out = np.zeros((len(theta), len(self.signals)))
+        given, p = LevelConditional(self, theta), len(self.sums.b0)
+        for block in self.blocks:
+            S, _ = block.precision(theta)
+            q, c = block.columns.shape
+            pairs = [(a, b) for a in range(c) for b in range(a, c)]
+            rows = [_units(block.columns[:, a], p) + _units(block.columns[:, b], p) for a, b in pairs]
+            sums = SparseFunctionals(csr_array(sparse_vstack(rows, format="csr")), np.zeros(len(pairs) * q))
+            of_sums = dict(zip(pairs, given.everywhere(sums).reshape(len(pairs), q, -1), strict=True))
+            for a in range(c):
+                out[:, block.theta[a]] += q
+                for b in range(c):
+                    both = of_sums[min(a, b), max(a, b)] - (0.25 * (of_sums[a, a] + of_sums[b, b]) if a != b else 0.0)
+                    out[:, block.theta[a]] -= S[:, a, b] * (0.25 if a == b else 0.5) * both.sum(axis=0)
+        return out
 
     # -- functionals -------------------------------------------------------------------------------------------------
 

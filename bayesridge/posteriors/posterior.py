@@ -39,6 +39,7 @@ from bayesridge.posteriors.loo import LeaveOneOut, leave_one_out
 from bayesridge.posteriors.prediction import Prediction, checked_rows, predict, target_shift
 from bayesridge.posteriors.quantity import MixtureQuantity, Quantity
 from bayesridge.posteriors.summary import ShownPosterior
+from bayesridge.posteriors.term_table import term_table
 from bayesridge.posteriors.terms import level_effects
 from bayesridge.priors import (
     FixedLambda,
@@ -293,6 +294,10 @@ class Posterior(ShownPosterior, Asked):
     def coefficients(self) -> MixtureQuantity:
         """Posterior of all p coefficients, in the units of the data."""
         return MixtureQuantity(self.design.names, self.engine, self.engine.coefficients(), self.hyper)
+
+    def terms(self, level: float = 0.95) -> pd.DataFrame:
+        """Spread, share of variance and effective degrees of freedom of each penalty; see :func:`term_table`."""
+        return term_table(self, level)
 
     def levels(self, name: str) -> Quantity:
         """Posterior of the effects of a factor's levels, ``levels("shop")``; the last is of one without rows."""

@@ -205,7 +205,16 @@ def _scale_sentences(posterior: AnyPosterior) -> list[str]:
     says = ", ".join(f"{name} = {value}" for name, value in medians.items())
     counted = "; dof without intercept" if "effective dof" in medians else ""
     last = [f"{says} (medians{counted})"] if medians else []
+    terms = _by_term(posterior)
+    if terms is not None:
+        each = ", ".join(f"{name} {number(value)}" for name, value in terms["effective dof"].items())
+        last.append(f"effective dof: {each} (posterior means; fixed effects not counted)")
     return [lambda_sentence(posterior, name=name) for name in lambdas] + last
+
+
+def _by_term(posterior: AnyPosterior, level: float = 0.95) -> pd.DataFrame | None:
+    """Return the table of penalties, where there are several."""
+    return posterior.terms(level) if hasattr(getattr(posterior, "engine", None), "dof") else None  # type: ignore[attr-defined]
 
 
 #: Of every record that is written as JSON; a key that changes its meaning or goes away raises it.
@@ -219,6 +228,7 @@ def to_record(posterior: AnyPosterior, level: float = 0.95) -> dict[str, Any]:
     design = posterior.design
     prior, noise_prior = posterior.prior_texts
     tables = level_tables(posterior, level)
+    terms = _by_term(posterior, level)
     return {
         "schema": SCHEMA,
         "bayesridge_version": __version__,
@@ -233,6 +243,7 @@ def to_record(posterior: AnyPosterior, level: float = 0.95) -> dict[str, Any]:
         "level": level,
         "coefficients": records(coefficient_table(posterior, level), level),
         "hyperparameters": records(hyper_table(posterior, level), level),
+        **({} if terms is None else {"terms": records(terms, level)}),
         **({"levels": {name: records(one, level) for name, one in tables.items()}} if tables else {}),
         **posterior.facts(),
     }
@@ -241,7 +252,9 @@ def to_record(posterior: AnyPosterior, level: float = 0.95) -> dict[str, Any]:
 def keyed(table: pd.DataFrame, level: float) -> pd.DataFrame:
     """Name the columns of a table for machines, whatever the level of its intervals: ``eti_low``, ``prob_positive``."""
     low, high = interval_names(level)
-    keys = {low: "eti_low", high: "eti_high", "P(>0)": "prob_positive", "sd of log": "sd_log"}
+    keys = dict(zip(interval_names(level, "HDI"), ("hdi_low", "hdi_high"), strict=True))
+    keys |= {"share of variance": "share", "sd of share": "share_sd", "effective dof": "dof", "sd of dof": "dof_sd"}
+    keys |= {low: "eti_low", high: "eti_high", "P(>0)": "prob_positive", "sd of log": "sd_log"}
     keys |= {
         "expectation: sd": "expectation_sd",
         **{f"expectation: {end}": f"expectation_{keys[end]}" for end in (low, high)},

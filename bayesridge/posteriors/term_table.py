@@ -1,0 +1,77 @@
+r"""What each term with a penalty of its own is worth: its spread, its share of the variance, its degrees of freedom.
+
+With W_g = S_g / lambda_g (S_g the sum over the term's columns of their mean squares) the term's share of the variance
+that is no fixed effect's is ``W_g / (1 + sum of all W)``, the rest is noise; for intercepts of levels it is the
+intraclass correlation. Correlated parts of a term are counted apart, without what they have in common. Its effective
+degrees of freedom are the diagonal of ``M^-1 X'WX = I - M^-1 S`` at its columns: with the flat directions they add up
+to the trace of the hat matrix. Both are functions of the lambdas alone, and averaged over their nodes.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bayesridge.errors import DataError
+from bayesridge.posteriors.quantity import interval_names
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Array = NDArray[np.float64]
+
+
+def term_table(posterior: Any, level: float = 0.95) -> pd.DataFrame:
+    """One row a penalty.
+
+    Parameters
+    ----------
+    posterior : Posterior
+        With one lambda or several.
+    level : float
+        Of the shortest (highest-density) intervals of tau: an equal-tailed one covers zero never.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns: median of tau and its HDI (units of the target, per unit of the scaled columns), posterior mean and sd
+        of the share of variance, and of the effective degrees of freedom (neither intercept nor fixed effects counted).
+    """
+    import pandas as pd
+
+    engine, scales = posterior.engine, posterior.scales
+    if engine.spectrum is not None:
+        blocks = posterior.design.blocks
+        names, tau = (blocks[0].name if len(blocks) == 1 else "penalised columns",), ("tau",)
+        share, dof = ([(scales[key].mean, scales[key].sd)] for key in ("R2", "effective dof"))
+    elif not hasattr(engine, "dof"):
+        raise DataError("shares and degrees of freedom by term are of penalties on columns")
+    else:
+        names = engine.names
+        tau = tuple([f"tau[{name}]" if f"tau[{name}]" in scales else "tau" for name in names])
+        nodes = posterior.hyper.nodes
+        share = _moments(nodes.weight, shares(nodes.theta, engine.signals))
+        dof = _moments(nodes.weight, engine.dof(nodes.theta))
+    low, high = interval_names(level, "HDI")
+    rows = []
+    for name, of_share, of_dof in zip(tau, share, dof, strict=True):
+        scale = scales[name]
+        rows.append([scale.median, *scale.hdi(level), *of_share, *of_dof])
+    columns = ["tau", low, high, "share of variance", "sd of share", "effective dof", "sd of dof"]
+    return pd.DataFrame(rows, index=list(names), columns=columns)
+
+
+def shares(theta: Array, signals: tuple[float, ...]) -> Array:
+    """Share of variance of each lambda at theta (K, h), (K, G)."""
+    log_w = np.log(np.maximum(signals, 1e-300)) - theta[:, : len(signals)]
+    top = np.maximum(log_w.max(axis=1, keepdims=True), 0.0)
+    W = np.exp(log_w - top)  # of the largest, so that none overflows
+    return np.asarray(W / (np.exp(-top) + W.sum(axis=1, keepdims=True)))
+
+
+def _moments(weight: Array, values: Array) -> list[tuple[float, float]]:
+    mean = weight @ values
+    sd = np.sqrt(weight @ np.square(values - mean))
+    return list(zip(mean.tolist(), sd.tolist(), strict=True))
