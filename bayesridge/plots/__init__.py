@@ -20,6 +20,7 @@ _HOMES = {
     "coefficients": "forest",
     "contours": "ellipses",
     "lambda_posterior": "penalty",
+    "levels": "terms",
     "loo_pit": "pit",
     "partial_effects": "partial",
     "posterior_predictive": "replicates",
@@ -31,6 +32,7 @@ _HOMES = {
     "sbc_ranks": "pit",
     "scales": "joint",
     "shrinkage": "filters",
+    "smooth": "terms",
     "spectral_check": "directions",
     "style": "look",
 }
@@ -41,6 +43,7 @@ __all__ = [
     "coefficients",
     "contours",
     "lambda_posterior",
+    "levels",
     "loo_pit",
     "partial_effects",
     "posterior_predictive",
@@ -52,6 +55,7 @@ __all__ = [
     "sbc_ranks",
     "scales",
     "shrinkage",
+    "smooth",
     "spectral_check",
     "style",
 ]
@@ -72,6 +76,7 @@ if TYPE_CHECKING:
     from bayesridge.plots.replicates import posterior_predictive, predictive_difference
     from bayesridge.plots.risk import bias_variance
     from bayesridge.plots.rule_forest import rules
+    from bayesridge.plots.terms import levels, smooth
     from bayesridge.plots.trace import ridge_trace
 
 

@@ -42,6 +42,8 @@ def term_table(posterior: Any, level: float = 0.95) -> pd.DataFrame:
     import pandas as pd
 
     engine, scales = posterior.engine, posterior.scales
+    names: tuple[str, ...]
+    tau: tuple[str, ...]
     if engine.spectrum is not None:
         blocks = posterior.design.blocks
         names, tau = (blocks[0].name if len(blocks) == 1 else "penalised columns",), ("tau",)

@@ -6,6 +6,7 @@ import io
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 import matplotlib as mpl
@@ -313,3 +314,42 @@ def test_very_many_columns_are_not_all_drawn_and_that_is_said() -> None:
     title = top.get_title(loc="left").replace("\n", " ")
     assert "3 of 700 columns" in title
     assert "the next 500 thin" in title
+
+
+@cache
+def _mixed(formula: str) -> Any:
+    import pandas as pd
+
+    rng = np.random.default_rng(1)
+    frame = pd.DataFrame({"days since opening": rng.uniform(0.0, 9.0, 90), "x": rng.standard_normal(90)})
+    frame["district of the town"] = np.array([f"Stadtteil Nummer {k}, am Fluss" for k in range(6)])[np.arange(90) % 6]
+    frame["shop"] = np.arange(90) % 45
+    effect = np.arange(6.0)[np.arange(90) % 6]
+    frame["y"] = np.sin(frame["days since opening"]) + effect * (1.0 + frame.x) + 0.4 * rng.standard_normal(90)
+    return BayesRidge(formula=formula).fit(frame)
+
+
+@pytest.mark.parametrize("width", [3.5, 6.4])
+def test_terms_are_legible_and_what_they_draw_is_the_posterior(width: float, pyplot: Any, monkeypatch: Any) -> None:
+    fit = _mixed("y ~ s(`days since opening`, k=8) + (1 | shop)")
+    with plots.style(font_size=8 if width < 5 else 10):
+        mpl.rcParams["figure.figsize"] = (width, 3.0)
+        drawn = plots.levels(fit.posterior_, "shop")
+        assert troubles(_one_figure(drawn, pyplot), monkeypatch) == []
+        effects = np.sort(fit.posterior_.levels("shop").mean[:-1])
+        np.testing.assert_allclose(drawn[0].lines[1].get_ydata(), effects, rtol=1e-12)
+        pyplot.close("all")
+        ax = plots.smooth(fit, "s(`days since opening`)")
+        assert troubles(_one_figure(ax, pyplot), monkeypatch) == []
+        np.testing.assert_allclose(ax.lines[1].get_ydata(), fit.smooth("s(`days since opening`)").mean, rtol=1e-12)
+    with pytest.raises(DataError, match=r"no effects of levels called 'month'.*'shop'"):
+        plots.levels(fit.posterior_, "month")
+
+
+def test_correlated_effects_have_a_panel_each(pyplot: Any, monkeypatch: Any) -> None:
+    post = _mixed("y ~ x + (x | `district of the town`)").posterior_
+    drawn = plots.levels(post, "district of the town")
+    assert troubles(_one_figure(drawn, pyplot), monkeypatch) == []
+    for part, ax in enumerate(drawn):
+        effects = np.sort(post.levels("district of the town").mean[part:-2:2])
+        np.testing.assert_allclose(ax.lines[1].get_xdata(), effects, rtol=1e-12)
