@@ -21,11 +21,20 @@ NUMERICS = tuple(
 )  # fmt: skip
 
 
+def _numeric(path):
+    return path.name != "test_accumulate.py" and any(path.is_relative_to(part) for part in NUMERICS)  # that is files
+
+
+def pytest_ignore_collect(collection_path, config):
+    """Where only the numerics are asked for, nothing else is imported."""
+    others = collection_path.is_file() and not _numeric(collection_path)
+    return True if others and config.option.markexpr.startswith("numerics") else None
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
     for item in items:
         if not item.get_closest_marker("xdist_group"):  # what a file's fixtures make is made in one worker only
             item.add_marker(pytest.mark.xdist_group(item.path.name))
-        chosen = any(item.path.is_relative_to(part) for part in NUMERICS)
-        if chosen and not (item.get_closest_marker("slow") or item.get_closest_marker("mcmc")):
+        if _numeric(item.path) and not (item.get_closest_marker("slow") or item.get_closest_marker("mcmc")):
             item.add_marker(pytest.mark.numerics)

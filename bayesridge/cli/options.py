@@ -240,8 +240,10 @@ def one_line_errors(target: str | None = None) -> Iterator[None]:
             yield
     except BrokenPipeError:  # of the terminal, as in `| head`: typer knows
         raise
-    except (BayesRidgeError, OSError) as error:
+    except BayesRidgeError as error:
         text, code = str(error), 1
+    except OSError as error:
+        text, code = (f"{error.filename}: {error.strerror}" if error.filename else str(error)), 1
     except MemoryError as error:
         text, code = f"not enough memory: {error}", 1
     except KeyboardInterrupt:

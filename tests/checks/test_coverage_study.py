@@ -59,25 +59,25 @@ class Constant:
 @pytest.mark.parametrize("scenario", [DENSE, Scenario(n=12, p=4, r2=0.9, correlation=0.9, nonzero=0.5)])
 def test_least_squares_covers_95_percent_exactly(scenario):
     """Student-t intervals cover 95% whatever X and the coefficients are; length E[2 t s sqrt(v)] is known too."""
-    table = coverage_study([scenario], [LeastSquares()], replications=300, new=4).iloc[0]
+    table = coverage_study([scenario], [LeastSquares()], replications=150, new=4).iloc[0]
     for kind in ("coef", "new"):
         error = table[f"{kind}_coverage_se"]
-        assert error < 0.02
+        assert error < 0.025
         assert table[f"{kind}_coverage"] == pytest.approx(0.95, abs=4 * error)
 
 
 def test_the_true_lambda_covers_95_percent_exactly():
     """The scenario's lambda is that of the scaled columns: with it known, beta - mean is Student-t with n - 1 dof."""
-    table = coverage_study([DENSE, Scenario(12, 20, 0.6, correlation=0.5)], [KnownLambda()], replications=150, new=4)
+    table = coverage_study([DENSE, Scenario(12, 20, 0.6, correlation=0.5)], [KnownLambda()], replications=80, new=4)
     for _, row in table.iterrows():
         for kind in ("coef", "new"):
             error = row[f"{kind}_coverage_se"]
-            assert error < 0.025
+            assert error < 0.035
             assert row[f"{kind}_coverage"] == pytest.approx(0.95, abs=4 * error)
 
 
 def test_plug_in_and_pruning_cover_less():
-    table = coverage_study([Scenario(10, 5, 0.5)], [Exact(), Evidence(), SklearnARD()], replications=120)
+    table = coverage_study([Scenario(10, 5, 0.5)], [Exact(), Evidence(), SklearnARD()], replications=80)
     exact, evidence, ard = table["coef_coverage"]
     assert exact > evidence + 0.05
     assert evidence > ard

@@ -135,10 +135,11 @@ _X, _W = np.polynomial.legendre.leggauss(10)
 _CELLS = np.arange(-45.0, 45.01, 0.25)
 
 
-#: Every pair of a prior, a noise prior and a table, each once: the third follows from two.
+#: Every prior with half of the noise priors, every noise prior with half of the priors, and both with every table.
 PAIRS = [
-    (prior, noise, TABLES[(i + j) % len(TABLES)]) for i, prior in enumerate(PRIORS) for j, noise in enumerate(NOISES)
-]
+    (prior, noise, TABLES[(i + j // 2) % len(TABLES)]) for i, prior in enumerate(PRIORS)
+    for j, noise in enumerate(NOISES) if (i + j) % 2 == 0
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(("prior", "noise", "table"), PAIRS)

@@ -68,7 +68,7 @@ def check(design, spectrum, prior, noise, **options):
     Chains follow the last digits of the processor's arithmetic: the same seed takes other paths elsewhere. What holds
     everywhere is that chains which the diagnostics find in order agree.
     """
-    how = {name: options.pop(name) for name in ("draws", "target_accept") if name in options}
+    how = {name: options.pop(name) for name in ("draws", "tune", "target_accept") if name in options}
     result = nuts_posterior(design, spectrum, prior, noise, replace(PYMC, **how), n_jobs=1, random_state=5, **options)
     assert_agree(infer(design, spectrum, prior, noise), result.datatree)
     return result
@@ -77,7 +77,7 @@ def check(design, spectrum, prior, noise, **options):
 # -- what CI runs: each way to sample compiled once, where neither collinear columns nor a funnel are in its way -----
 
 
-@pytest.mark.parametrize(("model", "name"), [("default", "plain"), ("hierarchical", "longley"), ("conjugate", "wide")])
+@pytest.mark.parametrize(("model", "name"), [("hierarchical", "longley"), ("default", "wide")])
 def test_the_collapsed_model_agrees_with_the_exact_posterior(model, name):
     design, spectrum = problem(name)
     result = check(design, spectrum, *priors(model, design), collapsed=True)
@@ -86,26 +86,27 @@ def test_the_collapsed_model_agrees_with_the_exact_posterior(model, name):
     assert result.model_name == "collapsed"
 
 
-@pytest.mark.parametrize(("model", "centred"), [("hierarchical", True), ("conjugate", False)])
+@pytest.mark.parametrize(
+    ("model", "centred"),
+    [("hierarchical", True), pytest.param("conjugate", False, marks=pytest.mark.slow)],  # forty seconds
+)
 def test_the_full_model_agrees_with_the_exact_posterior(model, centred):
     """With precision weights and an unpenalised column, which both models take from what all models share."""
     weights = np.random.default_rng(0).uniform(0.2, 4.0, 60)
     design, spectrum = problem("plain", weights=weights, weight_kind="precision", unpenalized=[1])
-    result = check(design, spectrum, *priors(model, design), centred=centred, target_accept=0.95)
+    result = check(design, spectrum, *priors(model, design), centred=centred, target_accept=0.95, draws=500, tune=500)
     assert result.datatree.attrs["weight_kind"] == "precision"
 
 
 def test_hard_posteriors_are_flagged_not_passed_over():
     """With more columns than rows the default prior allows a close fit: a funnel that NUTS on the full model misses.
 
-    The exact and the collapsed posterior agree; the diagnostics must not call the third one good.
+    The diagnostics must not call it good.
     """
     design, spectrum = problem("wide")
     prior, noise = priors("default", design)
-    check(design, spectrum, prior, noise, collapsed=True)
-    result = nuts_posterior(
-        design, spectrum, prior, noise, replace(PYMC, draws=250, tune=250), n_jobs=1, random_state=1
-    )
+    few = replace(PYMC, draws=100, tune=200, chains=2)
+    result = nuts_posterior(design, spectrum, prior, noise, few, n_jobs=1, random_state=1)
     assert result.verdict != "ok"
     failed = result.diagnostics[result.diagnostics["verdict"] != "ok"]
     assert failed["remedy"].str.contains("method='posterior'").all()

@@ -15,14 +15,15 @@ from benchmarks.prior_choice import dense_truth, diabetes, sparse_truth
 
 pytestmark = [pytest.mark.mcmc, pytest.mark.xdist_group("mcmc")]
 
-SAMPLER = {"name": "pymc", "draws": 500, "tune": 500, "chains": 2, "progressbar": False}
+SAMPLER = {"name": "pymc", "draws": 250, "tune": 300, "chains": 2, "progressbar": False}
 FEW = {"sampler": SAMPLER, "n_jobs": 1, "random_state": 1}
 
 
 @pytest.mark.slow  # a minute
 def test_sparse_truth_the_horseshoe_beats_ridge():
     design = sparse_truth(rows=60, columns=12)
-    found = compare_priors(design, models=("ridge", "horseshoe"), expected_nonzero=3.0, **FEW)
+    longer = FEW | {"sampler": SAMPLER | {"draws": 500, "tune": 500}}
+    found = compare_priors(design, models=("ridge", "horseshoe"), expected_nonzero=3.0, **longer)
     assert list(found.table.index) == ["horseshoe", "ridge"]
     assert found.ridge == "worse"
     assert found.sentence.startswith("Ridge is the wrong prior here: horseshoe predicts better by")

@@ -245,13 +245,14 @@ def test_other_samplers(problem, package):
     assert_agree(infer(*problem, BetaR2(), InverseGamma(2.0, 1e6)), result.datatree)
 
 
+@pytest.mark.slow
 def test_no_penalised_columns(problem):
     """Least squares with a noise prior: all columns flat."""
     design, _ = problem
     flat = build_design(design.X[:, [2, 3]], design.y, unpenalized=[0, 1])  # not the collinear ones: short trajectories
     spectrum = factorize(flat)
     prior, noise = HalfNormal(1.0, on="tau"), InverseGamma(3.0, 1e6)
-    result = nuts_posterior(flat, spectrum, prior, noise, replace(PYMC, draws=500), n_jobs=1, random_state=1)
+    result = nuts_posterior(flat, spectrum, prior, noise, PYMC, n_jobs=1, random_state=1)
     assert_agree(infer(flat, spectrum, prior, noise), result.datatree)
 
 
@@ -259,12 +260,12 @@ def test_lambda_zero_is_least_squares(problem):
     design, _ = problem
     two = build_design(design.X[:, [2, 3]], design.y)
     spectrum = factorize(two)
-    result = nuts_posterior(
-        two, spectrum, FixedLambda(0.0), Jeffreys(), replace(PYMC, draws=500), n_jobs=1, random_state=1
-    )
+    few = replace(PYMC, draws=600, tune=400)
+    result = nuts_posterior(two, spectrum, FixedLambda(0.0), Jeffreys(), few, n_jobs=1, random_state=1)
     assert_agree(infer(two, spectrum, FixedLambda(0.0), Jeffreys()), result.datatree)
 
 
+@pytest.mark.slow
 def test_units_of_y_do_not_matter():
     """The same table in other units gives the same draws (the sampler works in units of y's own sd)."""
     rng = np.random.default_rng(2)
@@ -273,15 +274,9 @@ def test_units_of_y_do_not_matter():
     drawn = []
     for unit in (1.0, 1e-7):
         design = build_design(X, y * unit)
+        few = replace(PYMC, draws=200, tune=300, chains=2)
         result = nuts_posterior(
-            design,
-            factorize(design),
-            BetaR2(),
-            Jeffreys(),
-            replace(PYMC, draws=100, tune=300),
-            centred=True,
-            n_jobs=1,
-            random_state=1,
+            design, factorize(design), BetaR2(), Jeffreys(), few, centred=True, n_jobs=1, random_state=1
         )
         drawn.append(result.datatree["posterior"]["coef"].values / unit)
     # chains amplify rounding: after 400 trajectories only the distribution is the same
@@ -298,10 +293,10 @@ def test_steps_of_the_collapsed_sampler_do_not_grow_with_the_columns():
         X = rng.standard_normal((150, columns))
         y = X @ rng.standard_normal(columns) / np.sqrt(columns) + rng.standard_normal(150)
         design = build_design(X, y)
-        result = collapsed((design, factorize(design)), draws=500, tune=500)
+        result = collapsed((design, factorize(design)), draws=500, tune=300, chains=2)
         assert result.diagnostics.loc["divergences", "value"] == 0
-        # independent draws would have 2000
-        assert result.diagnostics.loc["ESS bulk", "value"] > 750
+        # independent draws would have 1000
+        assert result.diagnostics.loc["ESS bulk", "value"] > 300
         steps.append(float(result.datatree["sample_stats"]["n_steps"].mean()))
     assert max(steps) < 1.5 * min(steps)
 
@@ -341,7 +336,9 @@ def test_a_model_runs_on_its_own():
     y[:4] += 60.0  # outliers
     design = build_design(X, y)
     model = robust(design, prior=BetaR2(), noise_prior=Jeffreys(), nu_shape=2.0, nu_rate=0.1, centred=True)
-    result = sample_model(design, model, "robust", replace(PYMC, draws=500, tune=500), n_jobs=1, random_state=1)
+    result = sample_model(
+        design, model, "robust", replace(PYMC, draws=200, tune=300, chains=2), n_jobs=1, random_state=1
+    )
     posterior = result.datatree["posterior"]
     # the outliers pull least squares by units; Student-t noise leaves them out
     np.testing.assert_allclose(posterior["coef"].mean(("chain", "draw")).values, [2.0, -1.0], atol=0.5)

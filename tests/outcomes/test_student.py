@@ -51,7 +51,7 @@ def summed(x, y, df, on):
     return (centre, w.sum(axis=(1, 2))), (beta, w.sum(axis=(0, 2))), (s, w.sum(axis=(0, 1)))
 
 
-@pytest.mark.parametrize("on", ["tau/sigma", "tau"])
+@pytest.mark.parametrize("on", ["tau/sigma", pytest.param("tau", marks=pytest.mark.slow)])
 def test_against_sums_over_a_grid(on):
     """Lambda and sigma drawn jointly, and in turn where the prior of lambda moves with sigma."""
     X, y = table()

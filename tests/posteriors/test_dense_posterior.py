@@ -21,6 +21,13 @@ def truth(name):
 
 
 @cache
+def moments(name):
+    _, _, expected = truth(name)
+    cov = expected.covariance()
+    return (cov, *expected.moments(np.eye(len(cov))))
+
+
+@cache
 def posterior(name, route):
     return problems()[name].infer(route)
 
@@ -35,10 +42,8 @@ def new_rows(problem):
 
 @pytest.mark.parametrize(("name", "route"), ROUTES)
 def test_means_and_covariance_of_the_coefficients(name, route):
-    _, _, expected = truth(name)
+    cov, mean, variance = moments(name)
     got = posterior(name, route)
-    cov = expected.covariance()
-    mean, variance = expected.moments(np.eye(len(cov)))
     sd = np.sqrt(variance)
     assert np.abs((got.coefficients.mean - mean[1:]) / sd[1:]).max() < 1e-9
     assert got.coefficients.variance == pytest.approx(variance[1:], rel=1e-8)
@@ -51,16 +56,16 @@ def test_means_and_covariance_of_the_coefficients(name, route):
 def test_distribution_functions_of_the_coefficients(name):
     _, _, expected = truth(name)
     got = posterior(name, problems()[name].routes[0])
-    p = problems()[name].X.shape[1]
-    rows = np.eye(p + 1)[1:]
-    for q in (0.025, 0.5, 0.9):
-        x = got.coefficients.quantile(q)
+    some = got.coefficients.take(slice(0, 4))
+    rows = np.eye(problems()[name].X.shape[1] + 1)[1:5]
+    for q in (0.025, 0.9):
+        x = some.quantile(q)
         assert np.abs(expected.cdf(rows, x) - q).max() < 1e-9
-        assert np.abs(got.coefficients.cdf(x) - q).max() < 1e-12
-    assert np.abs(1.0 - expected.cdf(rows, np.zeros(p)) - got.coefficients.prob_positive).max() < 1e-9
-    x = got.coefficients.mean + 0.7 * np.where(np.isfinite(got.coefficients.sd), got.coefficients.sd, 1.0)
-    assert got.coefficients.log_pdf(x) == pytest.approx(expected.log_pdf(rows, x), abs=1e-8)
-    hdi, eti = got.coefficients.hdi(0.9), got.coefficients.interval(0.9)
+        assert np.abs(some.cdf(x) - q).max() < 1e-12
+    assert np.abs(1.0 - expected.cdf(rows, np.zeros(len(rows))) - some.prob_positive).max() < 1e-9
+    x = some.mean + 0.7 * np.where(np.isfinite(some.sd), some.sd, 1.0)
+    assert some.log_pdf(x) == pytest.approx(expected.log_pdf(rows, x), abs=1e-8)
+    hdi, eti = some.hdi(0.9), some.interval(0.9)
     inside = expected.cdf(rows, hdi[:, 1]) - expected.cdf(rows, hdi[:, 0])
     assert np.abs(inside - 0.9).max() < 1e-9
     assert (np.diff(hdi) <= np.diff(eti) * (1 + 1e-9)).all()

@@ -254,7 +254,7 @@ def without_reproduction(page):
     "words",
     [
         [],
-        ["--prior", "half-cauchy:1@tau", "--noise", "half-t:3,200", "--unpenalized", "YEAR", "--no-scale"],
+        ["--noise", "inverse-gamma:2,1000", "--unpenalized", "YEAR", "--no-scale"],
         ["--prior", "fixed:0.1", "--drop", "GNP", "--drop", "POP", "--no-intercept", "--seed", "3", "--level", "0.9"],
         ["--weights", "ARMED", "--weight-kind", "precision", "--missing", "drop", "--formula", "GNP + UNEMP"],
     ],

@@ -55,7 +55,7 @@ def ends(tab):
     )
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", ["wide unpenalized", "plane", "series precision", "frequency", "evidence", "hostile"])
 def test_numbers_are_those_of_python_along_the_slider(visit, name):
     case = CASES[name]
     with visit(case.page) as tab:
@@ -119,9 +119,8 @@ def test_where_the_columns_fit_every_row_least_squares_has_its_own_leave_one_out
         assert found["trainRmse"] == 0
 
 
-@pytest.mark.parametrize("name", ["diabetes", "series"])
-def test_dragging_the_thumb_moves_lambda_and_every_number(visit, name):
-    case = CASES[name]
+def test_dragging_the_thumb_moves_lambda_and_every_number(visit):
+    case = CASES["series"]
     with visit(case.page, viewport={"width": 1200, "height": 900}) as tab:
         slider = tab.locator("#lambda-range")
         slider.scroll_into_view_if_needed()
@@ -311,9 +310,8 @@ _CONTRAST = """() => {
 }"""
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("name", ["diabetes", "wide"])
-def test_text_has_the_contrast_of_wcag_aa(visit, scheme, name):
+@pytest.mark.parametrize(("name", "scheme"), [("diabetes", "dark"), ("wide", "light")])
+def test_text_has_the_contrast_of_wcag_aa(visit, name, scheme):
     with visit(CASES[name].page, color_scheme=scheme) as tab:
         ground = tab.evaluate("getComputedStyle(document.body).backgroundColor")
         light = sum(int(v) for v in re.findall(r"\d+", ground)[:3]) > 3 * 128
@@ -324,9 +322,12 @@ def test_text_has_the_contrast_of_wcag_aa(visit, scheme, name):
 # -- screens, paper, no script -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("width", [320, 360, 768, 1200])
-@pytest.mark.parametrize("name", ["diabetes", "wide", "hostile", "longley", "long names"])
-def test_page_never_scrolls_sideways_and_tables_do(visit, width, name):
+@pytest.mark.parametrize(
+    ("name", "width"),
+    [("diabetes", 1200), ("wide", 320), ("wide", 768), ("hostile", 320), ("longley", 360), ("long names", 320),
+     ("long names", 1200)],
+)  # fmt: skip
+def test_page_never_scrolls_sideways_and_tables_do(visit, name, width):
     with visit(CASES[name].page, viewport={"width": width, "height": 800}) as tab:
         assert tab.evaluate("document.documentElement.scrollWidth") <= width
         boxes = tab.locator(".scroll")
@@ -339,7 +340,7 @@ def test_page_never_scrolls_sideways_and_tables_do(visit, width, name):
             .map(e => e.outerHTML.slice(0, 80))""", width) == []  # fmt: skip
 
 
-@pytest.mark.parametrize("name", ["diabetes", "longley", "wide", "plane", "no intercept"])
+@pytest.mark.parametrize("name", ["longley", "wide", "plane"])
 def test_labels_in_pictures_do_not_overlap_and_are_not_cut(visit, name):
     with visit(CASES[name].page, viewport={"width": 360, "height": 800}) as tab:
         clashes = tab.evaluate("""() => {
@@ -361,7 +362,7 @@ def test_labels_in_pictures_do_not_overlap_and_are_not_cut(visit, name):
         assert clashes == []
 
 
-@pytest.mark.parametrize("name", ["diabetes", "longley", "wide"])
+@pytest.mark.parametrize("name", ["longley", "wide"])
 def test_paper_has_no_controls_of_navigation_and_cuts_nothing_off(visit, name):
     # 180 mm, A4 less its margins; a reader of the dark theme prints on white paper all the same
     with visit(CASES[name].page, viewport={"width": 680, "height": 900}, color_scheme="dark") as tab:
@@ -406,7 +407,7 @@ def test_bar_stays_in_view_and_a_rule_of_the_table_moves_it(visit, width, height
         assert float(tab.locator("#lambda-number").input_value()) == pytest.approx(1.83, abs=0.01)
 
 
-@pytest.mark.parametrize("name", ["diabetes", "wide", "long names"])
+@pytest.mark.parametrize("name", ["wide", "long names"])
 def test_no_number_is_broken_over_lines_on_a_phone(visit, name):
     with visit(CASES[name].page, viewport={"width": 360, "height": 740}) as tab:
         broken = tab.evaluate("""() => {
