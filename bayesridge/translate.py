@@ -31,6 +31,8 @@ _OWN_COLUMNS = (
 )
 _NO_SCALING = "it takes columns as they are: divide them by their standard deviation, or say scale=False here"
 _SHRINKS_INTERCEPT = "it penalises the intercept with the rest: centre the columns and the target, and leave it out"
+_BATCHES = "where a batch is all n rows (lbfgs); in batches of m rows it divides by m, and lambda is alpha n/m"
+_AFTER = "AdamW's decay is no penalty and has no lambda; L2 in the gradient before Adam is one"
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,12 @@ _LISTED = (
     Objective("sklearn.linear_model.LogisticRegression", "C", "-C log L + |b|²/2", "other", -1.0, "1", _same),
     Objective("sklearn.linear_model.PoissonRegressor", "alpha", "deviance / (2n) + alpha/2 |b|²", "other", 1.0, "1/n",
               _over_n, ("n",), (_NO_SCALING, "with weights n is their sum")),
+    Objective("sklearn.linear_model.SGDClassifier", "alpha", _LIKELIHOOD, "other", 1.0, "1/n", _over_n, ("n",),
+              (_NO_SCALING, "with loss=\"log_loss\", where it has converged")),
+    Objective("sklearn.neural_network.MLPRegressor", "alpha", "(|y - f|² + alpha |W|²) / (2n)", "gaussian", 1.0, "1",
+              _same, notes=(_NO_SCALING, _BATCHES)),
+    Objective("sklearn.neural_network.MLPClassifier", "alpha", "(-log L + alpha/2 |W|²) / n", "other", 1.0, "1", _same,
+              notes=(_NO_SCALING, _BATCHES)),
     Objective("statsmodels.OLS.fit_regularized", "alpha", _HALF_MEAN, "gaussian", 1.0, "1/n", _over_n, ("n",),
               (_NO_SCALING, "with L1_wt=0; alpha is an array with 0 for the constant, which it penalises otherwise")),
     Objective("statsmodels.GLM.fit_regularized", "alpha", _LIKELIHOOD, "other", 1.0, "1/n", _over_n, ("n",),
@@ -113,7 +121,10 @@ _LISTED = (
     Objective("torch.optim.SGD", "weight_decay", "|y - Xb|² / n + weight_decay/2 |b|²", "gaussian", 1.0, "2/n",
               lambda given: 2.0 / given["n"], ("n",),
               (_NO_SCALING, "with MSELoss; it decays biases too unless they stand in a parameter group of their own",
-               "AdamW's decay is no penalty and has no lambda")),
+               _AFTER)),
+    Objective("optax.add_decayed_weights", "weight_decay", "|y - Xb|² / n + weight_decay/2 |b|²", "gaussian", 1.0,
+              "2/n", lambda given: 2.0 / given["n"], ("n",),
+              (_NO_SCALING, "with the mean of squares, before the optimiser; optax.l2_loss halves them: 1/n", _AFTER)),
     Objective("prior sd", "sd", "-log posterior, b ~ N(0, sd²)", "gaussian", -0.5, "sigma",
               lambda given: given["sigma"], ("sigma",),
               (_NO_SCALING, "of brms, rstanarm and PyMC", "rstanarm's autoscale multiplies it by sd(y)/sd(x)")),

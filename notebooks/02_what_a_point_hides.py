@@ -84,12 +84,12 @@ plt.show()
 #
 # ## Does it matter? Count.
 #
-# A thousand tables of eight rows; for each, twenty new observations and their 95% predictive intervals.
+# Four hundred tables of eight rows; for each, twenty new observations and their 95% predictive intervals.
 
 # %% tags=["hide-input"]
 rng = np.random.default_rng(20)
 inside = {"lambda and sigma plugged in": [], "lambda plugged in": [], "both integrated": []}
-for _ in range(1000):
+for _ in range(400):
     X, y = table(rng)
     new, target = table(rng, 20)
     full = BayesRidge().fit(X, y)

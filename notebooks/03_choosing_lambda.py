@@ -101,14 +101,14 @@ for title, comparison in comparisons.items():
 #
 # ## How noisy is a choice, and what does it cost?
 #
-# Four hundred tables of 40 rows with 8 correlated columns, noise 2, for each of two kinds of truth: coefficients of one
+# 120 tables of 40 rows with 8 correlated columns, noise 2, for each of two kinds of truth: coefficients of one
 # size in any direction, as the ridge prior has it; and coefficients that are alike for columns that are alike, so that
 # the signal lies along the leading directions. The cost is the error of predicted means, relative to that of the best
 # lambda of each table. (A choice of infinity is drawn at 10000.)
 
 # %% tags=["hide-input"]
 RULES = {"cv10": "10-fold cross-validation", "gcv": "GCV", "loo_log": "LOO log score", "reml": "evidence (REML)"}
-TABLES = 400
+TABLES = 120
 ROOT = np.linalg.cholesky(0.7 ** np.abs(np.subtract.outer(range(8), range(8)))).T
 ALIKE = np.array([1.0, 0.8, 0.6, 0.4, 0.2, 0.0, -0.2, -0.4])
 wide = np.geomspace(1e-3, 1e4, 400)

@@ -45,7 +45,7 @@ BLUE, ORANGE, GREEN, GREY = "#0072b2", "#d55e00", "#009e73", "0.55"
 # less what it should be; the band holds all of the line with probability 95%.
 
 # %%
-SIZE, RUNS = (15, 4), 1500
+SIZE, RUNS = (15, 4), 500
 COMMON = {"simulations": RUNS, "random_state": 1}
 studies = {
     "exact posterior": sbc(SIZE, BetaR2(1, 1), **COMMON),
@@ -89,7 +89,7 @@ SCENARIOS = {
 METHODS = [Exact(), Evidence(), SklearnBayesianRidge()]
 LOOK = {METHODS[0].key: (BLUE, "o", "lambda integrated"), METHODS[1].key: (GREEN, "s", "evidence plugged in"),
         METHODS[2].key: (ORANGE, "^", "scikit-learn BayesianRidge")}  # fmt: skip
-coverage = coverage_study(list(SCENARIOS.values()), METHODS, replications=300, random_state=3)
+coverage = coverage_study(list(SCENARIOS.values()), METHODS, replications=80, random_state=3)
 coverage["place"] = np.repeat(range(len(SCENARIOS)), len(METHODS))
 
 fig, axes = plt.subplots(1, 2, figsize=(10.5, 4.2), sharey=True, layout="constrained")
@@ -139,7 +139,7 @@ for title, check in checks.items():
 # decide lambda, how much does the prior decide, which rule would have predicted best?
 
 # %%
-card = validate(*load_xy("diabetes"), progress=False)
+card = validate(*load_xy("diabetes"), simulations=200, progress=False)
 for entry in card.entries:
     print(f"{entry.key:14}{entry.status:8}{entry.question}")
 print(f"\n{card.verdict}")

@@ -8,7 +8,18 @@ import pytest
 from scipy.optimize import minimize
 from scipy.sparse.linalg import lsqr
 from sklearn.kernel_ridge import KernelRidge
-from sklearn.linear_model import BayesianRidge, ElasticNet, LogisticRegression, PoissonRegressor, Ridge, SGDRegressor
+from sklearn.linear_model import (
+    BayesianRidge,
+    ElasticNet,
+    LogisticRegression,
+    PoissonRegressor,
+    Ridge,
+    RidgeCV,
+    SGDClassifier,
+    SGDRegressor,
+)
+from sklearn.neural_network import MLPClassifier, MLPRegressor
+from sklearn.svm import SVC
 
 from bayesridge import BayesRidge, DataError, translate
 from bayesridge.datasets import load_xy
@@ -69,7 +80,7 @@ def poisson_glm(value):
 
 LIBRARIES = {
     "sklearn.linear_model.Ridge": lambda v: Ridge(alpha=v).fit(X, Y).coef_,
-    "sklearn.linear_model.RidgeCV": lambda v: Ridge(alpha=v).fit(X, Y).coef_,  # its alpha_ is Ridge's alpha
+    "sklearn.linear_model.RidgeCV": lambda v: RidgeCV(alphas=[v]).fit(X, Y).coef_,
     "sklearn.kernel_ridge.KernelRidge": lambda v: KernelRidge(alpha=v).fit(X, Y - Y.mean()).dual_coef_ @ X,
     "sklearn.linear_model.ElasticNet": lambda v: ElasticNet(
         alpha=v, l1_ratio=0, tol=1e-14, max_iter=100_000
@@ -80,6 +91,12 @@ LIBRARIES = {
     "sklearn.linear_model.PoissonRegressor": lambda v: PoissonRegressor(
         alpha=v, solver="newton-cholesky", tol=1e-12
     ).fit(X, COUNTS).coef_,
+    "sklearn.neural_network.MLPRegressor": lambda v: MLPRegressor(
+        hidden_layer_sizes=(), solver="lbfgs", alpha=v, tol=1e-12, max_iter=1000, random_state=0
+    ).fit(X, Y).coefs_[0].ravel(),
+    "sklearn.neural_network.MLPClassifier": lambda v: MLPClassifier(
+        hidden_layer_sizes=(), solver="lbfgs", alpha=v, tol=1e-12, max_iter=1000, random_state=0
+    ).fit(X, LABELS).coefs_[0].ravel(),
     "statsmodels.OLS.fit_regularized": lambda v: by_statsmodels(v, None, Y),
     "statsmodels.GLM.fit_regularized": poisson_glm,
     "scipy.sparse.linalg.lsqr": lambda v: lsqr(X, Y - Y.mean(), damp=v, atol=1e-14, btol=1e-14)[0],
@@ -87,10 +104,14 @@ LIBRARIES = {
     "torch.optim.SGD": lambda v: gradient_zero("torch.optim.SGD", v),
 }  # fmt: skip
 OUTCOMES = {
-    "sklearn.linear_model.LogisticRegression": "binomial", "sklearn.linear_model.PoissonRegressor": "poisson",
+    "sklearn.linear_model.LogisticRegression": "binomial", "sklearn.neural_network.MLPClassifier": "binomial",
+    "sklearn.linear_model.PoissonRegressor": "poisson",
     "statsmodels.GLM.fit_regularized": "poisson",
 }  # fmt: skip
-_LOOSE = {"statsmodels.GLM.fit_regularized": 2e-5}  # where its own optimiser ends
+_LOOSE = {  # where their own optimisers end
+    "statsmodels.GLM.fit_regularized": 2e-5, "sklearn.neural_network.MLPRegressor": 1e-4,
+    "sklearn.neural_network.MLPClassifier": 1e-4,
+}  # fmt: skip
 
 
 @pytest.mark.filterwarnings(
@@ -112,6 +133,80 @@ def test_stochastic_gradients_with_decay_meet_the_ridge():
     value = translate.from_lambda(LAM, "SGDRegressor", n=N)
     fit = SGDRegressor(alpha=value, learning_rate="invscaling", eta0=0.02, max_iter=4000, tol=None, random_state=0)
     np.testing.assert_allclose(fit.fit(X, Y).coef_, own(LAM), atol=3e-3)  # what its noise leaves; twice alpha moves .1
+
+
+def test_a_step_of_the_classifier_has_the_gradient_of_its_objective():
+    value, rate = translate.from_lambda(LAM, "SGDClassifier", n=N), 0.1
+    fit = SGDClassifier(loss="log_loss", alpha=value, learning_rate="constant", eta0=rate, shuffle=False)
+    fit.partial_fit(X[:1], LABELS[:1], classes=[False, True])
+    b, b0 = fit.coef_[0].copy(), fit.intercept_[0]
+    fit.partial_fit(X[1:2], LABELS[1:2])
+    slope = 1 / (1 + np.exp(-(X[1] @ b + b0))) - LABELS[1]
+    np.testing.assert_allclose(fit.coef_[0], b - rate * (slope * X[1] + LAM / N * b), rtol=1e-12)
+
+
+def test_a_batch_divides_the_penalty_of_a_network():
+    fit = MLPRegressor(
+        hidden_layer_sizes=(),
+        solver="sgd",
+        alpha=5.0,
+        learning_rate_init=0.01,
+        momentum=0.0,
+        batch_size=20,
+        random_state=0,
+    )
+    b, b0 = (part.copy() for part in (*fit.partial_fit(X[:20], Y[:20]).coefs_, *fit.intercepts_))
+    fit.partial_fit(X[:20], Y[:20])
+    slope = (X[:20].T @ (X[:20] @ b[:, 0] + b0 - Y[:20]) + 5.0 * b[:, 0]) / 20
+    np.testing.assert_allclose(fit.coefs_[0][:, 0], b[:, 0] - 0.01 * slope, rtol=1e-10)
+
+
+def test_the_support_vector_machine_balances_penalty_and_hinge():
+    fit = SVC(kernel="linear", C=1 / LAM, tol=1e-9).fit(X, LABELS)
+    side = np.where(LABELS, 1.0, -1.0)
+    margin = side * fit.decision_function(X)
+    pull = np.zeros(N)
+    pull[fit.support_] = LAM * np.abs(fit.dual_coef_[0])  # minus the slope of the hinge at each row
+    np.testing.assert_allclose(LAM * fit.coef_[0], (pull * side) @ X, rtol=1e-8)
+    assert (pull >= 0).all()
+    assert (pull <= 1 + 1e-9).all()
+    np.testing.assert_allclose(pull[margin < 1 - 1e-6], 1.0)
+    np.testing.assert_allclose(pull[margin > 1 + 1e-6], 0.0)
+
+
+@pytest.mark.slow
+def test_decay_of_deep_learning_libraries_has_the_gradient_it_is_said_to_have(monkeypatch):
+    optax, jax = pytest.importorskip("optax"), pytest.importorskip("jax")
+    jax.config.update("jax_enable_x64", True)
+    y = Y - Y.mean()
+    best = jax.numpy.asarray(own(LAM))
+    slope = jax.grad(lambda b: jax.numpy.mean((y - X @ b) ** 2))(best)
+
+    def step(optimiser):
+        return np.asarray(optimiser.update(slope, optimiser.init(best), best)[0])
+
+    decay = translate.from_lambda(LAM, "optax.add_decayed_weights", n=N)
+    still = optax.chain(optax.add_decayed_weights(decay), optax.sgd(1.0))
+    np.testing.assert_allclose(step(still), 0.0, atol=1e-12)
+    # rounding of a zero gradient, not Adam's step: its division has an epsilon of 1e-8
+    assert np.abs(step(optax.chain(optax.add_decayed_weights(decay), optax.adam(1.0)))).max() < 1e-3
+    assert np.abs(step(optax.adamw(1.0, weight_decay=decay))).max() > 0.1
+    halves = jax.grad(lambda b: jax.numpy.mean(optax.l2_loss(X @ b, y)))(best)
+    np.testing.assert_allclose(halves + LAM / N * best, 0.0, atol=1e-12)
+
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    keras = pytest.importorskip("keras")
+    squares, log_loss = keras.losses.MeanSquaredError(), keras.losses.BinaryCrossentropy(from_logits=True)
+    b0 = LogisticRegression(C=1 / LAM, solver="newton-cholesky", tol=1e-12).fit(X, LABELS).intercept_[0]
+    for name, where, loss in (
+        ("keras.regularizers.l2", best, lambda b: squares(y[:, None], (X @ b)[:, None])),
+        ("keras.regularizers.l2, log loss", jax.numpy.asarray(penalized(LAM, "binomial")),
+         lambda b: log_loss(LABELS[:, None].astype(float), (b0 + X @ b)[:, None])),
+    ):  # fmt: skip
+        penalty = keras.regularizers.L2(translate.from_lambda(LAM, name, n=N))
+        size = np.abs(jax.grad(penalty)(where)).max()
+        total = jax.grad(lambda b, loss=loss, penalty=penalty: loss(b) + penalty(b))(where)
+        np.testing.assert_allclose(total, 0.0, atol=1e-5 * size)  # Keras computes losses in float32
 
 
 def test_precisions_and_prior_sds_follow_the_noise():
