@@ -1,13 +1,15 @@
 """The pictures of ``docs/plots.md``, from the code on that page: ``python docs/make_gallery.py``.
 
 A ``python`` block that stands before ``{image} _static/gallery/NAME-light.png`` makes that picture; the other blocks
-are run too, as later ones need their names, unless no picture follows any more.
+are run too. So the page is tested where its pictures are.
 """
 
 from __future__ import annotations
 
+import contextlib
 import io
 import re
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -26,15 +28,14 @@ _BLOCK = re.compile(r"^```python\n(.*?)^```$|^```\{image\} _static/gallery/(\w+)
 
 
 def blocks(page: str) -> list[tuple[str, str]]:
-    """Code of the page up to the last picture, and the picture each block makes ("" if none)."""
+    """Code of the page, and the picture each block makes ("" if none)."""
     found: list[tuple[str, str]] = []
     for match in _BLOCK.finditer(page):
         if match[1] is not None:
             found.append((match[1], ""))
         else:
             found[-1] = (found[-1][0], match[2])
-    last = max(k for k, (_, name) in enumerate(found) if name)
-    return found[: last + 1]
+    return found
 
 
 def draw(theme: Any, folder: Path = FOLDER) -> list[Path]:
@@ -42,7 +43,7 @@ def draw(theme: Any, folder: Path = FOLDER) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     names: dict[str, Any] = {}
     files = []
-    with plots.style(theme):
+    with tempfile.TemporaryDirectory() as scratch, contextlib.chdir(scratch), plots.style(theme):
         mpl.rcParams["figure.figsize"] = (WIDTH, 3.4)  # at the width of a phone its text is 10 pixels high
         for code, name in blocks((DOCS / "plots.md").read_text(encoding="utf-8")):
             exec(compile(code, f"<{name or 'set-up'}>", "exec"), names)

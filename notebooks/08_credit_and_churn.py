@@ -132,7 +132,7 @@ lost = {name: best - earned(given) for name, given in ways.items()}
 for name, value in lost.items():
     print(f"{name:12} loses {value:5.2f} an applicant against knowing the truth ({best:.2f})")
 other = np.mean((ways["lambda low"] < LIMIT) != (ways["lambda high"] < LIMIT))
-ends = clf.predict_interval(new[:1000])
+ends = clf.predict_interval(new[:300])
 unsure = np.mean((ends[:, 0] < LIMIT) & (ends[:, 1] > LIMIT))
 print(f"{100 * other:.0f}% of the applicants get another answer at the other end of lambda's interval")
 print(f"of {100 * unsure:.0f}% the 95% interval of the probability holds the limit")

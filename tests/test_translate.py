@@ -175,7 +175,7 @@ def test_the_support_vector_machine_balances_penalty_and_hinge():
 
 
 @pytest.mark.slow
-def test_decay_of_deep_learning_libraries_has_the_gradient_it_is_said_to_have(monkeypatch):
+def test_decay_before_an_optimiser_has_the_gradient_it_is_said_to_have():
     optax, jax = pytest.importorskip("optax"), pytest.importorskip("jax")
     jax.config.update("jax_enable_x64", True)
     y = Y - Y.mean()
@@ -194,8 +194,13 @@ def test_decay_of_deep_learning_libraries_has_the_gradient_it_is_said_to_have(mo
     halves = jax.grad(lambda b: jax.numpy.mean(optax.l2_loss(X @ b, y)))(best)
     np.testing.assert_allclose(halves + LAM / N * best, 0.0, atol=1e-12)
 
+
+@pytest.mark.slow
+def test_keras_has_the_gradient_it_is_said_to_have(monkeypatch):
     monkeypatch.setenv("KERAS_BACKEND", "jax")
-    keras = pytest.importorskip("keras")
+    keras, jax = pytest.importorskip("keras"), pytest.importorskip("jax")
+    jax.config.update("jax_enable_x64", True)
+    y, best = Y - Y.mean(), jax.numpy.asarray(own(LAM))
     squares, log_loss = keras.losses.MeanSquaredError(), keras.losses.BinaryCrossentropy(from_logits=True)
     b0 = LogisticRegression(C=1 / LAM, solver="newton-cholesky", tol=1e-12).fit(X, LABELS).intercept_[0]
     for name, where, loss in (
