@@ -64,7 +64,7 @@ def infer_hyper(engine: Engine, prior: Prior, noise: NoisePrior) -> HyperPosteri
     """
     parts, asked = separate(prior, noise), ASKED_ACCURACY
     hyper: HyperPosterior
-    if isinstance(engine, Nested) and engine.parameter is not None:
+    if isinstance(engine, Nested) and engine.parameters:
         hyper = nested_posterior(engine, lambda one: infer_hyper(one, prior, noise))
         asked = LatticePosterior.asked
     elif len(engine.theta_names) > 1:

@@ -85,7 +85,8 @@ class Filled:
 
 def sizes(target: Target, dims: int) -> tuple[float, float]:
     """Nats below the top at which a lattice ends, and its steps in standard deviations."""
-    return _HEAVY_SIZES if _is_heavy(target.engine) else _SIZES[min(dims, 4)]
+    own: tuple[float, float] | None = getattr(target, "sizes", None)
+    return own or (_HEAVY_SIZES if _is_heavy(target.engine) else _SIZES[min(dims, 4)])
 
 
 def fill(target: Target | Emulated, centre: Array, axes: Array, drop: float) -> Filled:
@@ -287,7 +288,7 @@ class LatticePosterior:
 
     @cached_property
     def _scales(self) -> dict[str, Scalar]:
-        slices = {name: self._slices(g) for g, name in enumerate(self._names)}
+        slices = {name: self.slices(g) for g, name in enumerate(self._names)}
         lambdas = self._names[: len(self.target.engine.signals)]
         found: dict[str, Scalar] = {name: slices[name].lambda_marginal(name) for name in lambdas}
         found["sigma"] = self.sigma_marginal()
@@ -299,7 +300,7 @@ class LatticePosterior:
             found[rho] = correlation(rho, slices[name].log_density, slices[name].ends)
         return found
 
-    def _slices(self, g: int) -> Slices:
+    def slices(self, g: int) -> Slices:
         """The lattice sheared so that its first axis is that of lambda g: sums over the planes across it."""
         dims = len(self.mode)
         order = [g, *[k for k in range(dims) if k != g]]

@@ -79,24 +79,30 @@ class ConjugateLine(OneLambda):
         def log_density(v: Array) -> Array:
             return _log_sum(log_weight + log_density_of_log_sigma(v[:, None], self.shape, rate))
 
-        return marginal("sigma", log_density, *self._log_sigma_range(), rounding=rule.rounding)
+        return marginal("sigma", log_density, *self.log_sigma_range(), rounding=rule.rounding)
 
-    def _log_sigma_range(self) -> tuple[float, float]:
+    def log_sigma_range(self) -> tuple[float, float]:
+        """Where log sigma has its mass."""
         low, high = log_sigma_range(self.shape)
         centre = 0.5 * np.log(self.nodes.noise.squared_scale()[self.rule.log_weight > -40.0, 0])
         return float(centre.min() + low), float(centre.max() + high)
 
     def tau_marginal(self) -> Marginal:
         """Distribution of ``tau = sigma / sqrt(lambda)``, the joint density integrated along lambda."""
-        grid = fine_grid(self.rule, self.shape)
-        if grid is None:
-            return tau_along_rows(self._log_joint, self.rule, self._log_sigma_range())
-        log_density, rate = self.log_density(grid.x), self.rate_at(grid.x)
+        fine = self.fine()
+        if fine is None:
+            return tau_along_rows(self._log_joint, self.rule, self.log_sigma_range())
+        grid, log_density, rate = fine
 
         def log_joint(v: Array) -> Array:
             return log_density + log_density_of_log_sigma(v, self.shape, rate)
 
-        return tau_from_joint(grid, log_joint, self._log_sigma_range(), self.rule.rounding)
+        return tau_from_joint(grid, log_joint, self.log_sigma_range(), self.rule.rounding)
+
+    def fine(self) -> tuple[FineGrid, Array, Array] | None:
+        """Nodes that resolve sigma at any tau, the log density of log lambda and the rate of sigma^2 there."""
+        grid = fine_grid(self.rule, self.shape)
+        return None if grid is None else (grid, self.log_density(grid.x), self.rate_at(grid.x))
 
     def _log_joint(self, t: Array, v: Array) -> Array:
         """Normalised log density of (log lambda, log sigma), t and v of the same shape."""
@@ -182,7 +188,7 @@ def tau_from_joint(
         return np.concatenate([_log_sum(part + grid.log_width) for part in parts])
 
     low, high = sigma_range
-    return marginal(name, log_density, low - 0.5 * float(t[-1]), high - 0.5 * float(t[0]), rounding=rounding)
+    return marginal(name, log_density, low - 0.5 * float(t.max()), high - 0.5 * float(t.min()), rounding=rounding)
 
 
 def tau_along_rows(

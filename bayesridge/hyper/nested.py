@@ -1,35 +1,58 @@
-r"""One lambda inside one more hyperparameter: a line in v, and at each of its nodes the posterior given v.
+r"""One lambda inside a few more hyperparameters v: nodes of v, and at each of them the posterior given v.
 
     p(v | y) is proportional to p(v) p(y | v),
 
-p(y | v) the integral over lambda and sigma that :mod:`bayesridge.hyper.infer` gives. v is asked on steps that are
-halved about what counts until the trapezoidal rule of every second node agrees with that of all; the difference is the
-error that is reported, and larger than what is left. A node costs a decomposition, so that none is asked twice.
+p(y | v) the integral over lambda and sigma that :mod:`bayesridge.hyper.infer` gives. A single v is asked on steps that
+are halved about what counts until the trapezoidal rule of every second node agrees with that of all; the difference is
+the error that is reported, and larger than what is left. Several are asked on a lattice (:mod:`bayesridge.hyper.lattice`).
+A node costs a decomposition, so that none is asked twice.
+
+Given v and lambda, sigma^2 is inverse gamma: the scales are mixtures over all nodes of both.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logsumexp
 
 from bayesridge.errors import DataError
-from bayesridge.hyper.lattice import Slices
+from bayesridge.hyper.lattice import LatticePosterior, Slices, fill, locate
+from bayesridge.hyper.likelihood import log_density_of_log_sigma
+from bayesridge.hyper.line import ConjugateLine, FineGrid, tau_from_joint
 from bayesridge.hyper.marginal import Marginal, PointMass, Scalar, marginal
 from bayesridge.hyper.nodes import ConjugateNoise, HyperPosterior, KnownNoise, Nodes
 from bayesridge.linalg.engine import Engine, Nested
+from bayesridge.linalg.schur import HEAVY
 
 Array = NDArray[np.float64]
 
-_DROP = 12.0  # nats below the top: what lies beyond holds 1e-5 of the mass
-_SEEN = 1e-5  # of a node, for the distributions of the scales
+_DROP = 16.0  # nats below the top: what lies beyond holds 1e-7 of the mass
+_DROP_OF_SEVERAL = 12.0  # and 1e-4, where nodes are many
+_SEEN = 1e-6  # of a node, for the distributions of the scales
+_NOTHING = 30.0  # nats below the largest
+_ROUNDING = 1e-9
 _MOST = 512  # decompositions
 _NORMAL_95 = 1.959963984540054
 _AGREE = 3e-4  # of the rule of every second node with that of all
+_COARSE = 1e-3  # error of the steps of a lattice, from which on they are halved
+
+
+class _Fine(NamedTuple):
+    """Nodes of (v, lambda), the log density of log lambda there times the share of v, rates of sigma^2, its shape."""
+
+    grid: FineGrid
+    log_p: Array
+    rate: Array
+    shape: float
+    sigma_range: tuple[float, float]
+    lines: list[ConjugateLine]
+    log_share: Array
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,25 +61,29 @@ class NestedPosterior:
 
     Attributes
     ----------
-    name : str
+    names : tuple of str
         Of exp(v).
-    v : ndarray of shape (J,)
-        Nodes at equal steps.
+    v : ndarray of shape (J, h)
+        Nodes, equally spaced.
     log_p : ndarray of shape (J,)
         Log of p(v) p(y | v).
     given : tuple of HyperPosterior
         Of lambda and sigma at each node.
-    step : float
+    log_cell : float
+        Log of the volume that a node stands for.
     error : float
         Estimated relative error of all integrals.
+    lattice : LatticePosterior or None
+        Of several v.
     """
 
-    name: str
+    names: tuple[str, ...]
     v: Array
     log_p: Array
     given: tuple[HyperPosterior, ...]
-    step: float
+    log_cell: float
     error: float
+    lattice: LatticePosterior | None = None
 
     @property
     def share(self) -> Array:
@@ -66,14 +93,14 @@ class NestedPosterior:
     @property
     def log_marginal(self) -> float:
         """Log p(y)."""
-        return float(logsumexp(self.log_p) + np.log(self.step))
+        return float(logsumexp(self.log_p) + self.log_cell)
 
     @cached_property
     def nodes(self) -> Nodes:
         """The nodes of all v together."""
         parts = [one.nodes for one in self.given]
         theta = np.vstack([
-            np.column_stack([part.theta, np.full(len(part.weight), v)]) for part, v in zip(parts, self.v, strict=True)
+            np.column_stack([part.theta, np.tile(v, (len(part.weight), 1))]) for part, v in zip(parts, self.v, strict=True)
         ])  # fmt: skip
         weight = np.concatenate([share * part.weight for part, share in zip(parts, self.share, strict=True)])
         first = parts[0].noise
@@ -97,28 +124,73 @@ class NestedPosterior:
 
     @cached_property
     def _scales(self) -> dict[str, Scalar]:
-        return {
-            "lambda": self.lambda_marginal(), "sigma": self.sigma_marginal(), "tau": self.tau_marginal(),
-            self.name: self._own,
-        }  # fmt: skip
+        found = {"lambda": self.lambda_marginal(), "sigma": self.sigma_marginal(), "tau": self.tau_marginal()}
+        return found | {name: self._own(k) for k, name in enumerate(self.names)}
 
-    @cached_property
-    def _own(self) -> Marginal:
+    def _own(self, k: int) -> Marginal:
+        if self.lattice is not None:
+            return self.lattice.slices(k).lambda_marginal(self.names[k])
         log_p = self.log_p - self.log_marginal
         seen = log_p > log_p.max() - _DROP - 2.0
-        return Slices(self.v[seen], log_p[seen], np.zeros(int(seen.sum())), 0.0).lambda_marginal(self.name)
+        return Slices(self.v[seen, 0], log_p[seen], np.zeros(int(seen.sum())), 0.0).lambda_marginal(self.names[k])
+
+    @cached_property
+    def _fine(self) -> _Fine | None:
+        """Nodes of (v, lambda) at which sigma^2 is inverse gamma; None where it is not, or takes too many."""
+        counted = self.share > _SEEN
+        lines = [one for one, seen in zip(self.given, counted, strict=True) if seen]
+        parts = [one.fine() if isinstance(one, ConjugateLine) else None for one in lines]
+        found = [part for part in parts if part is not None]
+        if len(found) < len(parts):
+            return None
+        log_share = np.log(self.share[counted] / self.share[counted].sum())
+        log_p = np.concatenate([p + share for (_, p, _), share in zip(found, log_share, strict=True)])
+        x, log_width = (np.concatenate([getattr(grid, what) for grid, _, _ in found]) for what in ("x", "log_width"))
+        kept = log_p + log_width > (log_p + log_width).max() - _NOTHING
+        rate = np.concatenate([rate for _, _, rate in found])
+        own = [one for one in lines if isinstance(one, ConjugateLine)]
+        ends = np.array([one.log_sigma_range() for one in own])
+        return _Fine(
+            FineGrid(x[kept], log_width[kept]), log_p[kept], rate[kept], own[0].shape,
+            (float(ends[:, 0].min()), float(ends[:, 1].max())), own, log_share,
+        )  # fmt: skip
 
     def lambda_marginal(self) -> Marginal | PointMass:
         """Distribution of lambda, v integrated."""
-        return self._mixed("lambda", lambda one: one.lambda_marginal())
+        fine = self._fine
+        if fine is None:
+            return self._mixed("lambda", lambda one: one.lambda_marginal())
+
+        def log_density(t: Array) -> Array:
+            parts = [share + one.log_density(t) for share, one in zip(fine.log_share, fine.lines, strict=True)]
+            return np.asarray(logsumexp(parts, axis=0))
+
+        ends = np.array([one.rule.ends for one in fine.lines])
+        return marginal("lambda", log_density, float(ends.min()), float(ends.max()), rounding=_ROUNDING)
 
     def sigma_marginal(self) -> Marginal | PointMass:
         """Distribution of the noise standard deviation."""
-        return self._mixed("sigma", lambda one: one.sigma_marginal())
+        fine = self._fine
+        if fine is None:
+            return self._mixed("sigma", lambda one: one.sigma_marginal())
+        log_weight = fine.log_p + fine.grid.log_width
+
+        def log_density(v: Array) -> Array:
+            parts = [log_density_of_log_sigma(one[:, None], fine.shape, fine.rate) for one in np.array_split(v, 8)]
+            return np.asarray(np.concatenate([logsumexp(log_weight + part, axis=1) for part in parts]))
+
+        return marginal("sigma", log_density, *fine.sigma_range, rounding=_ROUNDING)
 
     def tau_marginal(self) -> Marginal | PointMass:
         """Distribution of the prior standard deviation of the function, over the root of the kernel's variance."""
-        return self._mixed("tau", lambda one: one.tau_marginal())
+        fine = self._fine
+        if fine is None:
+            return self._mixed("tau", lambda one: one.tau_marginal())
+
+        def log_joint(v: Array) -> Array:
+            return fine.log_p + log_density_of_log_sigma(v, fine.shape, fine.rate)
+
+        return tau_from_joint(fine.grid, log_joint, fine.sigma_range, _ROUNDING)
 
     def _mixed(self, name: str, of: Callable[[HyperPosterior], Marginal | PointMass]) -> Marginal | PointMass:
         counted = self.share > _SEEN
@@ -133,13 +205,13 @@ class NestedPosterior:
             return np.asarray(logsumexp(log_share[:, None] + [_within(one, x) for one in curves], axis=0))
 
         low, high = min(float(one.edges[0]) for one in curves), max(float(one.edges[-1]) for one in curves)
-        return marginal(name, log_density, low, high, curves[0].link, rounding=1e-9)
+        return marginal(name, log_density, low, high, curves[0].link, rounding=_ROUNDING)
 
     def draw(self, n: int, rng: np.random.Generator) -> tuple[Array, Array]:
-        """Independent draws of (lambda, exp(v)), (n, 2), and of sigma, (n,); v at its nodes."""
+        """Independent draws of (lambda, exp(v)), (n, 1 + h), and of sigma, (n,); v at its nodes."""
         node = rng.choice(len(self.v), n, p=self.share)
-        scales, sigma = np.empty((n, 2)), np.empty(n)
-        scales[:, 1] = np.exp(self.v[node])
+        scales, sigma = np.empty((n, 1 + len(self.names))), np.empty(n)
+        scales[:, 1:] = np.exp(self.v[node])
         for j in np.unique(node):
             here = np.flatnonzero(node == j)
             scales[here, 0], sigma[here] = self.given[j].draw(len(here), rng)
@@ -158,8 +230,73 @@ def _conjugate(nodes: Nodes) -> ConjugateNoise:
     return nodes.noise
 
 
+@dataclass(frozen=True, eq=False)
+class _Asked:
+    """The log density of v given y, each v asked once; what a lattice takes for its target.
+
+    Attributes
+    ----------
+    theta_names : tuple of str
+    centre, sd : ndarray of shape (h,)
+        Of the normal priors.
+    """
+
+    nested: Nested
+    infer: Callable[[Engine], HyperPosterior]
+    found: dict[tuple[float, ...], tuple[float, HyperPosterior]] = field(default_factory=dict)
+    noise: None = None
+    log_sigma: float = 0.0
+    constant: float = 0.0
+    signals: tuple[float, ...] = ()
+    size: int = HEAVY + 1  # every v counts
+    sizes: tuple[float, float] = (_DROP_OF_SEVERAL, 1.0)
+
+    @property
+    def engine(self) -> _Asked:
+        """What a lattice asks for the region."""
+        return self
+
+    @property
+    def theta_names(self) -> tuple[str, ...]:
+        """Names of exp(v)."""
+        return self.nested.parameters
+
+    @cached_property
+    def centre(self) -> Array:
+        """Of the normal priors, (h,)."""
+        return np.asarray(self.nested.spans.mean(axis=1))
+
+    @cached_property
+    def sd(self) -> Array:
+        """Of the normal priors, (h,)."""
+        return np.asarray(np.diff(self.nested.spans, axis=1)[:, 0] / (2.0 * _NORMAL_95))
+
+    def region(self) -> Array:
+        """Where to look for the mode: every v at one of four values, (4^h, h)."""
+        steps = np.meshgrid(*[np.array([-1.2, -0.4, 0.4, 1.2])] * len(self.centre), indexing="ij")
+        return self.centre + self.sd * np.stack([one.ravel() for one in steps], axis=1)
+
+    def at(self, v: Array) -> tuple[float, HyperPosterior]:
+        """Log of p(v) p(y | v), and the posterior given v, (h,)."""
+        key = tuple(np.round(v, 10).tolist())  # so that log(exp(v)) finds it again
+        if key not in self.found:
+            if len(self.found) >= _MOST * len(self.centre) ** 2:
+                raise DataError(
+                    f"the posterior of {', '.join(self.theta_names)} takes more than {len(self.found)} decompositions: "
+                    "state bounds nearer to it"
+                )
+            hyper = self.infer(self.nested.inner(np.array(key)))
+            log_prior = -0.5 * np.square((v - self.centre) / self.sd) - np.log(self.sd * np.sqrt(2.0 * np.pi))
+            self.found[key] = (float(log_prior.sum()) + hyper.log_marginal, hyper)
+        return self.found[key]
+
+    def __call__(self, v: Array) -> tuple[Array, Array]:
+        """Log density at v (K, h); a rate of one."""
+        return np.array([self.at(one)[0] for one in v]), np.ones(len(v))
+
+
 def nested_posterior(engine: Nested, infer: Callable[[Engine], HyperPosterior]) -> NestedPosterior:
-    """Integrate v, whose prior is normal with 95% of its probability in the engine's span.
+    """Integrate v, whose priors are normal with 95% of their probability in the engine's spans.
 
     Parameters
     ----------
@@ -170,26 +307,43 @@ def nested_posterior(engine: Nested, infer: Callable[[Engine], HyperPosterior]) 
     Raises
     ------
     DataError
-        If the posterior of v takes more than 512 decompositions.
+        If the posterior of v takes more than 512 decompositions (2048 and 4608, of two v and three).
     """
-    name, span = engine.parameter or "", engine.span
-    centre, step = 0.5 * (span[0] + span[1]), (span[1] - span[0]) / 8.0
-    sd = (span[1] - span[0]) / (2.0 * _NORMAL_95)
+    asked = _Asked(engine, infer)
+    return _on_a_line(asked) if len(engine.parameters) == 1 else _on_a_lattice(asked)
+
+
+def _on_a_lattice(asked: _Asked) -> NestedPosterior:
+    target: Any = asked
+    mode, axes = locate(target)
+    drop, step = asked.sizes
+    filled = fill(target, mode, step * axes, drop)
+    coarse = filled.step_errors > _COARSE
+    if coarse.any():
+        axes = axes * np.where(coarse, 0.5, 1.0)
+        filled = fill(target, mode, step * axes, drop)
+    found = [asked.at(v) for v in filled.theta]
+    given = tuple([hyper for _, hyper in found])
+    counted = filled.weight > _SEEN
+    error = float(filled.step_errors.max()) + filled.cut + max(one.error for one in given)
+    v = np.round(filled.theta, 10)[counted]
+    return NestedPosterior(
+        asked.theta_names, v, filled.log_f[counted], tuple(np.array(given, dtype=object)[counted]), filled.log_cell,
+        error, LatticePosterior(target, mode, step * axes),
+    )  # fmt: skip
+
+
+def _on_a_line(asked: _Asked) -> NestedPosterior:
+    centre = float(asked.centre[0])
+    step = float(np.diff(asked.nested.spans[0])[0]) / 8.0
     found: dict[int, tuple[float, HyperPosterior]] = {}  # by position, in steps of step / 64
 
     def place(position: int) -> float:
-        return round(centre + position * step / 64.0, 10)  # so that log(exp(v)) finds it again
+        return round(centre + position * step / 64.0, 10)
 
     def ask(position: int) -> None:
         if position not in found:
-            if len(found) >= _MOST:
-                raise DataError(
-                    f"the posterior of {name} takes more than {_MOST} decompositions: state bounds nearer to it"
-                )
-            v = place(position)
-            hyper = infer(engine.inner(v))
-            log_prior = -0.5 * ((v - centre) / sd) ** 2 - np.log(sd * np.sqrt(2.0 * np.pi))
-            found[position] = (float(log_prior) + hyper.log_marginal, hyper)
+            found[position] = asked.at(np.array([place(position)]))
 
     stride = 64
     for position in range(-4 * stride, 4 * stride + 1, stride):
@@ -204,10 +358,10 @@ def nested_posterior(engine: Nested, infer: Callable[[Engine], HyperPosterior]) 
         if (off < _AGREE and len(line) >= 7) or stride == 1:
             break
         stride //= 2
-    v = np.array([place(k) for k in line])
+    v = np.array([[place(k)] for k in line])
     given = tuple([found[k][1] for k in line])
     error = float(off + max(one.error for one in given) + np.exp(-_DROP))
-    return NestedPosterior(name, v, log_p, given, stride * step / 64.0, error)
+    return NestedPosterior(asked.theta_names, v, log_p, given, float(np.log(stride * step / 64.0)), error)
 
 
 def _fill(found: dict[int, tuple[float, HyperPosterior]], ask: Callable[[int], None], stride: int) -> None:

@@ -244,20 +244,20 @@ class Engine(Protocol):
 
 @runtime_checkable
 class Nested(Protocol):
-    """An engine of one lambda at every value v of one more hyperparameter, which costs a decomposition each."""
+    """An engine of one lambda at every value v of h more hyperparameters, which costs a decomposition each."""
 
     @property
-    def parameter(self) -> str | None:
-        """Name of exp(v); None where v is known."""
+    def parameters(self) -> tuple[str, ...]:
+        """Names of exp(v); none where v is known."""
         ...
 
     @property
-    def span(self) -> tuple[float, float]:
-        """Where v lies with prior probability 95%."""
+    def spans(self) -> Array:
+        """Where each v lies with prior probability 95%, (h, 2)."""
         ...
 
-    def inner(self, v: float) -> Engine:
-        """The engine at one v."""
+    def inner(self, v: Array) -> Engine:
+        """The engine at one v, (h,)."""
         ...
 
 

@@ -1,6 +1,6 @@
 r"""The engine of kernel ridge, a Gaussian process: y = b0 + f(x) + e, f ~ GP(0, tau^2 k_v), e ~ N(0, sigma^2 / w).
 
-At one value v of the kernel's own hyperparameter (the logarithm of a length-scale) this is ridge with one lambda =
+At one value v of the kernel's own hyperparameters (logarithms of length-scales) this is ridge with one lambda =
 sigma^2 / tau^2 on columns that the kernel makes. Cholesky's factorisation with pivoting, stopped where what is left of
 the diagonal is rounding, gives them,
 
@@ -43,23 +43,28 @@ _ROUNDING = 1e-13  # of the largest variance: what is left of the kernel below i
 
 
 class KernelFunction(Protocol):
-    """A covariance function with at most one free hyperparameter v."""
+    """A covariance function with h free hyperparameters v, its columns scaled or (a matrix given) as they are."""
 
     @property
-    def parameter(self) -> str | None:
-        """Name of exp(v); None where all of the kernel is given."""
+    def parameters(self) -> tuple[str, ...]:
+        """Names of exp(v); none where all of the kernel is given."""
         ...
 
     @property
-    def span(self) -> tuple[float, float]:
-        """Where v lies with prior probability 95%."""
+    def spans(self) -> Array:
+        """Where each v lies with prior probability 95%, (h, 2)."""
         ...
 
-    def matrix(self, A: Array, B: Array, v: float) -> Array:
+    @property
+    def of_columns(self) -> bool:
+        """Whether it is a function of columns, which have slopes: not of rows of a given matrix."""
+        ...
+
+    def matrix(self, A: Array, B: Array, v: Array) -> Array:
         """Covariances of f at rows of A and B, shape (a, b)."""
         ...
 
-    def variance(self, A: Array, v: float) -> Array:
+    def variance(self, A: Array, v: Array) -> Array:
         """Variances of f at rows of A, (a,)."""
         ...
 
@@ -93,6 +98,12 @@ class Points:
     def take(self, index: RowIndex) -> Points:
         """Some of them."""
         return Points(self.X[index]) if self.weights is None else Points(self.X, self.weights[index])
+
+
+def values_of(points: Points) -> Array:
+    """Which combinations are values of the function, that have the intercept: their weights add up to one; (m,)."""
+    assert points.weights is not None
+    return np.asarray(np.abs(points.weights.sum(axis=1) - 1.0) < 1e-12, dtype=np.float64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,21 +152,15 @@ class KernelConditional:
     Attributes
     ----------
     engine : KernelEngine
-    theta : ndarray of shape (K, 1) or (K, 2)
+    theta : ndarray of shape (K, 1 + h)
     """
 
     engine: KernelEngine
     theta: Array
 
-    def _each(self) -> Iterator[tuple[NDArray[np.intp], float]]:
-        """The nodes of each v."""
-        of_v = self.engine.v_of(self.theta)
-        for v in np.unique(of_v):
-            yield np.flatnonzero(of_v == v), float(v)
-
     def _collect(self, what: str, linear: Points) -> Array:
         out = np.empty((len(linear), len(self.theta)))
-        for nodes, v in self._each():
+        for nodes, v in self.engine.by_v(self.theta):
             given = self.engine.given(v).engine.at(self.theta[nodes, :1])
             out[:, nodes] = getattr(given, what)(self.engine.map(linear, v))
         return out
@@ -171,7 +176,7 @@ class KernelConditional:
     def moments(self, linear: Points, weight: Array, noise: Array) -> LinearMoments:
         """Mean and variance of the mixture: within each v, and between them."""
         parts, shares = [], []
-        for nodes, v in self._each():
+        for nodes, v in self.engine.by_v(self.theta):
             share = float(weight[nodes].sum())
             if share > 0:
                 given = self.engine.given(v).engine.at(self.theta[nodes, :1])
@@ -186,7 +191,7 @@ class KernelConditional:
         p, points = self.engine.design.n_columns, self.engine.slopes_and_zero()
         out = np.empty((len(self.theta), p + 1))
         parts = []
-        for nodes, v in self._each():
+        for nodes, v in self.engine.by_v(self.theta):
             given = self.engine.given(v)
             design = given.engine.design
             drawn = given.engine.at(self.theta[nodes, :1]).draw(sigma[nodes], rng)
@@ -196,7 +201,8 @@ class KernelConditional:
             values, vectors = np.linalg.eigh(unseen)
             root = vectors * np.sqrt(np.maximum(values, 0.0))
             out[nodes] = drawn.coef @ rows.T + tau[:, None] * (rng.standard_normal((len(nodes), p + 1)) @ root.T)
-            out[nodes, p] += drawn.intercept if design.fit_intercept else 0.0
+            if design.fit_intercept:
+                out[nodes] += drawn.intercept[:, None] * values_of(points)
         return FunctionDraws(out[:, :p], out[:, p], tuple(parts))
 
 
@@ -227,13 +233,11 @@ class KernelDeletion:
 
     def at(self, theta: Array, part: slice) -> Deleted:
         """Delete each of some rows at each theta."""
-        of_v = self.engine.v_of(theta)
         rows = len(range(*part.indices(self.engine.design.n_rows)))
         tables = np.empty((4, rows, len(theta)))
         total = np.empty(len(theta))
-        for v in np.unique(of_v):
-            nodes = np.flatnonzero(of_v == v)
-            found = self.engine.deletion_at(float(v)).at(theta[nodes, :1], part)
+        for nodes, v in self.engine.by_v(theta):
+            found = self.engine.deletion_at(v).at(theta[nodes, :1], part)
             tables[:, :, nodes] = found.residual, found.keep, found.Q, found.cancelled
             total[nodes] = found.total
         residual, keep, Q, cancelled = tables
@@ -254,65 +258,67 @@ class KernelEngine:
     design: Design
     kernel: KernelFunction
     spectrum: None = None
-    _given: dict[float, Given] = field(default_factory=dict, repr=False)
-    _deletions: dict[float, SpectralDeletion] = field(default_factory=dict, repr=False)
+    _given: dict[tuple[float, ...], Given] = field(default_factory=dict, repr=False)
+    _deletions: dict[tuple[float, ...], SpectralDeletion] = field(default_factory=dict, repr=False)
 
     @property
     def theta_names(self) -> tuple[str, ...]:
-        """Log lambda, and the log of the kernel's own hyperparameter where it has one."""
-        name = self.kernel.parameter
-        return ("log lambda",) if name is None else ("log lambda", f"log {name}")
+        """Log lambda, and the logs of the kernel's own hyperparameters."""
+        return ("log lambda", *[f"log {name}" for name in self.kernel.parameters])
 
     @property
-    def parameter(self) -> str | None:
-        """Name of the kernel's own hyperparameter."""
-        return self.kernel.parameter
+    def parameters(self) -> tuple[str, ...]:
+        """Names of the kernel's own hyperparameters."""
+        return self.kernel.parameters
 
     @property
-    def span(self) -> tuple[float, float]:
-        """Where its logarithm lies with prior probability 95%."""
-        return self.kernel.span
+    def spans(self) -> Array:
+        """Where their logarithms lie with prior probability 95%."""
+        return self.kernel.spans
 
-    def inner(self, v: float) -> SpectralEngine:
+    def inner(self, v: Array) -> SpectralEngine:
         """Ridge at one v."""
         return self.given(v).engine
 
-    def v_of(self, theta: Array) -> Array:
-        """The kernel's hyperparameter at each theta, (K,)."""
-        return np.round(theta[:, 1], 10) if theta.shape[1] > 1 else np.full(len(theta), self.known_v())
+    def by_v(self, theta: Array) -> Iterator[tuple[NDArray[np.intp], Array]]:
+        """Which nodes have each v."""
+        if theta.shape[1] == 1:
+            yield np.arange(len(theta)), self.known_v()
+            return
+        values, which = np.unique(np.round(theta[:, 1:], 10), axis=0, return_inverse=True)
+        for k, v in enumerate(values):
+            yield np.flatnonzero(which.ravel() == k), v
 
-    def known_v(self) -> float:
+    def known_v(self) -> Array:
         """A v whose decomposition is at hand (the middle of its prior where there is none)."""
-        return next(iter(self._given), 0.5 * sum(self.kernel.span))
+        return np.array(next(iter(self._given), self.kernel.spans.mean(axis=1)))
 
     # -- one v -----------------------------------------------------------------------------------------------------
 
-    def given(self, v: float) -> Given:
+    def given(self, v: Array) -> Given:
         """Ridge at one v."""
-        if v not in self._given:
-            self._given[v] = self._decompose(v)
-        return self._given[v]
+        key = tuple(v.tolist())
+        if key not in self._given:
+            self._given[key] = self._decompose(v)
+        return self._given[key]
 
-    def forget(self, kept: Array) -> None:
-        """Keep the decompositions of these v only: each holds n x r numbers."""
-        for v in set(self._given) - set(kept.tolist()):
-            del self._given[v]
-
-    def deletion_at(self, v: float) -> SpectralDeletion:
+    def deletion_at(self, v: Array) -> SpectralDeletion:
         """Leave-one-out at one v."""
-        if v not in self._deletions:
-            self._deletions[v] = self.given(v).engine.deletion()
-        return self._deletions[v]
+        key = tuple(v.tolist())
+        if key not in self._deletions:
+            self._deletions[key] = self.given(v).engine.deletion()
+        return self._deletions[key]
 
     def _scaled(self, X: Array) -> Array:
-        return np.asarray((X - self.design.mean) / self.design.scale)
+        return np.asarray((X - self.design.mean) / self.design.scale) if self.kernel.of_columns else X
 
-    def _decompose(self, v: float) -> Given:
+    def _decompose(self, v: Array) -> Given:
         self._check_weights()
         rows = self._scaled(self.design.X)
         K = self.kernel.matrix(rows, rows, v)
         if not np.isfinite(K).all() or not (K.diagonal() > 0).any():
-            raise DataError(f"the kernel at {self.kernel.parameter} = {np.exp(v):.3g} has no finite, positive variance")
+            where = ", ".join([f"{name} = {np.exp(x):.3g}" for name, x in zip(self.kernel.parameters, v, strict=True)])
+            raise DataError(f"the kernel{' at ' * bool(where)}{where} has no finite, positive variance")
         top, share = float(K.diagonal().max()), self._share
         level = K @ share
         whole = float(share @ level)
@@ -350,7 +356,7 @@ class KernelEngine:
         w = np.ones(old.n_rows) if old.weights is None else old.weights
         return np.asarray(w / w.sum())
 
-    def _seen(self, X: Array, v: float) -> tuple[Array, Array]:
+    def _seen(self, X: Array, v: Array) -> tuple[Array, Array]:
         """Rows on the columns F, (q, r), and the covariance of f at each point and its mean over the rows, (q,)."""
         given = self.given(v)
         cross = self.kernel.matrix(self._scaled(self.design.X), X, v)
@@ -358,7 +364,7 @@ class KernelEngine:
         cross = cross[given.pivots] + (given.whole - given.level[given.pivots, None] - level)
         return solve_triangular(given.L, cross, lower=True).T, level
 
-    def features(self, points: Points, v: float) -> tuple[Array, Array]:
+    def features(self, points: Points, v: Array) -> tuple[Array, Array]:
         """Rows on the columns F, (m, r), and the covariance over tau^2 of what they do not hold, (m, m)."""
         X = self._scaled(points.X)
         phi, level = self._seen(X, v)
@@ -366,7 +372,7 @@ class KernelEngine:
         A = np.eye(len(X)) if points.weights is None else points.weights
         return A @ phi, A @ unseen @ A.T
 
-    def map(self, points: Points, v: float) -> LinearMap:
+    def map(self, points: Points, v: Array) -> LinearMap:
         """The functionals on the columns F at one v."""
         given, X = self.given(v), self._scaled(points.X)
         own = self.kernel.variance(X, v)
@@ -376,7 +382,7 @@ class KernelEngine:
         else:
             rows, covariance = self.features(points, v)
             made, unseen = given.engine.contrasts(rows), covariance.diagonal()
-            one = np.abs(points.weights.sum(axis=1) - 1.0) < 1e-12  # a value, which has the intercept
+            one = values_of(points) > 0
             if one.any():
                 values = given.engine.rows(rows)
                 made = LinearMap(
@@ -401,7 +407,7 @@ class KernelEngine:
     @property
     def floor(self) -> float:
         """Nothing: as n grows, or the length-scale falls, a kernel fits every row."""
-        return 0.0 if self.kernel.parameter else self.given(self.known_v()).engine.floor
+        return 0.0 if self.kernel.parameters else self.given(self.known_v()).engine.floor
 
     @property
     def signals(self) -> tuple[float, ...]:
@@ -411,9 +417,8 @@ class KernelEngine:
     def evidence(self, theta: Array) -> tuple[Array, Array]:
         """``log_norm`` and ``excess`` at theta."""
         log_norm, excess = np.empty(len(theta)), np.empty(len(theta))
-        of_v = self.v_of(theta)
-        for v in np.unique(of_v):
-            nodes, engine = np.flatnonzero(of_v == v), self.given(float(v)).engine
+        for nodes, v in self.by_v(theta):
+            engine = self.given(v).engine
             log_norm[nodes], above = engine.evidence(theta[nodes, :1])
             excess[nodes] = above + (engine.floor - self.floor)
         return log_norm, excess
@@ -425,18 +430,21 @@ class KernelEngine:
     def region(self) -> Array:
         """Values of theta that see every feature of the evidence."""
         line = self.given(self.known_v()).engine.region()
-        if self.kernel.parameter is None:
-            return line
-        low, high = self.kernel.span
-        return np.array([[t, v] for v in np.linspace(low, high, 9) for t in line[:, 0]])
+        v = self.kernel.spans.mean(axis=1)
+        return np.hstack([line, np.broadcast_to(v, (len(line), len(v)))])
 
     def at(self, theta: Array) -> KernelConditional:
         """The function given theta."""
         return KernelConditional(self, theta)
 
     def slopes_and_zero(self) -> Points:
-        """The slope of each column, and the value where every column is zero."""
+        """The slope of each column, and the value where every column is zero; of a given matrix the values at its rows.
+
+        The last is their mean.
+        """
         design, p = self.design, self.design.n_columns
+        if not self.kernel.of_columns:
+            return Points(design.X, np.vstack([np.eye(p), np.full((1, p), 1.0 / p)]))
         step = 0.5 * np.diag(design.scale)
         X = np.vstack([design.mean + step, design.mean - step, np.zeros((1, p))])
         weights = np.zeros((p + 1, 2 * p + 1))
@@ -449,8 +457,8 @@ class KernelEngine:
         return self.slopes_and_zero().take(np.arange(self.design.n_columns))
 
     def intercept(self) -> Points:
-        """The function where every column is zero."""
-        return self.rows(np.zeros((1, self.design.n_columns)))
+        """The function where every column is zero (of a given matrix: its mean over the rows)."""
+        return self.slopes_and_zero().take(np.array([self.design.n_columns]))
 
     def rows(self, X: Any) -> Points:
         """The function at new rows."""
@@ -496,7 +504,7 @@ class WithoutRow(KernelEngine):
     whole: KernelEngine | None = None
     row: int = 0
 
-    def _decompose(self, v: float) -> Given:
+    def _decompose(self, v: Array) -> Given:
         assert self.whole is not None
         one = self.whole.given(v)
         return replace(one, engine=one.engine.without(self.row))

@@ -1,11 +1,11 @@
-"""Kernels by name, and any of scikit-learn's, with at most one free hyperparameter."""
+"""Kernels by name, any of scikit-learn's with at most three free hyperparameters, and matrices that are given."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ Array = NDArray[np.float64]
 
 _ROWS = 500  # whose distances say what a length is
 NAMES = ("rbf", "matern", "periodic")
+_MOST = 3
 
 
 @dataclass(frozen=True)
@@ -45,32 +46,34 @@ class NamedKernel:
     period: float = 0.0
     unit: float = 1.0
 
+    of_columns: ClassVar[bool] = True
+
     @property
-    def parameter(self) -> str:
+    def parameters(self) -> tuple[str, ...]:
         """Its length-scale is learnt."""
-        return "length_scale"
+        return ("length_scale",)
 
     @property
-    def span(self) -> tuple[float, float]:
+    def spans(self) -> Array:
         """Where its logarithm lies with prior probability 95%."""
-        return float(np.log(self.low)), float(np.log(self.high))
+        return np.log([[self.low, self.high]])
 
-    def at(self, v: float) -> Any:
+    def at(self, v: Array) -> Any:
         """scikit-learn's kernel at a length-scale exp(v)."""
         from sklearn.gaussian_process import kernels
 
-        length = float(np.exp(v))
+        length = float(np.exp(v[0]))
         if self.name == "rbf":
             return kernels.RBF(length)
         if self.name == "matern":
             return kernels.Matern(length, nu=self.nu)
         return kernels.ExpSineSquared(length, self.period / self.unit)
 
-    def matrix(self, A: Array, B: Array, v: float) -> Array:
+    def matrix(self, A: Array, B: Array, v: Array) -> Array:
         """Covariances, shape (a, b)."""
         return np.asarray(self.at(v)(A, B), dtype=np.float64)
 
-    def variance(self, A: Array, v: float) -> Array:  # noqa: ARG002
+    def variance(self, A: Array, v: Array) -> Array:  # noqa: ARG002
         """Ones."""
         return np.ones(len(A))
 
@@ -94,33 +97,38 @@ class GivenKernel:
 
     kernel: Any
 
+    of_columns: ClassVar[bool] = True
+
     @cached_property
-    def parameter(self) -> str | None:
-        """Name of its one free hyperparameter."""
-        free = [one.name for one in self.kernel.hyperparameters if not one.fixed]
-        if len(self.kernel.theta) > 1:
+    def parameters(self) -> tuple[str, ...]:
+        """Names of its free hyperparameters, those of several elements numbered."""
+        free = [one for one in self.kernel.hyperparameters if not one.fixed]
+        names = [
+            name for one in free
+            for name in ([one.name] if one.n_elements == 1 else [f"{one.name}[{k}]" for k in range(one.n_elements)])
+        ]  # fmt: skip
+        if len(names) > _MOST or any(name.endswith(("constant_value", "noise_level")) for name in names):
             raise DataError(
-                f"the kernel {self.kernel} has {len(self.kernel.theta)} free hyperparameters ({', '.join(free)}), and "
-                "one is integrated: give the others the bounds 'fixed' (an amplitude is tau already, white noise "
-                "sigma)"
+                f"the kernel {self.kernel} has the free hyperparameters {', '.join(names)}: up to {_MOST} are "
+                "integrated, beside an amplitude, which is tau already, and white noise, which is sigma; give the "
+                "others, and these two, the bounds 'fixed'"
             )
-        return free[0] if free else None
+        return tuple(names)
 
     @property
-    def span(self) -> tuple[float, float]:
+    def spans(self) -> Array:
         """Its bounds."""
-        low, high = self.kernel.bounds[0] if self.parameter else (0.0, 0.0)
-        return float(low), float(high)
+        return np.asarray(self.kernel.bounds, dtype=np.float64).reshape(-1, 2)
 
-    def at(self, v: float) -> Any:
+    def at(self, v: Array) -> Any:
         """The kernel at v."""
-        return self.kernel.clone_with_theta(np.array([v])) if self.parameter else self.kernel
+        return self.kernel.clone_with_theta(v) if self.parameters else self.kernel
 
-    def matrix(self, A: Array, B: Array, v: float) -> Array:
+    def matrix(self, A: Array, B: Array, v: Array) -> Array:
         """Covariances, shape (a, b)."""
         return np.asarray(self.at(v)(A, B), dtype=np.float64)
 
-    def variance(self, A: Array, v: float) -> Array:
+    def variance(self, A: Array, v: Array) -> Array:
         """Variances, (a,)."""
         return np.asarray(self.at(v).diag(A), dtype=np.float64)
 
@@ -133,9 +141,61 @@ class GivenKernel:
         raise DataError(f"a kernel object is not written to files, a named one is: {', '.join(NAMES)}")
 
 
+@dataclass(frozen=True, eq=False)
+class GivenMatrix:
+    """A matrix K(X, X) that is given, and rows K(new, X).
+
+    What K(new, new) is nobody says. Where the diagonal is the same everywhere it is that at new points too. Otherwise
+    new points are taken to be combinations of the old ones, as under a kernel of few columns: K has to be singular.
+
+    Attributes
+    ----------
+    K : ndarray of shape (n, n)
+    """
+
+    K: Array
+    parameters: tuple[str, ...] = ()
+    of_columns: ClassVar[bool] = False
+
+    @property
+    def spans(self) -> Array:
+        """None."""
+        return np.empty((0, 2))
+
+    @cached_property
+    def _inverse(self) -> Array:
+        return np.linalg.pinv(self.K, rcond=1e-12, hermitian=True)
+
+    def matrix(self, A: Array, B: Array, v: Array) -> Array:  # noqa: ARG002
+        """Covariances of rows of which those of one are the matrix's own."""
+        if np.array_equal(B, self.K):
+            return A.copy()  # the caller centres it in place
+        return B.T.copy() if np.array_equal(A, self.K) else A @ self._inverse @ B.T
+
+    def variance(self, A: Array, v: Array) -> Array:  # noqa: ARG002
+        """Of new points: the diagonal, if it is constant; what the old ones say of them, if they say everything."""
+        diagonal = self.K.diagonal()
+        if np.ptp(diagonal) <= 1e-8 * diagonal.max():
+            return np.full(len(A), diagonal.max())
+        if np.linalg.matrix_rank(self.K, tol=1e-10 * np.linalg.norm(self.K, 2), hermitian=True) == len(self.K):
+            raise DataError(
+                "of a given matrix whose diagonal varies the variance at new points is not known: pass the kernel "
+                "itself, or divide K(a, b) by the roots of K(a, a) and K(b, b)"
+            )
+        return np.einsum("ij,jk,ik->i", A, self._inverse, A)
+
+    def options(self) -> dict[str, Any]:
+        """Return the estimator's argument."""
+        return {"kernel": "precomputed"}
+
+    def state(self) -> dict[str, Any]:
+        """Its name: the matrix is the table of the fit."""
+        return {"name": "precomputed"}
+
+
 def kernel_of(
     kernel: Any, design: Design, *, nu: float = 2.5, period: float | None = None
-) -> NamedKernel | GivenKernel:
+) -> NamedKernel | GivenKernel | GivenMatrix:
     """Return a kernel by its name, or as it is given.
 
     The length-scale of a named one lies, with prior probability 95%, between half the usual distance of neighbours and
@@ -150,8 +210,12 @@ def kernel_of(
         if not all(hasattr(kernel, name) for name in ("clone_with_theta", "hyperparameters", "diag")):
             raise DataError(f"kernel must be one of {', '.join(NAMES)} or a kernel of scikit-learn, got {kernel!r}")
         return GivenKernel(kernel)
+    if kernel == "precomputed":
+        return _given_matrix(design.X)
     if kernel not in NAMES:
-        raise DataError(f"no kernel {kernel!r}: there are {', '.join(NAMES)}, and any of scikit-learn's")
+        raise DataError(
+            f"no kernel {kernel!r}: there are {', '.join(NAMES)}, 'precomputed', and any of scikit-learn's"
+        )
     if kernel == "matern" and nu not in (0.5, 1.5, 2.5):
         raise DataError(f"nu must be 0.5, 1.5 or 2.5, got {nu!r}")
     if kernel == "periodic":
@@ -168,8 +232,19 @@ def kernel_of(
     return NamedKernel(kernel, 0.5 * min(nearest, 0.25 * widest), 2.0 * widest, nu=nu)
 
 
-def kernel_from_state(facts: Mapping[str, Any]) -> NamedKernel:
-    """Make a kernel of its state."""
+def _given_matrix(K: Array) -> GivenMatrix:
+    if K.shape[0] != K.shape[1] or not np.allclose(K, K.T, rtol=0, atol=1e-8 * np.abs(K).max()):
+        raise DataError(f"kernel='precomputed' takes the symmetric matrix K(X, X) as X, got shape {K.shape}")
+    values = np.linalg.eigvalsh(K)
+    if values[0] < -1e-8 * max(values[-1], 0.0) or not values[-1] > 0:
+        raise DataError(f"the kernel's matrix must have no negative eigenvalues, and one is {values[0]:.3g}")
+    return GivenMatrix(K)
+
+
+def kernel_from_state(facts: Mapping[str, Any], X: Array) -> NamedKernel | GivenMatrix:
+    """Make a kernel of its state, and of the rows."""
+    if facts.get("name") == "precomputed":
+        return GivenMatrix(X)
     if facts.get("name") not in NAMES:
         raise ModelFileError(f"no kernel {facts.get('name')!r}")
     return NamedKernel(**facts)

@@ -44,8 +44,9 @@ class KernelPosterior(Posterior):
     @property
     def how(self) -> str:
         """What kind of numbers these are."""
-        own = "" if self._kernel.parameter is None else f" and {self._kernel.parameter}"
-        return f"exact posterior of a function, lambda{own} integrated; rows are slopes at the middle of the table"
+        own = "".join([f" and {name}" for name in self._kernel.parameters])
+        rows = "slopes at the middle of the table" if self._kernel.of_columns else "its values at the rows of the fit"
+        return f"exact posterior of a function, lambda{own} integrated; rows are {rows}"
 
     def expected(self, X: Array, *, offset: ArrayLike | None = None, trials: ArrayLike | None = None) -> Array:
         """Posterior mean of the function at new rows, (m,)."""
@@ -84,7 +85,7 @@ class KernelPosterior(Posterior):
     def from_state(cls, facts: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Posterior:
         """Make the posterior of its state: the rows and the kernel."""
         priors = prior_from_state(facts["prior"]), prior_from_state(facts["noise_prior"])
-        engine = KernelEngine.from_state(facts, arrays, kernel_from_state(facts["kernel"]))
+        engine = KernelEngine.from_state(facts, arrays, kernel_from_state(facts["kernel"], arrays["X"]))
         return infer_kernel(engine, *priors)
 
 

@@ -33,7 +33,7 @@ def dense(kernel, x, y, new):
     """Everything by plain matrices on a grid of (log length, log lambda)."""
     n, nu = len(y), len(y) - 1
     Z, N = (x - x.mean()) / x.std(), (new - x.mean()) / x.std()
-    low, high = kernel.span
+    low, high = kernel.spans[0]
     centre, sd = 0.5 * (low + high), (high - low) / 2 / 1.959963984540054
     H, one = np.eye(n) - 1 / n, np.ones(n)
     V, T = centre + sd * np.linspace(-5, 5, 61), np.linspace(-22, 24, 139)
@@ -144,8 +144,8 @@ def test_units_and_weights():
     one = BayesKernelRidge().fit(x, y)
     other = BayesKernelRidge().fit(1e3 * x + 5e4, 1e-6 * y)
     np.testing.assert_allclose(1e6 * other.predict(1e3 * NEW + 5e4), one.predict(NEW), rtol=1e-6)
-    counted = BayesKernelRidge(kernel=RBF(0.5)).fit(x, y, sample_weight=np.r_[2, np.ones(14)])
-    repeated = BayesKernelRidge(kernel=RBF(0.5), scale=counted.posterior_.design.scale)
+    counted = BayesKernelRidge(kernel=RBF(0.5, (0.05, 5.0))).fit(x, y, sample_weight=np.r_[2, np.ones(14)])
+    repeated = BayesKernelRidge(kernel=RBF(0.5, (0.05, 5.0)), scale=counted.posterior_.design.scale)
     repeated = repeated.fit(np.vstack([x[:1], x]), np.r_[y[0], y])
     # the columns are centred at another place, which no stationary kernel sees
     np.testing.assert_allclose(counted.predict(NEW), repeated.predict(NEW), atol=1e-5)  # other pivots
@@ -158,7 +158,8 @@ def test_units_and_weights():
         ({"kernel": "periodic"}, "its period="),
         ({"kernel": "matern", "nu": 2.0}, "nu must be"),
         ({"kernel": 3}, "kernel must be one of"),
-        ({"kernel": ConstantKernel() * RBF()}, "one is integrated"),
+        ({"kernel": ConstantKernel() * RBF()}, "an amplitude, which is tau already"),
+        ({"kernel": "precomputed"}, "symmetric matrix"),
     ],
 )
 def test_kernels_that_cannot_be(options, match):
@@ -182,7 +183,7 @@ def test_periodic():
 def test_pivots_make_the_kernel():
     x, y = curve(n=80)
     engine = KernelEngine(build_design(x, y), NamedKernel("rbf", 0.1, 4.0))
-    given = engine.given(0.0)
+    given = engine.given(np.zeros(1))
     F = given.engine.design.X
     Z = (x - x.mean()) / x.std()
     assert F.shape[1] < 30  # of 80: a smooth kernel has few directions
@@ -217,3 +218,90 @@ def test_weights_are_those_of_dense_algebra_or_refused():
     w[7] = 1e6
     with pytest.raises(DataError, match=r"row 7 weighs 1e\+06 times as much"):
         BayesKernelRidge(**about).fit(x, y, sample_weight=w)
+
+
+def dense_logs(x, y, kernels, T):
+    """log p(y | v, lambda) with sigma and the intercept integrated, for each kernel matrix and log lambda."""
+    n, nu = len(y), len(y) - 1
+    H = np.eye(n) - 1 / n
+    for K in kernels:
+        k, U = np.linalg.eigh(H @ K @ H)
+        k, z2 = np.maximum(k, 0), np.square(U.T @ (y - y.mean()))
+        d = k * np.exp(-T)[:, None] + 1
+        prior = BetaR2().log_density(T, np.trace(H @ K @ H) / n)
+        constant = gammaln(nu / 2) - 0.5 * nu * np.log(np.pi) - 0.5 * np.log(n)
+        yield constant - 0.5 * np.log(d).sum(axis=1) - nu / 2 * np.log((z2 / d).sum(axis=1)) + prior
+
+
+def test_eleven_points_to_a_millionth():
+    """The shape of posteriordb's gp_regr: one column, eleven points, length-scale, amplitude and noise unknown."""
+    x, y = curve(11, seed=5, noise=0.3)
+    post = BayesKernelRidge().fit(x, y).posterior_
+    (low, high), Z = post.engine.kernel.spans[0], (x - x.mean()) / x.std()
+    centre, sd = 0.5 * (low + high), (high - low) / 2 / 1.959963984540054
+    V, T = centre + sd * np.linspace(-7, 7, 141), np.linspace(-60, 60, 601)
+    logs = np.array(list(dense_logs(x, y, (RBF(np.exp(v))(Z) for v in V), T)))
+    logs += -0.5 * ((V[:, None] - centre) / sd) ** 2 - np.log(sd * np.sqrt(2 * np.pi))
+    exact = logsumexp(logs) + np.log((V[1] - V[0]) * (T[1] - T[0]))
+    assert post.log_marginal_likelihood == pytest.approx(exact, abs=1e-6)
+    weight = np.exp(logs - logsumexp(logs))
+    scales = post.scales
+    for name, at, share in (("lambda", T, weight.sum(axis=0)), ("length_scale", V, weight.sum(axis=1))):
+        assert np.log(scales[name].quantile(np.array([0.5]))[0]) == pytest.approx(
+            np.interp(0.5, np.cumsum(share) - 0.5 * share, at), abs=2e-3  # linear between the points of the grid
+        )  # fmt: skip
+        assert scales[name].log_sd**2 == pytest.approx(share @ at**2 - (share @ at) ** 2, rel=1e-5)
+
+
+def test_two_length_scales_against_a_dense_grid():
+    rng = np.random.default_rng(7)
+    X = rng.uniform(-2, 2, (18, 2))
+    y = np.sin(2 * X[:, 0]) + 0.2 * rng.standard_normal(18)
+    fit = BayesKernelRidge(kernel=RBF([1.0, 1.0], (0.2, 8.0))).fit(X, y)
+    post, Z = fit.posterior_, (X - X.mean(axis=0)) / X.std(axis=0)
+    low, high = np.log([0.2, 8.0])
+    centre, sd = 0.5 * (low + high), (high - low) / 2 / 1.959963984540054
+    V, T = centre + sd * np.linspace(-4.5, 4.5, 31), np.linspace(-40, 40, 161)
+    kernels = (RBF(np.exp([a, b]))(Z) for a in V for b in V)
+    given = np.array([logsumexp(one) for one in dense_logs(X, y, kernels, T)]).reshape(31, 31)
+    given += np.log(T[1] - T[0])
+    prior = -0.5 * ((V - centre) / sd) ** 2 - np.log(sd * np.sqrt(2 * np.pi))
+    logs = given + prior + prior[:, None]
+    assert post.log_marginal_likelihood == pytest.approx(logsumexp(logs) + 2 * np.log(V[1] - V[0]), abs=2e-3)
+    weight = np.exp(logs - logsumexp(logs))
+    for k, name in enumerate(("length_scale[0]", "length_scale[1]")):
+        share = weight.sum(axis=1 - k)
+        scale = post.scales[name]
+        assert np.log(scale.median) == pytest.approx(np.interp(0.5, np.cumsum(share) - 0.5 * share, V), abs=0.03)
+        assert scale.log_sd == pytest.approx(np.sqrt(share @ V**2 - (share @ V) ** 2), rel=0.01)
+    assert fit.predict(X[:2]).shape == (2,)
+    assert post.draw(5, 1, 0).coef.shape == (1, 5, 2)
+
+
+def test_a_given_matrix_is_its_kernel(tmp_path):
+    (x, y), kernel = curve(), RBF(0.3, "fixed")
+    K, whole = kernel(x), kernel(x).copy()
+    ours = BayesKernelRidge(kernel="precomputed").fit(K, y)
+    same = BayesKernelRidge(kernel=kernel, scale=np.ones(1)).fit(x, y)
+    np.testing.assert_array_equal(K, whole)
+    found, wanted = ours.predict(kernel(NEW, x), return_std=True), same.predict(NEW, return_std=True)
+    np.testing.assert_allclose(found, wanted, rtol=1e-8)
+    a, b = ours.posterior_, same.posterior_
+    np.testing.assert_allclose(a.loo.pointwise, b.loo.pointwise, atol=1e-9)
+    np.testing.assert_allclose(a.coefficients.sd, b.predict(x).expected.sd, rtol=1e-7)  # values at the rows
+    np.testing.assert_allclose(a.coefficients.mean, b.predict(x).expected.mean, rtol=1e-7)
+    draws = a.draw(4000, 1, 0)
+    assert np.abs((draws.coef[0].mean(axis=0) - a.coefficients.mean) / a.coefficients.sd).max() < 4.5 / 4000**0.5
+    again = load(ours.save(tmp_path / "a.bridge", rows=True))
+    np.testing.assert_allclose(again.predict(kernel(NEW, x)), found[0], rtol=1e-10)
+    # a matrix of few columns: new points are combinations of old ones
+    X, new = np.random.default_rng(1).standard_normal((15, 2)), np.array([[1.0, -1.0]])
+    dot = BayesKernelRidge(kernel=DotProduct(0.0, "fixed"), scale=np.ones(2)).fit(X, y)
+    given = BayesKernelRidge(kernel="precomputed").fit(X @ X.T, y)
+    # the columns are not centred: the intercept takes their mean
+    np.testing.assert_allclose(given.predict(new @ X.T), dot.predict(new), rtol=1e-6)
+    uneven = np.diag(np.arange(1.0, 16.0)) + 0.1
+    with pytest.raises(DataError, match="diagonal varies"):
+        BayesKernelRidge(kernel="precomputed").fit(uneven, y).predict(uneven[:1] * 0.5, return_std=True)
+    with pytest.raises(DataError, match="no negative eigenvalues"):
+        BayesKernelRidge(kernel="precomputed").fit(-K, y)
