@@ -192,8 +192,8 @@ plt.show()
 # ## A curve is an image of one axis
 #
 # Runge's function through 20 noisy points. A polynomial through all of them swings at the ends. A Gaussian process is
-# ridge on a kernel's columns: its lambda is noise over amplitude, and its length-scale says how soon the curve may turn.
-# Both are integrated here.
+# ridge on a kernel's columns: its lambda is noise over amplitude, and its length-scale says how soon the curve may
+# turn. Both are integrated here.
 
 # %%
 x = np.linspace(-1.0, 1.0, 20)

@@ -29,11 +29,12 @@ class BayesKernelRidge(RegressorMixin, Predicting):  # type: ignore[misc]
 
     Parameters
     ----------
-    kernel : {"rbf", "matern", "periodic"} or a kernel of scikit-learn
+    kernel : {"rbf", "matern", "periodic", "precomputed"} or a kernel of scikit-learn
         A named one learns its length-scale, whose prior is log-normal: 95% between half the usual distance of
-        neighbouring rows and twice the width of the table, in standard deviations of the columns. Of an object the one
-        free hyperparameter is learnt, its bounds read as 95% of a log-normal prior; its amplitude and noise are
-        tau and sigma already.
+        neighbouring rows and twice the width of the table, in standard deviations of the columns. Of an object up to
+        three free hyperparameters are learnt, the bounds of each read as 95% of a log-normal prior; its amplitude and
+        noise are tau and sigma already. With "precomputed" X is the matrix K(X, X), and K(new, X) at predictions; K(x,
+        x) of new points is that of the diagonal where it is constant, and the matrix has to be singular where not.
     nu : {0.5, 1.5, 2.5}
         Smoothness of "matern".
     period : float, optional
@@ -50,7 +51,8 @@ class BayesKernelRidge(RegressorMixin, Predicting):  # type: ignore[misc]
     posterior_ : KernelPosterior
         Its ``scales`` have the length-scale; predictions, leave-one-out, draws and log p(y) as ever.
     coef_ : ndarray of shape (p,)
-        Slopes at the middle of the table, over one standard deviation of each column.
+        Slopes at the middle of the table, over one standard deviation of each column; of a given matrix the function
+        at each row.
     intercept_ : float
         The function where every column is zero.
     lambda_, sigma_, tau_ : float

@@ -34,7 +34,7 @@ Array = NDArray[np.float64]
 
 _DROP = 16.0  # nats below the top: what lies beyond holds 1e-7 of the mass
 _DROP_OF_SEVERAL = 12.0  # and 1e-4, where nodes are many
-_SEEN = 1e-6  # of a node, for the distributions of the scales
+_SEEN = 1e-8  # of a node, for the distributions of the scales
 _NOTHING = 30.0  # nats below the largest
 _ROUNDING = 1e-9
 _MOST = 512  # decompositions

@@ -213,9 +213,7 @@ def kernel_of(
     if kernel == "precomputed":
         return _given_matrix(design.X)
     if kernel not in NAMES:
-        raise DataError(
-            f"no kernel {kernel!r}: there are {', '.join(NAMES)}, 'precomputed', and any of scikit-learn's"
-        )
+        raise DataError(f"no kernel {kernel!r}: there are {', '.join(NAMES)}, 'precomputed', and any of scikit-learn's")
     if kernel == "matern" and nu not in (0.5, 1.5, 2.5):
         raise DataError(f"nu must be 0.5, 1.5 or 2.5, got {nu!r}")
     if kernel == "periodic":
