@@ -102,7 +102,7 @@ def _cell(errors: list[float]) -> str:
 
 
 def _short(value: float) -> str:
-    return f"{value:.3f}" if value < 0.1 else f"{value:.2f}" if value < 10 else "> 10"
+    return "> 10" if value > 10 else "< .001" if value < 5e-4 else f"{value:.3f}" if value < 0.1 else f"{value:.2f}"
 
 
 if __name__ == "__main__":

@@ -100,7 +100,8 @@ class NestedPosterior:
         """The nodes of all v together."""
         parts = [one.nodes for one in self.given]
         theta = np.vstack([
-            np.column_stack([part.theta, np.tile(v, (len(part.weight), 1))]) for part, v in zip(parts, self.v, strict=True)
+            np.column_stack([part.theta, np.tile(v, (len(part.weight), 1))])
+            for part, v in zip(parts, self.v, strict=True)
         ])  # fmt: skip
         weight = np.concatenate([share * part.weight for part, share in zip(parts, self.share, strict=True)])
         first = parts[0].noise

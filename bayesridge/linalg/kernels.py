@@ -182,7 +182,7 @@ class GivenMatrix:
                 "of a given matrix whose diagonal varies the variance at new points is not known: pass the kernel "
                 "itself, or divide K(a, b) by the roots of K(a, a) and K(b, b)"
             )
-        return np.einsum("ij,jk,ik->i", A, self._inverse, A)
+        return np.asarray(np.einsum("ij,jk,ik->i", A, self._inverse, A))
 
     def options(self) -> dict[str, Any]:
         """Return the estimator's argument."""
