@@ -4,7 +4,8 @@ r"""One lambda inside a few more hyperparameters v: nodes of v, and at each of t
 
 p(y | v) the integral over lambda and sigma that :mod:`bayesridge.hyper.infer` gives. A single v is asked on steps that
 are halved about what counts until the trapezoidal rule of every second node agrees with that of all; the difference is
-the error that is reported, and larger than what is left. Several are asked on a lattice (:mod:`bayesridge.hyper.lattice`).
+the error that is reported, and larger than what is left. Several are asked on a lattice
+(:mod:`bayesridge.hyper.lattice`).
 A node costs a decomposition, so that none is asked twice.
 
 Given v and lambda, sigma^2 is inverse gamma: the scales are mixtures over all nodes of both.
