@@ -21,6 +21,7 @@ from bayesridge.priors import HalfT
 Array = NDArray[np.float64]
 
 _HIGHEST = 700.0  # exp of it is still a number
+_FACTORS = 1_000  # 2^1000 is still a number
 
 
 class Family(ABC):
@@ -81,6 +82,10 @@ class Family(ABC):
     @abstractmethod
     def log_density(self, eta: Array, y: Array, trials: Array | None) -> Array:
         """Log p(y | eta), normalised."""
+
+    def log_likelihood(self, eta: Array, y: Array, trials: Array | None, count: Array) -> Array:
+        """Sum over rows of ``count log p(y | eta)``."""
+        return np.asarray(self.log_density(eta, y, trials) @ count)
 
     @abstractmethod
     def slope(self, eta: Array, y: Array, trials: Array | None) -> tuple[Array, Array]:
@@ -210,10 +215,15 @@ class NegativeBinomial(Poisson):
         """
         a = 1.0 / np.asarray(self.dispersion, dtype=np.float64)
         k = np.maximum(y, 1.0)
-        constant = np.where(y > 0, -np.log(k) - betaln(a, k), 0.0)
+        if a.ndim and a.shape[-1] == 1 and np.ndim(y) == 1:  # draws share nodes, and the beta function is dear
+            each, of = np.unique(a, return_inverse=True)
+            constant = np.where(y > 0, -np.log(k) - betaln(each[:, None], k), 0.0)[of.reshape(a.shape[:-1])]
+        else:
+            constant = np.where(y > 0, -np.log(k) - betaln(a, k), 0.0)
         x = eta - np.log(a)
         # above a = 1e8, (y + a) log(1 + e^x) - y x would be rounded by more than it tells: log1p keeps it
-        return np.asarray(constant + y * log_expit(x) + a * log_expit(-x))
+        both = np.log1p(np.exp(-np.abs(x)))
+        return np.asarray(constant + y * (np.minimum(x, 0.0) - both) - a * (np.maximum(x, 0.0) + both))
 
     def slope(self, eta: Array, y: Array, trials: Array | None) -> tuple[Array, Array]:  # noqa: ARG002
         """``y (1 - pi) - a pi`` and ``(y + a) pi (1 - pi)`` with pi = mu / (mu + a)."""
@@ -266,6 +276,24 @@ class Binomial(Family):
             return self.log_chance((2.0 * y - 1.0) * eta)
         constant = gammaln(trials + 1.0) - gammaln(y + 1.0) - gammaln(trials - y + 1.0)
         return np.asarray(constant + y * self.log_chance(eta) + (trials - y) * self.log_chance(-eta))
+
+    def log_likelihood(self, eta: Array, y: Array, trials: Array | None, count: Array) -> Array:
+        """Of single trials, each counted once, from ``log prod (1 + exp(-|x_i|))``: one logarithm for many rows.
+
+        With ``x = (2 y - 1) eta`` the rows give ``min(x, 0) - log(1 + exp(-|x|))``. A factor is at most 2, so that 1,000
+        of them are below the largest number.
+        """
+        if trials is not None or (count != 1.0).any():
+            return super().log_likelihood(eta, y, trials, count)
+        x = (2.0 * y - 1.0) * eta
+        total = np.minimum(x, 0.0).sum(axis=-1)
+        np.abs(x, out=x)
+        np.negative(x, out=x)
+        np.exp(x, out=x)
+        x += 1.0
+        for k in range(0, x.shape[-1], _FACTORS):
+            total -= np.log(x[..., k : k + _FACTORS].prod(axis=-1))
+        return np.asarray(total)
 
     def slope(self, eta: Array, y: Array, trials: Array | None) -> tuple[Array, Array]:
         """``y - m pi``, written ``y (1 - pi) - (m - y) pi`` so that nothing cancels, and ``m pi (1 - pi)``."""
@@ -326,6 +354,8 @@ class Probit(Binomial):
     def log_chance(eta: Array) -> Array:
         """Its log."""
         return np.asarray(log_ndtr(eta))
+
+    log_likelihood = Family.log_likelihood
 
     def slope(self, eta: Array, y: Array, trials: Array | None) -> tuple[Array, Array]:
         """``y h(eta) - (m - y) h(-eta)`` with ``h = phi / Phi``, and the same of ``-h'(x) = h(x) (x + h(x))``."""

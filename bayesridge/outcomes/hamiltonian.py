@@ -80,39 +80,50 @@ class Chains:
         return np.asarray(self._m[k] + self._whitened(u, k, self._A.swapaxes(1, 2)))
 
     def _whitened(self, v: Array, k: NDArray[np.intp], matrices: Array) -> Array:
-        """Each chain's row times its node's matrix: gathered where that is small, node by node where it is not."""
+        """Each chain's row times its node's matrix: gathered where that is small, node by node where many share one."""
         if v.shape[1] < _GATHERED:
             return np.asarray((v[:, None, :] @ matrices[k])[:, 0])
         found = np.empty_like(v)
-        for one in np.unique(k):
+        distinct = np.unique(k)
+        if 2 * len(distinct) > len(k):
+            for i, one in enumerate(k):
+                np.dot(v[i], matrices[one], out=found[i])
+            return found
+        for one in distinct:
             found[k == one] = v[k == one] @ matrices[one]
         return found
 
-    def _density(self, u: Array) -> tuple[Array, Array]:
-        """Log density of u given the node, and its gradient."""
-        problem, q = self.problem, self.problem.n_flat
+    def _move(self) -> float:
+        problem, q, lam = self.problem, self.problem.n_flat, np.exp(self._t[self._k])[:, None]
         if self._extra is not None:
             problem = problem.given(self._extra[self._k][:, None])
-        theta, lam = self._theta(u, self._k), np.exp(self._t[self._k])
-        eta = theta @ problem.rows.T
-        value = problem.log_density(eta) @ problem.count - 0.5 * lam * np.square(theta[:, q:]).sum(axis=1)
-        gradient = problem.slope(eta)[0] @ problem.rows
-        gradient[:, q:] -= lam[:, None] * theta[:, q:]
-        return value, self._whitened(gradient, self._k, self._A)
 
-    def _move(self) -> float:
+        def energy(theta: Array, eta: Array, momentum: Array) -> Array:
+            kinetic = np.square(momentum).sum(axis=1)
+            return np.asarray(
+                problem.log_likelihood_at(eta) - 0.5 * (lam * np.square(theta[:, q:])).sum(axis=1) - 0.5 * kinetic
+            )
+
+        def pull(theta: Array, eta: Array) -> Array:
+            gradient = problem.slope(eta)[0] @ problem.rows
+            gradient[:, q:] -= lam * theta[:, q:]
+            return self._whitened(gradient, self._k, self._A)
+
+        def placed(u: Array) -> tuple[Array, Array]:
+            theta = self._theta(u, self._k)
+            return theta, theta @ problem.rows.T
+
         momentum = self.rng.standard_normal(self._u.shape)
         step = self._step * self.rng.uniform(0.8, 1.2)
-        value, gradient = self._density(self._u)
-        before = value - 0.5 * np.square(momentum).sum(axis=1)
-        u = self._u
+        u, at = self._u, placed(self._u)
+        before = energy(*at, momentum)
         with np.errstate(over="ignore", invalid="ignore"):  # a leap out of float64 gains nothing, and is not taken
-            for _ in range(_LEAPS):
-                momentum = momentum + 0.5 * step * gradient
+            momentum = momentum + 0.5 * step * pull(*at)
+            for leap in range(1, _LEAPS + 1):
                 u = u + step * momentum
-                value, gradient = self._density(u)
-                momentum = momentum + 0.5 * step * gradient
-            gain = value - 0.5 * np.square(momentum).sum(axis=1) - before
+                at = placed(u)
+                momentum = momentum + (0.5 if leap == _LEAPS else 1.0) * step * pull(*at)
+            gain = energy(*at, momentum) - before
         taken = np.log(self.rng.random(len(gain))) < gain
         self._u = np.where(taken[:, None], u, self._u)
         return float(np.exp(np.minimum(np.where(np.isfinite(gain), gain, -np.inf), 0.0)).mean())

@@ -114,7 +114,11 @@ class Outcome:
 
     def log_likelihood(self, theta: Array) -> Array:
         """Of all observations, for theta (..., d)."""
-        return np.asarray(self.log_density(theta @ self.rows.T) @ self.count)
+        return self.log_likelihood_at(theta @ self.rows.T)
+
+    def log_likelihood_at(self, eta: Array) -> Array:
+        """Of all observations, for eta (..., n) without the offset."""
+        return self.family.log_likelihood(eta + self.offset, self.design.y, self.trials, self.count)
 
     def slope(self, eta: Array) -> tuple[Array, Array]:
         """First and minus second derivatives of the weighted log densities."""
