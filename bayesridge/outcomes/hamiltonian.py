@@ -23,6 +23,7 @@ CHAINS = 6  # in each replicate
 _LEAPS = 3
 _MOVES = 2  # of the coordinates, to one of the node, which costs as much and hardly remembers
 _GATHERED = 16  # coordinates
+_AT_ONCE = 30  # nodes
 _STEP = 0.55
 _WARM_UP = 60
 _WANTED = 0.8  # acceptance
@@ -150,11 +151,16 @@ class Chains:
 
 
 def _lines(t: Array, extra: Array | None) -> list[NDArray[np.intp]]:
-    """For each node those that share its further parameter, and those that share its t, filled up with -1."""
-    if extra is None:
+    """For each node those to choose among, in turn, filled up with -1.
+
+    Those that share its further parameter, and those that share its t; where t alone is many, every s-th, and a block.
+    """
+    if extra is None and len(t) <= _AT_ONCE:
         return [np.tile(np.arange(len(t)), (len(t), 1))]
+    stride = int(np.ceil(np.sqrt(len(t))))
+    k = np.arange(len(t))
     found = []
-    for shared in (extra, t):
+    for shared in (k % stride, k // stride) if extra is None else (extra, t):
         each = [np.flatnonzero(shared == one) for one in shared]
         longest = max(map(len, each))
         found.append(np.array([np.pad(one, (0, longest - len(one)), constant_values=-1) for one in each]))

@@ -30,7 +30,6 @@ SEED = 20_011  # of the scramblings and chains: the same data give the same numb
 _FIRST = 512  # draws of each replicate, twice
 _MOST = 16_384
 _MOST_WORK = 4e10  # rows x coordinates x draws
-_JUDGED = 24  # coefficients that the certificate looks at, spread over all
 _CHAIN = 64  # draws of each chain, twice
 _LONGEST = 8_192
 _MOST_KEPT = 20_000_000  # draws x columns
@@ -211,12 +210,10 @@ def judge(
     problem: Outcome, logs: Mapping[str, Array], before: Weighted, after: Weighted, *, weighted: bool
 ) -> Certificate:
     """Judge draws by coefficients spread over all, by the scales at the nodes, and by what else was drawn."""
-    design, q = problem.design, problem.n_flat
-    picked = np.unique(np.linspace(0, len(design.penalized) - 1, min(_JUDGED, len(design.penalized))).astype(int))
-    seen = problem.directions.V[picked]  # the rest of a coefficient is drawn from its prior, and not in question
+    design, picked, seen = problem.design, problem.judged, problem.judged_rows
 
     def judged(draws: Weighted) -> Judged:
-        values = [draws.theta[..., :q], draws.theta[..., q:] @ seen.T]
+        values = [draws.theta @ seen.T]
         values += [] if draws.extra is None else [np.log(np.moveaxis(draws.extra, 0, 2))]
         return Judged(np.concatenate(values, axis=2), draws.weight, np.column_stack([*logs.values()]), draws.mass)
 

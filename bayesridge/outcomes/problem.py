@@ -22,6 +22,8 @@ from bayesridge.outcomes.family import Family
 
 Array = NDArray[np.float64]
 
+_JUDGED = 24
+
 
 @dataclass(frozen=True, eq=False)
 class Directions:
@@ -103,6 +105,23 @@ class Outcome:
         """How many observations each row stands for."""
         weights = self.design.weights
         return np.ones(self.design.n_rows) if weights is None else weights
+
+    @cached_property
+    def judged(self) -> NDArray[np.intp]:
+        """Penalised coefficients that accuracy is judged by, spread over all."""
+        p = len(self.design.penalized)
+        return np.unique(np.linspace(0, p - 1, min(_JUDGED, p)).astype(int))
+
+    @property
+    def judged_rows(self) -> Array:
+        """Flat and judged coefficients in the coordinates, (q + judged, d).
+
+        What is left of a coefficient is drawn from its prior.
+        """
+        q = self.n_flat
+        rows = np.zeros((q + len(self.judged), self.rows.shape[1]))
+        rows[:q, :q], rows[q:, q:] = np.eye(q), self.directions.V[self.judged]
+        return rows
 
     def precision(self, lam: float) -> Array:
         """Prior precision of each coordinate, (d,)."""
