@@ -208,8 +208,8 @@ def summary(rows: list[dict[str, Any]]) -> str:
     twice = [one["references_agree"] for one in rows if "references_agree" in one]
     size = np.quantile([one["reference_effective"] for one in rows], [0.1, 0.5, 0.9])
     lines.append(
-        f"\nReferences: {by.count('importance')} by importance, {by.count('chains')} by chains; effective draws (tenth, "
-        f"median, ninth) {', '.join(f'{one:,.0f}' for one in size)}; on {len(twice)} problems with both, "
+        f"\nReferences: {by.count('importance')} by importance, {by.count('chains')} by chains; effective draws "
+        f"(tenth, median, ninth) {', '.join(f'{one:,.0f}' for one in size)}; on {len(twice)} problems with both, "
         f"{100.0 * np.mean(twice) if twice else np.nan:.1f}% of their numbers agree"
     )
     return "\n".join(lines)

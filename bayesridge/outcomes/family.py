@@ -21,7 +21,7 @@ from bayesridge.priors import HalfT
 Array = NDArray[np.float64]
 
 _HIGHEST = 700.0  # exp of it is still a number
-_FACTORS = 1_000  # 2^1000 is still a number
+_FACTORS = 1_000
 
 
 class Family(ABC):
@@ -280,8 +280,8 @@ class Binomial(Family):
     def log_likelihood(self, eta: Array, y: Array, trials: Array | None, count: Array) -> Array:
         """Of single trials, each counted once, from ``log prod (1 + exp(-|x_i|))``: one logarithm for many rows.
 
-        With ``x = (2 y - 1) eta`` the rows give ``min(x, 0) - log(1 + exp(-|x|))``. A factor is at most 2, so that 1,000
-        of them are below the largest number.
+        With ``x = (2 y - 1) eta`` the rows give ``min(x, 0) - log(1 + exp(-|x|))``. A factor is at most 2, and 2^1000 a
+        number.
         """
         if trials is not None or (count != 1.0).any():
             return super().log_likelihood(eta, y, trials, count)

@@ -216,9 +216,9 @@ def _bells(survey: _Survey, along: tuple[Array, Array], across: tuple[Array, Arr
 def _widest_gap(problem: Outcome, nodes: list[Node]) -> float:
     """How far coefficients move from one log lambda to the next, in sds of the nearer bell, at most.
 
-    The posterior is a mixture of the bells: where they stand apart its quantiles fall between them. A row of equal bells
-    three sds apart has a density that is wrong by 20%, two apart by 1.5% (Poisson's summation: 2 exp(-2 pi^2 / gap^2)).
-    Separated data, whose coefficients grow with tau in one direction, need far closer nodes than log lambda itself.
+    The posterior is a mixture of the bells: where they stand apart its quantiles fall between them. The density of
+    equal bells in a row, three sds apart, is wrong by 22%, two apart by 1.4% (Poisson's summation: 2 exp(-2 pi^2 /
+    gap^2)). Separated data, whose coefficients grow with tau in one direction, need closer nodes than log lambda does.
     """
     logs = np.array([node.log_step + node.bell.log_evidence for node in nodes])
     best = nodes[int(logs.argmax())].extra

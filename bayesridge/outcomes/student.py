@@ -155,6 +155,11 @@ def infer_student(
     PriorError
         For priors that fix tau.
     """
+    if design.weights is not None and design.weight_kind == "precision":
+        raise DataError(
+            "precision weights are for family='gaussian'; under Student-t noise each row's precision is learned. For "
+            "repeated rows use weight_kind='frequency'"
+        )
     if offset is not None:
         raise DataError("an offset of a number is subtracted from the target: fit y - offset")
     prior, noise_prior = prior or BetaR2(), noise_prior or Jeffreys()

@@ -6,9 +6,11 @@ import dense
 import mpmath
 import numpy as np
 import pytest
+from scipy.special import ndtr
 
 from bayesridge import FixedLambda, HalfT, posterior
 from bayesridge.linalg.design import build_design
+from bayesridge.outcomes import nodes as lattice
 from bayesridge.outcomes.family import FAMILIES
 from bayesridge.outcomes.hamiltonian import Chains
 from bayesridge.outcomes.infer import _judge, default_prior
@@ -142,6 +144,44 @@ def test_chains_agree_with_the_correction():
     t = np.array([node.t for node in nodes])
     share = draws.mass.sum(axis=0) / draws.mass.sum()
     assert share @ t == pytest.approx(np.log(post.lambda_.quantile(np.linspace(0.005, 0.995, 100))).mean(), abs=0.1)
+
+
+def test_nodes_stand_close_enough_for_quantiles_of_separated_data(monkeypatch):
+    """Quantiles of the mixture of bells (Laplace's will do) do not change on a lattice five times as dense."""
+    monkeypatch.setattr(lattice, "propagate", lambda problem, lam, bell: bell)  # noqa: ARG005
+    X = np.random.default_rng(1).standard_normal((30, 8))
+    problem = make_outcome(FAMILIES["binomial"], build_design(X, (X[:, 0] + 0.5 * X[:, 1] > -1.5).astype(float)))
+
+    def intercept(settings):
+        for name, value in settings.items():
+            monkeypatch.setattr(lattice, name, value)
+        nodes = lay_nodes(problem, density_of_t(default_prior(problem.family, problem.design)))
+        log_w = np.array([node.log_step + node.bell.log_evidence for node in nodes])
+        w = np.exp(log_w - log_w.max()) / np.exp(log_w - log_w.max()).sum()
+        mean = np.array([node.bell.mean[0] for node in nodes])
+        sd = np.array([np.linalg.norm(np.linalg.inv(node.bell.root)[:, 0]) for node in nodes])
+        at = np.linspace(0.0, 60.0, 4001)
+        ends = np.interp((0.025, 0.5, 0.9, 0.95, 0.975), ndtr((at[:, None] - mean) / sd) @ w, at)
+        return ends / np.sqrt(w @ (sd**2 + mean**2) - (w @ mean) ** 2)
+
+    ours, coarse = intercept({}), intercept({"_MOST_GAP": np.inf})
+    dense_lattice = intercept({"_STEP": 0.2 * lattice._STEP})
+    np.testing.assert_allclose(ours, dense_lattice, atol=0.01)
+    assert np.abs(coarse - dense_lattice).max() > 0.05
+
+
+@pytest.mark.parametrize("name", ["binomial", "probit", "negative-binomial"])
+def test_the_likelihood_is_the_sum_over_rows(name):
+    """Of more rows than factors go into one product, near and far from the data; draws that share a dispersion."""
+    rng = np.random.default_rng(0)
+    y, family = (rng.random(2_500) < 0.5).astype(float), FAMILIES[name]
+    if family.extra is not None:
+        family = family.given(np.array([0.3, 2.0, 0.3, 1e-3])[:, None])
+    for far in (1.0, 800.0, 1e6):
+        eta = far * rng.standard_normal((4, 2_500))
+        for count in (np.ones(2_500), 1.0 + np.arange(2_500) % 2):
+            each = np.array([family.picked((4, 1), (i, 0)).log_density(eta[i], y, None) for i in range(4)])
+            np.testing.assert_allclose(family.log_likelihood(eta, y, None, count), each @ count, rtol=1e-12)
 
 
 def test_wide_tables_are_sampled_or_certified():
