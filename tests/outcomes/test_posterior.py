@@ -147,9 +147,8 @@ def test_chains_agree_with_the_correction():
 
 
 def test_nodes_stand_close_enough_for_quantiles_of_separated_data(monkeypatch):
-    """Quantiles of the mixture of bells (Laplace's will do) do not change on a lattice five times as dense."""
-    monkeypatch.setattr(lattice, "propagate", lambda problem, lam, bell: bell)  # noqa: ARG005
-    X = np.random.default_rng(1).standard_normal((30, 8))
+    """Quantiles of the mixture of bells do not change on another lattice that is dense; without them, by .2 sd."""
+    X = np.random.default_rng(1).standard_normal((24, 40))
     problem = make_outcome(FAMILIES["binomial"], build_design(X, (X[:, 0] + 0.5 * X[:, 1] > -1.5).astype(float)))
 
     def intercept(settings):
@@ -160,14 +159,14 @@ def test_nodes_stand_close_enough_for_quantiles_of_separated_data(monkeypatch):
         w = np.exp(log_w - log_w.max()) / np.exp(log_w - log_w.max()).sum()
         mean = np.array([node.bell.mean[0] for node in nodes])
         sd = np.array([np.linalg.norm(np.linalg.inv(node.bell.root)[:, 0]) for node in nodes])
-        at = np.linspace(0.0, 60.0, 4001)
+        at = np.linspace(-60.0, 60.0, 8001)
         ends = np.interp((0.025, 0.5, 0.9, 0.95, 0.975), ndtr((at[:, None] - mean) / sd) @ w, at)
         return ends / np.sqrt(w @ (sd**2 + mean**2) - (w @ mean) ** 2)
 
     ours, coarse = intercept({}), intercept({"_MOST_GAP": np.inf})
-    dense_lattice = intercept({"_STEP": 0.2 * lattice._STEP})
+    dense_lattice = intercept({"_STEP": lattice._STEP / 3.0})
     np.testing.assert_allclose(ours, dense_lattice, atol=0.01)
-    assert np.abs(coarse - dense_lattice).max() > 0.05
+    assert np.abs(coarse - dense_lattice).max() > 0.1
 
 
 @pytest.mark.parametrize("name", ["binomial", "probit", "negative-binomial"])
