@@ -63,11 +63,11 @@ def take_specials(formula: Any, keys: Sequence[str]) -> tuple[Any, list[str]]:
     Only a summand of the right side is one: ``y ~ x + (1 | g)``. Whatever cannot be read is left for the parser of
     formulas to refuse.
     """
+    if not isinstance(formula, str) or len(formula) > LONGEST:
+        return formula, []
     from formulaic.errors import FormulaSyntaxError
     from formulaic.parser.algos.tokenize import tokenize
 
-    if not isinstance(formula, str) or len(formula) > LONGEST:
-        return formula, []
     try:
         tokens = list(tokenize(formula))
     except FormulaSyntaxError:
