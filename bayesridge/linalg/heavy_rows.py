@@ -19,6 +19,7 @@ from scipy.linalg.lapack import dgejsv
 Array = NDArray[np.float64]
 
 _EPS = float(np.finfo(np.float64).eps)
+_MOST_REFLECTED = 1000  # columns
 _UNEVEN = 1e8  # weights this far apart: their roots take four digits
 
 
@@ -89,6 +90,20 @@ def eliminate(Z: Array, others: Array) -> Eliminated:
         A[k:, k:] -= np.outer(v, v @ A[k:, k:] / (norm * abs(v[0])))
         np.maximum(size, np.abs(A), out=size)
     return Eliminated(np.triu(A[:u, :u]), order, A[:u, u:], A[u:, u:], size[u:, u:], rank)
+
+
+def rows_on_basis(X: Array) -> tuple[Array, Array]:
+    """``X = L B'`` with B orthonormal, fewer rows than columns: what reflections of X' leave of rows and columns.
+
+    Neither is rounded in the size of the largest: columns that are nothing in a heavy row are large once scaled.
+    """
+    if X.shape[1] > _MOST_REFLECTED:
+        basis, upper = np.linalg.qr(X.T)  # rows keep their size; columns far apart do not
+        return upper.T, basis
+    found = eliminate(X.T, np.eye(X.shape[1]))
+    lower = np.empty_like(found.R)
+    lower[found.order] = found.R.T
+    return lower, found.on_basis.T
 
 
 class Decomposed(NamedTuple):

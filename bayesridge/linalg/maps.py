@@ -106,7 +106,7 @@ def coefficient_map(design: Design, spectrum: Spectrum) -> AnyLinearMap:
     if isinstance(right, RowSpace) and len(design.penalized) == p and 0 < spectrum.rank < p:
         return RowSpaceCoefficients(spectrum, right, 1.0 / design.scale, zero, zero)
     V = spectrum.V
-    null = outside(np.ones(V.shape[0]), V, spectrum)
+    null = _null_of_columns(spectrum)
     if len(design.penalized) == p:
         return LinearMap(zero, V, null, zero, 1.0 / design.scale)
     offset, fixed, all_null = np.zeros(p), np.zeros(p), np.zeros(p)
@@ -201,6 +201,23 @@ def outside(squares: Array, loadings: Array, spectrum: Spectrum) -> Array:
         return np.zeros(len(squares))
     rest = squares - np.einsum("ij,ij->i", loadings, loadings)
     return np.where(rest > 64.0 * np.finfo(np.float64).eps * squares * max(spectrum.rank, 1) ** 0.5, rest, 0.0)
+
+
+_FEW, _CANCELLED = 200, 1e-6
+
+
+def _null_of_columns(spectrum: Spectrum) -> Array:
+    """What null directions have of each column; by a basis of theirs where one less nearly one says too little.
+
+    A prior 1e5 times wider than the noise multiplies 1e-16 of rounding by 1e10.
+    """
+    V = spectrum.V
+    null = outside(np.ones(len(V)), V, spectrum)
+    few = null < _CANCELLED
+    if spectrum.rank < len(V) <= _FEW and few.any():
+        share = np.square(np.linalg.qr(V[:, : spectrum.rank], mode="complete")[0][:, spectrum.rank :]).sum(axis=1)
+        null[few] = np.where(share > (64.0 * np.finfo(np.float64).eps) ** 2, share, 0.0)[few]
+    return null
 
 
 def standardized_rows(design: Design, spectrum: Spectrum) -> Array:

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from bayesridge.errors import AccuracyWarning, ConstantTargetWarning, DataError, PerfectFitWarning, warn
 from bayesridge.linalg.design import Design
 from bayesridge.linalg.factor import Factor, FlatPart, RowSpace
-from bayesridge.linalg.heavy_rows import decompose, digits_lost, eliminate, heaviest_row
+from bayesridge.linalg.heavy_rows import decompose, digits_lost, eliminate, heaviest_row, rows_on_basis
 from bayesridge.linalg.sparse_rows import SparseRows
 from bayesridge.linalg.threads import threads_for
 from bayesridge.linalg.wide_rows import StandardRows, WideRows
@@ -381,14 +381,27 @@ def _exact(design: Design) -> _Factors:
     X, y, flat, on_flat, log_det, size = _complement(
         design, _weighted_rows(design, design.penalized), _weighted_target(design), heavy=heavy is not None
     )
+    if heavy is not None and design.fit_intercept and flat is None and X.shape[0] <= X.shape[1]:
+        # centred rows are dependent, one more than there are dimensions: in coordinates of these they are not
+        found = eliminate(np.sqrt(design.weights)[:, None], np.column_stack([X, y]))
+        X, y, size = found.rest[:, :-1], found.rest[:, -1], found.size
     n, p = X.shape
     left = None
-    if heavy is not None and n >= p > 0:
-        found = decompose(X, y)
-        s, z, V, r0 = found.s, found.z, found.V, found.rest
-        if r0 > 0:
-            largest = np.abs(np.column_stack([X, y])) if size is None else size
-            _warn_of_rounding(design, heavy, digits_lost(found, largest, float(np.sqrt(r0 / design.nu))))
+    if heavy is not None and p > 0:
+        largest = np.abs(np.column_stack([X, y])) if size is None else size
+        if n >= p:
+            found = decompose(X, y)
+            V = found.V
+        else:
+            lower, basis = rows_on_basis(X)
+            found = decompose(lower, y)
+            V = basis @ found.V
+            norms = np.sqrt(np.square(largest[:, :-1]).sum(axis=1))
+            largest = np.column_stack([np.broadcast_to(norms[:, None], lower.shape), largest[:, -1]])
+        s, z, r0 = found.s, found.z, found.rest
+        sigma = float(np.sqrt(_likely_rest(s, z, r0) / design.nu))
+        if sigma > 0:
+            _warn_of_rounding(design, heavy, digits_lost(found, largest, sigma))
     elif n > p + 1:
         # the last column of the triangle holds Q'y, its corner the residual norm: r0 without cancellation
         triangle = np.linalg.qr(np.column_stack([X, y]), mode="r")
@@ -415,6 +428,14 @@ def _projected(Q: Array, X: Array) -> Array:
         X = X - Q @ (Q.T @ X)
     X[:, np.sqrt(np.einsum("ij,ij->j", X, X)) <= max(X.shape) * _EPS * size] = 0.0
     return X
+
+
+def _likely_rest(s: Array, z: Array, r0: float) -> float:
+    """Sum of squares left of y; by a lambda in the middle of the spectrum where columns could explain all of it."""
+    middle = float(np.median(s * s)) if len(s) else 1.0
+    with np.errstate(divide="ignore", invalid="ignore"):
+        left = np.where(s > 0, middle / (s * s + middle), 1.0)
+    return r0 or float(z * z @ left)
 
 
 _MOST_LOST = 1e-8  # posterior sds, without a warning
@@ -452,6 +473,8 @@ def _dual(design: Design) -> _Factors:
     trouble = of_target = ""
     if most and not s2[-1] > s2[0] / GRAM_CONDITION_LIMIT**2:
         trouble = "the condition number, squared by the dual, is too large"
+    if heaviest_row(design.weights) is not None:
+        trouble = "a row of nearly all weight would round the others"
     s = np.sqrt(np.maximum(s2, 0.0))
     rank = _rank(s, design)
     s, U = s[:rank], U[:, :rank]

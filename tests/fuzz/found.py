@@ -85,4 +85,9 @@ FOUND = {
         "intercept": False, "prior": "custom tau", "prior_decade": 8, "noise_decade": -2, "relation":
         "unit of y"},
     ),
+    "a column that null directions hardly touch": Case(
+        585088622, 6, ("offset 1e6", "plain", "sum of two"),
+        **ORDINARY | {"target": "heavy tails", "layout": "read-only", "intercept": False, "prior": "gamma",
+        "prior_decade": 10, "noise_decade": 8, "relation": "order of columns"},
+    ),
 }  # fmt: skip

@@ -9,7 +9,7 @@ import pytest
 from bayesridge.errors import AccuracyWarning, DataError
 from bayesridge.fit import posterior
 from bayesridge.linalg.heavy_rows import eliminate
-from bayesridge.priors import FixedLambda
+from bayesridge.priors import FixedLambda, FixedSigma
 
 N, P, LAM = 12, 5, 0.5
 
@@ -23,9 +23,9 @@ def table(seed, intercept):
     return X, X @ rng.standard_normal(P) + intercept + rng.standard_normal(N), w
 
 
-def exact(X, y, w, flat, intercept):
+def exact(X, y, w, flat, intercept, sigma=None):
     """Coefficients at lambda, and sqrt of the diagonal of ``(X'WX + lambda D)^-1 Q / (nu - 2)``."""
-    with mp.workdps(50):
+    with mp.workdps(160):  # with an intercept and more columns than rows both Q and the weights are of 1e-12
         rows = [[mp.mpf(float(v)) for v in row] + [mp.mpf(1)] * intercept for row in X]
         weights, total = [mp.mpf(float(v)) for v in w], mp.fsum(mp.mpf(float(v)) for v in w)
         A, W = mp.matrix(rows), mp.diag(weights)
@@ -35,9 +35,9 @@ def exact(X, y, w, flat, intercept):
             H[j, j] += LAM * mp.fsum(a * (row[j] - mean) ** 2 for a, row in zip(weights, rows, strict=True)) / total
         beta, inverse = mp.lu_solve(H, right), H**-1
         Q = mp.fsum(a * mp.mpf(float(v)) ** 2 for a, v in zip(weights, y, strict=True)) - (right.T * beta)[0]
-        nu = total - len(flat) - intercept
+        variance = Q / (total - len(flat) - intercept - 2) if sigma is None else mp.mpf(sigma) ** 2
         return [np.array([float(v) for v in each]) for each in (
-            beta[:P], [mp.sqrt(inverse[j, j] * Q / (nu - 2)) for j in range(P)])
+            beta[:P], [mp.sqrt(inverse[j, j] * variance) for j in range(P)])
         ]  # fmt: skip
 
 
@@ -59,6 +59,27 @@ def test_no_row_is_rounded_in_the_size_of_another(flat, intercept):
         mean, sd = exact(X, y, w, flat, intercept)
         np.testing.assert_array_less(np.abs(post.coefficients.mean - mean) / sd, 2.0 * said)
         np.testing.assert_allclose(post.coefficients.sd, sd, rtol=1e-6)
+
+
+@pytest.mark.parametrize("weight", [1e12, 1e14])
+@pytest.mark.parametrize("intercept", [0, 1])
+@pytest.mark.parametrize("flat", [(), (3,)])
+def test_a_heavy_row_among_fewer_rows_than_columns(flat, intercept, weight):
+    X, y, w = table(5, intercept)
+    X, y, w = X[4:8], y[4:8], np.where(w[4:8] > 1.0, weight, 1.0)
+    options = {"weight_kind": "precision", "prior": FixedLambda(LAM), "noise_prior": FixedSigma(1.0)}
+    post = posterior(X, y, weights=w, unpenalized=flat, fit_intercept=bool(intercept), **options)
+    mean, sd = exact(X, y, w, flat, intercept, sigma=1.0)
+    np.testing.assert_array_less(np.abs(post.coefficients.mean - mean) / sd, 1e-11)
+    np.testing.assert_allclose(post.coefficients.sd, sd, rtol=1e-9)
+
+
+@pytest.mark.filterwarnings("ignore::bayesridge.errors.WeightsWarning")
+@pytest.mark.filterwarnings("ignore::bayesridge.errors.PerfectFitWarning")
+def test_the_rounding_of_a_heavy_row_is_said_without_a_residual():
+    X, y, w = table(5, 0)
+    with pytest.warns(AccuracyWarning, match=r"row 2 \(counted from 0\) weighs so much more"):
+        posterior(X[4:8], y[4:8], weights=1e3 * w[4:8], prior=FixedLambda(LAM), fit_intercept=False)
 
 
 @pytest.mark.filterwarnings("ignore::bayesridge.errors.WeightsWarning")
