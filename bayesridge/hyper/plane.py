@@ -69,7 +69,9 @@ class Plane(OneLambda):
         inner = self._inner
         fine = bool((inner.error[self.rule.log_weight > -_CUT] ** 0.6 < _SMALL).all())
         sigma, weight = inner.x[:, :: 1 + fine], inner.weight[:, :: 1 + fine]
-        return Nodes(self.rule.x[:, None], self.rule.weight, KnownNoise(sigma, weight / weight.sum(axis=1)[:, None]))
+        total = weight.sum(axis=1, keepdims=True)  # zero where a node has no density
+        share = weight / np.where(total > 0, total, 1.0)
+        return Nodes(self.rule.x[:, None], self.rule.weight, KnownNoise(sigma, share))
 
     def finer(self) -> Plane:
         """Half the step in log lambda."""
