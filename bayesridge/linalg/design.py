@@ -160,6 +160,9 @@ class Design:
         facts = {name: getattr(self, name) for name in _FACTS}
         facts |= {"shape": [self.n_rows, self.n_columns], "weighted": self.weights is not None, "rows": rows}
         arrays = {name: getattr(self, name) for name in _ARRAYS + (("X", *_ROW_ARRAYS) if rows else ())}
+        if self.tally is not None:
+            facts["tally"], ends = self.tally.state()
+            arrays |= ends
         return facts, {name: values for name, values in arrays.items() if values is not None}
 
     @classmethod
@@ -178,6 +181,7 @@ class Design:
             data |= {"source": ArrayRows(arrays["X"]), "y": arrays["y"], "cross": arrays.get("cross")}
         else:
             data |= {"source": AbsentRows(shape), "y": absent, "cross": None}
+        data["tally"] = Tally.from_state(facts["tally"], arrays) if facts.get("tally") else None
         data["weights"] = None if not facts["weighted"] else arrays["weights"] if facts["rows"] else absent
         design = cls(**{**data, "names": tuple(map(str, facts["names"]))})
         design = replace(design, blocks=tuple([Block(*one) for one in facts["blocks"]]))
@@ -185,6 +189,7 @@ class Design:
         fitting = [
             len(design.names) == shape[1], design.source.shape == shape, design.y.shape == shape[:1],
             design.weights is None or design.weights.shape == shape[:1],
+            design.tally is None or design.tally.fits(shape),
             design.mean.shape == design.scale.shape == shape[1:], sorted(columns.tolist()) == list(range(shape[1])),
             np.isfinite([design.mean, design.scale]).all(), (design.scale > 0).all(), np.isfinite(design.y_mean),
             design.basis is None or (design.basis.shape == shape[1:] * 2 and np.isfinite(design.basis).all()),

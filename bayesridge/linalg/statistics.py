@@ -8,7 +8,7 @@ batches in the same order the same bits. Neither depends on priors, on what weig
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
@@ -189,10 +189,9 @@ class Statistics:
         """What JSON can say of them."""
         from bayesridge.tables.formula_state import formula_state
 
-        counted = {name: one for name, one in asdict(self.tally).items() if name not in ("low", "high")}
         return {
             "kind": self.kind, "names": list(self.names), "target_name": self.target_name, "named": self.named,
-            "total_weight": self.sums.total_weight, "tally": counted,
+            "total_weight": self.sums.total_weight, "tally": self.tally.state()[0],
             **{name: None if one is None else formula_state(one) for name, one in
                (("formula", self.spec), ("offset", self.offset))},
         }  # fmt: skip
@@ -201,7 +200,7 @@ class Statistics:
         """Their numbers."""
         products = self.sums.root if isinstance(self.sums, CrossRoot) else self.sums.cross
         of_sums = {"mean": self.sums.mean, "rest": self.sums.rest, "products": products}
-        return of_sums | {"low": self.tally.low, "high": self.tally.high}
+        return of_sums | self.tally.state()[1]
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
@@ -348,6 +347,6 @@ def statistics_of_state(state: State) -> Statistics:
     if not all(vectors) or arrays["products"].shape != (k, k) or not np.isfinite(arrays["products"]).all():
         raise ModelFileError("its arrays do not fit together")
     sums = of._join(float(facts["total_weight"]), arrays["mean"], arrays["products"], arrays["rest"])
-    tally = Tally(**facts["tally"], low=arrays["low"], high=arrays["high"])
+    tally = Tally.from_state(facts["tally"], arrays)
     made = [None if facts[name] is None else formula_from_state(facts[name]) for name in ("formula", "offset")]
     return of(tuple(map(str, facts["names"])), facts["target_name"], bool(facts["named"]), sums, tally, *made)

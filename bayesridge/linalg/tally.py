@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,3 +48,18 @@ class Tally:
             min(self.least, other.least), max(self.most, other.most), self.weighted or other.weighted,
             self.whole and other.whole, np.minimum(self.low, other.low), np.maximum(self.high, other.high),
         )  # fmt: skip
+
+    def state(self) -> tuple[dict[str, Any], dict[str, Array]]:
+        """What a file holds of it: counts, and the ranges."""
+        counts = {one.name: getattr(self, one.name) for one in fields(self) if one.name not in ("low", "high")}
+        return counts, {"low": self.low, "high": self.high}
+
+    @classmethod
+    def from_state(cls, counts: Mapping[str, Any], arrays: Mapping[str, Array]) -> Tally:
+        """Make it of its state."""
+        return cls(**counts, low=arrays["low"], high=arrays["high"])
+
+    def fits(self, shape: tuple[int, int]) -> bool:
+        """Whether it is of a table of this many rows and columns."""
+        ranges = np.isfinite([self.low, self.high]).all()
+        return self.n_rows == shape[0] and self.low.shape == self.high.shape == (shape[1] + 1,) and bool(ranges)

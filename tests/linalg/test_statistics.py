@@ -121,7 +121,7 @@ def test_what_needs_rows_says_that_they_are_gone():
         posterior(added(Moments, X, np.round(np.abs(y))), family="poisson")
 
 
-def test_missing_values_and_other_columns():
+def test_missing_values_and_other_columns(tmp_path):
     X, y, w = table()
     X[5, 2], y[9], w[11] = np.nan, np.nan, np.nan
     with pytest.raises(DataError, match="Missing values by column"):
@@ -133,6 +133,9 @@ def test_missing_values_and_other_columns():
     post = posterior(dropped)
     assert distance(post, whole) < 1e-10
     assert post.design.n_dropped == 3
+    again = load(post.save(tmp_path / "m.bridge")).posterior_
+    assert (again.design.n_dropped, again.design.n_seen) == (3, post.design.n_seen)
+    assert again.summary().to_dict() == post.summary().to_dict()
     with pytest.raises(DataError, match="of 5 and 2"):
         dropped + Moments.of(X[20:, :2], y[20:])
     frame = pd.DataFrame(X[20:], columns=list("abcde"))
