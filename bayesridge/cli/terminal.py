@@ -201,11 +201,14 @@ def _facts(record: Mapping[str, Any]) -> list[str]:
 
 
 def _leave_one_out(loo: Mapping[str, Any]) -> str:
-    rmse = f", RMSE {number(loo['rmse'])}" if "rmse" in loo else ""
+    rmse = ""
+    if "rmse" in loo:
+        rmse = f", RMSE {'infinite' if loo['rmse'] is None else number(loo['rmse'])}"
+    elpd, se = ("infinite" if loo[name] is None else f"{loo[name]:.2f}" for name in ("elpd_loo", "se"))
     how = "exact, lambda integrated"
     if "bad_rows" in loo:
         how = f"importance sampling, {loo['bad_rows']} rows not to be trusted"
-    return f"elpd {loo['elpd_loo']:.2f} (se {loo['se']:.2f}), p_loo {_short(loo['p_loo'])}{rmse}; {how}"
+    return f"elpd {elpd} (se {se}), p_loo {_short(loo['p_loo'])}{rmse}; {how}"
 
 
 def _short(value: float | None) -> str:

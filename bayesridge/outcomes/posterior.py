@@ -505,8 +505,9 @@ class OutcomePosterior(ShownPosterior, Asked):
         if self.family.ratio is None:
             raise DataError(f"with {self.family.text}, exp(coefficient) is no ratio: see summary() and effects()")
         low, high = interval_names(level)
-        ends = np.exp(self.coefficients.interval(level))
-        table = {self.family.ratio: np.exp(self.coefficients.median), low: ends[:, 0], high: ends[:, 1]}
+        with np.errstate(over="ignore"):  # of a column in tiny units: infinite, as far as float64 goes
+            middle, ends = np.exp(self.coefficients.median), np.exp(self.coefficients.interval(level))
+        table = {self.family.ratio: middle, low: ends[:, 0], high: ends[:, 1]}
         return pd.DataFrame(table, index=list(self.design.names))
 
     def facts(self) -> dict[str, Any]:

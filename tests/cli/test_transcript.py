@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from bayesridge import BayesRidge
+from bayesridge.cli import terminal
 from bayesridge.cli.main import app
 from bayesridge.errors import DataError
 from bayesridge.estimator.files import load
@@ -189,6 +190,19 @@ def test_predictions_of_counts_take_the_offset_from_the_new_table(tmp_path, monk
     once, twice = (json.loads(run(["predict", "m", name, "--json"]).stdout) for name in ("c.csv", "twice.csv"))
     ratio = [b["mean"] / a["mean"] for a, b in zip(once["predictions"], twice["predictions"], strict=True)]
     np.testing.assert_allclose(ratio, 2.0, rtol=1e-9)  # twice the exposure, twice the counts
+
+
+def test_columns_of_wild_scales_beside_counts(tmp_path, monkeypatch):
+    """exp(coefficient) beyond float64, and rows whose expected count without them is: no words of numpy's."""
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((40, 2)) * [1e-12, 1e12]
+    pd.DataFrame(X, columns=["a", "b"]).assign(y=rng.poisson(3.0, 40)).to_csv("c.csv", index=False)
+    done = run(["fit", "c.csv", "--target", "y", "--family", "poisson"])
+    assert done.exit_code == 0
+    assert "encountered" not in done.output
+    said = terminal._leave_one_out({"elpd_loo": None, "se": None, "p_loo": None, "rmse": None})
+    assert said.count("infinite") == 4
 
 
 def test_predict_takes_trials_and_offsets_and_models_with_groups(tmp_path, monkeypatch):
