@@ -131,10 +131,12 @@ def _general_parts(
     content = path or Content(post, level, certain_columns(post))
     about = f"# {describe_data(post)}\n# prior: {content.prior}\n"
     python = f'from bayesridge import report\n\n{about}report(post, "report.html")\n'
+    terms = scales_section.terms(content)
     sections = [
         ("answer", "Answer", "The answer", scales_section.answer(content, "" if path else why)),
         *([] if path is None else path_section.sections(path, random_state)),
         ("coefficients", "Coefficients", "Coefficients", coefficients(content)),
+        *([("terms", "Terms", "What is each term worth?", terms)] if terms else []),
         ("scales", "Scales", "Scales", scales_section.scales(content)),
         ("predictions", "Predictions", "How well does it predict?", predictions(content)),
         ("checks", "Computation", "How was it computed, and how exactly?", scales_section.computation(content)),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from bayesridge.checks.ecdf_bands import ecdf, simultaneous_band
 from bayesridge.errors import DataError
 from bayesridge.posteriors.summary import hyper_table, lambda_sentence
@@ -16,6 +18,7 @@ from bayesridge.reporting.row_pictures import pit_ecdf
 
 _MOST_FIGURES = 6  # scales with large digits; the table has all
 _BAND = 0.95
+_MOST_PICTURES = 4
 
 
 def cautions(post: Any) -> list[str]:
@@ -65,6 +68,49 @@ def scales(content: Content) -> str:
     if "effective dof" in found.index:
         note += " Effective dof: intercept not counted."
     return table("Posterior of the scales", ["scale", *map(text, found.columns)], rows) + f'<p class="note">{note}</p>'
+
+
+def terms(content: Content) -> str:
+    """What each penalty is worth, and the effects of levels in their order; "" where there are not several."""
+    post: Any = content.posterior
+    if not hasattr(getattr(post, "engine", None), "dof"):
+        return ""
+    found = post.terms(content.level)
+    rows = [[text(name), *map(number, row)] for name, row in zip(found.index, found.to_numpy(), strict=True)]
+    shown = [one for one in post.design.blocks if one.kind == "levels"][:_MOST_PICTURES]
+    pictures = "".join([_caterpillar(content, one.name, one.parts) for one in shown])
+    note = (
+        "Tau: posterior median and shortest interval. Share: of the variance that is no fixed effect's, posterior mean "
+        "and sd. Effective dof: posterior mean and sd; intercept and fixed effects not counted."
+    )
+    grid = f'<div class="grid">{pictures}</div>' if pictures else ""
+    return table("Terms", ["term", *map(text, found.columns)], rows) + f'<p class="note">{note}</p>{grid}'
+
+
+def _caterpillar(content: Content, name: str, parts: int) -> str:
+    """Effects of a factor's levels, by rank, on the band of a new level."""
+    post: Any = content.posterior
+    found = post.levels(name)
+    mean, ends = found.mean[::parts], found.interval(content.level)[::parts]
+    order = np.argsort(mean[:-1], kind="stable")
+    count = len(order)
+    x, y = svg.x_axis(0.0, count + 1.0), svg.y_axis(*svg.span(ends))
+    at, sides = x(1.0 + np.arange(count)), np.array(x([0.0, count + 1.0]))
+    low, high = (y(np.full(2, end)) for end in ends[-1])
+    body = [
+        svg.area(sides, low, high, "band"),
+        f'<path class="zero" d="M{svg.LEFT} {float(y(0.0)):.1f}H{svg.RIGHT}"/>',
+        svg.segments(at, y(ends[order, 0]), y(ends[order, 1]), "faint"),
+        svg.points(at, y(mean[order]), "dot" if count <= 60 else "dot small"),
+    ]
+    picture = svg.chart(
+        f"effects of the levels of {name} by rank", x, y, "levels by rank", f"effect, {content.units}", body
+    )
+    caption = (
+        f"Effects of {count} levels of {text(name)}{', the first of the correlated ones' if parts > 1 else ''}: means "
+        f"and {content.interval}. Band: {content.interval} of the effect of a level without rows."
+    )
+    return svg.figure(picture, caption)
 
 
 def computation(content: Content) -> str:

@@ -153,3 +153,18 @@ def test_command_writes_the_page_and_the_code_on_it_makes_it_again(tmp_path, mon
     again = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert section(page, "reproduce") != section(again, "reproduce")  # the page knows how it was made
     assert page.replace(section(page, "reproduce"), "") == again.replace(section(again, "reproduce"), "")
+
+
+def test_terms_and_effects_of_levels_are_on_the_page():
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"x": rng.standard_normal(60), "<shop>": np.arange(60) % 6, "day": np.arange(60) // 12})
+    frame["y"] = frame.x + np.arange(6.0)[frame["<shop>"]] + 0.5 * rng.standard_normal(60)
+    mixed = posterior(frame, formula="y ~ x + (1 | `<shop>`) + (1 | day)")
+    page = report_html(mixed, level=0.9)
+    found, wanted = rows(page, "Terms"), mixed.terms(0.9)
+    assert found["term"] == list(wanted.columns)
+    assert found["<shop>"] == [number(value) for value in wanted.loc["<shop>"]]
+    part = section(page, "terms")
+    assert part.count("<figure>") == 2
+    assert "Effects of 6 levels of &lt;shop&gt;" in part
+    assert part.count("h0") == 11  # a dot for each level
