@@ -376,3 +376,50 @@ def test_the_share_of_intercepts_is_their_intraclass_correlation():
     theta = np.log(np.array([[2.0, 4.0]]))
     np.testing.assert_allclose(shares(theta, (1.0, 1.0)), [[0.5 / 1.75, 0.25 / 1.75]])
     np.testing.assert_allclose(shares(np.array([[-800.0, 800.0]]), (1.0, 1.0)), [[1.0, 0.0]])
+
+
+def test_groups_with_equal_columns_share_what_they_explain():
+    """Two groups with the same columns: their sum is that of the model with one, to what two priors say more."""
+    rng = np.random.default_rng(5)
+    X = rng.standard_normal((60, 3))
+    both = np.hstack([X, X])
+    y = X @ [1.0, -1.0, 0.5] + 0.3 * rng.standard_normal(60)
+    post = posterior(both, y, groups={"a": ["x0", "x1", "x2"], "b": ["x3", "x4", "x5"]})
+    mean = post.coefficients.mean
+    np.testing.assert_allclose(mean[:3], mean[3:], rtol=1e-6)  # nothing tells them apart
+    one = posterior(X, y)
+    np.testing.assert_allclose(mean[:3] + mean[3:], one.coefficients.mean, atol=0.2 * one.coefficients.sd.max())
+    assert (post.coefficients.sd[:3] > 3.0 * one.coefficients.sd).all()  # their difference is known by the prior alone
+    table = post.terms()
+    assert table.loc["a", "effective dof"] == pytest.approx(table.loc["b", "effective dof"], rel=1e-6)
+    assert table["effective dof"].sum() < 3.0
+
+
+@pytest.mark.parametrize(
+    ("groups", "says"),
+    [
+        ({"a": ["x0", "x1"], "b": ["x1", "x2"]}, "'x1' is in two groups"),
+        ({"a": ["x0", "x1", "x2"], "b": []}, "'b' has no column with spread"),
+        ({"a": ["x0", "x1"]}, "columns x2 are in no group"),
+        ({"a": ["x0", "x1", "nosuch"], "b": ["x2"]}, "names 'nosuch', but the columns are x0, x1, x2"),
+    ],
+)
+def test_groups_that_are_none_are_named(groups, says):
+    X = np.random.default_rng(0).standard_normal((12, 3))
+    with pytest.raises(DataError, match=says):
+        posterior(X, X[:, 0], groups=groups)
+
+
+def test_more_levels_than_rows_of_anything_else_and_no_effects_at_all():
+    """Forty levels in sixty rows, tau at zero; a group of one column beside them."""
+    rng = np.random.default_rng(6)
+    table = pd.DataFrame({"x": rng.standard_normal(60), "g": np.arange(60) % 40})
+    table["y"] = rng.standard_normal(60)
+    post = posterior(table, formula="y ~ ridge(x) + (1 | g)")
+    for name in ("tau[ridge(x)]", "tau[g]"):
+        assert post.scales[name].hdi(0.95).lower < 0.02 < post.scales[name].median < 0.7
+    assert np.abs(post.levels("g").mean).max() < post.sigma.median
+    found = post.variance_components()
+    assert found.loc["sigma", "estimate"] == pytest.approx(table.y.std(), rel=0.15)
+    with pytest.raises(DataError, match="every level of g has one row"):
+        posterior(table.head(30), formula="y ~ (1 | g) + x")

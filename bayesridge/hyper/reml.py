@@ -159,7 +159,8 @@ class Estimate:
         return self._natural(np.where(np.append(self.absent, False), -np.inf, self._point))
 
     def _natural(self, point: Array) -> Array:
-        return np.where(np.append(self._of_tau, True), np.exp(point), np.tanh(point))
+        with np.errstate(over="ignore"):  # where the deviance is all but flat an interval by curvature has no end
+            return np.where(np.append(self._of_tau, True), np.exp(point), np.tanh(point))
 
     def wald(self, level: float = 0.95) -> Array:
         """Intervals by the curvature in the logarithms of the scales, (G + 1, 2); NaN for those at the boundary."""
@@ -190,7 +191,10 @@ class Estimate:
         lowest = np.append(self._lowest, self._point[-1] - 12.0)
         is_log = np.append(self._of_tau, True)[j]
         start = np.maximum(self._point, lowest)[others]
-        bounds = [(lowest[k] - 4.0, None) if np.append(self._of_tau, True)[k] else (-18.0, 18.0) for k in others]
+        # a line search may leap: beyond e^12 of the estimate is nothing but overflow
+        highest = np.maximum(self._point, lowest) + 12.0
+        logs = np.append(self._of_tau, True)
+        bounds = [(lowest[k] - 4.0, highest[k]) if logs[k] else (-18.0, 18.0) for k in others]
 
         def least(x: float) -> float:
             def value(at: Array) -> tuple[float, Array]:
@@ -198,6 +202,7 @@ class Estimate:
                 point = np.insert(at, j, x)
                 moves = h * np.eye(size)[others]
                 found = self._at(np.concatenate([point[None], point + moves, point - moves]))
+                found = np.where(np.isfinite(found), found, 1e12)  # no number where a matrix is singular to rounding
                 return float(found[0]), (found[1:size] - found[size:]) / (2.0 * h)
 
             nonlocal start

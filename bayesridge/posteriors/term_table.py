@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 
+_NOTHING = 1e-6  # of the median: an interval that begins below begins at zero
+
 
 def term_table(posterior: Any, level: float = 0.95) -> pd.DataFrame:
     """One row a penalty.
@@ -59,8 +61,9 @@ def term_table(posterior: Any, level: float = 0.95) -> pd.DataFrame:
     low, high = interval_names(level, "HDI")
     rows = []
     for name, of_share, of_dof in zip(tau, share, dof, strict=True):
-        scale = scales[name]
-        rows.append([scale.median, *scale.hdi(level), *of_share, *of_dof])
+        median, (low_end, high_end) = scales[name].median, scales[name].hdi(level)
+        reaches_zero = low_end < _NOTHING * median
+        rows.append([median, 0.0 if reaches_zero else low_end, high_end, *of_share, *of_dof])
     columns = ["tau", low, high, "share of variance", "sd of share", "effective dof", "sd of dof"]
     return pd.DataFrame(rows, index=list(names), columns=columns)
 

@@ -8,6 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from bayesridge.atomic import write_atomically
 from bayesridge.errors import DataError
 from bayesridge.fit import one_lambda
@@ -15,6 +18,7 @@ from bayesridge.posteriors.contract import AnyPosterior
 from bayesridge.posteriors.posterior import Posterior
 from bayesridge.posteriors.quantity import check_level
 from bayesridge.posteriors.summary import describe_data
+from bayesridge.posteriors.terms import single_columns
 from bayesridge.reporting import back_matter, path_section, scales_section
 from bayesridge.reporting.answer_section import answer, predictions
 from bayesridge.reporting.back_matter import Source
@@ -22,7 +26,7 @@ from bayesridge.reporting.checks import run_checks
 from bayesridge.reporting.content import Content, LambdaContent
 from bayesridge.reporting.html import asset, data_script, template, text
 from bayesridge.reporting.path_section import PathContent
-from bayesridge.reporting.payload import certain_columns, slider_data, to_json
+from bayesridge.reporting.payload import MOST_COLUMNS, certain_columns, slider_data, to_json
 from bayesridge.reporting.slider_section import bar, moves, turn
 from bayesridge.reporting.table_sections import coefficients, rules
 from bayesridge.rules.comparison import LambdaComparison, compare_lambda
@@ -128,7 +132,7 @@ def _general_parts(
     random_state: int,
 ) -> tuple[dict[str, str], list[Section]]:
     """Return the same of any other posterior: what it offers, without a slider."""
-    content = path or Content(post, level, certain_columns(post))
+    content = path or Content(post, level, _own_columns(post))
     about = f"# {describe_data(post)}\n# prior: {content.prior}\n"
     python = f'from bayesridge import report\n\n{about}report(post, "report.html")\n'
     terms = scales_section.terms(content)
@@ -148,6 +152,14 @@ def _general_parts(
     if path is not None:
         head |= {"payload": path.payload(), "bar": path_section.bar(path), "script": "path.js"}
     return head, sections
+
+
+def _own_columns(post: Any) -> NDArray[np.intp]:
+    """Columns with a row in the table of coefficients; effects of levels and bases of curves have a section."""
+    columns, own = certain_columns(post), single_columns(post.design)
+    if isinstance(own, slice) or not len(own):
+        return columns
+    return own if len(own) <= MOST_COLUMNS else np.intersect1d(columns, own)
 
 
 def _path(post: Any, comparison: LambdaComparison | None, level: float) -> PathContent | None:

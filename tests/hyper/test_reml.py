@@ -39,7 +39,7 @@ def test_published_criteria_and_estimates(model, kind):
 @pytest.mark.parametrize(
     ("model", "intervals"),
     [
-        # Bates, "lme4: Mixed-effects modeling with R" (2010): confint(profile(...))
+        # lme4 1.1-31, confint(profile(...)) of the ML fit; `python -m benchmarks.mixed_in_r` runs it again
         ("Dyestuff", [(12.1985, 84.0631), (38.2300, 67.6577)]),
         ("sleepstudy_zerocorr", [(15.2586, 37.7865), (3.96407, 8.76916), (22.88056, 28.78760)]),
     ],
