@@ -24,11 +24,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import fft
 
-from bayesridge.errors import DataError
+from bayesridge.errors import DataError, PriorError
 from bayesridge.hyper.infer import infer_hyper
 from bayesridge.hyper.marginal import Marginal, PointMass
 from bayesridge.hyper.nodes import HyperPosterior
-from bayesridge.inverse.tikhonov import PENALTIES
+from bayesridge.inverse.tikhonov import PENALTIES, numbers, refuse_units
 from bayesridge.linalg.spectral import SpectralEngine
 from bayesridge.linalg.spectrum import Spectrum
 from bayesridge.posteriors.quantity import flatten
@@ -230,6 +230,8 @@ def deblur(
     prior, noise_prior = prior or BetaR2(), noise_prior or Jeffreys()
     check_priors(prior, noise_prior)
     y, h = _checked(image, kernel, boundary)
+    if prior.known == 0.0:
+        raise PriorError("lambda = 0 divides by the blur, and leaves no noise: there is no posterior; use lambda > 0")
     if penalty not in PENALTIES:
         raise DataError(f"penalty must be one of {', '.join(map(repr, PENALTIES))}, got {penalty!r}")
     grid = Frequencies(y.shape, boundary)
@@ -260,17 +262,16 @@ def _spectrum(data: NDArray[Any], transfer: NDArray[Any], D2: Array) -> Spectrum
 
 
 def _checked(image: ArrayLike, kernel: ArrayLike, boundary: str) -> tuple[Array, Array]:
-    y, h = np.asarray(image, dtype=np.float64), np.asarray(kernel, dtype=np.float64)
+    y, h = numbers(image, "the image"), numbers(kernel, "the kernel")
     if boundary not in ("periodic", "reflect"):
         raise DataError(f"boundary must be 'periodic' or 'reflect', got {boundary!r}")
     if y.ndim == 0 or y.size < 4 or h.ndim != y.ndim or any(a > b for a, b in zip(h.shape, y.shape, strict=True)):
         raise DataError(
             f"the kernel must have as many axes as the image, and none longer: shapes {h.shape} and {y.shape}"
         )
-    if not (np.isfinite(y).all() and np.isfinite(h).all()):
-        raise DataError("image and kernel must be finite numbers")
-    if not h.any() or np.ptp(y) == 0:
-        raise DataError("the kernel is zero everywhere, or the image is the same everywhere: there is nothing to learn")
+    refuse_units(**{"the image": y, "the kernel": h})
+    if np.ptp(y) == 0:
+        raise DataError("the image is the same everywhere: there is nothing to learn")
     if boundary == "reflect" and not all(
         k % 2 == 1 and np.allclose(h, np.flip(h, axis), rtol=0, atol=1e-9 * np.abs(h).max())
         for axis, k in enumerate(h.shape)

@@ -29,6 +29,7 @@ Array = NDArray[np.float64]
 
 PENALTIES = {"identity": 0, "first differences": 1, "second differences": 2}
 _EPS = float(np.finfo(np.float64).eps)
+_LARGEST = 1e60
 _FLAT_SEEN = 1e-10  # of A's largest singular value: below, the data do not fix what the penalty leaves free
 
 
@@ -102,6 +103,7 @@ def _design(A: Any, y: Any, penalty: str | Any, weights: Any) -> Design:
     target, name = read_target(y, len(columns.values))
     w = read_weights(weights, len(target))
     complete_rows(columns, target, w, target_name=name or "y")
+    refuse_units(A=columns.values, **({"y": target} if target.any() else {}))
     p = columns.values.shape[1]
     basis, n_flat = standard_form(_matrix(penalty, p))
     flat = columns.values @ basis[:, p - n_flat :]
@@ -121,12 +123,32 @@ def _matrix(penalty: str | Any, p: int) -> Array:
         if PENALTIES[penalty] >= p:
             raise DataError(f"{penalty} need more than {PENALTIES[penalty]} unknowns, got {p}")
         return differences(p, PENALTIES[penalty])
-    L = np.asarray(penalty.toarray() if is_sparse(penalty) else penalty, dtype=np.float64)
+    L = numbers(penalty.toarray() if is_sparse(penalty) else penalty, "the penalty")
     if L.ndim != 2 or L.shape[1] != p or not len(L):
         raise DataError(f"the penalty must be a matrix of {p} columns, one for each of A's, got shape {L.shape}")
-    if not np.isfinite(L).all() or not L.any():
-        raise DataError("the penalty must have finite numbers, not all of them zero")
+    refuse_units(**{"the penalty": L})
     return L
+
+
+def numbers(values: Any, what: str) -> Array:
+    """Return real numbers as an array, or say that they are none."""
+    try:
+        found = np.asarray(values)
+        if np.iscomplexobj(found):
+            raise TypeError
+        return found.astype(np.float64)
+    except (TypeError, ValueError):
+        raise DataError(f"{what} must be an array of real numbers, got {type(values).__name__}") from None
+
+
+def refuse_units(**named: Array) -> None:
+    """Refuse what is not finite, zero everywhere, or so large or small that squares of ratios are no float64."""
+    for name, values in named.items():
+        size = float(np.abs(values).max(initial=0.0))
+        if not np.isfinite(size) or size == 0.0:
+            raise DataError(f"{name} must have finite numbers, not all of them zero")
+        if not 1.0 / _LARGEST < size < _LARGEST:
+            raise DataError(f"{name} is as large as {size:.1e}: squares leave float64; multiply it by a power of ten")
 
 
 def standard_form(L: Array) -> tuple[Array, int]:

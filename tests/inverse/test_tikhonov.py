@@ -119,13 +119,18 @@ def test_what_cannot_be_done_is_said(post):
         posterior_sbc(post, simulations=10)
     for bad, why in (
         ("third", "one of"), (np.ones((2, 3)), "7 columns"), (np.zeros((2, 7)), "not all of them zero"),
-        (np.full((2, 7), np.nan), "finite"),
+        (np.full((2, 7), np.nan), "finite"), ([["a"] * 7], "real numbers"), (1e200 * np.eye(7), "power of ten"),
     ):  # fmt: skip
         with pytest.raises(DataError, match=why):
             tikhonov(A, Y, bad)
     blind = A - A.mean(axis=1, keepdims=True)  # constants are not seen
     with pytest.raises(DataError, match="does not see"):
         tikhonov(blind, Y, "first differences")
+    for size in (1e200, 1e-200, 0.0):
+        with pytest.raises(DataError, match="power of ten|not all of them zero"):
+            tikhonov(size * A, Y)
+    with pytest.raises(DataError, match="y is as large as"):
+        tikhonov(A, 1e200 * Y)
     with pytest.raises(DataError, match="x2"):
         tikhonov(np.where(A > 2, np.nan, A) + np.where(np.arange(7) == 2, np.inf, 0), Y)
 
