@@ -127,7 +127,7 @@ def test_what_cannot_be_done_is_said(post):
     with pytest.raises(DataError, match="does not see"):
         tikhonov(blind, Y, "first differences")
     for size in (1e200, 1e-200, 0.0):
-        with pytest.raises(DataError, match="power of ten|not all of them zero"):
+        with pytest.raises(DataError, match=r"power of ten|not all of them zero"):
             tikhonov(size * A, Y)
     with pytest.raises(DataError, match="y is as large as"):
         tikhonov(A, 1e200 * Y)
