@@ -335,7 +335,9 @@ class KernelEngine:
                 F, old.y, target_name=old.target_name, weights=old.weights, weight_kind=old.weight_kind,
                 fit_intercept=old.fit_intercept, scale=np.ones(F.shape[1]), survey=old.survey, kept=old.kept,
             )  # fmt: skip
-            return Given(SpectralEngine(design, factorize(design)), pivots[:rank], L[:rank], level, whole)
+            # columns that end where the kernel's rounding begins are too near dependence for cross-products
+            spectrum = factorize(design, "svd" if rank < len(F) else "auto")
+            return Given(SpectralEngine(design, spectrum), pivots[:rank], L[:rank], level, whole)
 
     def _check_weights(self) -> None:
         """Refuse weights beside which the small directions of a smooth kernel are rounding, and would be dropped."""
