@@ -381,10 +381,11 @@ def _exact(design: Design) -> _Factors:
     X, y, flat, on_flat, log_det, size = _complement(
         design, _weighted_rows(design, design.penalized), _weighted_target(design), heavy=heavy is not None
     )
-    if heavy is not None and design.fit_intercept and flat is None and X.shape[0] <= X.shape[1]:
+    wide = X.shape[0] <= X.shape[1]
+    if heavy is not None and design.weights is not None and design.fit_intercept and flat is None and wide:
         # centred rows are dependent, one more than there are dimensions: in coordinates of these they are not
-        found = eliminate(np.sqrt(design.weights)[:, None], np.column_stack([X, y]))
-        X, y, size = found.rest[:, :-1], found.rest[:, -1], found.size
+        centred = eliminate(np.sqrt(design.weights)[:, None], np.column_stack([X, y]))
+        X, y, size = centred.rest[:, :-1], centred.rest[:, -1], centred.size
     n, p = X.shape
     left = None
     if heavy is not None and p > 0:

@@ -15,6 +15,7 @@ from bayesridge.linalg.filters import effective_dof
 from bayesridge.linalg.spectrum import Spectrum
 from bayesridge.posteriors.datatree import to_datatree
 from bayesridge.posteriors.draws import draw_posterior
+from bayesridge.posteriors.facts import evidence_facts
 from bayesridge.priors import NoisePrior, Prior, ScalePrior
 
 if TYPE_CHECKING:
@@ -59,8 +60,7 @@ def exact_datatree(
         "prior": "none: lambda plugged in" if plugged_in else prior.text,
         "noise_prior": noise_prior.text,
         "sampler": "exact, independent draws",
-        "log_marginal_likelihood": hyper.log_marginal,
-        "quadrature_error": hyper.error,
+        **evidence_facts(hyper),
     }
     drawn = draw_posterior(engine, hyper, draws=draws, chains=chains, random_state=rng)
     spectrum = engine.spectrum

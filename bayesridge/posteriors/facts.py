@@ -1,14 +1,17 @@
-"""What a record says of a posterior with one lambda, beside the tables."""
+"""What a record says of a posterior beside the tables."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 
+from bayesridge.errors import DataError
 from bayesridge.hyper.evidence import ModeShare
 from bayesridge.hyper.marginal import Scalar
+from bayesridge.hyper.nodes import HyperPosterior
 from bayesridge.linalg.design import Design
 from bayesridge.linalg.filters import conditioning
 from bayesridge.linalg.optimizer import newton_gap
@@ -45,3 +48,10 @@ def one_lambda_facts(
         gap = newton_gap(design, spectrum, sigma, tau)
         record["map_vs_ridge"] = {"sigma": sigma, "tau": tau, "lambda": (sigma / tau) ** 2, "difference": gap}
     return record
+
+
+def evidence_facts(hyper: HyperPosterior) -> dict[str, float]:
+    """Log p(y), where the integrator knows it (slice sampling does not), and the error of the nodes."""
+    with suppress(DataError):
+        return {"log_marginal_likelihood": hyper.log_marginal, "quadrature_error": hyper.error}
+    return {"quadrature_error": hyper.error}

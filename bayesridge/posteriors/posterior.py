@@ -32,7 +32,7 @@ from bayesridge.posteriors.comparison import refuse_other_constants
 from bayesridge.posteriors.contrasts import Asked, Contrast, contrast_rows
 from bayesridge.posteriors.draws import Draws, draw_posterior, replicated
 from bayesridge.posteriors.exact_datatree import exact_datatree
-from bayesridge.posteriors.facts import one_lambda_facts
+from bayesridge.posteriors.facts import evidence_facts, one_lambda_facts
 from bayesridge.posteriors.files_loo import FilesLeaveOneOut, leave_one_out_of_files
 from bayesridge.posteriors.group_loo import LeaveGroupsOut, leave_groups_out
 from bayesridge.posteriors.loo import LeaveOneOut, leave_one_out
@@ -128,9 +128,7 @@ class Posterior(ShownPosterior, Asked):
 
     def facts(self) -> dict[str, Any]:
         """What a record of this posterior holds beside its tables."""
-        record: dict[str, Any] = {
-            "log_marginal_likelihood": self.log_marginal_likelihood, "quadrature_error": self.quadrature_error,
-        }  # fmt: skip
+        record: dict[str, Any] = {**evidence_facts(self.hyper)}
         if self.engine.spectrum is not None:
             scales = (self.lambda_, self.sigma.median, self.tau.median)
             record |= one_lambda_facts(self.design, self.engine.spectrum, self.evidence_modes, *scales)

@@ -1,5 +1,7 @@
 """Sampled scales against the lattice, which a dense grid has judged; standard errors that hold."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -101,3 +103,16 @@ def test_a_heavy_engine_takes_fewer_nodes_to_the_same_posterior(monkeypatch):
             assert abs(away) < 0.01 * scale.log_sd, (name, q)
     np.testing.assert_allclose(heavy.intercept.sd, light.intercept.sd, rtol=2e-3)
     np.testing.assert_allclose(heavy.coefficients.sd, light.coefficients.sd, rtol=2e-3)
+
+
+def test_draws_of_a_chain_have_no_evidence_and_say_the_rest(monkeypatch):
+    monkeypatch.setattr(importance, "_MOST", 64)
+    monkeypatch.setattr(importance, "_WARM_UP", 10)
+    post = replace(two_groups(), hyper=made("slices"))
+    facts = post.facts()
+    assert "log_marginal_likelihood" not in facts
+    assert facts["quadrature_error"] == post.quadrature_error
+    assert len(post.summary()) == 1 + len(post.coefficients)
+    assert "log_marginal_likelihood" not in post.to_datatree(draws=20).attrs
+    with pytest.raises(DataError, match="slice sampling has no marginal likelihood"):
+        _ = post.log_marginal_likelihood
