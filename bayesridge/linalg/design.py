@@ -284,6 +284,16 @@ class Design:
             return self.tally.log_weights
         return float(np.log(self.weights[self.weights > 0]).sum())
 
+    def part(self, X: Array, y: Array, weights: Array | None) -> Design:
+        """Some rows by themselves, in the problem of all: its means, scales and counts."""
+        tally = self.tally
+        if tally is None:
+            largest, none = np.array([self.largest_target]), float("nan")
+            counts = (self.n_rows, self.n_seen, self.n_dropped)
+            weighted = self.weights is not None
+            tally = Tally(*counts, self.total_weight, none, none, none, none, weighted, False, largest, largest)
+        return replace(self, source=ArrayRows(X), y=y, weights=weights, cross=None, root=None, tally=tally)
+
     def standardize(self, X: Array, columns: NDArray[np.intp] | slice) -> Array:
         """Return ``(X - mean) / scale`` for the given columns, shape (rows, number of columns)."""
         if self.basis is not None:

@@ -71,24 +71,29 @@ def row_parts(design: Design, spectrum: Spectrum) -> RowParts:
     U = left_vectors(design, spectrum)
     residual = flat_residuals(design, spectrum.on_flat) - U @ spectrum.z
     flat = flat_leverage(design, spectrum)
-    n = design.n_rows
-    w = np.ones(n) if design.weights is None else design.weights
-    precision, count = np.ones(n), (w > 0).astype(np.float64)
-    rows = count if design.weight_kind == "precision" or design.weights is None else w
-    unit = np.where(w > 0, w, 1.0) if design.weight_kind == "frequency" else np.ones(n)
+    n, (precision, rows, unit) = design.n_rows, row_weights(design)
     spanned = spectrum.rank >= design.n_seen - design.n_flat
     if spanned:
         residual = np.zeros(n)
     rest = 1.0 - (flat + np.einsum("ij,ij->i", U, U)) / unit
     # what is left of a spanned row is rounding; below zero it always is
     rest = np.where((unit == 1.0) & spanned, 0.0, np.maximum(rest, 0.0))
-    rest = np.where(w > 0, rest, 1.0)  # rows that do not count have no leverage
-    if design.weight_kind == "precision" and design.weights is not None:
-        precision = np.where(w > 0, w, 1.0)
+    rest = np.where(rows > 0, rest, 1.0)  # rows that do not count have no leverage
     root = np.sqrt(unit)
     if (unit != 1.0).any():
         U, residual = U / root[:, None], residual / root
     return RowParts(U, residual, rest, precision, rows, design.y)
+
+
+def row_weights(design: Design) -> tuple[Array, Array, Array]:
+    """Precision and count of each row, as in :class:`RowParts`, and what its weight is divided by; (n_rows,) each."""
+    ones, w = np.ones(design.n_rows), design.weights
+    if w is None:
+        return ones, ones, ones
+    positive = np.where(w > 0, w, 1.0)
+    if design.weight_kind == "precision":
+        return positive, (w > 0).astype(np.float64), ones
+    return ones, w, positive
 
 
 def flat_leverage(design: Design, spectrum: Spectrum) -> Array:

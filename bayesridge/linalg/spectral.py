@@ -28,12 +28,13 @@ from bayesridge.linalg.maps import (
     prediction_map,
     standardized_rows,
 )
-from bayesridge.linalg.rows import row_parts
-from bayesridge.linalg.spectrum import Spectrum, factorize, join
+from bayesridge.linalg.rows import flat_leverage, row_parts, row_weights
+from bayesridge.linalg.spectrum import Spectrum, factorize, join, refuse_changed
 from bayesridge.linalg.targets import without_row
 
 Array = NDArray[np.float64]
 
+_MOST_VALUES = 1 << 27  # of U: a gigabyte
 _FACTOR = ("nu", "log_det_flat", "sum_log_weights", "n_obs", "signal", "route", "reason", "dropped")
 _TARGET = ("r0", "degenerate")
 _FLAT = tuple(field.name for field in fields(FlatPart))
@@ -59,6 +60,37 @@ class SpectralDeletion(RowDeletion):
         # what is left of numbers of the size of Q that were taken from one another
         cancelled = np.finfo(np.float64).eps * (s.r0 + risen) / Q
         return Deleted(e, keep, Q, cancelled, s.r0 + risen)
+
+
+@dataclass(frozen=True, eq=False)
+class BlockedDeletion:
+    """The same where U would not fit into memory: it is made anew for the rows that are asked for."""
+
+    design: Design
+    spectrum: Spectrum
+
+    @property
+    def count(self) -> Array:
+        """Observations each row stands for, (n_rows,)."""
+        return row_weights(self.design)[1]
+
+    @property
+    def precision(self) -> Array:
+        """1 / noise variance of each row over sigma^2, (n_rows,)."""
+        return row_weights(self.design)[0]
+
+    @cached_property
+    def alone(self) -> NDArray[np.intp]:
+        """Rows without which a flat direction has no posterior."""
+        _, count, unit = row_weights(self.design)
+        return np.flatnonzero((count > 0) & (1.0 - flat_leverage(self.design, self.spectrum) / unit <= 1e-13))
+
+    def at(self, theta: Array, part: slice) -> Deleted:
+        """Delete each of some rows at each log lambda, theta of shape (K, 1)."""
+        design, w = self.design, self.design.weights
+        own = design.part(design.source.take(part), design.y[part], None if w is None else w[part])
+        rows = row_parts(own, self.spectrum)
+        return SpectralDeletion(rows, self.spectrum).at(theta, slice(None))
 
 
 class LeastSquares(NamedTuple):
@@ -191,8 +223,11 @@ class SpectralEngine:
         within, flat = rows @ rows.T, flat_gram(self.design, self.spectrum)
         return self.at(theta).covariance(self.coefficients(), within, flat, weight, noise)
 
-    def deletion(self) -> SpectralDeletion:
+    def deletion(self) -> SpectralDeletion | BlockedDeletion:
         """Exact leave-one-out from the residuals and leverages of one fit."""
+        if self.spectrum.left is None and self.design.n_rows * self.spectrum.rank > _MOST_VALUES:
+            refuse_changed(self.design)
+            return BlockedDeletion(self.design, self.spectrum)
         return SpectralDeletion(row_parts(self.design, self.spectrum), self.spectrum)
 
     def state(self, *, rows: bool = False) -> State:

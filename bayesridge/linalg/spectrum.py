@@ -505,6 +505,18 @@ def left_vectors(design: Design, spectrum: Spectrum) -> Array:
     return U
 
 
+def refuse_changed(design: Design) -> None:
+    """Raise what :func:`left_vectors` does, by X'y: where U is too large to be made for that."""
+    if design.cross is None:
+        return
+    centred = design.y - design.y_mean
+    weighted = centred if design.weights is None else design.weights * centred
+    found = design.source.cross(weighted) - design.mean * weighted.sum()
+    size = np.sqrt(design.cross.diagonal())
+    if (np.abs(found - design.cross[-1, :-1]) > 1e-5 * size[:-1] * size[-1]).any():
+        raise DataError("the data changed after the fit (X'y no longer matches); fit again, or pass a copy to fit")
+
+
 def left_of(design: Design, factor: Factor) -> Array:
     """Return U of shape (n_rows, rank), from the factor or recomputed from the rows it came from."""
     if factor.left is not None:

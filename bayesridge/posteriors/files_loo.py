@@ -19,7 +19,6 @@ from bayesridge.hyper.nodes import HyperPosterior
 from bayesridge.linalg.accumulate import Files, ahead
 from bayesridge.linalg.design import Design
 from bayesridge.linalg.engine import Engine
-from bayesridge.linalg.row_source import ArrayRows
 from bayesridge.posteriors.loo import leave_one_out, why_no_loo
 from bayesridge.posteriors.shown import Shown
 from bayesridge.tables.batches import Batch, in_place, open_files
@@ -171,7 +170,7 @@ def _batch_scores(engine: Engine, hyper: HyperPosterior, read: Rows, batch: Batc
 def _part_scores(engine: Engine, hyper: HyperPosterior, X: Array, y: Array, w: Array | None) -> _Scores:
     if len(y) == 0:
         return _Scores(0.0, 0.0, 0.0, 0.0, 0.0, np.zeros(_BINS), 0, np.zeros(X.shape[1] + 3))
-    part: Any = replace(engine.design, source=ArrayRows(X), y=y, weights=w, cross=None)
+    part = engine.design.part(X, y, w)
     own: Any = engine
     loo = leave_one_out(replace(own, design=part), hyper, None)
     seen, mixture = loo.count > 0, loo.mixture

@@ -6,6 +6,7 @@ import scipy.sparse as sp
 
 from bayesridge import BayesRidge, DataError, posterior
 from bayesridge.linalg import sparse_rows as module
+from bayesridge.linalg import spectral
 
 
 def table(n=300, p=12, density=0.2, seed=0):
@@ -67,6 +68,31 @@ def test_the_estimator_takes_and_predicts_sparse_tables():
     np.testing.assert_allclose(sd, dense.predict(X.toarray(), return_std=True)[1], rtol=1e-9)
     assert len(mean) == 300
     assert len(fit.summary()) == 13
+
+
+@pytest.mark.parametrize("weight_kind", [None, "frequency", "precision"])
+def test_leave_one_out_makes_u_in_blocks_where_it_is_large(monkeypatch, weight_kind):
+    X, y, w = table()
+    options = {"weight_kind": weight_kind or "frequency", "weights": None if weight_kind is None else w}
+    whole = posterior(X.toarray(), y, unpenalized=[1], **options)
+    assert isinstance(whole.engine.deletion(), spectral.SpectralDeletion)
+    expected = whole.loo.pointwise
+    monkeypatch.setattr(spectral, "_MOST_VALUES", 1000)
+    post = posterior(X, y, unpenalized=[1], **options)
+    assert isinstance(post.engine.deletion(), spectral.BlockedDeletion)
+    np.testing.assert_allclose(post.loo.pointwise, expected, atol=1e-9)
+    np.testing.assert_allclose(post.loo.pit, whole.loo.pit, atol=1e-9)
+    post.design.y[:5] += 3.0
+    with pytest.raises(DataError, match="changed after the fit"):
+        post.engine.deletion()
+
+
+def test_a_row_that_alone_determines_a_coefficient_is_named_in_blocks_too(monkeypatch):
+    X, y, _ = table()
+    dense = np.column_stack([X.toarray(), np.arange(300) == 7]).astype(float)
+    monkeypatch.setattr(spectral, "_MOST_VALUES", 1000)
+    with pytest.raises(DataError, match="row 7 alone determines"):
+        _ = posterior(sp.csr_array(dense), y, unpenalized=[12]).loo
 
 
 def test_no_dense_copy_is_made(monkeypatch):
