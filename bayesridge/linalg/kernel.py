@@ -33,7 +33,7 @@ from bayesridge.linalg.design import Design, State, build_design
 from bayesridge.linalg.engine import CoefficientDraws, Deleted, LinearMoments
 from bayesridge.linalg.maps import LinearMap
 from bayesridge.linalg.row_source import RowIndex, RowSource
-from bayesridge.linalg.spectral import SpectralDeletion, SpectralEngine
+from bayesridge.linalg.spectral import BlockedDeletion, SpectralDeletion, SpectralEngine
 from bayesridge.linalg.spectrum import factorize
 
 Array = NDArray[np.float64]
@@ -213,7 +213,7 @@ class KernelDeletion:
     engine: KernelEngine
 
     @property
-    def _any(self) -> SpectralDeletion:
+    def _any(self) -> SpectralDeletion | BlockedDeletion:
         return self.engine.given(self.engine.known_v()).engine.deletion()
 
     @property
@@ -259,7 +259,7 @@ class KernelEngine:
     kernel: KernelFunction
     spectrum: None = None
     _given: dict[tuple[float, ...], Given] = field(default_factory=dict, repr=False)
-    _deletions: dict[tuple[float, ...], SpectralDeletion] = field(default_factory=dict, repr=False)
+    _deletions: dict[tuple[float, ...], SpectralDeletion | BlockedDeletion] = field(default_factory=dict, repr=False)
 
     @property
     def theta_names(self) -> tuple[str, ...]:
@@ -302,7 +302,7 @@ class KernelEngine:
             self._given[key] = self._decompose(v)
         return self._given[key]
 
-    def deletion_at(self, v: Array) -> SpectralDeletion:
+    def deletion_at(self, v: Array) -> SpectralDeletion | BlockedDeletion:
         """Leave-one-out at one v."""
         key = tuple(v.tolist())
         if key not in self._deletions:
