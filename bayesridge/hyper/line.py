@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,7 +43,9 @@ class ConjugateLine(OneLambda):
     @cached_property
     def nodes(self) -> Nodes:
         """Nodes along log lambda."""
-        return replace(self._nodes(self.rule.x, self.rule.weight), fewer=lambda k: self._nodes(*self.rule.gauss(k)))
+        return replace(
+            self._nodes(self.rule.x, self.rule.weight), fewer=cache(lambda k: self._nodes(*self.rule.gauss(k)))
+        )
 
     def _nodes(self, x: Array, weight: Array) -> Nodes:
         return Nodes(x[:, None], weight, ConjugateNoise(self.shape, self.rate_at(x)))
@@ -238,7 +240,9 @@ class KnownSigmaLine(OneLambda):
     @cached_property
     def nodes(self) -> Nodes:
         """Nodes along log lambda."""
-        return replace(self._nodes(self.rule.x, self.rule.weight), fewer=lambda k: self._nodes(*self.rule.gauss(k)))
+        return replace(
+            self._nodes(self.rule.x, self.rule.weight), fewer=cache(lambda k: self._nodes(*self.rule.gauss(k)))
+        )
 
     def _nodes(self, x: Array, weight: Array) -> Nodes:
         column = np.full((len(x), 1), self.log_sigma)

@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from bayesridge.errors import DataError
 from bayesridge.hyper.marginal import Interval
 from bayesridge.hyper.nodes import HyperPosterior, Nodes
-from bayesridge.linalg.engine import Engine, Linear, Moments
+from bayesridge.linalg.engine import Engine, Linear, LinearMoments, Moments
 from bayesridge.linalg.row_source import RowIndex
 from bayesridge.posteriors.mixture import Mixture
 from bayesridge.posteriors.shown import Shown
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 
-_MOST_AT_ONCE, _PART = 100_000, 4096
+_MOST_AT_ONCE, _PART = 1 << 14, 1 << 12
 _NEGLIGIBLE = 1e-15  # components below this change no probability that float64 can show
 _MAX_REFINEMENTS = 5
 _MANY, _FEW, _FIRST, _SAMPLE, _SAME = 512, 40, 8, 32, 5e-11
@@ -244,13 +244,13 @@ class MixtureQuantity(Quantity):
         nodes = self.hyper.nodes
         if nodes.fewer is None or len(self) < _MANY or len(nodes.weight) <= 1.5 * _FEW:
             return None
-        parts = []
-        for count in (_FEW, _FIRST):
-            few = nodes.fewer(count)
-            given = self.engine.at(few.theta)
-            location, variance = given.mean(self.linear), given.variance(self.linear)
-            variance = variance if self.noise is None else variance + self.noise[:, None]
-            parts.append(flatten(few, location, variance))
+        rules = [nodes.fewer(count) for count in (_FEW, _FIRST)]
+        given = self.engine.at(np.concatenate([few.theta for few in rules]))
+        location, variance = given.mean(self.linear), given.variance(self.linear)
+        variance = variance if self.noise is None else variance + self.noise[:, None]
+        ends = [len(rules[0].weight)]
+        both = zip(rules, np.split(location, ends, 1), np.split(variance, ends, 1), strict=True)
+        parts = [flatten(*one) for one in both]
         return replace(parts[0], start=parts[1])
 
     def _solved(self, of: Callable[[Mixture, Any], Array], given: Array, wrong: Callable[..., Array]) -> Array:
@@ -261,8 +261,16 @@ class MixtureQuantity(Quantity):
         """
         m = len(self)
         if m > _MOST_AT_ONCE:
-            parts = [slice(start, start + _PART) for start in range(0, m, _PART)]
-            return np.concatenate([self.take(part)._solved(of, given[part], wrong) for part in parts])
+            pieces, moments = [], []
+            for part in (slice(start, start + _PART) for start in range(0, m, _PART)):
+                some = self.take(part)  # its loadings are most of the work, and nearly all of that of moments
+                pieces.append(some._solved(of, given[part], wrong))
+                if "_moments" not in vars(self):
+                    moments.append(some._moments)
+            if moments:
+                both = ([one.mean for one in moments], [one.variance for one in moments])
+                vars(self)["_moments"] = LinearMoments(*map(np.concatenate, both))
+            return np.concatenate(pieces)
         few = self._fewer
         if few is not None:
             found = of(few, given)
