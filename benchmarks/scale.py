@@ -1,25 +1,33 @@
 """Time and peak memory over rows, columns and targets, beside scikit-learn, himalaya and the floor, with their slopes.
 
-    python -m benchmarks.scale [--rows 1e5,1e6,1e7] [--folder DIR] [--only files,sparse,wide,targets]
+    python -m benchmarks.scale [--rows 1e5,1e6,1e7] [--folder DIR] [--only files,sparse,wide,columns,targets]
+    python -m benchmarks.scale --plot docs/_static/scale.svg
 
 Each line is a process of its own, so that its peak is its own; processor seconds stand beside those of the clock, which
-other work on the machine stretches. Files are written in pieces, measured, and removed.
+other work on the machine stretches. Files are written in pieces, measured, and removed. Series are kept in
+``benchmarks/scale.json`` with the machine and versions, a run replacing those it measured; ``--plot`` draws them.
 """
 
 from __future__ import annotations
 
 import argparse
 import importlib.util
+import json
+import os
 import platform
 import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 
 _COLUMNS = 20
+_KEPT = Path(__file__).with_suffix(".json")
+_THEORY = {"columns, 20,000 rows": 2.0}  # X'X; 1 for rows and targets
 
 _START = """
 import re, resource, sys, time
@@ -80,12 +88,28 @@ y = (X @ rng.standard_normal(p).astype(np.float32)).astype(float) / np.sqrt(p) +
 posterior(X[:50, :3000].astype(float), y[:50]).coefficients.interval()
 def floor():
     sum(part @ part.T for part in (X[:, k : k + 2048].astype(float) for k in range(0, p, 2048)))
-def moments():
+def all_three():
     post = posterior(X, y)
-    return post.coefficients.mean, post.coefficients.sd
-def intervals():
-    posterior(X, y).coefficients.interval()
-measured({"floor": floor, "means and sds": moments, "intervals": intervals}[sys.argv[3]])
+    return post.coefficients.interval(), post.coefficients.mean, post.coefficients.sd
+measured({"floor": floor, "ours": all_three}[sys.argv[3]])
+"""
+
+_IN_MEMORY = """
+n, p = 20_000, int(sys.argv[1])
+rng = np.random.default_rng(0)
+X = rng.standard_normal((n, p))
+y = X @ rng.standard_normal(p) / np.sqrt(p) + rng.standard_normal(n)
+def ours(X, y):
+    from bayesridge import posterior
+    posterior(X, y).coefficients.sd
+def sklearn(X, y):
+    from sklearn.linear_model import BayesianRidge
+    BayesianRidge().fit(X, y)
+def floor(X, y):
+    np.linalg.eigh(X.T @ X)
+fit = {"ours": ours, "scikit-learn": sklearn, "floor": floor}[sys.argv[2]]
+fit(X[: 2 * p], y[: 2 * p])
+measured(lambda: fit(X, y))
 """
 
 _TARGETS = """
@@ -136,27 +160,62 @@ def write(path: Path, n: int) -> None:
             writer.write_table(pa.table([*X.T, y], schema=schema))
 
 
-def slope(sizes: list[float], seconds: list[float]) -> float:
+def slope(sizes: list[int], seconds: list[float]) -> float:
     """Log-log slope of seconds over sizes."""
     return float(np.polyfit(np.log(sizes), np.log(seconds), 1)[0])
 
 
+def series(axis: str, name: str, sizes: list[int], script: str, arguments: Callable[[int], list[object]]) -> None:
+    """Measure one program over sizes, print its lines and their slope, and keep them."""
+    found = []
+    for size in sizes:
+        found.append(run(script, *arguments(size)))
+        line(f"{axis}, {size:,}: {name}", found[-1])
+    seconds = [round(one[1], 3) for one in found]
+    if len(sizes) > 1:
+        print(f"  slope of the last two {slope(sizes[-2:], seconds[-2:]):.2f} (theory {_THEORY.get(axis, 1.0):g})")
+    keep(axis, name, {"sizes": sizes, "processor seconds": seconds, "added MB": [round(one[3]) for one in found]})
+
+
+def keep(axis: str, name: str, found: dict[str, object]) -> None:
+    """Put a series in the place of the last one of its name, with the machine and the versions."""
+    kept = json.loads(_KEPT.read_text()) if _KEPT.exists() else {}
+    versions = {one: version(one) for one in ("numpy", "scipy", "scikit-learn", "pyarrow")}
+    about = f"{platform.machine()}, {os.cpu_count()} processors, Python {platform.python_version()}"
+    kept.setdefault(axis, {})[name] = found | {"machine": about, "versions": versions}
+    _KEPT.write_text(json.dumps(kept, indent=1) + "\n")
+
+
 def files(sizes: list[int], folder: Path) -> None:
-    """Print what files of these numbers of rows take, beside reading them."""
-    for suffix in (".parquet", ".csv"):
-        seconds = []
+    """Measure files of these numbers of rows, beside reading them."""
+    for kind in ("parquet", "csv"):
         for n in sizes:
-            path = folder / f"rows{suffix}"
-            write(path, n)
-            line(f"{suffix[1:]} {n:>11,} x {_COLUMNS}: read", run(_READ, path))
-            found = run(_FIT, path)
-            line(f"{suffix[1:]} {n:>11,} x {_COLUMNS}: posterior", found)
-            seconds.append(found[1])
-            path.unlink()
-        if len(sizes) > 1:
-            rise = slope([float(n) for n in sizes[-2:]], seconds[-2:])
-            hours = seconds[-1] * (1e9 / sizes[-1]) / 3600.0
-            print(f"  slope of the last two {rise:.2f} (theory 1); 1e9 rows would take {hours:.2f} processor hours")
+            write(folder / f"{n}.{kind}", n)
+        for name, script in (("reading", _READ), ("ours", _FIT)):
+            series(f"rows of {kind}, x {_COLUMNS}", name, sizes, script, lambda n, end=kind: [folder / f"{n}.{end}"])
+        for n in sizes:
+            (folder / f"{n}.{kind}").unlink()
+
+
+def plot(path: Path) -> None:
+    """Draw what was kept: processor seconds over sizes, with the slope of theory dotted."""
+    import matplotlib as mpl
+
+    mpl.use("svg")
+    mpl.rcParams["svg.hashsalt"] = "scale"
+    from matplotlib import pyplot as plt
+
+    kept = json.loads(_KEPT.read_text())
+    figure, axes = plt.subplots(1, len(kept), figsize=(2.9 * len(kept), 3.1), layout="constrained", squeeze=False)
+    for ax, (axis, found) in zip(axes[0], kept.items(), strict=True):
+        for name, one in sorted(found.items()):
+            ax.loglog(one["sizes"], one["processor seconds"], "o-", label=name, markersize=3)
+        sizes, seconds = np.array(found["ours"]["sizes"], float), found["ours"]["processor seconds"]
+        ax.loglog(sizes, seconds[-1] * (sizes / sizes[-1]) ** _THEORY.get(axis, 1.0), "k:", linewidth=0.8)
+        ax.set_xlabel(axis)
+        ax.legend(fontsize=7, frameon=False)
+    axes[0, 0].set_ylabel("processor seconds")
+    figure.savefig(path, metadata={"Date": None})
 
 
 def main() -> None:
@@ -164,8 +223,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", default="1e5,1e6", help="numbers of rows of the files")
     parser.add_argument("--folder", help="where to write them")
-    parser.add_argument("--only", default="files,sparse,targets", help="files, sparse, wide, targets")
+    parser.add_argument("--only", default="files,sparse,targets", help="files, sparse, wide, columns, targets")
+    parser.add_argument("--plot", type=Path, help="draw what was kept, and measure nothing")
     arguments = parser.parse_args()
+    if arguments.plot is not None:
+        plot(arguments.plot)
+        return
     print(f"{platform.processor() or platform.machine()}, Python {platform.python_version()}, numpy {np.__version__}")
     print(f"{'':<48}{'clock':>12} {'processor':>12} {'peak':>12} {'added':>12}")
     asked = arguments.only.split(",")
@@ -175,17 +238,19 @@ def main() -> None:
             files([int(float(n)) for n in arguments.rows.split(",")], folder)
         finally:
             shutil.rmtree(folder)
-    if "sparse" in asked:
-        for what in ("floor", "posterior"):
-            line(f"sparse 1e6 x 2000, 0.1%: {what}", run(_SPARSE, 1e6, 2000, what))
-    if "wide" in asked:
-        for what in ("floor", "means and sds", "intervals"):
-            line(f"500 x 1e6 float32: {what}", run(_WIDE, 500, 1e6, what))
+    for key, what, script, sizes in (
+        ("sparse", "sparse 1e6 x 2000, 0.1%", _SPARSE, (1e6, 2000)), ("wide", "500 x 1e6 float32", _WIDE, (500, 1e6))
+    ):  # fmt: skip
+        for who in ("floor", "ours") if key in asked else ():
+            line(f"{what}: {who}", run(script, *sizes, who))
+    if "columns" in asked:
+        for name in ("floor", "ours", "scikit-learn"):
+            series("columns, 20,000 rows", name, [50, 100, 200, 400], _IN_MEMORY, lambda p, who=name: [p, who])
     if "targets" in asked:
-        peers = ["ours", "scikit-learn", *(["himalaya"] if importlib.util.find_spec("himalaya") else [])]
-        for T in (100, 1000):
-            for peer in peers:
-                line(f"1000 x 200, {T} targets: {peer}", run(_TARGETS, T, peer))
+        for name in ("ours", "scikit-learn", "himalaya"):
+            if name != "himalaya" or importlib.util.find_spec(name):
+                sizes = [100, 1000, 10_000] if name == "ours" else [100, 1000]
+                series("targets, 1000 x 200", name, sizes, _TARGETS, lambda T, who=name: [T, who])
 
 
 if __name__ == "__main__":

@@ -1,6 +1,9 @@
 """Rows that were added up: the posterior of the table itself, whatever the batches and their order."""
 
 import warnings
+from functools import reduce
+from operator import add
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -147,6 +150,18 @@ def test_missing_values_and_other_columns(tmp_path):
         Moments.of(X[20:], y[20:]) + Triangle.of(X[20:], y[20:])
     with pytest.raises(DataError, match="at least 2"):
         posterior(Moments.of(X[:1], y[:1]))
+
+
+def test_the_merge_that_the_docs_show_for_other_clusters_is_the_table_in_memory():
+    page = Path(__file__).parents[2] / "docs/howto/scale.md"
+    shown = page.read_text(encoding="utf-8").partition("# Spark")[2].partition("total = df.rdd")[0]
+    found = {"Moments": Moments}
+    exec(shown.partition("\n")[2], found)  # def part(frames)
+    X, y, _ = table()
+    frame = pd.DataFrame(X, columns=list("abcde")).assign(y=y)
+    partitions = [[frame[:50], frame[50:50]], [frame[50:120]], [frame[120:]]]
+    parts = [one for partition in map(found["part"], partitions) for one in partition]
+    assert distance(posterior(reduce(add, parts)), posterior(X, y)) < 1e-10
 
 
 def test_partial_fit_is_fit():
