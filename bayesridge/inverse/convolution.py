@@ -1,13 +1,13 @@
 r"""Deblurring: a convolution is diagonal in Fourier's (or the cosine's) basis, and so is its ridge.
 
 With y = h * x + e on a grid of N cells, F the unitary transform, H = F h its transfer function and D that of the
-penalty's differences,
+penalty's differences::
 
     s = |H| / |D|,   z = |F y|,   E[x | lambda] = F^-1 (conj(H) F y / (|H|^2 + lambda |D|^2)),
 
-one direction for each frequency (a complex pair counts as two real directions with one s, of which |F y|^2 is the sum
-of squares). Frequencies that the penalty does not see (the mean of the image) are flat directions. Nothing larger than
-the image is formed; N log N for each lambda. Variances given lambda are sums over frequencies of squared basis
+one direction for each frequency: a complex pair counts as two real directions with one s, of which ``|F y|^2`` is the
+sum of squares. Frequencies that the penalty does not see (the mean of the image) are flat directions. Nothing larger
+than the image is formed; N log N for each lambda. Variances given lambda are sums over frequencies of squared basis
 functions, which under a periodic boundary are 1/N everywhere.
 
 The boundary is part of the model. "periodic": the image goes on at its other end (fast Fourier transform). "reflect":
@@ -76,7 +76,7 @@ class Frequencies:
         return np.asarray(value)
 
     def penalty(self, order: int) -> Array:
-        """Squared length of the differences: 1, sums over axes of |first difference|^2, its square (the Laplacian)."""
+        """Squared differences: 1, sums over axes of the first ones squared, their square (the Laplacian)."""
         total = np.zeros(self.shape)
         for axis, n in enumerate(self.shape):
             angle = np.arange(n) * (2.0 * np.pi / n if self.boundary == "periodic" else np.pi / n)
@@ -104,7 +104,7 @@ class Deblurred:
     data : ndarray
         Coefficients of the blurred image.
     transfer, penalty : ndarray
-        H and |D|^2 of each frequency.
+        H and ``|D|^2`` of each frequency.
     hyper : HyperPosterior
     spectrum : Spectrum
         s, z and r0 of all frequencies; no right vectors.

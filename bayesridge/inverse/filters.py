@@ -1,6 +1,6 @@
 r"""Other filters on the spectrum of an inverse problem, and the rules that choose among them.
 
-Every linear regularisation of y = A x + e keeps a share f_j of each direction's least-squares coefficient z_j / s_j:
+Every linear regularisation of y = A x + e keeps a share f_j of each direction's least-squares coefficient z_j / s_j::
 
     ridge (Tikhonov)    s^2 / (s^2 + lambda)
     truncated SVD       1 for the first k directions, 0 for the others

@@ -1,7 +1,7 @@
-r"""Tikhonov's regularisation with the posterior of lambda: y = A x + e, penalty |L x|^2.
+r"""Tikhonov's regularisation with the posterior of lambda: ``y = A x + e``, penalty ``|L x|^2``.
 
 In standard form (Eldén 1977; Hansen, Rank-Deficient and Discrete Ill-Posed Problems, section 2.3) this is ridge. With
-the singular values d of L and its right singular vectors W (d > 0) and N (what L does not see: N(L), dimension u),
+the singular values d of L and its right singular vectors W (d > 0) and N (what L does not see, dimension u)::
 
     x = W diag(1/d) v + N c,    |L x|^2 = |v|^2,    A x = (A W diag(1/d)) v + (A N) c,
 
