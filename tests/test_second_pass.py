@@ -113,6 +113,9 @@ def test_what_is_wrong_with_files_is_named_and_nothing_is_left(fit, frame, folde
     frame.assign(a=np.nan).to_parquet(tmp_path / "none.parquet")
     with pytest.warns(DroppedRowsWarning, match="1000 of 1000"):
         refused(tmp_path / "none.parquet", "no row has a prediction", missing="drop")
+    for own in (folder / "t.parquet", folder / "parts/0.csv"):
+        with pytest.raises(DataError, match="is where the rows are"):
+            fit.predict_files(own if own.suffix == ".parquet" else own.parent, own)
     with pytest.raises(DataError, match=r"ends in \.csv or \.parquet"):
         fit.predict_files(folder / "t.parquet", tmp_path / "p.txt")
     assert [path.name for path in tmp_path.glob(".*")] == []
@@ -209,6 +212,7 @@ def test_the_commands(frame, folder, tmp_path, monkeypatch):
         (["predict", "m", str(folder / "parts")], "--out NAME.csv"),
         (["predict", "m", table, "--batches", "--out", "p.json"], "--out NAME.csv"),
         (["fit", table, "--formula", formula, "--loo"], "--loo is for --batches"),
+        (["predict", "m", table, "--out", table], "is where the rows are"),
     ):
         done = run(app, wrong)
         assert done.exit_code == 1

@@ -56,7 +56,7 @@ def predict(
     """Predict the target of new rows: mean, sd and interval of a new observation, and interval of its expectation."""
     with one_line_errors():
         from bayesridge.errors import DataError
-        from bayesridge.estimator.batches import ENDINGS, model_rows, write_predictions
+        from bayesridge.estimator.batches import ENDINGS, model_rows, refuse_own_source, write_predictions
         from bayesridge.estimator.files import load
         from bayesridge.posteriors.summary import SCHEMA, jsonable, records
         from bayesridge.tables.batches import is_large
@@ -65,6 +65,8 @@ def predict(
 
         if out is not None and out.suffix not in (*ENDINGS, ".json"):
             raise DataError(f"--out {out}: the name should end in .csv, .parquet or .json")
+        if out is not None:
+            refuse_own_source(out, table)
         path = model / "model.bridge" if model.is_dir() else model
         if batches or (batches is None and is_large(table)):
             if as_json or out is None or out.suffix == ".json" or encoding is not None or decimal is not None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from bayesridge.atomic import open_atomically
 from bayesridge.errors import DataError, DroppedRowsWarning, require, warn
 from bayesridge.linalg.accumulate import Files
+from bayesridge.posteriors.quantity import check_level
 from bayesridge.posteriors.summary import keyed
 from bayesridge.tables.batches import as_pandas, in_place, open_files
 from bayesridge.tables.columns import listed, quoted_list
@@ -64,6 +65,7 @@ def predictions_of_files(
     files = source if isinstance(source, Files) else Files(source)
     if files.checkpoint is not None:
         raise DataError("a checkpoint is for sums of rows: predictions are made anew, leave checkpoint out")
+    check_level(level)
     table = open_files(files.path, files.drop)
     made = None if offset is None else fit_by_row(offset, table, "offset")
     beside = [*(() if made is None else made.variables), *(() if trials is None else (trials,))]
@@ -123,6 +125,13 @@ def _write_parquet(file: Any, tables: Iterable[pd.DataFrame]) -> None:
     with parquet.ParquetWriter(file, first.schema) as writer:
         for one in chain([first], made):
             writer.write_table(one.cast(first.schema))
+
+
+def refuse_own_source(out: str | Path, source: str | Path | Files) -> None:
+    """Refuse to write predictions in the place of the rows, or among them."""
+    where, table = Path(out).resolve(), Path(source.path if isinstance(source, Files) else source).resolve()
+    if where == table or (table.is_dir() and table in where.parents):
+        raise DataError(f"{out} is where the rows are: name a file for the predictions elsewhere")
 
 
 def wanted_columns(fitted: Any) -> list[str]:

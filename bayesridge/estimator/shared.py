@@ -195,8 +195,9 @@ class Fitted(BaseEstimator):  # type: ignore[misc]
         DataError
             For data that cannot be used, naming file, column and row.
         """
-        from bayesridge.estimator.batches import predictions_of_files, write_predictions
+        from bayesridge.estimator.batches import predictions_of_files, refuse_own_source, write_predictions
 
+        refuse_own_source(out, source)
         return write_predictions(out, predictions_of_files(self, source, level=level, **known), level)
 
     def effects(
