@@ -169,6 +169,17 @@ class Factors:
         two = self.inverse2 @ (rows[:, size:].toarray().T - across(self.W, one))
         return np.concatenate([one, two], axis=1)
 
+    def each(self) -> Iterator[Factors]:
+        """The factors of one theta after the other, W sparse."""
+        if not isinstance(self.W, np.ndarray):
+            yield self
+            return
+        for k in range(len(self.b)):
+            one = slice(k, k + 1)
+            yield Factors(
+                self.inverse[one], csr_array(self.W[k]), self.L2[one], self.b[one], self.log_norm[one], self.Q[one]
+            )
+
     @cached_property
     def between(self) -> tuple[Array, Array, Array]:
         """At one theta: T, the lower right block of M^-1; GT; and GTG' within the levels of the first block."""

@@ -63,6 +63,7 @@ _FEW = np.array([-4.0, 0.0, 4.0])  # where a factorisation takes long
 HEAVY = 1 << 18  # numbers in the factors of one theta from which on every theta counts
 _DENSE = 1 << 18  # numbers in M12 up to which zeros are no matter
 _TOGETHER = 1 << 20  # numbers in what is worked on together
+_LITTLE = 1 << 17  # functionals times effects up to which a product with all of them costs nothing
 _KEPT = 1 << 23  # numbers in the factors that are kept for the next question
 _MOST_UNEVEN = 1e11  # weights
 _MOST_PAIRS = 1 << 23
@@ -172,10 +173,13 @@ def _units(columns: NDArray[np.intp], p: int) -> csr_array:
 
 def _variances(part: Factors, rows: csr_array, n_numbers: int) -> Array:
     """Diagonal of ``l M^-1 l'`` at each theta, (k, m)."""
-    out = np.empty((len(part.b), rows.shape[0]))
-    few = of_few_levels(rows, n_numbers) if not isinstance(part.W, np.ndarray) else np.zeros(rows.shape[0], dtype=bool)
+    out = np.empty((len(part.b), rows.shape[0]))  # of few levels: where they are many, entries are looked up
+    small = isinstance(part.W, np.ndarray) and rows.shape[0] * part.W.shape[1] <= _LITTLE
+    few = np.zeros(rows.shape[0], dtype=bool) if small else of_few_levels(rows, n_numbers)
     if few.any():
-        out[0, few] = looked_up(part, rows[few], n_numbers)
+        chosen = rows[few]
+        for k, one in enumerate(part.each()):
+            out[k, few] = looked_up(one, chosen, n_numbers)
     rest = np.flatnonzero(~few)
     step = max(1, _TOGETHER // part.b.size)
     for some in (rest[k : k + step] for k in range(0, len(rest), step)):

@@ -227,6 +227,15 @@ def test_weights_that_sums_cannot_carry_are_warned_of_and_refused():
     assert np.abs(off[: len(sd)]).max() < 2e-6  # what is announced
 
 
+def test_entries_that_are_looked_up_are_those_of_the_products(monkeypatch):
+    found, _ = engines("precision", slopes=True)
+    linear, rows = found.coefficients(), found.rows(found.design.source)
+    expected = [found.at(THETA).variance(one) for one in (linear, rows)]
+    monkeypatch.setattr("bayesridge.linalg.schur._LITTLE", 0)
+    for one, wanted in zip((linear, rows), expected, strict=True):
+        np.testing.assert_allclose(found.at(THETA.copy()).variance(one), wanted, rtol=1e-10)
+
+
 def test_variances_through_few_thetas_are_those_at_all_or_are_computed_there():
     """A cubic through the ten best of 81 thetas of sd 0.1, and a wide grid, which it cannot follow."""
     found, _ = engines()
