@@ -6,7 +6,7 @@ tight <- lmerControl(optimizer = "bobyqa", optCtrl = list(rhoend = 1e-10, maxfun
                      check.conv.grad = "ignore", check.conv.hess = "ignore")
 mixed <- function(case, table) {
   spent <- system.time(m <- lmer(as.formula(case$formula), table, control = tight))[[1]]
-  ml <- update(m, REML = FALSE)
+  ml <- lmer(as.formula(case$formula), table, REML = FALSE)
   low <- suppressWarnings(suppressMessages(confint(ml, parm = "theta_", oldNames = FALSE, quiet = TRUE)))
   v <- as.data.frame(VarCorr(m))
   list(reml = REMLcrit(m), ml = deviance(ml), names = v$grp, var1 = v$var1, var2 = v$var2, sds = v$sdcor,
