@@ -118,8 +118,7 @@ class CountMixture:
         if not self.family.whole:
             return self.cdf(y)
         u = np.random.default_rng(np.abs(y).astype(np.int64).sum() + len(y)).random(len(y))
-        high = self.cdf(y)
-        return np.asarray(high - u * (high - self.cdf(y - 1.0)))
+        return np.asarray(np.clip(self.cdf(y) - u * np.exp(self.log_pdf(y)), 0.0, 1.0))
 
     def simulate(self, count: int, rng: np.random.Generator) -> Array:
         """Outcomes, each row by itself, (count, m)."""
