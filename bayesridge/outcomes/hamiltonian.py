@@ -46,6 +46,7 @@ class Chains:
         # lines of nodes that share log lambda, or the further parameter, to choose along in turn: (2, K, length)
         self._lines = _lines(self._t, self._extra)
         self._along = 0
+        self._choices = 1 if self._extra is not None else len(self._lines)  # a stride and a block are one choice of t
         log_det = np.array([-np.log(node.bell.root.diagonal()).sum() for node in nodes])
         log_step = np.array([node.log_step for node in nodes])
         # what of the joint density depends on the node alone
@@ -69,7 +70,8 @@ class Chains:
         for i in range(count):
             self._move()
             if i % _MOVES == 0:
-                mass += self._choose_node()
+                for _ in range(self._choices):
+                    mass += self._choose_node()
             theta[i], node[i] = self._theta(self._u, self._k), self._k
         # in the order of time, so that the first half of a replicate is the first half of its chains
         shaped = theta.reshape(count, REPLICATES, CHAINS, d).transpose(1, 0, 2, 3).reshape(REPLICATES, -1, d)
@@ -157,7 +159,7 @@ def _lines(t: Array, extra: Array | None) -> list[NDArray[np.intp]]:
     """
     if extra is None and len(t) <= _AT_ONCE:
         return [np.tile(np.arange(len(t)), (len(t), 1))]
-    stride = int(np.ceil(np.sqrt(len(t))))
+    stride = int(np.ceil(len(t) / (0.5 * _AT_ONCE)))
     k = np.arange(len(t))
     found = []
     for shared in (k % stride, k // stride) if extra is None else (extra, t):
