@@ -360,6 +360,8 @@ def test_degrees_of_freedom_by_term_add_up_to_the_hat_matrix(formula):
     np.testing.assert_allclose(leverages.sum(axis=0), dof.sum(axis=1) + post.design.n_flat, rtol=1e-9)
     table = post.terms()
     np.testing.assert_allclose(table["effective dof"], weight @ dof, rtol=1e-12)
+    if "rho[shop]" in post.scales:  # at the ends of its range, without a warning
+        np.testing.assert_allclose(post.scales["rho[shop]"].cdf([-1.0, 1.0]), [0.0, 1.0], atol=1e-9)
     assert 0.0 < table["share of variance"].sum() < 1.0
     assert (table["95% HDI low"] < table["tau"]).all()
     said = json.loads(json.dumps(jsonable(to_record(post))))["terms"]

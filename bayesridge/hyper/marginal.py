@@ -386,10 +386,12 @@ class Correlation(Marginal):
         return np.nan
 
 
+_BELOW_ONE = float(np.nextafter(1.0, 0.0))
+
 #: A correlation from its inverse hyperbolic tangent, with log slope ``-2 log cosh x``.
 TANH = Link(
-    np.tanh, lambda r: np.arctanh(np.clip(r, -1.0, 1.0)), lambda x: 2.0 * (np.log(2.0) - np.logaddexp(x, -x)),
-    bounded=True, ends=(-1.0, 1.0),
+    np.tanh, lambda r: np.arctanh(np.clip(r, -_BELOW_ONE, _BELOW_ONE)),
+    lambda x: 2.0 * (np.log(2.0) - np.logaddexp(x, -x)), bounded=True, ends=(-1.0, 1.0),
 )  # fmt: skip
 
 
