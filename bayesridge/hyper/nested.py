@@ -126,8 +126,8 @@ class NestedPosterior:
 
     @cached_property
     def _scales(self) -> dict[str, Scalar]:
-        found = {"lambda": self.lambda_marginal(), "sigma": self.sigma_marginal(), "tau": self.tau_marginal()}
-        return found | {name: self._own(k) for k, name in enumerate(self.names)}
+        own: dict[str, Scalar] = {name: self._own(k) for k, name in enumerate(self.names)}
+        return {"lambda": self.lambda_marginal(), "sigma": self.sigma_marginal(), "tau": self.tau_marginal(), **own}
 
     def _own(self, k: int) -> Marginal:
         if self.lattice is not None:
@@ -276,7 +276,7 @@ class _Asked:
     def region(self) -> Array:
         """Where to look for the mode: every v at one of four values, (4^h, h)."""
         steps = np.meshgrid(*[np.array([-1.2, -0.4, 0.4, 1.2])] * len(self.centre), indexing="ij")
-        return self.centre + self.sd * np.stack([one.ravel() for one in steps], axis=1)
+        return np.asarray(self.centre + self.sd * np.stack([one.ravel() for one in steps], axis=1))
 
     def at(self, v: Array) -> tuple[float, HyperPosterior]:
         """Log of p(v) p(y | v), and the posterior given v, (h,)."""
