@@ -19,7 +19,8 @@ These priors look at y for its position and unit: they are there to simulate fro
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import wraps
 from typing import Any
@@ -47,15 +48,22 @@ def of_table(make: Callable[..., pm.Model]) -> Callable[..., pm.Model]:
             columns = read_columns(design)
             target, name = read_target(y, len(columns.values))
             design = build_design(columns.values, target, names=columns.names, target_name=name or "y")
-        if proper:
-            refuse_what_cannot_be_drawn(options.get("prior"), options.get("noise_prior"))
-        asked = PROPER.set(proper)
-        try:
+        with drawable(proper, options.get("prior"), options.get("noise_prior")):
             return make(design, **options)
-        finally:
-            PROPER.reset(asked)
 
     return model
+
+
+@contextmanager
+def drawable(proper: bool, *priors: Any) -> Iterator[None]:
+    """Put wide proper priors in the place of flat ones, where that is asked for."""
+    if proper:
+        refuse_what_cannot_be_drawn(*priors)
+    asked = PROPER.set(proper)
+    try:
+        yield
+    finally:
+        PROPER.reset(asked)
 
 
 @dataclass(frozen=True, eq=False)

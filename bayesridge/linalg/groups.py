@@ -212,6 +212,18 @@ class GroupEngine:
     def _member(self) -> NDArray[np.intp]:
         return self.group[self.design.penalized]
 
+    @property
+    def penalties(self) -> NDArray[np.intp]:
+        """Which lambda is that of each column of the design; -1 where it has none, or is left out."""
+        out = np.full(self.design.n_columns, -1, dtype=np.intp)
+        out[self.design.penalized] = self._member
+        return out
+
+    @property
+    def pairs(self) -> dict[str, NDArray[np.intp]]:
+        """Columns that are correlated: none."""
+        return {}
+
     @cached_property
     def _normal(self) -> tuple[Array, Array]:
         """``X'X`` and ``X'y`` of the standardised columns."""

@@ -320,6 +320,23 @@ class LevelEngine:
         return 0.0
 
     @property
+    def penalties(self) -> NDArray[np.intp]:
+        """Which lambda is that of each column of the design; -1 where it has none, or is left out."""
+        of_own = np.full(len(self.sums.b0), -1, dtype=np.intp)
+        for block in self.blocks:
+            of_own[block.columns] = block.theta
+        return np.where(self.own >= 0, of_own[self.own], -1)
+
+    @property
+    def pairs(self) -> dict[str, NDArray[np.intp]]:
+        """For each correlation the columns of the design that have it, (levels, 2)."""
+        seen = np.flatnonzero(self.own >= 0)
+        column = np.full(len(self.sums.b0), -1, dtype=np.intp)
+        column[self.own[seen]] = seen
+        found = [column[block.columns] for block in self.blocks if block.rho is not None]
+        return dict(zip(self.correlated, found, strict=True))
+
+    @property
     def n_numbers(self) -> int:
         """Columns that are no level effects, the last of the engine's."""
         return int((self.own[: self.n_dense] >= 0).sum()) + int(self.design.fit_intercept)

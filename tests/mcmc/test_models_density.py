@@ -56,18 +56,27 @@ def problem(kind=None, unpenalized=(), p=3, fit_intercept=True, **options):
 
 def density(model, **values):
     """Log density of a model, on its own variables (no Jacobians of the sampler's transformations)."""
+    return density_of(model)(**values)
+
+
+def density_of(model):
+    """The same as a function, compiled once."""
     import pytensor.tensor as pt
 
     logp = model.compile_logp(jacobian=False, mode="FAST_COMPILE")
-    point = {}
-    for variable in model.free_RVs:
-        value = model.rvs_to_values[variable]
-        transform = model.rvs_to_transforms[variable]
-        given = np.asarray(values[variable.name], dtype=float)
-        point[value.name] = (
-            given if transform is None else transform.forward(pt.constant(given), *variable.owner.inputs).eval()
-        )
-    return float(logp(point))
+
+    def log_density(**values):
+        point = {}
+        for variable in model.free_RVs:
+            value = model.rvs_to_values[variable]
+            transform = model.rvs_to_transforms[variable]
+            given = np.asarray(values[variable.name], dtype=float)
+            point[value.name] = (
+                given if transform is None else transform.forward(pt.constant(given), *variable.owner.inputs).eval()
+            )
+        return float(logp(point))
+
+    return log_density
 
 
 def solution(design, spectrum, lam):

@@ -10,6 +10,7 @@ from scipy.integrate import cumulative_trapezoid
 
 from bayesridge.errors import DataError, PriorError
 from bayesridge.linalg.design import build_design
+from bayesridge.linalg.groups import group_engine
 from bayesridge.linalg.spectrum import factorize
 from bayesridge.priors import (
     BetaR2,
@@ -46,6 +47,7 @@ MODELS = {
     "horseshoe": ("y", {"noise_prior": Jeffreys(), "expected_nonzero": 1.0, "slab_scale": 9.0, "slab_df": 4.0}),
     "lasso": ("y", JEFFREYS),
     "logistic": ("classes", {"tau": 2.5, "intercept_sd": 2.5}),
+    "mixed": ("y", JEFFREYS),
     "negative_binomial": ("counts", ON_TAU),
     "poisson": ("counts", {"prior": HalfCauchy(1.0, on="tau")}),  # heavy tails: rates beyond every integer
     "r2d2": ("y", JEFFREYS | {"concentration": 0.5}),
@@ -56,6 +58,8 @@ MODELS = {
 def build(name, proper=True, **changes):
     target, options = MODELS[name]
     design = build_design(X, Y[target], unpenalized=() if name == "logistic" else (2,))
+    if name == "mixed":
+        design = group_engine(design, {"one": ["x0"], "other": ["x1"]}, {})
     make = getattr(importlib.import_module(f"bayesridge.models.{name}"), name)
     return make(design, proper=proper, **options | changes)
 
