@@ -133,7 +133,7 @@ def print_fit(posterior: AnyPosterior, record: Mapping[str, Any], level: float, 
         screen.say(line)
     if posterior.design.blocks:
         screen.say()
-    _hyperparameters(screen, hyper_table(posterior, level), level)
+    _hyperparameters(screen, hyper_table(posterior, level))
     for line in [*posterior.check, *_facts(record)]:
         screen.say(line)
     screen.close(record.get("warnings", []), record.get("saved", []))
@@ -162,11 +162,11 @@ _LABELS = {
 }
 
 
-def _hyperparameters(screen: Screen, frame: pd.DataFrame, level: float) -> None:
+def _hyperparameters(screen: Screen, frame: pd.DataFrame) -> None:
     columns = {
         # no mean where it may be infinite
         name: ["" if np.isnan(value) else number(value) for value in frame[name]]
-        for name in ("median", *interval_names(level), "mean", "sd", "sd of log")
+        for name in frame.columns
     }
     screen.say(lead="Penalty and noise (posterior)")
     labels = _LABELS if "sigma" in frame.index else {**_LABELS, "lambda": "lambda = 1/tau²"}

@@ -284,7 +284,11 @@ class Fitted(BaseEstimator):  # type: ignore[misc]
         return self.posterior_.summary(level)
 
     def hyper_summary(self, level: float = 0.95) -> pd.DataFrame:
-        """Posterior of lambda, sigma, tau, R² and the effective degrees of freedom."""
+        """Posterior of lambda, sigma, tau, R² and the effective degrees of freedom.
+
+        Intervals are equal-tailed with one lambda; with several, effects of levels or smooths they are the shortest
+        (HDI), those of lambda by way of tau/sigma.
+        """
         return hyper_table(self._one(), level)
 
     def to_datatree(

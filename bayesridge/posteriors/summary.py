@@ -13,6 +13,7 @@ from bayesridge.hyper.marginal import Scalar
 from bayesridge.posteriors.contract import AnyPosterior
 from bayesridge.posteriors.quantity import interval_names
 from bayesridge.posteriors.shown import MOST_ROWS, Shown, as_printed, number
+from bayesridge.posteriors.term_table import of_ratio, shortest
 from bayesridge.posteriors.terms import block_sentences, level_tables, single_columns
 
 if TYPE_CHECKING:
@@ -49,22 +50,32 @@ def hyper_table(posterior: AnyPosterior, level: float = 0.95) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        Columns median, the ends of the equal-tailed interval, mean, sd, and sd of log (of the logarithm of the scale).
+        Columns median, the ends of the interval, mean, sd, and sd of log (of the logarithm of the scale). The interval
+        is equal-tailed (ETI) with one lambda. With effects of levels, smooths or several lambdas it is the shortest
+        (HDI), for an equal-tailed one never covers tau = 0; that of a lambda is the HDI of tau/sigma = lambda^(-1/2) in
+        terms of lambda, and ends at infinity where that begins at zero.
         Lambda is summarised on its log scale: it has no mean and sd here (NaN), which are infinite under the default
         prior. Nor have scales of which draws cannot tell. Values that are fixed or plugged in have sd 0.
     """
     import pandas as pd
 
-    low, high = interval_names(level)
-    rows = {name: _scalar_row(name, scale, level) for name, scale in posterior.scales.items()}
-    columns = ["median", low, high, "mean", "sd", "sd of log"]
+    terms = bool(posterior.design.blocks) or _has_terms(posterior)
+    rows = {name: _scalar_row(name, scale, level, terms) for name, scale in posterior.scales.items()}
+    columns = ["median", *interval_names(level, "HDI" if terms else "ETI"), "mean", "sd", "sd of log"]
     return pd.DataFrame.from_dict(rows, orient="index", columns=columns)
 
 
-def _scalar_row(name: str, scale: Scalar, level: float) -> list[float]:
-    ends = scale.interval(level)
+def _has_terms(posterior: AnyPosterior) -> bool:
+    return hasattr(getattr(posterior, "engine", None), "dof")
+
+
+def _scalar_row(name: str, scale: Scalar, level: float, terms: bool) -> list[float]:
     moments = [scale.mean, scale.sd] if scale.known or not _is_penalty(name) else [np.nan, np.nan]
-    return [scale.median, ends.lower, ends.upper, *moments, scale.log_sd]
+    if not terms:
+        ends: tuple[float, float] = scale.interval(level)
+    else:
+        ends = of_ratio(scale, level) if _is_penalty(name) else shortest(scale, level)
+    return [scale.median, *ends, *moments, scale.log_sd]
 
 
 def _is_penalty(name: str) -> bool:
@@ -214,7 +225,7 @@ def _scale_sentences(posterior: AnyPosterior) -> list[str]:
 
 def _by_term(posterior: AnyPosterior, level: float = 0.95) -> pd.DataFrame | None:
     """Return the table of penalties, where there are several."""
-    return posterior.terms(level) if hasattr(getattr(posterior, "engine", None), "dof") else None  # type: ignore[attr-defined]
+    return posterior.terms(level) if _has_terms(posterior) else None  # type: ignore[attr-defined]
 
 
 #: Of every record that is written as JSON; a key that changes its meaning or goes away raises it.

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 
+_STARTS = 501  # lower ends that are tried
 _NOTHING = 1e-6  # of the median: an interval that begins below begins at zero
 
 
@@ -61,11 +62,25 @@ def term_table(posterior: Any, level: float = 0.95) -> pd.DataFrame:
     low, high = interval_names(level, "HDI")
     rows = []
     for name, of_share, of_dof in zip(tau, share, dof, strict=True):
-        median, (low_end, high_end) = scales[name].median, scales[name].hdi(level)
-        reaches_zero = low_end < _NOTHING * median
-        rows.append([median, 0.0 if reaches_zero else low_end, high_end, *of_share, *of_dof])
+        rows.append([scales[name].median, *shortest(scales[name], level), *of_share, *of_dof])
     columns = ["tau", low, high, "share of variance", "sd of share", "effective dof", "sd of dof"]
     return pd.DataFrame(rows, index=list(names), columns=columns)
+
+
+def shortest(scale: Any, level: float) -> tuple[float, float]:
+    """Ends of the shortest interval of a tau or R^2, which begins at zero where it begins next to it."""
+    low, high = scale.hdi(level)
+    return (0.0 if 0.0 <= low < _NOTHING * scale.median else low), high
+
+
+def of_ratio(lam: Any, level: float) -> tuple[float, float]:
+    """Ends of the shortest interval of ``tau/sigma = lambda^(-1/2)`` in terms of lambda: to infinity if it has zero."""
+    start = np.linspace(0.0, 1.0 - level, _STARTS)
+    high, low = lam.quantile(1.0 - start), lam.quantile(np.maximum(1.0 - start - level, 0.0))
+    with np.errstate(divide="ignore"):
+        best = int(np.argmin(low**-0.5 - high**-0.5))
+    reaches_zero = high[best] ** -0.5 < _NOTHING * lam.median**-0.5
+    return float(low[best]), float("inf" if reaches_zero else high[best])
 
 
 def shares(theta: Array, signals: tuple[float, ...]) -> Array:

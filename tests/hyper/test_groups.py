@@ -9,13 +9,13 @@ import pytest
 from scipy.special import betaln, gammaln, logsumexp
 
 from bayesridge import BayesRidge, load, posterior
-from bayesridge.errors import DataError, PriorError
+from bayesridge.errors import DataError, NoSignalWarning, PriorError
 from bayesridge.hyper.lattice import Target, locate
 from bayesridge.linalg.design import build_design
 from bayesridge.linalg.groups import group_engine
 from bayesridge.linalg.levels import LevelRows, Levels
 from bayesridge.posteriors.posterior import infer_groups
-from bayesridge.posteriors.summary import hyper_table
+from bayesridge.posteriors.summary import hyper_table, to_record
 from bayesridge.priors import (
     BetaR2,
     FixedLambda,
@@ -251,6 +251,35 @@ def test_estimator_tables_and_files(tmp_path):
     assert rows.loo.elpd_loo == pytest.approx(est.posterior_.loo.elpd_loo, abs=1e-9)
     thawed = pickle.loads(pickle.dumps(est.posterior_))
     np.testing.assert_allclose(thawed.coefficients.mean, est.coef_, rtol=1e-10)
+
+
+def test_intervals_of_scales_are_the_shortest_and_named_so():
+    X, y = table()
+    post = BayesRidge(groups=GROUPS).fit(X, y).posterior_
+    found = hyper_table(post, 0.9)
+    assert list(found.columns[1:3]) == ["90% HDI low", "90% HDI high"]
+    for name in GROUPS:
+        tau, lam = post.scales[f"tau[{name}]"], post.scales[f"lambda[{name}]"]
+        low, high = found.loc[f"tau[{name}]"].iloc[1:3]
+        assert tau.cdf(high) - tau.cdf(low) == pytest.approx(0.9, abs=1e-6)
+        for start in np.linspace(0.001, 0.099, 25):  # no other is shorter
+            other = tau.quantile([start, start + 0.9])
+            assert high - low <= (other[1] - other[0]) * (1.0 + 1e-9)
+        low, high = found.loc[f"lambda[{name}]"].iloc[1:3]
+        assert lam.cdf(high) - lam.cdf(low) == pytest.approx(0.9, abs=1e-6)
+        for start in np.linspace(0.001, 0.099, 25):  # nor of tau/sigma
+            other = lam.quantile([start, start + 0.9]) ** -0.5
+            assert low**-0.5 - high**-0.5 <= (other[0] - other[1]) * (1.0 + 1e-4)
+    assert {"hdi_low", "hdi_high"} <= set(to_record(post)["hyperparameters"]["sigma"])
+
+
+def test_an_absent_effect_has_an_interval_from_zero():
+    pd = pytest.importorskip("pandas")
+    frame = pd.DataFrame({"g": list("abcde") * 8, "y": np.random.default_rng(0).permutation(np.arange(40.0))})
+    with pytest.warns(NoSignalWarning):
+        found = BayesRidge(formula="y ~ (1 | g)").fit(frame).hyper_summary()
+    assert found.loc["tau", "95% HDI low"] == 0.0
+    assert found.loc["lambda", "95% HDI high"] == np.inf
 
 
 def test_terms_of_a_formula_are_groups():
