@@ -20,6 +20,7 @@ Array = NDArray[np.float64]
 
 _EPS = float(np.finfo(np.float64).eps)
 _MOST_REFLECTED = 1000  # columns
+_LAMBDAS = 4  # at which coefficients are held against elimination
 _UNEVEN = 1e8  # weights this far apart: their roots take four digits
 
 
@@ -120,6 +121,8 @@ class Decomposed(NamedTuple):
         Least-squares coefficients; None if columns are dependent.
     inverse : ndarray of shape (p, n) or None
         What makes them of y.
+    triangle : ndarray of shape (p, p + 1)
+        ``Q'[X, y]``.
     """
 
     s: Array
@@ -128,6 +131,7 @@ class Decomposed(NamedTuple):
     rest: float
     b: Array | None
     inverse: Array | None
+    triangle: Array
 
 
 def decompose(X: Array, y: Array) -> Decomposed:
@@ -142,27 +146,47 @@ def decompose(X: Array, y: Array) -> Decomposed:
     triangle[:, found.order] = found.R
     s, U, V, work, _, failed = dgejsv(triangle, joba=0)
     s *= work[0] / work[1]
+    both = np.column_stack([triangle, found.on_basis])
     if failed:
         U, s, Vt = np.linalg.svd(triangle)
         V = Vt.T
     if found.rank < p:
-        return Decomposed(s, V, U.T @ found.on_basis[:, 0], float(np.square(found.rest).sum()), None, None)
+        return Decomposed(s, V, U.T @ found.on_basis[:, 0], float(np.square(found.rest).sum()), None, None, both)
     b = found.coefficients[:, 0]
     # a triangle made with pivoting is well-conditioned but for the sizes of its rows, which cancel here
     inverse = np.empty_like(X.T)
     inverse[found.order] = solve_triangular(found.R, solve_triangular(found.R, X.T[found.order], trans=1))
-    return Decomposed(s, V, s * (V.T @ b), float(np.square(found.rest).sum()), b, inverse)
+    return Decomposed(s, V, s * (V.T @ b), float(np.square(found.rest).sum()), b, inverse, both)
 
 
 def digits_lost(found: Decomposed, size: Array, sigma: float) -> float:
-    """Rounding of least-squares coefficients in posterior sds.
+    """Rounding of coefficients in posterior sds.
 
-    They move by ``X^+ (dy - dX b)`` if numbers that were as large as `size` (of [X, y], see :class:`Eliminated`) are
-    rounded, and by what V does not give back of them.
+    Those of least squares move by ``X^+ (dy - dX b)`` if numbers that were as large as `size` (of [X, y], see
+    :class:`Eliminated`) are rounded, and by what V does not give back of them. Of shrunken ones V keeps what lambda
+    leaves, and a direction that it takes away may be 1e6 times larger than what is left.
     """
     b, inverse = found.b, found.inverse
     if b is None or inverse is None:
         return _EPS * float(np.abs(found.z).max()) / sigma
     sd = sigma * np.sqrt(np.square(inverse).sum(axis=1))
     moved = _EPS * (np.abs(inverse) @ (size[:, -1] + size[:, :-1] @ np.abs(b)))
-    return 4.0 * float(((moved + np.abs(found.V @ (found.V.T @ b) - b)) / sd).max())  # a few roundings each
+    of_least_squares = float(((moved + np.abs(found.V @ (found.V.T @ b) - b)) / sd).max())
+    return 16.0 * max(of_least_squares, _lost_by_shrinking(found, sigma))  # a few roundings each, and those of the rest
+
+
+def _lost_by_shrinking(found: Decomposed, sigma: float) -> float:
+    """Largest difference between coefficients by V and by elimination, at lambdas in the widest gaps of the spectrum.
+
+    Above its median are the directions that are heavy rows themselves, which no lambda in use takes away.
+    """
+    p, worst = len(found.s), 0.0
+    log_s2 = 2.0 * np.log(found.s)
+    gaps = np.argsort(np.diff(log_s2)[p // 2 :])[:_LAMBDAS] + p // 2
+    for lam in np.exp(0.5 * (log_s2[gaps] + log_s2[gaps + 1])):
+        penalised = np.vstack([found.triangle, np.sqrt(lam) * np.eye(p, p + 1)])
+        exact = eliminate(penalised[:, :-1], penalised[:, -1:]).coefficients[:, 0]
+        by_v = found.V @ (found.s * found.z / (found.s**2 + lam))
+        sd = sigma * np.sqrt(np.square(found.V) @ (1.0 / (found.s**2 + lam)))
+        worst = max(worst, float((np.abs(by_v - exact) / sd).max()))
+    return worst

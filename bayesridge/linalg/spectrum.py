@@ -42,6 +42,7 @@ FLAT_CONDITION_LIMIT = 30.0
 #: r0 = |yc|^2 - |z|^2 loses log10(1 / share) digits: 4 at this limit.
 GRAM_RESIDUAL_SHARE = 1e-4
 _NOTHING = np.empty(0)
+_ROUNDS_OTHERS = "a row of nearly all weight would round the others"
 _ROUNDING = 16.0 * _EPS  # what a residual can carry, relative to the largest value of y
 
 
@@ -286,6 +287,8 @@ def _gram_factors(
         least = max(s2[-1], s2[0] * _EPS**2)  # nothing may be left of columns that unpenalised ones span
         condition = min(float(np.sqrt(s2[0] / least)), 1.0 / _EPS) if least > 0 else 1.0 / _EPS
         trouble = f"condition number above {condition:.1e}, squared by the Gram"
+    if design.tally is None and heaviest_row(design.weights) is not None:
+        trouble = trouble or _ROUNDS_OTHERS
     s = np.sqrt(np.maximum(s2, 0.0))
     rank = _rank(s, design)
     s, V = s[:rank], np.ascontiguousarray(V[:, :rank])  # a view would be laid out anew, and round anew, by a pickle
@@ -400,9 +403,13 @@ def _exact(design: Design) -> _Factors:
             norms = np.sqrt(np.square(largest[:, :-1]).sum(axis=1))
             largest = np.column_stack([np.broadcast_to(norms[:, None], lower.shape), largest[:, -1]])
         s, z, r0 = found.s, found.z, found.rest
-        sigma = float(np.sqrt(_likely_rest(s, z, r0) / design.nu))
+        likely = _likely_rest(s, z, r0)
+        if design.nu > len(s) >= _degrees(design):  # a perfect fit by rows that count more than once
+            likely = min(likely, rounding_floor(design, design.largest_target))
+        sigma = float(np.sqrt(likely / design.nu))
         if sigma > 0:
-            _warn_of_rounding(design, heavy, digits_lost(found, largest, sigma))
+            lost = digits_lost(found, largest, sigma)
+            _warn_of_rounding(design, heavy, lost if flat is None else _BESIDE_FLAT * lost)
     elif n > p + 1:
         # the last column of the triangle holds Q'y, its corner the residual norm: r0 without cancellation
         triangle = np.linalg.qr(np.column_stack([X, y]), mode="r")
@@ -440,14 +447,15 @@ def _likely_rest(s: Array, z: Array, r0: float) -> float:
 
 
 _MOST_LOST = 1e-8  # posterior sds, without a warning
+_BESIDE_FLAT = 10.0  # times the estimate: the worst of a thousand tables with unpenalised columns
 
 
 def _warn_of_rounding(design: Design, row: int, lost: float) -> None:
     if lost > _MOST_LOST:
+        how = f"right to {lost:.0e} posterior sds only" if lost < 1.0 else "wrong by posterior sds"
         warn(
             f"row {design.input_rows[row]} (counted from 0) weighs so much more than others that its rounding takes "
-            f"their digits: coefficients are right to {min(lost, 1.0):.0e} posterior sd only; drop dependent columns, "
-            "or use weights nearer to each other",
+            f"their digits: coefficients are {how}; drop dependent columns, or use weights nearer to each other",
             AccuracyWarning,
         )
 
@@ -475,7 +483,7 @@ def _dual(design: Design) -> _Factors:
     if most and not s2[-1] > s2[0] / GRAM_CONDITION_LIMIT**2:
         trouble = "the condition number, squared by the dual, is too large"
     if heaviest_row(design.weights) is not None:
-        trouble = "a row of nearly all weight would round the others"
+        trouble = _ROUNDS_OTHERS
     s = np.sqrt(np.maximum(s2, 0.0))
     rank = _rank(s, design)
     s, U = s[:rank], U[:, :rank]

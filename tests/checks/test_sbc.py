@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
@@ -13,7 +14,7 @@ from bayesridge.checks.prior_draws import Reference
 from bayesridge.checks.sbc import posterior_sbc, sbc
 from bayesridge.checks.simulate import Setup, simulate
 from bayesridge.datasets import load_xy
-from bayesridge.errors import DataError, PerfectFitWarning, PriorError
+from bayesridge.errors import ConstantColumnWarning, DataError, PerfectFitWarning, PriorError
 from bayesridge.fit import posterior
 from bayesridge.linalg.design import build_design
 from bayesridge.linalg.spectrum import factorize
@@ -89,6 +90,16 @@ def test_posterior_calibration_on_real_data():
     assert found.passed, found.verdict
     assert found.kind == "posterior"
     assert set(X.columns) <= set(found.pits)
+
+
+def test_what_has_no_spread_is_said_by_the_fit_alone():
+    rng = np.random.default_rng(2)
+    table = pd.DataFrame({"x": rng.standard_normal(12), "g": list("aabbccaabbcc"), "c": 1.0})
+    with pytest.warns(ConstantColumnWarning, match=": c$"):
+        constant = posterior(table[["x", "c"]], table["x"] + rng.standard_normal(12))
+    mixed = posterior(table.assign(y=table["x"] + 3.0 * (table["g"] == "a") + rng.standard_normal(12)), formula="y ~ x + (1 | g)")
+    for post in (constant, mixed):  # a level that no row has is no news: every warning is an error here
+        posterior_sbc(post, simulations=2, random_state=0)
 
 
 def test_posterior_calibration_of_repeated_rows_is_that_of_frequency_weights():
