@@ -97,7 +97,9 @@ def test_what_has_no_spread_is_said_by_the_fit_alone():
     table = pd.DataFrame({"x": rng.standard_normal(12), "g": list("aabbccaabbcc"), "c": 1.0})
     with pytest.warns(ConstantColumnWarning, match=": c$"):
         constant = posterior(table[["x", "c"]], table["x"] + rng.standard_normal(12))
-    mixed = posterior(table.assign(y=table["x"] + 3.0 * (table["g"] == "a") + rng.standard_normal(12)), formula="y ~ x + (1 | g)")
+    mixed = posterior(
+        table.assign(y=table["x"] + 3.0 * (table["g"] == "a") + rng.standard_normal(12)), formula="y ~ x + (1 | g)"
+    )
     for post in (constant, mixed):  # a level that no row has is no news: every warning is an error here
         posterior_sbc(post, simulations=2, random_state=0)
 

@@ -1,5 +1,6 @@
 """Large n, priors far from the data, extreme scales: right to what float64 carries, or refused by name."""
 
+import mpmath as mp
 import numpy as np
 import pytest
 from numpy.linalg import lstsq, svd
@@ -10,6 +11,7 @@ from threadpoolctl import threadpool_limits
 
 from bayesridge.errors import AccuracyWarning, DataError, ImproperPosteriorError, PriorError
 from bayesridge.fit import posterior
+from bayesridge.hyper.likelihood import log_density_of_log_sigma
 from bayesridge.hyper.marginal import marginal
 from bayesridge.hyper.quadrature import integrate
 from bayesridge.posteriors.mixture import Mixture
@@ -63,6 +65,16 @@ def test_frequency_weights_of_any_size(k):
     z = (post.sigma.quantile(P) / sigma - 1.0) * np.sqrt(100.0 * 10.0**k)
     assert z == pytest.approx(stats.norm.ppf(P), abs=1e-4 + 1e-15 * np.sqrt(100.0 * 10.0**k))
     assert post.tau.quantile(P) == pytest.approx(sigma / np.sqrt(post.lambda_.quantile(1.0 - P)), rel=1e-6)
+
+
+def test_sigma_of_a_population_is_a_smooth_bell():
+    """Its log density is 1e16 (exp(-y) - 1 + y) with y of 1e-8, of which a difference keeps eight digits."""
+    shape, y = 2.5e16, np.linspace(-3e-8, 3e-8, 9)
+    found = log_density_of_log_sigma(0.5 * y, shape, np.array(shape))
+    with mp.workdps(50):
+        exact = [-shape * float(mp.expm1(-mp.mpf(v)) + mp.mpf(v)) for v in y]
+    # differences: the height of the bell is another number
+    assert np.diff(found) == pytest.approx(np.diff(exact), abs=1e-12)
 
 
 def test_precision_weights_scale_sigma_and_nothing_else():
@@ -273,6 +285,7 @@ def test_leave_one_out_of_rows_that_count_a_population():
     rest = y - y.mean() - (X - X.mean(axis=0)) @ raw
     exact = stats.norm.logpdf(rest, scale=np.sqrt(rss / 50))
     assert post.loo.log_density == pytest.approx(exact, abs=1e-7)
+    assert not post.loo.refitted.any()  # what rounding may cost a row does not grow with the number of rows
     assert post.predict(X).log_density(y) == pytest.approx(exact, abs=1e-7)
 
 

@@ -103,7 +103,7 @@ def test_a_warning_covers_what_counted_rows_lose(seed, rows, weight, apart, flat
         post = posterior(
             X, y, weights=w, prior=FixedLambda(LAM), unpenalized=flat, fit_intercept=bool(intercept)
         )  # fmt: skip
-    said = [str(one.message) for one in given if one.category is AccuracyWarning][0]
+    said = next(str(one.message) for one in given if one.category is AccuracyWarning)
     error = np.abs(post.coefficients.mean - exact(X, y, w, flat, intercept)[0]) / post.coefficients.sd
     assert "wrong by posterior sds" in said or error.max() < float(said.split("right to ")[1].split()[0])
 

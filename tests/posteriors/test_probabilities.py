@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from bayesridge import posterior
 from bayesridge.checks.loo_calibration import loo_calibration
-from bayesridge.hyper.marginal import EXP, marginal
+from bayesridge.hyper.marginal import EXP, correlation, marginal
 from bayesridge.posteriors.mixture import Mixture
 
 LEVELS = (0.05, 0.5, 0.95)
@@ -61,6 +61,14 @@ def test_a_marginals_cdf_is_a_probability_and_its_hdi_the_shortest(centre, sd, a
     tails, shortest = found.interval(level), found.hdi(level)
     assert shortest.upper - shortest.lower <= tails.upper - tails.lower
     assert float(np.diff(found.cdf(shortest))[0]) == pytest.approx(level, abs=1e-8)
+
+
+def test_the_shortest_interval_of_a_symmetric_scale_is_the_equal_tailed_one():
+    sd = 0.3
+    found = correlation("rho", lambda x: -0.5 * (x / sd) ** 2 - np.log(sd * np.sqrt(2.0 * np.pi)), (-10 * sd, 10 * sd))
+    for level in np.linspace(0.1, 0.94, 8):
+        tails, shortest = found.interval(level), found.hdi(level)
+        assert shortest.upper - shortest.lower <= tails.upper - tails.lower
 
 
 @pytest.mark.filterwarnings("ignore::bayesridge.NoSignalWarning")

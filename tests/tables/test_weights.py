@@ -55,6 +55,7 @@ def test_leave_one_out_says_that_survey_weights_have_none() -> None:
     ("w", "message"),
     [
         (UNEQUAL, r"not whole numbers, and n became their sum: .* in 40 rows.*'precision'.*'survey'"),
+        (np.full(40, 1.5), "are not whole numbers"),
         (np.full(40, 1_001.0), r"are large, .*: 40040 observations in 40 rows, standard deviations 0\.0316 times"),
     ],
 )
