@@ -1,3 +1,4 @@
+# ruff: noqa: E501 -- a mend is one line
 """Undo the mends of docs/edges.md one by one, in a copy, and see whether the test that holds each fails.
 
 ``python -m benchmarks.undone`` (some ten minutes of one processor), or with numbers of defects: ``... 6 19``.
