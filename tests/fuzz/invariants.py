@@ -132,7 +132,8 @@ def resolved(case: Case, numbers):
     """Whether float64 carries the answer: the data are no rounding errors of themselves, and there is noise.
 
     Where a column is equal to others to ten digits or more, or y to a combination of them, what remains is rounding,
-    and two orders of summation have two answers. Such cases must still be fitted or refused, without a broken number.
+    and two orders of summation have two answers; a prior many decades wide sees the rounding of equal columns too. Such
+    cases must still be fitted or refused, without a broken number.
     """
     X = numbers[0]
     if case.target in ("constant", "zero", "perfect") or "offset 1e12" in case.columns:
@@ -142,7 +143,7 @@ def resolved(case: Case, numbers):
         rest = rest[:, np.ptp(rest, axis=0) > 0]
         rest = rest - rest.mean(axis=0) * case.intercept
         s = np.linalg.svd(rest / np.sqrt(np.square(rest).sum(axis=0)), compute_uv=False) if rest.size else np.ones(1)
-    unclear = (s < 1e-6 * s[0]) & (s > 1e-15 * s[0])
+    unclear = (s < 1e-6 * s[0]) & ((s > 1e-15 * s[0]) | (case.prior_decade > 6))
     return bool(np.isfinite(s).all()) and not unclear.any()
 
 
