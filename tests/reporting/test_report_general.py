@@ -65,7 +65,7 @@ def test_numbers_on_the_page_are_those_of_the_posterior(post, page):
     scales, ends = (
         rows(page, "Posterior of the scales"),
         hyper_table(post, 0.9),
-    )  # HDIs, where there are several lambdas
+    )  # HDIs of several lambdas
     for name, scale in post.scales.items():
         assert scales[name][:3] == [number(v) for v in (scale.median, *ends.loc[name].iloc[1:3])]
     for line in (post.how, *post.check):
