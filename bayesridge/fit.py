@@ -21,7 +21,7 @@ from bayesridge.linalg.statistics import Statistics, Triangle
 from bayesridge.linalg.wide_rows import LARGE, WideRows
 from bayesridge.persistence import Table
 from bayesridge.posteriors.contract import AnyPosterior
-from bayesridge.posteriors.posterior import Method, Posterior, infer, infer_groups
+from bayesridge.posteriors.posterior import Method, Posterior, check_method, infer, infer_groups
 from bayesridge.posteriors.prediction import refuse_trials
 from bayesridge.priors import BetaR2, Jeffreys, NoisePrior, Prior, by_group
 from bayesridge.tables.blocks import Blocks, Coded, with_gaps
@@ -305,6 +305,7 @@ def infer_problem(
     from bayesridge.outcomes.infer import infer_outcome
 
     outcome = family_of(family)
+    check_method(method, fixed=prior is not None and prior.known is not None)
     if isinstance(outcome, Student):
         if method == "evidence":
             raise PriorError(

@@ -38,6 +38,7 @@ Array = NDArray[np.float64]
 Boundary = Literal["periodic", "reflect"]
 
 _EPS = float(np.finfo(np.float64).eps)
+_ROUNDING = 32.0 * _EPS  # of the largest |H|: the transform's, below which a kernel has nothing
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,7 +134,10 @@ class Deblurred:
         return self.hyper.log_marginal
 
     def solution(self, lam: float) -> Array:
-        """Tikhonov's image at one lambda."""
+        """Tikhonov's image at one lambda, a positive number."""
+        given = numbers(lam, "lambda")
+        if given.ndim or not 0.0 < given < 1e300:
+            raise DataError(f"lambda must be a positive number, got {lam!r}")
         return self.grid.back(self._filter(lam) * self.data)
 
     def _filter(self, lam: float) -> NDArray[Any]:
@@ -232,10 +236,11 @@ def deblur(
     y, h = _checked(image, kernel, boundary)
     if prior.known == 0.0:
         raise PriorError("lambda = 0 divides by the blur, and leaves no noise: there is no posterior; use lambda > 0")
-    if penalty not in PENALTIES:
+    if not isinstance(penalty, str) or penalty not in PENALTIES:
         raise DataError(f"penalty must be one of {', '.join(map(repr, PENALTIES))}, got {penalty!r}")
     grid = Frequencies(y.shape, boundary)
     data, transfer, D2 = grid.forward(y), grid.transfer(h), grid.penalty(PENALTIES[penalty])
+    transfer[np.abs(transfer) <= _ROUNDING * np.abs(transfer).max()] = 0.0
     spectrum = _spectrum(data, transfer, D2)
     absent: Any = None  # there is no table: integrators ask the spectrum alone
     hyper = infer_hyper(SpectralEngine(absent, spectrum), prior, noise_prior)
@@ -250,6 +255,8 @@ def _spectrum(data: NDArray[Any], transfer: NDArray[Any], D2: Array) -> Spectrum
     s2 = power[~flat] / D2.ravel()[~flat]
     order = np.argsort(-s2, kind="stable")
     s2, z2 = s2[order], squares[~flat][order]
+    if s2[0] == 0.0:
+        raise DataError("the kernel takes all of the image away but its mean: there is nothing to learn from it")
     rank = int(np.count_nonzero(s2 > (power.size * _EPS) ** 2 * s2[0]))
     nu, n = float(power.size - flat.sum()), float(power.size)
     left = float(z2[rank:].sum())

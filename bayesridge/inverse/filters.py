@@ -19,9 +19,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bayesridge.errors import DataError
+from bayesridge.inverse.tikhonov import LARGEST, numbers
 from bayesridge.linalg.design import Design
 from bayesridge.linalg.filters import filter_factors, original_scale
 from bayesridge.linalg.spectrum import Spectrum
+from bayesridge.posteriors.contract import AnyPosterior
 from bayesridge.posteriors.posterior import Posterior
 
 Array = NDArray[np.float64]
@@ -88,14 +90,16 @@ class Filtered:
             return int(np.argmin(score))
         if rule not in ("discrepancy", "cp"):
             raise DataError(f"rule must be 'gcv', 'discrepancy' or 'cp', got {rule!r}")
-        if sigma is None or not (np.isfinite(sigma) and sigma > 0):
+        given = numbers(0.0 if sigma is None else sigma, "sigma")
+        if given.ndim or not 0.0 < given < LARGEST:
             raise DataError(f"{rule!r} needs the standard deviation of the noise, sigma=, a positive number")
+        variance = float(given) ** 2
         if rule == "cp":
-            return int(np.argmin(rss + 2.0 * sigma**2 * dof))
-        near = rss <= sigma**2 * nu
+            return int(np.argmin(rss + 2.0 * variance * dof))
+        near = rss <= variance * nu
         if not near.any():
             raise DataError(
-                f"no solution leaves a residual as small as the noise ({sigma**2 * nu:.3g}, the least is "
+                f"no solution leaves a residual as small as the noise ({variance * nu:.3g}, the least is "
                 f"{rss.min():.3g}): sigma is too small, or the model is not that of the data"
             )
         return int(np.argmax(near))
@@ -121,13 +125,15 @@ def filter_path(
     -------
     Filtered
     """
+    if not isinstance(post, AnyPosterior):
+        raise DataError(f"filters are of a posterior with one lambda, got {type(post).__name__}: posterior_ of a fit")
     s, design = post.spectrum, post.design
     if s.rank == 0:
         raise DataError("the columns have no direction to filter")
     if (power is None) == (kind == "wiener"):
         raise DataError("power= is for kind='wiener', which needs it")
-    values = _default(s, kind, power) if parameter is None else np.atleast_1d(np.asarray(parameter, dtype=np.float64))
-    if values.ndim != 1 or not (np.isfinite(values) & (values >= 0)).all():
+    values = _default(s, kind, power) if parameter is None else np.atleast_1d(numbers(parameter, "parameter"))
+    if values.ndim != 1 or not values.size or not (np.isfinite(values) & (values >= 0)).all():
         raise DataError("parameter must be numbers that are zero or positive")
     if kind in ("truncated", "landweber"):
         values = np.sort(np.round(values))
@@ -165,7 +171,7 @@ def _factors(s: Spectrum, kind: Kind, values: Array, power: ArrayLike | None) ->
 
 
 def _checked(power: ArrayLike | None, rank: int) -> Array:
-    found = np.asarray(power, dtype=np.float64)
+    found = numbers(power, "power")
     if found.shape != (rank,) or not (np.isfinite(found) & (found >= 0)).all():
         raise DataError(f"power must be {rank} variances, one for each direction, got shape {found.shape}")
     return found

@@ -84,10 +84,10 @@ def inverse_problem(name: str, n: int = 64) -> InverseProblem:
     DataError
         If there is none of that name, or n is less than 4.
     """
-    if name not in _PROBLEMS:
+    if not isinstance(name, str) or name not in _PROBLEMS:
         raise DataError(f"no test problem {name!r}; there are: {', '.join(_PROBLEMS)}")
-    if n < 4:
-        raise DataError(f"a test problem has at least 4 unknowns, got {n}")
+    if not isinstance(n, (int, np.integer)) or n < 4:
+        raise DataError(f"a test problem has at least 4 unknowns, a whole number, got {n!r}")
     return InverseProblem(name, *_PROBLEMS[name](int(n)))
 
 

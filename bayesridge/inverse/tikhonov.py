@@ -29,7 +29,8 @@ Array = NDArray[np.float64]
 
 PENALTIES = {"identity": 0, "first differences": 1, "second differences": 2}
 _EPS = float(np.finfo(np.float64).eps)
-_LARGEST = 1e60
+#: Of what is given: beyond it squares of ratios of three such numbers are no float64.
+LARGEST = 1e40
 _FLAT_SEEN = 1e-10  # of A's largest singular value: below, the data do not fix what the penalty leaves free
 
 
@@ -106,12 +107,12 @@ def _design(A: Any, y: Any, penalty: str | Any, weights: Any) -> Design:
     refuse_units(A=columns.values, **({"y": target} if target.any() else {}))
     p = columns.values.shape[1]
     basis, n_flat = standard_form(_matrix(penalty, p))
-    flat = columns.values @ basis[:, p - n_flat :]
-    seen = np.linalg.svd(flat, compute_uv=False)
-    if n_flat and not (len(seen) == n_flat and seen[-1] > _FLAT_SEEN * np.linalg.norm(columns.values, 2)):
+    rows = columns.values if w is None else np.sqrt(w)[:, None] * columns.values
+    seen = np.linalg.svd(rows @ basis[:, p - n_flat :], compute_uv=False)
+    if n_flat and not (len(seen) == n_flat and seen[-1] > _FLAT_SEEN * np.linalg.norm(rows, 2)):
         raise DataError(
-            f"the penalty leaves {n_flat} direction{'s' * (n_flat > 1)} of x free, and A does not see all of what is "
-            "left free: it has no posterior; penalise more (penalty='identity'), or add rows to the penalty"
+            f"the penalty leaves {n_flat} direction{'s' * (n_flat > 1)} of x free, and A (rows of weight next to nothing "
+            "not counted) does not see all of what is left free: it has no posterior; penalise more (penalty='identity'), or add rows to the penalty"
         )
     return in_directions(columns.values, target, basis, n_flat, names=columns.names, target_name=name or "y", weights=w)
 
@@ -134,7 +135,7 @@ def numbers(values: Any, what: str) -> Array:
     """Return real numbers as an array, or say that they are none."""
     try:
         found = np.asarray(values)
-        if np.iscomplexobj(found):
+        if np.iscomplexobj(found) or np.ma.is_masked(values):  # asarray would unmask what is masked
             raise TypeError
         return found.astype(np.float64)
     except (TypeError, ValueError):
@@ -147,7 +148,7 @@ def refuse_units(**named: Array) -> None:
         size = float(np.abs(values).max(initial=0.0))
         if not np.isfinite(size) or size == 0.0:
             raise DataError(f"{name} must have finite numbers, not all of them zero")
-        if not 1.0 / _LARGEST < size < _LARGEST:
+        if not 1.0 / LARGEST < size < LARGEST:
             raise DataError(f"{name} is as large as {size:.1e}: squares leave float64; multiply it by a power of ten")
 
 

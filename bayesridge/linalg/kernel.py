@@ -40,6 +40,7 @@ Array = NDArray[np.float64]
 
 _MOST_UNEVEN = 1e5  # weights: up to there predictions are those of dense algebra
 _ROUNDING = 1e-13  # of the largest variance: what is left of the kernel below it is none of the kernel
+_NEGATIVE = 1e-9  # as much, for each row: no rounding is so large
 
 
 class KernelFunction(Protocol):
@@ -328,6 +329,10 @@ class KernelEngine:
         L = np.tril(packed)[:, :rank]
         F = np.empty_like(L)
         F[pivots] = L
+        # what is left of a matrix with negative eigenvalues is no rounding; a random product sees it wherever it is
+        probe = np.random.default_rng(0).standard_normal(len(F))
+        if np.abs(K @ probe - F @ (F.T @ probe)).max() > _NEGATIVE * len(F) * top:
+            raise DataError("the kernel makes a matrix that has negative eigenvalues: it is no covariance")
         old = self.design
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", BayesRidgeWarning)  # about columns that nobody gave

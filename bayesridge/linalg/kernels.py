@@ -126,7 +126,8 @@ class GivenKernel:
 
     def matrix(self, A: Array, B: Array, v: Array) -> Array:
         """Covariances, shape (a, b)."""
-        return np.asarray(self.at(v)(A, B), dtype=np.float64)
+        # a kernel's white noise is there for one argument only: rows and themselves
+        return np.asarray(self.at(v)(A) if A is B else self.at(v)(A, B), dtype=np.float64)
 
     def variance(self, A: Array, v: Array) -> Array:
         """Variances, (a,)."""
@@ -207,9 +208,10 @@ def kernel_of(
         If there is no such kernel, or a period is missing or not of one column.
     """
     if not isinstance(kernel, str):
-        if not all(hasattr(kernel, name) for name in ("clone_with_theta", "hyperparameters", "diag")):
+        needed = ("clone_with_theta", "hyperparameters", "diag")
+        if isinstance(kernel, type) or not all(hasattr(kernel, name) for name in needed):
             raise DataError(f"kernel must be one of {', '.join(NAMES)} or a kernel of scikit-learn, got {kernel!r}")
-        return GivenKernel(kernel)
+        return _given_kernel(GivenKernel(kernel), design.X[:2])
     if kernel == "precomputed":
         return _given_matrix(design.X)
     if kernel not in NAMES:
@@ -217,7 +219,8 @@ def kernel_of(
     if kernel == "matern" and nu not in (0.5, 1.5, 2.5):
         raise DataError(f"nu must be 0.5, 1.5 or 2.5, got {nu!r}")
     if kernel == "periodic":
-        if design.n_columns != 1 or period is None or not (np.isfinite(period) and period > 0):
+        number = isinstance(period, (int, float, np.number)) and bool(np.isfinite(period) and period > 0)
+        if design.n_columns != 1 or period is None or not number:
             raise DataError("kernel='periodic' takes one column and its period=, a positive number in its units")
         return NamedKernel(kernel, 0.1, 10.0, period=float(period), unit=float(design.scale[0]))
     rows = (design.X - design.mean) / design.scale
@@ -230,9 +233,31 @@ def kernel_of(
     return NamedKernel(kernel, 0.5 * min(nearest, 0.25 * widest), 2.0 * widest, nu=nu)
 
 
+def _given_kernel(given: GivenKernel, rows: Array) -> GivenKernel:
+    """Refuse bounds that are no interval, and kernels that make no matrix of the table's rows."""
+    with np.errstate(all="ignore"):
+        spans = given.spans if given.parameters else np.empty((0, 2))
+    if not (np.isfinite(spans).all() and (spans[:, 0] < spans[:, 1]).all()):
+        raise DataError(
+            f"the bounds of {given.kernel} must be positive, finite and in order (low, high), or the word 'fixed'"
+        )
+    try:
+        shape = np.shape(given.kernel(rows))
+    except (TypeError, ValueError) as error:
+        raise DataError(f"the kernel {given.kernel} does not take {rows.shape[1]} columns: {error}") from error
+    if shape != (len(rows), len(rows)):
+        raise DataError(f"the kernel {given.kernel} makes no matrix of rows by rows, its shape for two is {shape}")
+    return given
+
+
 def _given_matrix(K: Array) -> GivenMatrix:
-    if K.shape[0] != K.shape[1] or not np.allclose(K, K.T, rtol=0, atol=1e-8 * np.abs(K).max()):
-        raise DataError(f"kernel='precomputed' takes the symmetric matrix K(X, X) as X, got shape {K.shape}")
+    if K.shape[0] != K.shape[1]:
+        raise DataError(
+            f"kernel='precomputed' takes the square matrix K(X, X) as X, got shape {K.shape}: a row that is left out is "
+            "left out of its columns too"
+        )
+    if not np.allclose(K, K.T, rtol=0, atol=1e-8 * np.abs(K).max()):
+        raise DataError("kernel='precomputed' takes the matrix K(X, X) as X, and this one is not symmetric")
     values = np.linalg.eigvalsh(K)
     if values[0] < -1e-8 * max(values[-1], 0.0) or not values[-1] > 0:
         raise DataError(f"the kernel's matrix must have no negative eigenvalues, and one is {values[0]:.3g}")

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from bayesridge.errors import DataError, ImproperPosteriorError, NoSignalWarning, warn
+from bayesridge.errors import DataError, ImproperPosteriorError, NoSignalWarning, PriorError, warn
 from bayesridge.hyper.evidence import EvidenceMaximum, ModeShare, maximize_evidence
 from bayesridge.hyper.infer import infer_hyper
 from bayesridge.hyper.likelihood import Likelihood
@@ -536,18 +536,28 @@ def infer(
     -------
     Posterior
     """
+    fixed = prior.known is not None
+    check_method(method, fixed=fixed)
     if method == "evidence":
         return _plug_in(design, spectrum, prior, noise_prior)
     engine = SpectralEngine(design, spectrum)
     hyper = infer_hyper(engine, prior, noise_prior)
-    fixed = prior.known is not None
     if not fixed:
         _warn_without_signal(design, spectrum)
     return Posterior(engine, prior, noise_prior, hyper, "fixed" if fixed else "posterior")
 
 
+def check_method(method: str | None, *, fixed: bool = False) -> None:
+    """Refuse methods that there are not, and "fixed" where the prior fixes nothing."""
+    if method not in (None, *get_args(Method)):
+        raise PriorError(f"method must be 'posterior', 'evidence' or 'fixed', got {method!r}")
+    if method == "fixed" and not fixed:
+        raise PriorError("method='fixed' takes a prior that fixes lambda: prior=FixedLambda(10.0)")
+
+
 def infer_groups(engine: Engine, prior: Prior, noise_prior: NoisePrior, method: Method | None = None) -> Posterior:
     """Compute the posterior of columns in groups, all scales integrated, or plugged in at their REML estimates."""
+    check_method(method)
     if method == "evidence":
         return Posterior(engine, prior, noise_prior, plug_in_scales(engine, noise_prior.conjugate), "evidence")
     return Posterior(engine, prior, noise_prior, infer_hyper(engine, prior, noise_prior))

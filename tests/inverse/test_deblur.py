@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import convolve
 
-from bayesridge import DataError, FixedLambda, FixedScales
+from bayesridge import DataError, FixedLambda, FixedScales, FixedSigma
 from bayesridge.inverse import deblur, tikhonov
 
 SHAPE = (6, 7)
@@ -74,3 +74,20 @@ def test_what_cannot_be_deblurred_is_said():
     ):  # fmt: skip
         with pytest.raises(DataError, match=why):
             deblur(image, h, **options)
+
+
+def test_frequencies_that_the_transform_rounds_away_are_not_divided_by():
+    """A box as wide as the signal has one frequency, and the transform some 1e-16 of others."""
+    signal = np.random.default_rng(0).standard_normal(29)
+    with pytest.raises(DataError, match="nothing to learn"):
+        deblur(signal, np.ones(29))
+    pair = deblur(signal[:28], np.ones(2), noise_prior=FixedSigma(1e-12))  # the last frequency is exactly zero
+    lost = deblur(signal[:28], np.array([0.1, 0.2, 0.1]), noise_prior=FixedSigma(1e-12))  # and here to rounding
+    for found in (pair, lost):
+        assert np.abs(found.mean).max() < 100.0 * np.abs(signal).max() / np.abs(found.transfer).max()
+
+
+@pytest.mark.parametrize("wrong", [0.0, -1.0, np.nan, np.inf, "much", [1.0]])
+def test_one_solution_takes_one_positive_lambda(wrong):
+    with pytest.raises(DataError, match="lambda must be"):
+        deblur(Y, KERNELS["periodic"], prior=FixedLambda(1.0)).solution(wrong)

@@ -202,3 +202,39 @@ def test_the_prior_is_of_the_share_that_is_explained(post):
     assert post.design.signal == pytest.approx(np.square(rest).sum() / 9)
     assert (post.prior, post.noise_prior) == (BetaR2(), Jeffreys())
     assert np.abs(N.T @ Z).max() < 1e-12
+
+
+@pytest.mark.parametrize("weight", [0.0, 1e-30])
+def test_a_row_that_counts_for_nothing_sees_nothing_of_what_is_free(weight):
+    rows = np.vstack([differences(7, 1), np.ones(7)])  # the mean of x is in the last row alone
+    with pytest.raises(DataError, match="left free"):
+        tikhonov(rows, Y[:7], "first differences", weights=np.append(np.ones(6), weight))
+
+
+def test_what_is_asked_of_filters_is_numbers():
+    post = tikhonov(A, Y, "identity", prior=FixedScales(SIGMA, TAU))
+    for wrong in ("two", [], [1j], [np.nan], [-1.0]):
+        with pytest.raises(DataError, match="parameter"):
+            filter_path(post, "ridge", wrong)
+    for wrong in ("two", [1.0, 2.0], 1e300, 1j, np.nan):
+        with pytest.raises(DataError, match="sigma"):
+            filter_path(post, "ridge").choose("cp", wrong)
+    with pytest.raises(DataError, match="power"):
+        filter_path(post, "wiener", power="all")
+    with pytest.raises(DataError, match="got int"):
+        filter_path(3, "ridge")
+    for wrong in ("64", 64.5, np.nan, 3):
+        with pytest.raises(DataError, match="whole number"):
+            inverse_problem("shaw", wrong)
+
+
+def test_units_whose_products_leave_float64_are_refused():
+    with pytest.raises(DataError, match="squares leave float64"):
+        tikhonov(1e-59 * A, 1e59 * Y, 1e55 * np.eye(7))
+    extreme = tikhonov(1e-39 * A, 1e39 * Y, 1e39 * np.eye(7)).coefficients
+    assert extreme.sd == pytest.approx(1e78 * tikhonov(A, Y, "identity").coefficients.sd, rel=1e-8)
+
+
+def test_masked_numbers_are_not_unmasked():
+    with pytest.raises(DataError, match="real numbers"):
+        tikhonov(A, Y, np.ma.masked_array(np.eye(7), np.eye(7) > 0))

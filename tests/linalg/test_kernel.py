@@ -5,10 +5,26 @@ import pickle
 import numpy as np
 import pytest
 from scipy.special import gammaln, logsumexp
-from sklearn.gaussian_process.kernels import RBF, ConstantKernel, DotProduct
+from sklearn.gaussian_process.kernels import (
+    RBF,
+    CompoundKernel,
+    ConstantKernel,
+    DotProduct,
+    PairwiseKernel,
+    WhiteKernel,
+)
 from sklearn.kernel_ridge import KernelRidge
 
-from bayesridge import BayesKernelRidge, BayesRidge, BetaR2, ConstantColumnWarning, DataError, FixedLambda, load
+from bayesridge import (
+    BayesKernelRidge,
+    BayesRidge,
+    BetaR2,
+    ConstantColumnWarning,
+    DataError,
+    FixedLambda,
+    FixedSigma,
+    load,
+)
 from bayesridge.hyper.infer import infer_hyper
 from bayesridge.linalg.design import build_design
 from bayesridge.linalg.kernel import KernelEngine
@@ -159,7 +175,15 @@ def test_units_and_weights():
         ({"kernel": "matern", "nu": 2.0}, "nu must be"),
         ({"kernel": 3}, "kernel must be one of"),
         ({"kernel": ConstantKernel() * RBF()}, "an amplitude, which is tau already"),
-        ({"kernel": "precomputed"}, "symmetric matrix"),
+        ({"kernel": "precomputed"}, "square matrix"),
+        ({"kernel": RBF}, "kernel must be one of"),
+        ({"kernel": RBF([1.0, 1.0])}, "does not take 1 column"),
+        ({"kernel": RBF(1.0, (10.0, 0.1))}, "in order"),
+        ({"kernel": RBF(1.0, (1.0, 1.0))}, "in order"),
+        ({"kernel": RBF(1.0, (0.0, np.inf))}, "positive, finite"),
+        ({"kernel": CompoundKernel([RBF(1.0, "fixed")])}, "no matrix of rows by rows"),
+        ({"kernel": PairwiseKernel(metric="sigmoid", gamma_bounds="fixed")}, "negative eigenvalues"),
+        ({"kernel": "periodic", "period": "long"}, "its period="),
     ],
 )
 def test_kernels_that_cannot_be(options, match):
@@ -170,6 +194,19 @@ def test_kernels_that_cannot_be(options, match):
 def test_equal_rows_have_no_function():
     with pytest.warns(ConstantColumnWarning), pytest.raises(DataError, match="no function of them"):
         BayesKernelRidge().fit(np.ones((6, 1)), np.arange(6.0))
+
+
+def test_white_noise_within_a_kernel_is_noise():
+    """f + g, g white of variance .5 tau^2, and e: together white of variance sigma^2 (1 + .5 / lambda)."""
+    white = RBF(1.0, "fixed") + WhiteKernel(0.5, "fixed")
+    inside = BayesKernelRidge(kernel=white, prior=FixedLambda(0.25), noise_prior=FixedSigma(0.2)).fit(*curve())
+    outside = BayesKernelRidge(
+        kernel=RBF(1.0, "fixed"), prior=FixedLambda(0.75), noise_prior=FixedSigma(0.2 * np.sqrt(3.0))
+    ).fit(*curve())
+    one, two = inside.predictive(NEW), outside.predictive(NEW)
+    np.testing.assert_allclose(one.mean, two.mean, rtol=1e-7)  # of a smooth kernel 1e-13 is left out
+    np.testing.assert_allclose(one.sd, two.sd, rtol=1e-7)
+    assert inside.posterior_.log_marginal_likelihood == pytest.approx(outside.posterior_.log_marginal_likelihood)
 
 
 def test_periodic():
