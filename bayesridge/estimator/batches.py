@@ -16,6 +16,7 @@ from bayesridge.posteriors.summary import keyed
 from bayesridge.tables.batches import as_pandas, in_place, open_files
 from bayesridge.tables.columns import listed, quoted_list
 from bayesridge.tables.files import PARQUET, csv_text
+from bayesridge.tables.missing import check_missing
 from bayesridge.tables.streamed import fit_by_row
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ def predictions_of_files(
     if files.checkpoint is not None:
         raise DataError("a checkpoint is for sums of rows: predictions are made anew, leave checkpoint out")
     check_level(level)
+    check_missing(missing)
     table = open_files(files.path, files.drop)
     made = None if offset is None else fit_by_row(offset, table, "offset")
     beside = [*(() if made is None else made.variables), *(() if trials is None else (trials,))]
@@ -129,6 +131,9 @@ def _write_parquet(file: Any, tables: Iterable[pd.DataFrame]) -> None:
 
 def refuse_own_source(out: str | Path, source: str | Path | Files) -> None:
     """Refuse to write predictions in the place of the rows, or among them."""
+    for path in (out, source):
+        if not isinstance(path, (str, Path, Files)):
+            raise DataError(f"predictions go from files to a file, each named by its path, got {type(path).__name__}")
     where, table = Path(out).resolve(), Path(source.path if isinstance(source, Files) else source).resolve()
     if where == table or (table.is_dir() and table in where.parents):
         raise DataError(f"{out} is where the rows are: name a file for the predictions elsewhere")

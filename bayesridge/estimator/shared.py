@@ -197,6 +197,7 @@ class Fitted(BaseEstimator):  # type: ignore[misc]
         """
         from bayesridge.estimator.batches import predictions_of_files, refuse_own_source, write_predictions
 
+        check_is_fitted(self)
         refuse_own_source(out, source)
         return write_predictions(out, predictions_of_files(self, source, level=level, **known), level)
 

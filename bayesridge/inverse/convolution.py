@@ -31,13 +31,14 @@ from bayesridge.hyper.nodes import HyperPosterior
 from bayesridge.inverse.tikhonov import PENALTIES, numbers, refuse_units
 from bayesridge.linalg.spectral import SpectralEngine
 from bayesridge.linalg.spectrum import Spectrum
-from bayesridge.posteriors.quantity import flatten
+from bayesridge.posteriors.quantity import check_level, flatten
 from bayesridge.priors import BetaR2, Jeffreys, NoisePrior, Prior, check_priors
 
 Array = NDArray[np.float64]
 Boundary = Literal["periodic", "reflect"]
 
 _EPS = float(np.finfo(np.float64).eps)
+_AT_ONCE = 1 << 24  # numbers
 _ROUNDING = 32.0 * _EPS  # of the largest |H|: the transform's, below which a kernel has nothing
 
 
@@ -149,16 +150,6 @@ class Deblurred:
         """Of the coefficients, over sigma^2."""
         return np.asarray(1.0 / (np.square(np.abs(self.transfer)) + lam * self.penalty))
 
-    @cached_property
-    def _given(self) -> tuple[Array, Array]:
-        """Means and variances over sigma^2 of all cells at each node, (cells, K)."""
-        lam = self.hyper.nodes.lam
-        mean, variance = (np.empty((int(np.prod(self.grid.shape)), len(lam))) for _ in range(2))
-        for k, one in enumerate(lam):
-            mean[:, k] = self.solution(one).ravel()
-            variance[:, k] = self.grid.spread(self._variance(one)).ravel()
-        return mean, variance
-
     @property
     def mean(self) -> Array:
         """Posterior mean of the image."""
@@ -169,19 +160,26 @@ class Deblurred:
     @cached_property
     def sd(self) -> Array:
         """Posterior standard deviation of each cell, lambda and sigma integrated."""
-        mean, variance = self._given
-        nodes = self.hyper.nodes
-        centre = mean @ nodes.weight
-        within = variance @ (nodes.weight * nodes.noise.mean_variance())
-        between = np.square(mean - centre[:, None]) @ nodes.weight
-        return np.sqrt(within + between).reshape(self.grid.shape)
+        nodes, centre = self.hyper.nodes, self.mean
+        noise, within, between = nodes.weight * nodes.noise.mean_variance(), np.zeros_like(self.penalty), 0.0 * centre
+        for k, lam in enumerate(nodes.lam):
+            within += noise[k] * self._variance(lam)
+            between += nodes.weight[k] * np.square(self.solution(lam) - centre)
+        return np.sqrt(self.grid.spread(within) + between)
 
     def interval(self, level: float = 0.95) -> Array:
         """Equal-tailed interval of each cell (pointwise), the grid's shape and 2."""
-        if not 0.0 < level < 1.0:
-            raise DataError(f"level must lie strictly between 0 and 1, got {level}")
-        mean, variance = self._given
-        return flatten(self.hyper.nodes, mean, variance).interval(level).reshape(*self.grid.shape, 2)
+        check_level(level)
+        nodes, cells = self.hyper.nodes, self.penalty.size
+        size = max(1, _AT_ONCE // len(nodes.lam))  # cells at a time: all of them at all nodes may not fit into memory
+        ends = [self._interval(slice(start, start + size), level) for start in range(0, cells, size)]
+        return np.concatenate(ends).reshape(*self.grid.shape, 2)
+
+    def _interval(self, part: slice, level: float) -> Array:
+        lam = self.hyper.nodes.lam
+        mean = np.column_stack([self.solution(one).ravel()[part] for one in lam])
+        variance = np.column_stack([self.grid.spread(self._variance(one)).ravel()[part] for one in lam])
+        return flatten(self.hyper.nodes, mean, variance).interval(level)
 
     def draw(self, n: int, random_state: int | np.random.Generator | None = None) -> Array:
         """Independent images from the posterior, (n, ...)."""

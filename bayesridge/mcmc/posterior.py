@@ -247,7 +247,7 @@ class SampledPosterior(ShownPosterior, Asked):
         DataError
             If X has other columns, a weight is not positive, or the model's noise is not normal.
         """
-        rows = checked_rows(X, len(self.design.names), offset, trials)
+        rows = checked_rows(X, self.design, offset, trials)
         if "nu" in self._drawn:
             raise DataError(f"predictions are for normal noise, and the model {self.model_name} has Student-t noise")
         noise = noise_variance(weights, len(rows))

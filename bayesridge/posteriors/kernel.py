@@ -50,7 +50,7 @@ class KernelPosterior(Posterior):
 
     def expected(self, X: Array, *, offset: ArrayLike | None = None, trials: ArrayLike | None = None) -> Array:
         """Posterior mean of the function at new rows, (m,)."""
-        rows = checked_rows(X, self.design.n_columns, offset, trials)
+        rows = checked_rows(X, self.design, offset, trials)
         return predict(self.engine, self.hyper, rows, None).expected.mean
 
     def to_datatree(

@@ -186,7 +186,7 @@ class ManyPosteriors:
         self, X: ArrayLike, *, offset: ArrayLike | None = None, trials: ArrayLike | None = None
     ) -> ManyPredictions:
         """Means and standard deviations of new observations at new rows, noise included."""
-        rows = checked_rows(X, self.design.n_columns, offset, trials)
+        rows = checked_rows(X, self.design, offset, trials)
         variance = self._variances(prediction_map(self.design, self._spectrum, rows))
         sd = np.sqrt(variance + self._gather(self._noise)[:, None]).T
         return ManyPredictions(self.expected(rows), sd)

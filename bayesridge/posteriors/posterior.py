@@ -360,7 +360,7 @@ class Posterior(ShownPosterior, Asked):
             Of successes.
         """
         # codes of thousands of levels are for the engine to lay out, or not
-        rows = X if isinstance(X, LevelRows) else checked_rows(X, self.design.n_columns, None, trials)
+        rows = X if isinstance(X, LevelRows) else checked_rows(X, self.design, None, trials)
         shift = target_shift(self.design, offset, trials, rows.shape[0])
         return predict(self.engine, self.hyper, rows, weights, shift)
 

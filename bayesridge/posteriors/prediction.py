@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 
+_FARTHEST = 1e100  # of a new row, in units of its column: squares of predictions stay float64
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Prediction(Shown):
@@ -116,12 +118,19 @@ def predict(
     return Prediction(expected, replace(expected, noise=noise), np.sqrt(variance * noise))
 
 
-def checked_rows(X: ArrayLike, p: int, offset: ArrayLike | None, trials: ArrayLike | None) -> Array:
+def checked_rows(X: ArrayLike, design: Design, offset: ArrayLike | None, trials: ArrayLike | None) -> Array:
     """Return new rows as numbers of shape (m, p), of a model that takes neither offset nor trials."""
     refuse_outcome_terms(offset, trials)
     rows = np.asarray(X, dtype=np.float64)
-    if rows.ndim != 2 or rows.shape[1] != p:
-        raise DataError(f"X must have shape (rows, {p}), got {rows.shape}")
+    if rows.ndim != 2 or rows.shape[1] != design.n_columns:
+        raise DataError(f"X must have shape (rows, {design.n_columns}), got {rows.shape}")
+    largest = np.maximum(rows.max(axis=0, initial=0.0), -rows.min(axis=0, initial=0.0))
+    if (far := largest > _FARTHEST * design.scale).any():
+        column = int(far.argmax())
+        raise DataError(
+            f"{design.names[column]} is as large as {largest[column]:.3g} in row {int(np.abs(rows[:, column]).argmax())} "
+            f"of the new ones, where the fit's is scaled by {design.scale[column]:.3g}: squares of that leave float64"
+        )
     return rows
 
 

@@ -36,8 +36,8 @@ _MANY, _FEW, _FIRST, _SAMPLE, _SAME = 512, 40, 8, 32, 5e-11
 
 def check_level(level: float) -> None:
     """Refuse interval levels outside (0, 1)."""
-    if not 0.0 < level < 1.0:
-        raise DataError(f"level must lie strictly between 0 and 1 (0.95 for 95%), got {level}")
+    if not isinstance(level, (int, float, np.number)) or not 0.0 < level < 1.0:
+        raise DataError(f"level must lie strictly between 0 and 1 (0.95 for 95%), got {level!r}")
 
 
 def interval_names(level: float, kind: str = "ETI") -> tuple[str, str]:

@@ -83,6 +83,12 @@ def find_missing(
     return {name: count for name, count in counts.items() if count}
 
 
+def check_missing(missing: str) -> None:
+    """Refuse other words for what to do with rows that have missing values."""
+    if missing not in ("error", "drop"):
+        raise DataError(f'missing must be "error" or "drop", not {missing!r}.')
+
+
 def complete_rows(
     columns: Columns,
     y: Float,
@@ -118,8 +124,7 @@ def complete_rows(
         If a value is infinite, a column has no value at all, or (with ``missing="error"``) any value
         is missing; or if fewer than two rows, or no weight, would be left.
     """
-    if missing not in ("error", "drop"):
-        raise DataError(f'missing must be "error" or "drop", not {missing!r}.')
+    check_missing(missing)
     finite = has_only_finite(columns.values) and has_only_finite(y)
     if finite and (weights is None or has_only_finite(weights)):
         return CompleteRows(columns, y, weights, None, 0)
