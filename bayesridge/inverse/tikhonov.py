@@ -111,8 +111,9 @@ def _design(A: Any, y: Any, penalty: str | Any, weights: Any) -> Design:
     seen = np.linalg.svd(rows @ basis[:, p - n_flat :], compute_uv=False)
     if n_flat and not (len(seen) == n_flat and seen[-1] > _FLAT_SEEN * np.linalg.norm(rows, 2)):
         raise DataError(
-            f"the penalty leaves {n_flat} direction{'s' * (n_flat > 1)} of x free, and A (rows of weight next to nothing "
-            "not counted) does not see all of what is left free: it has no posterior; penalise more (penalty='identity'), or add rows to the penalty"
+            f"the penalty leaves {n_flat} direction{'s' * (n_flat > 1)} of x free, and A (rows of weight next to "
+            "nothing not counted) does not see all of what is left free: it has no posterior; penalise more "
+            "(penalty='identity'), or add rows to the penalty"
         )
     return in_directions(columns.values, target, basis, n_flat, names=columns.names, target_name=name or "y", weights=w)
 

@@ -253,8 +253,8 @@ def _given_kernel(given: GivenKernel, rows: Array) -> GivenKernel:
 def _given_matrix(K: Array) -> GivenMatrix:
     if K.shape[0] != K.shape[1]:
         raise DataError(
-            f"kernel='precomputed' takes the square matrix K(X, X) as X, got shape {K.shape}: a row that is left out is "
-            "left out of its columns too"
+            f"kernel='precomputed' takes the square matrix K(X, X) as X, got shape {K.shape}: a row that is left "
+            "out is left out of its columns too"
         )
     if not np.allclose(K, K.T, rtol=0, atol=1e-8 * np.abs(K).max()):
         raise DataError("kernel='precomputed' takes the matrix K(X, X) as X, and this one is not symmetric")

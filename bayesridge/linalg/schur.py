@@ -69,6 +69,8 @@ _MOST_UNEVEN = 1e11  # weights
 _MOST_PAIRS = 1 << 23
 _MOST_KEPT = 1000  # thetas of a heavy engine
 _WIDEST = 6_000  # coefficients whose covariance matrix is laid out
+_CANCELLED = 1e4  # times what b0 leaves, its penalty, which Q is then a difference of: twelve digits are left
+_MOST_STEPS = 30
 
 
 @dataclass(frozen=True, eq=False)
@@ -376,14 +378,22 @@ class LevelEngine:
             W = sparse_within_levels(first[0], s.cross)
             M22[0] -= self._products(first[0], W)
         L2, also = cholesky_of_each(M22)
-        right = s.c0 - Sb0
-        half = within_levels(first, right[:, :size, None])
-        two = solve_of_each(L2, right[:, size:] - across(W, half)[..., 0])
-        one = within_levels(np.swapaxes(first, 2, 3), half - along(W, two[..., None]))[..., 0]
-        d = np.concatenate([one, two], axis=1)
+
+        def solved(right: Array) -> Array:
+            half = within_levels(first, right[:, :size, None])
+            two = solve_of_each(L2, right[:, size:] - across(W, half)[..., 0])
+            one = within_levels(np.swapaxes(first, 2, 3), half - along(W, two[..., None]))[..., 0]
+            return np.concatenate([one, two], axis=1)
+
+        d = solved(s.c0 - Sb0)
         b = s.b0 + d
         fall, rise = d @ s.c0, np.einsum("kp,kp->k", Sb0, b)
         Q = s.q0 - fall + rise
+        lost = np.einsum("kp,p->k", Sb0, s.b0) > _CANCELLED * s.q0
+        if lost.any():
+            fine, least = self._refined(theta, b, solved)
+            b[lost], Q[lost] = fine[lost], least[lost]
+            fall, rise = np.where(lost, 0.0, fall), np.where(lost, 0.0, rise)
         regular &= 1e-13 * (s.q0 + np.abs(fall) + np.abs(rise)) < Q  # where less is left, nothing but rounding is
         log_norm = 0.5 * log_det + np.log(np.diagonal(first, axis1=2, axis2=3)).sum(axis=(1, 2))
         log_norm += 0.5 * s.log_det_flat - np.log(np.diagonal(L2, axis1=1, axis2=2)).sum(axis=1)
@@ -391,6 +401,30 @@ class LevelEngine:
             last = self.n_numbers
             self.kept.update({row.tobytes(): (b[i], L2[i, -last:, -last:].copy()) for i, row in enumerate(theta)})
         return Factors(first, W, L2, b, np.where(regular & also, log_norm, -np.inf), np.where(Q > 0, Q, s.q0))
+
+    def _refined(self, theta: Array, b: Array, solved: Callable[[Array], Array]) -> tuple[Array, Array]:
+        """B and Q where lambda is so large that ``b = b0 + d`` is rounding, which S b0 would multiply.
+
+        With r = c0 - X'WX d - S b what is missing is M^-1 r, in which S b has all digits of the b at hand: each step
+        takes b0's rounding to that of the last step. Q = q0 - 2 d'c0 + d'X'WX d + b'S b is least at b, so that of an
+        error in b only the square counts.
+        """
+        s = self.sums
+        (q, c), k = s.first.shape[:2], len(theta)
+        least = np.full(k, np.inf)
+        for _ in range(_MOST_STEPS):
+            d, Sb = b - s.b0, np.zeros_like(b)
+            for block in self.blocks:
+                Sb[:, block.columns] += b[:, block.columns] @ block.precision(theta)[0]
+            one, two = d[:, : q * c], d[:, q * c :]
+            within = np.einsum("qab,kqb->kqa", s.first, one.reshape(k, q, c)).reshape(k, -1)
+            Gd = np.concatenate([within + (s.cross @ two.T).T, (s.cross.T @ one.T).T + two @ s.second], axis=1)
+            now = s.q0 + np.einsum("kp,kp->k", d, Gd - 2.0 * s.c0) + np.einsum("kp,kp->k", b, Sb)
+            if (now >= (1.0 - 1e-12) * least).all():
+                break
+            least = np.minimum(now, least)
+            b = b + solved(s.c0 - Gd - Sb)
+        return b, least
 
     def _products(self, inverse: Array, W: csr_array) -> Array:
         """``W'W``; its upper triangle may be left out."""

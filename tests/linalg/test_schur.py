@@ -251,3 +251,23 @@ def test_variances_through_few_thetas_are_those_at_all_or_are_computed_there():
     np.testing.assert_allclose(narrow, variances(0.1 * steps), rtol=1e-4)
     wide = 1.5 * steps
     np.testing.assert_array_equal(through_few(wide, variances), variances(wide))
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+def test_the_excess_has_its_digits_however_large_lambda_is(monkeypatch, sparse):
+    """Against generalised least squares with V = I + ZZ'/lambda, which at lambda = infinity are ordinary ones."""
+    if sparse:
+        monkeypatch.setattr("bayesridge.linalg.schur._DENSE", 0)
+    X, y, blocks, _ = problem()
+    source = LevelRows(X[:, :1], blocks)
+    design = build_design(source, y, names=("a", *source.names), unpenalized=["a"])
+    engine = group_engine(design, {}, {})
+    assert isinstance(engine, LevelEngine)
+    F = np.column_stack([np.ones(60), X[:, 0]])
+    for theta in ([40.0, 45.0], [100.0, 60.0], [400.0, 300.0], [40.0, 0.5], [-1.0, 80.0]):
+        V = np.eye(60)
+        for one, log_lam in zip(blocks, theta, strict=True):
+            V += np.exp(-log_lam) * (one.codes[:, None] == one.codes)
+        L = np.linalg.cholesky(V)
+        least = np.linalg.lstsq(np.linalg.solve(L, F), np.linalg.solve(L, y))[1][0]
+        assert engine.excess(np.array([theta]))[0] == pytest.approx(least, rel=1e-10)
