@@ -6,9 +6,10 @@ import os
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.exceptions import NotFittedError
 from typer.testing import CliRunner
 
-from bayesridge import BayesRidge, DataError, Files, FormulaError, accumulate, load, posterior
+from bayesridge import BayesRidge, DataError, Files, FormulaError, PriorError, accumulate, load, posterior
 from bayesridge.cli.main import app
 from bayesridge.errors import AccuracyWarning, DroppedRowsWarning
 from bayesridge.estimator import batches
@@ -217,3 +218,24 @@ def test_the_commands(frame, folder, tmp_path, monkeypatch):
         done = run(app, wrong)
         assert done.exit_code == 1
         assert said in " ".join(done.stderr.split())
+
+
+def test_words_and_paths_that_are_none_are_refused(fit, folder, tmp_path):
+    with pytest.raises(DataError, match="not 'Drop'"):
+        fit.predict_files(folder / "t.csv", tmp_path / "p.csv", missing="Drop")
+    for source, out in ((None, "p.csv"), (pd.DataFrame({"a": [1.0]}), "p.csv"), (folder / "t.csv", 3)):
+        with pytest.raises(DataError, match="named by its path"):
+            fit.predict_files(source, out)
+    with pytest.raises(NotFittedError):
+        BayesRidge().predict_files(folder / "t.csv", tmp_path / "p.csv")
+
+
+def test_rows_whose_squares_are_no_numbers_are_refused():
+    rng = np.random.default_rng(0)
+    post = posterior(rng.standard_normal((9, 2)), rng.standard_normal(9))
+    assert np.isfinite(post.predict(np.array([[1e99, 2.0]])).interval()).all()
+    with pytest.raises(DataError, match="x0 is as large as 1e\\+160 in row 1"):
+        post.predict(np.array([[1.0, 2.0], [-1e160, 2.0]]))
+    for method in ("average", "fixed"):  # neither there, nor with a prior that fixes nothing
+        with pytest.raises(PriorError, match="method"):
+            posterior(rng.standard_normal((9, 2)), rng.standard_normal(9), method=method)

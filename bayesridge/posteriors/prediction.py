@@ -127,9 +127,10 @@ def checked_rows(X: ArrayLike, design: Design, offset: ArrayLike | None, trials:
     largest = np.maximum(rows.max(axis=0, initial=0.0), -rows.min(axis=0, initial=0.0))
     if (far := largest > _FARTHEST * design.scale).any():
         column = int(far.argmax())
+        row = int(np.abs(rows[:, column]).argmax())
         raise DataError(
-            f"{design.names[column]} is as large as {largest[column]:.3g} in row {int(np.abs(rows[:, column]).argmax())} "
-            f"of the new ones, where the fit's is scaled by {design.scale[column]:.3g}: squares of that leave float64"
+            f"{design.names[column]} is as large as {largest[column]:.3g} in row {row} of the new ones, where the "
+            f"fit's is scaled by {design.scale[column]:.3g}: squares of that leave float64"
         )
     return rows
 
