@@ -274,6 +274,7 @@ class WeightedPosterior:
     prior_texts: tuple[str, str] = ("normal(0, 1) on each coefficient", "Poisson")
     check: tuple[str, ...] = ()
     centre: float = 0.0
+    has_terms: bool = False
     scales = {}  # noqa: RUF012 -- a Poisson regression at a known tau has none
 
     coefficients = property(lambda self: WeightedQuantity(self.design.names, self.values[..., 1:], self.weight))

@@ -58,7 +58,7 @@ class CoefficientDraws:
         return np.asarray(self.intercept[:, None] + rows.times(self.coef.T).T)
 
 
-class Moments(Protocol):
+class LateMoments(Protocol):
     """Posterior means and variances of m linear functionals; the variances may be computed when they are asked for."""
 
     @property
@@ -98,7 +98,7 @@ class Conditional(Protocol):
         """Conditional variances over sigma^2, shape (m, K)."""
         ...
 
-    def moments(self, linear: Any, weight: Array, noise: Array) -> Moments:
+    def moments(self, linear: Any, weight: Array, noise: Array) -> LateMoments:
         """Mean and variance of the mixture with these weights (K,) and E[sigma^2 | node] (K,)."""
         ...
 
@@ -239,6 +239,25 @@ class Engine(Protocol):
 
     def without(self, row: int) -> Engine:
         """The engine of the other rows (of one observation less, where a row stands for several)."""
+        ...
+
+
+@runtime_checkable
+class Penalties(Protocol):
+    """An engine of several penalties on columns."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the penalties."""
+        ...
+
+    @property
+    def signals(self) -> tuple[float, ...]:
+        """Sum over the columns of each of their mean squares."""
+        ...
+
+    def dof(self, theta: Array) -> Array:
+        """Effective degrees of freedom of each at theta, (K, G)."""
         ...
 
 

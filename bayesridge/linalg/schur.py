@@ -34,7 +34,7 @@ from scipy.sparse import vstack as sparse_vstack
 
 from bayesridge.errors import AccuracyWarning, ConstantTargetWarning, DataError, warn
 from bayesridge.linalg.design import Design, State
-from bayesridge.linalg.engine import CoefficientDraws, Deleted, Moments, mixture_moments
+from bayesridge.linalg.engine import CoefficientDraws, Deleted, LateMoments, mixture_moments
 from bayesridge.linalg.few_nodes import through_few
 from bayesridge.linalg.heavy_rows import heaviest_row
 from bayesridge.linalg.level_factors import (
@@ -74,7 +74,7 @@ _MOST_STEPS = 30
 
 
 @dataclass(frozen=True, eq=False)
-class _LateMoments:
+class _OnceAsked:
     mean: Array
     _of: Callable[[], Array]
 
@@ -138,10 +138,10 @@ class LevelConditional:
     def _variances(self, parts: Iterator[Factors], linear: SparseFunctionals) -> Array:
         return np.concatenate([_variances(part, linear.rows, self.engine.n_numbers) for part in parts])
 
-    def moments(self, linear: SparseFunctionals, weight: Array, noise: Array) -> Moments:
+    def moments(self, linear: SparseFunctionals, weight: Array, noise: Array) -> LateMoments:
         """Mean and variance of the mixture over the nodes; the variance, which costs far more, once it is asked for."""
         mean = self.mean(linear)
-        return _LateMoments(mean @ weight, lambda: mixture_moments(mean, self.variance(linear), weight, noise).variance)
+        return _OnceAsked(mean @ weight, lambda: mixture_moments(mean, self.variance(linear), weight, noise).variance)
 
     def covariance(self, linear: SparseFunctionals, weight: Array, noise: Array) -> Array:
         """Covariance matrix of the mixture over the nodes, (m, m)."""

@@ -113,6 +113,15 @@ class AnyPosterior(Protocol):
         """Posterior means, ``intercept`` and ``coef``."""
         ...
 
+    @property
+    def has_terms(self) -> bool:
+        """Whether there are several penalties, and :meth:`terms` says what each is worth."""
+        ...
+
+    def terms(self, level: float = 0.95) -> Any:
+        """Spread, share of variance and effective degrees of freedom of each penalty, as a data frame."""
+        ...
+
     def summary(self, level: float = 0.95) -> Any:
         """Intercept and coefficients as a data frame."""
         ...

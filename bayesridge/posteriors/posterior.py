@@ -20,7 +20,7 @@ from bayesridge.hyper.nodes import HyperPosterior
 from bayesridge.hyper.point import plug_in
 from bayesridge.hyper.reml import Deviance, PluggedIn, estimate, log_marginal_without, plug_in_scales, plugged_at
 from bayesridge.linalg.design import Design, State
-from bayesridge.linalg.engine import Engine
+from bayesridge.linalg.engine import Engine, Penalties
 from bayesridge.linalg.filters import effective_dof, filter_factors, shrinkage
 from bayesridge.linalg.groups import GroupEngine, groups_of
 from bayesridge.linalg.levels import LevelRows
@@ -292,6 +292,11 @@ class Posterior(ShownPosterior, Asked):
     def coefficients(self) -> MixtureQuantity:
         """Posterior of all p coefficients, in the units of the data."""
         return MixtureQuantity(self.design.names, self.engine, self.engine.coefficients(), self.hyper)
+
+    @property
+    def has_terms(self) -> bool:
+        """Whether there are several penalties, and :meth:`terms` says what each is worth."""
+        return isinstance(self.engine, Penalties)
 
     def terms(self, level: float = 0.95) -> pd.DataFrame:
         """Spread, share of variance and effective degrees of freedom of each penalty; see :func:`term_table`."""

@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from bayesridge.errors import DataError
 from bayesridge.hyper.marginal import Interval
 from bayesridge.hyper.nodes import HyperPosterior, Nodes
-from bayesridge.linalg.engine import Engine, Linear, LinearMoments, Moments
+from bayesridge.linalg.engine import Engine, LateMoments, Linear, LinearMoments
 from bayesridge.linalg.row_source import RowIndex
 from bayesridge.posteriors.mixture import Mixture
 from bayesridge.posteriors.shown import Shown
@@ -183,7 +183,7 @@ class MixtureQuantity(Quantity):
     noise: Array | None = None
 
     @cached_property
-    def _moments(self) -> Moments:
+    def _moments(self) -> LateMoments:
         nodes = self.hyper.nodes
         return self.engine.at(nodes.theta).moments(self.linear, nodes.weight, nodes.noise.mean_variance())
 

@@ -59,14 +59,10 @@ def hyper_table(posterior: AnyPosterior, level: float = 0.95) -> pd.DataFrame:
     """
     import pandas as pd
 
-    terms = bool(posterior.design.blocks) or _has_terms(posterior)
+    terms = bool(posterior.design.blocks) or posterior.has_terms
     rows = {name: _scalar_row(name, scale, level, terms) for name, scale in posterior.scales.items()}
     columns = ["median", *interval_names(level, "HDI" if terms else "ETI"), "mean", "sd", "sd of log"]
     return pd.DataFrame.from_dict(rows, orient="index", columns=columns)
-
-
-def _has_terms(posterior: AnyPosterior) -> bool:
-    return hasattr(getattr(posterior, "engine", None), "dof")
 
 
 def _scalar_row(name: str, scale: Scalar, level: float, terms: bool) -> list[float]:
@@ -186,6 +182,15 @@ class ShownPosterior(Shown):
         raise DataError("coefficients are differences of the target here; ratios are of counts and successes, family=")
 
     @property
+    def has_terms(self) -> bool:
+        """Whether there are several penalties, and :meth:`terms` says what each is worth."""
+        return False
+
+    def terms(self, level: float = 0.95) -> pd.DataFrame:  # noqa: ARG002
+        """Refused: there are no penalties on columns whose shares are known."""
+        raise DataError("shares and degrees of freedom by term are of a Gaussian target with penalties on columns")
+
+    @property
     def only(self) -> AnyPosterior:
         """Itself: it is of one target."""
         return self._any()
@@ -216,16 +221,10 @@ def _scale_sentences(posterior: AnyPosterior) -> list[str]:
     says = ", ".join(f"{name} = {value}" for name, value in medians.items())
     counted = "; dof without intercept" if "effective dof" in medians else ""
     last = [f"{says} (medians{counted})"] if medians else []
-    terms = _by_term(posterior)
-    if terms is not None:
-        each = ", ".join(f"{name} {number(value)}" for name, value in terms["effective dof"].items())
+    if posterior.has_terms:
+        each = ", ".join(f"{name} {number(value)}" for name, value in posterior.terms()["effective dof"].items())
         last.append(f"effective dof: {each} (posterior means; fixed effects not counted)")
     return [lambda_sentence(posterior, name=name) for name in lambdas] + last
-
-
-def _by_term(posterior: AnyPosterior, level: float = 0.95) -> pd.DataFrame | None:
-    """Return the table of penalties, where there are several."""
-    return posterior.terms(level) if _has_terms(posterior) else None  # type: ignore[attr-defined]
 
 
 #: Of every record that is written as JSON; a key that changes its meaning or goes away raises it.
@@ -239,7 +238,6 @@ def to_record(posterior: AnyPosterior, level: float = 0.95) -> dict[str, Any]:
     design = posterior.design
     prior, noise_prior = posterior.prior_texts
     tables = level_tables(posterior, level)
-    terms = _by_term(posterior, level)
     return {
         "schema": SCHEMA,
         "bayesridge_version": __version__,
@@ -254,7 +252,7 @@ def to_record(posterior: AnyPosterior, level: float = 0.95) -> dict[str, Any]:
         "level": level,
         "coefficients": records(coefficient_table(posterior, level), level),
         "hyperparameters": records(hyper_table(posterior, level), level),
-        **({} if terms is None else {"terms": records(terms, level)}),
+        **({"terms": records(posterior.terms(level), level)} if posterior.has_terms else {}),
         **({"levels": {name: records(one, level) for name, one in tables.items()}} if tables else {}),
         **posterior.facts(),
     }

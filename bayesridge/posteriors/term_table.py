@@ -51,7 +51,7 @@ def term_table(posterior: Any, level: float = 0.95) -> pd.DataFrame:
         blocks = posterior.design.blocks
         names, tau = (blocks[0].name if len(blocks) == 1 else "penalised columns",), ("tau",)
         share, dof = ([(scales[key].mean, scales[key].sd)] for key in ("R2", "effective dof"))
-    elif not hasattr(engine, "dof"):
+    elif not posterior.has_terms:
         raise DataError("shares and degrees of freedom by term are of penalties on columns")
     else:
         names = engine.names

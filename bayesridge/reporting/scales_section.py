@@ -73,7 +73,7 @@ def scales(content: Content) -> str:
 def terms(content: Content) -> str:
     """What each penalty is worth, and the effects of levels in their order; "" where there are not several."""
     post: Any = content.posterior
-    if not hasattr(getattr(post, "engine", None), "dof"):
+    if not post.has_terms:
         return ""
     found = post.terms(content.level)
     rows = [[text(name), *map(number, row)] for name, row in zip(found.index, found.to_numpy(), strict=True)]
