@@ -146,6 +146,7 @@ CHILD = """
         time.sleep(3.0)  # 50 steps of warm-up are over
         os.killpg(0, signal.SIGINT)
 
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # what was started in the background ignores it
     threading.Thread(target=control_c, daemon=True).start()
     X, y = datasets.load_xy("longley")
     fit = BayesRidge(
