@@ -15,8 +15,9 @@ from bayesridge.linalg.student import log_t_constant
 from bayesridge.linalg.threads import run_blocks
 
 Array = NDArray[np.float64]
+Flags = NDArray[np.bool]
 
-_BLOCK_VALUES = 1 << 15  # a block and what is made of it stay in the cache
+_BLOCK_VALUES = 1 << 16  # a block and what is made of it stay in the cache
 
 
 @dataclass(frozen=True, eq=False)
@@ -208,12 +209,17 @@ def _quantile_rows(part: Mixture, q: Array) -> Array:
     centre = part.location[np.arange(len(q)), part.weight.argmax(axis=-1)]
     starts = [part.start] if part.start is not None else [_every(part, 6), _every(part, 3)] if _at_steps(part) else []
     part, *starts = (Mixture(one.location - centre[:, None], one.scale, one.weight, one.df) for one in (part, *starts))
-    u = np.asarray(ndtri(q) if np.isinf(part.df) else stdtrit(part.df, q))
-    ends = part.location + u[:, None] * part.scale
-    seen = part.weight > 1e-13
-    low = np.where(seen, ends, np.inf).min(axis=1)
-    high = np.where(seen, ends, -np.inf).max(axis=1)
-    x = (part.weight * ends).sum(axis=1)
+    levels, which = np.unique(q, return_inverse=True)  # inverses of the distribution function are dear
+    u = np.asarray(ndtri(levels) if np.isinf(part.df) else stdtrit(part.df, levels))[which]
+    ends = u[:, None] * part.scale
+    ends += part.location
+    x = (ends @ part.weight) if part.weight.ndim == 1 else (part.weight * ends).sum(axis=1)
+    if part.weight.ndim == 1:
+        ends = ends[:, part.weight > 1e-13]
+        low, high = ends.min(axis=1), ends.max(axis=1)
+    else:
+        seen = part.weight > 1e-13
+        low, high = np.where(seen, ends, np.inf).min(axis=1), np.where(seen, ends, -np.inf).max(axis=1)
     for start in starts:
         x = _solve(start, q, x, low.copy(), high.copy(), 1e-2)
     return centre + _solve(part, q, x, low, high, 3e-4)
@@ -234,12 +240,13 @@ def _solve(part: Mixture, q: Array, x: Array, low: Array, high: Array, last: flo
     kernel = _normal if np.isinf(part.df) else _student_table(part.df)
     top = part.scale.max(axis=1)
     wide = part.scale > 1e-90 * top[:, None]  # what is narrower is a point: its inverse cubed would be infinite
-    inverse = np.where(wide, 1.0 / np.where(wide, part.scale, 1.0), 0.0)
+    points = not wide.all()
+    inverse = np.where(wide, 1.0 / np.where(wide, part.scale, 1.0), 0.0) if points else 1.0 / part.scale
     relative = inverse * top[:, None]
     first = part.weight * relative
     second = first * relative
     all_: tuple[Array, ...] = (part.location, inverse, first, second, second * relative)
-    points, some, active = bool((~wide).any()), all_, np.flatnonzero(high > low)
+    some, active = all_, np.flatnonzero(high > low)
     middle = _middles(part, low, high)
     for turn in range(100):
         if len(active) == 0:
@@ -249,12 +256,12 @@ def _solve(part: Mixture, q: Array, x: Array, low: Array, high: Array, last: flo
         location, kept, *power = some
         weight = part.weight if part.weight.ndim == 1 else part.weight[active]
         a, b = low[active], high[active]
-        now = np.where((x[active] > a) & (x[active] < b), x[active], middle(a, b, active))
+        now = middle(x[active], (x[active] > a) & (x[active] < b), active)
         distance = now[:, None] - location
         below, density, bend = kernel(distance * kept)
         if points:
             below = np.where(kept > 0, below, distance >= 0)
-        excess = np.einsum("ij,ij->i", below, np.broadcast_to(weight, below.shape)) - q[active]
+        excess = (below @ weight if weight.ndim == 1 else np.einsum("ij,ij->i", below, weight)) - q[active]
         low[active], high[active] = np.where(excess < 0, now, a), np.where(excess < 0, b, now)
         slope, curve = np.einsum("ij,ij->i", density, power[0]), np.einsum("ij,ij->i", bend, power[1])
         # the width of what has density here: that of all components may be a tail's, however far away
@@ -265,7 +272,7 @@ def _solve(part: Mixture, q: Array, x: Array, low: Array, high: Array, last: flo
             step = top[active] * step / np.clip(1.0 - 0.5 * step * curve / safe, 0.5, 2.0)
         moved = now - step
         inside = np.isfinite(step) & (moved >= low[active]) & (moved <= high[active])
-        x[active] = np.where(inside, moved, middle(low[active], high[active], active))
+        x[active] = middle(moved, inside, active)
         done = inside & (np.abs(step) <= last * top[active] * size)
         if turn > 3:
             # where steps do not settle, rounding ends it: that of the locations of what has density here
@@ -276,30 +283,37 @@ def _solve(part: Mixture, q: Array, x: Array, low: Array, high: Array, last: flo
     return x
 
 
-def _middles(part: Mixture, low: Array, high: Array) -> Callable[[Array, Array, NDArray[np.intp]], Array]:
-    """Return the function that cuts brackets of some mixtures.
+def _middles(part: Mixture, low: Array, high: Array) -> Callable[[Array, Flags, NDArray[np.intp]], Array]:
+    """Return the function that puts those of some mixtures' values that are not good into the middle of their brackets.
 
     Where widths differ by many powers of ten (a spike in wide tails) halving a bracket takes a step for each power of
     two. It is cut in the middle of asinh((x - location) / scale) of the narrowest component, which goes by decades.
     """
-    scale = np.where(part.scale > 0, part.scale, np.inf)
-    narrowest = scale.argmin(axis=1)
-    rows = np.arange(len(narrowest))
-    centre, width = part.location[rows, narrowest], scale[rows, narrowest]
-    width = np.where(np.isfinite(width), width, 1.0) + 1e-200 * (high - low)
 
-    def middle(a: Array, b: Array, some: NDArray[np.intp]) -> Array:
-        c, w = centre[some], width[some]
+    def middle(x: Array, good: Flags, some: NDArray[np.intp]) -> Array:
+        if good.all():
+            return x
+        rows = some[~good]
+        a, b = low[rows], high[rows]
+        scale = np.where(part.scale[rows] > 0, part.scale[rows], np.inf)
+        narrowest = scale.argmin(axis=1)
+        own = np.arange(len(rows))
+        c, w = part.location[rows, narrowest], scale[own, narrowest]
+        w = np.where(np.isfinite(w), w, 1.0) + 1e-200 * (b - a)
         cut = c + w * np.sinh(0.5 * (np.arcsinh((a - c) / w) + np.arcsinh((b - c) / w)))
-        return np.where((cut > a) & (cut < b), cut, 0.5 * (a + b))
+        x = x.copy()
+        x[~good] = np.where((cut > a) & (cut < b), cut, 0.5 * (a + b))
+        return x
 
     return middle
 
 
 def _interval_rows(part: Mixture, level: Array) -> Array:
-    """Both ends at once: on a handful of rows it is the number of calls that costs."""
+    """Both ends, at once on a handful of rows, where it is the number of calls that costs."""
     m = len(level)
     tail = 0.5 * (1.0 - level)
+    if part.location.size > _TABLE_PAYS:
+        return np.column_stack([_quantile_rows(part, tail), _quantile_rows(part, 1.0 - tail)])
     both = _quantile_rows(part.rows(np.tile(np.arange(m), 2)), np.concatenate([tail, 1.0 - tail]))
     return both.reshape(2, m).T
 

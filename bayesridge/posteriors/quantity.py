@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from bayesridge.errors import DataError
 from bayesridge.hyper.marginal import Interval
 from bayesridge.hyper.nodes import HyperPosterior, Nodes
-from bayesridge.linalg.engine import Engine, LateMoments, Linear, LinearMoments
+from bayesridge.linalg.engine import Conditional, Engine, LateMoments, Linear, LinearMoments
 from bayesridge.linalg.row_source import RowIndex
 from bayesridge.posteriors.mixture import Mixture
 from bayesridge.posteriors.shown import Shown
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 
-_MOST_AT_ONCE, _PART = 1 << 14, 1 << 12
+_MOST_AT_ONCE, _PART = 1 << 14, 1 << 13
 _NEGLIGIBLE = 1e-15  # components below this change no probability that float64 can show
 _MAX_REFINEMENTS = 5
-_MANY, _FEW, _FIRST, _SAMPLE, _SAME = 512, 40, 8, 32, 5e-11
+_MANY, _FEW, _FIRST, _SAMPLE, _SAME = 512, (12, 20, 32, 40), 8, 32, 5e-11
 
 
 def check_level(level: float) -> None:
@@ -238,47 +238,46 @@ class MixtureQuantity(Quantity):
             hyper = hyper.finer()
         return flatten(nodes, location, variance)
 
-    @cached_property
-    def _fewer(self) -> Mixture | None:
-        """The mixture in some forty nodes, where many functionals pay for it; tried out by :meth:`_solved`."""
+    def _rules(self) -> list[_FewNodes]:
+        """The posterior of the scales in few nodes, where many functionals pay for it."""
         nodes = self.hyper.nodes
-        if nodes.fewer is None or len(self) < _MANY or len(nodes.weight) <= 1.5 * _FEW:
-            return None
-        rules = [nodes.fewer(count) for count in (_FEW, _FIRST)]
-        given = self.engine.at(np.concatenate([few.theta for few in rules]))
-        location, variance = given.mean(self.linear), given.variance(self.linear)
-        variance = variance if self.noise is None else variance + self.noise[:, None]
-        ends = [len(rules[0].weight)]
-        both = zip(rules, np.split(location, ends, 1), np.split(variance, ends, 1), strict=True)
-        parts = [flatten(*one) for one in both]
-        return replace(parts[0], start=parts[1])
+        if nodes.fewer is None or len(self) < _MANY or len(nodes.weight) <= 1.5 * _FEW[-1]:
+            return []
+        return [_FewNodes.of(self.engine, nodes.fewer(count), nodes.fewer(_FIRST)) for count in _FEW]
 
-    def _solved(self, of: Callable[[Mixture, Any], Array], given: Array, wrong: Callable[..., Array]) -> Array:
+    def _solved(
+        self,
+        of: Callable[[Mixture, Any], Array],
+        given: Array,
+        wrong: Callable[..., Array],
+        rules: list[_FewNodes] | None = None,
+    ) -> Array:
         """Apply a function of mixtures and of one value for each, `wrong` by so much probability.
 
-        Where there are very many, to a part of them at a time; where there are many, in few nodes, if by all of them
-        those of a sample (from the least to the largest signal) are right to `_SAME`.
+        Where there are very many, to a part of them at a time; where there are many, in as few nodes as give those of a
+        sample (from the least to the largest signal) to `_SAME`. What failed in one part is not tried in the next.
         """
-        m = len(self)
+        m, rules = len(self), self._rules() if rules is None else rules
         if m > _MOST_AT_ONCE:
             pieces, moments = [], []
             for part in (slice(start, start + _PART) for start in range(0, m, _PART)):
                 some = self.take(part)  # its loadings are most of the work, and nearly all of that of moments
-                pieces.append(some._solved(of, given[part], wrong))
+                pieces.append(some._solved(of, given[part], wrong, rules))
                 if "_moments" not in vars(self):
                     moments.append(some._moments)
             if moments:
                 both = ([one.mean for one in moments], [one.variance for one in moments])
                 vars(self)["_moments"] = LinearMoments(*map(np.concatenate, both))
             return np.concatenate(pieces)
-        few = self._fewer
-        if few is not None:
-            found = of(few, given)
-            width = few.scale.max(axis=1)
-            signal = np.argsort(np.abs(few.mean) / np.where(width > 0.0, width, 1.0))
+        if rules and m > _SAMPLE:
+            signal = np.argsort(np.abs(self.mean) / np.where(self.sd > 0.0, self.sd, 1.0))
             sample = signal[np.linspace(0, m - 1, _SAMPLE).astype(np.intp)]
-            if (np.abs(wrong(self.take(sample).mixture, given[sample], found[sample])) <= _SAME).all():
-                return found
+            some, asked = self.take(sample), given[sample]
+            while rules:
+                found = of(rules[0].mixture(some), asked)
+                if (np.abs(wrong(some.mixture, asked, found)) <= _SAME).all():
+                    return of(rules[0].mixture(self), given)
+                del rules[0]
         return of(self.mixture, given)
 
     def cdf(self, value: ArrayLike) -> Array:
@@ -306,6 +305,27 @@ class MixtureQuantity(Quantity):
         """Shortest (highest-density, if unimodal) intervals, shape (m, 2)."""
         check_level(level)
         return np.column_stack(self.mixture.shortest_interval(level))
+
+
+@dataclass(frozen=True, eq=False)
+class _FewNodes:
+    """The scales in few nodes, and in still fewer, from which the search of a quantile starts."""
+
+    rules: tuple[Nodes, Nodes]
+    given: Conditional
+
+    @classmethod
+    def of(cls, engine: Engine, few: Nodes, first: Nodes) -> _FewNodes:
+        return cls((few, first), engine.at(np.concatenate([few.theta, first.theta])))
+
+    def mixture(self, of: MixtureQuantity) -> Mixture:
+        """The mixtures of functionals."""
+        location, variance = self.given.mean(of.linear), self.given.variance(of.linear)
+        variance = variance if of.noise is None else variance + of.noise[:, None]
+        ends = [len(self.rules[0].weight)]
+        both = zip(self.rules, np.split(location, ends, 1), np.split(variance, ends, 1), strict=True)
+        found = [flatten(*one) for one in both]
+        return replace(found[0], start=found[1])
 
 
 def _mass_wrong(mixture: Mixture, level: Array, ends: Array) -> Array:
