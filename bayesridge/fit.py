@@ -14,7 +14,7 @@ from bayesridge.errors import DataError, PriorError
 from bayesridge.linalg.accumulate import accumulate, is_streamed
 from bayesridge.linalg.design import Block, Design, build_design
 from bayesridge.linalg.groups import group_engine
-from bayesridge.linalg.levels import LAID_OUT, LevelRows, Levels, level_rows, levels_of
+from bayesridge.linalg.levels import LAID_OUT, Levels, codes_of, level_rows, levels_of
 from bayesridge.linalg.sparse_rows import SparseRows, sparse_rows
 from bayesridge.linalg.spectrum import factorize, trouble_of_moments
 from bayesridge.linalg.statistics import Statistics, Triangle
@@ -148,7 +148,7 @@ def read_problem(
     w = as_counts(w, weight_kind)
     levels = tuple([_levels(one, kept) for one in coded])
     rows = level_rows(columns.values, levels)
-    names = (*columns.names, *(rows.names if isinstance(rows, LevelRows) else ()))
+    names = (*columns.names, *[name for block in levels for name in block.names])
     own = {name: members for name, members in (groups or {}).items() if name not in renamed.values()}
     together = None if groups is None and not blocks else {**blocks.groups, **own}
     if blocks and (others := _without_penalty(columns, together or {}, unpenalized)):
@@ -435,7 +435,8 @@ def _signals(problem: Problem) -> dict[str, float]:
     found: dict[str, float] = {}
     design = problem.design
     for one in problem.spec.blocks.smooths if problem.spec is not None else ():
-        X = design.source.X if isinstance(design.source, LevelRows) else design.X
+        codes = codes_of(design.source)
+        X = design.X if codes is None else codes.X
         bent, lines = (X[:, [design.names.index(name) for name in names]] for names in (one.names, one.flat_names))
         root = np.ones(len(X)) if design.weights is None else np.sqrt(design.weights)
         flat = np.column_stack([*([np.ones(len(X))] if design.fit_intercept else []), lines - lines.mean(axis=0)])

@@ -100,6 +100,7 @@ class Lattice:
 
     nodes = property(lambda self: self._found[0])
     log_marginal = property(lambda self: self._found[1])
+    check = ()
 
     def finer(self):
         return self
@@ -119,7 +120,7 @@ class Lattice:
 class NoSpectrum:
     """What engines without a spectrum share."""
 
-    spectrum, constant, floor = None, 0.0, 0.0
+    spectrum, heavy, constant, floor = None, False, 0.0, 0.0
 
     @property
     def nu(self):

@@ -255,7 +255,7 @@ def validate(
         "duplicates": twins,
         "backtest": lambda: _backtest(post, splits, twins(), rules, n_jobs, random_state, progress=progress),
     }  # fmt: skip
-    if hasattr(type(post), "curves"):  # weighted draws, of outcomes that have no residuals to be simulated anew
+    if post.has_curves:  # weighted draws, of outcomes that have no residuals to be simulated anew
         make |= {
             "leave-one-out": lambda: outcome_calibration(
                 post, simulations=simulations, alpha=each, random_state=random_state

@@ -140,7 +140,7 @@ def row_influence(posterior: Any) -> RowInfluence:
     DataError
         If lambda is fixed or plugged in, or leave-one-out does not exist.
     """
-    if hasattr(type(posterior), "log_lambda_without"):  # of weighted draws
+    if posterior.has_curves:  # of weighted draws
         if posterior.method != "posterior":
             raise DataError("rows move lambda only where it is inferred; here it is fixed or plugged in")
         mean, sd, without = posterior.log_lambda_without()

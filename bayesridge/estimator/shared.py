@@ -136,7 +136,7 @@ class Fitted(BaseEstimator):  # type: ignore[misc]
         """Rows to predict at; where levels are so many that they are not laid out, as codes."""
         check_is_fitted(self)
         spec, post = self._table.formula, self.posterior_
-        codes = spec is not None and spec.blocks.effects and getattr(type(post), "takes_codes", False)
+        codes = spec is not None and spec.blocks.effects and post.takes_codes
         if spec is None or not codes or len(X) * len(post.design.names) <= LAID_OUT:
             return self._rows(X)
         columns, levels = spec.apart(X)

@@ -33,7 +33,6 @@ from bayesridge.hyper.marginal import Marginal, PointMass, Scalar, correlation, 
 from bayesridge.hyper.nodes import ConjugateNoise, KnownNoise, Nodes
 from bayesridge.hyper.target import Target
 from bayesridge.linalg.engine import Engine
-from bayesridge.linalg.schur import HEAVY
 from bayesridge.priors import ScalePrior
 
 Array = NDArray[np.float64]
@@ -85,8 +84,7 @@ class Filled:
 
 def sizes(target: Target, dims: int) -> tuple[float, float]:
     """Nats below the top at which a lattice ends, and its steps in standard deviations."""
-    own: tuple[float, float] | None = getattr(target, "sizes", None)
-    return own or (_HEAVY_SIZES if _is_heavy(target.engine) else _SIZES[min(dims, 4)])
+    return target.sizes or (_HEAVY_SIZES if target.engine.heavy else _SIZES[min(dims, 4)])
 
 
 def fill(target: Target | Emulated, centre: Array, axes: Array, drop: float) -> Filled:
@@ -174,7 +172,7 @@ def locate(target: Target) -> tuple[Array, Array]:
         value = np.maximum(log_f(np.concatenate([theta[None], theta + h, theta - h])), -1e100)
         return -float(value[0]), -(value[1 : dims + 1] - value[dims + 1 :]) / 2e-3
 
-    found = _newton(log_f, mode) if _is_heavy(target.engine) else None
+    found = _newton(log_f, mode) if target.engine.heavy else None
     if found is None:
         for _ in range(14):  # a first step across a wide box may land where the evidence is none, and end the search
             bounds, before = [(m - 3.0, m + 3.0) for m in mode], mode
@@ -191,11 +189,6 @@ def locate(target: Target) -> tuple[Array, Array]:
         fall = np.array([top - log_f(mode + side * (axes * length).T) for side in (1.0, -1.0)])
         length = length / np.sqrt(np.clip(2.0 * fall.max(axis=0), 0.1, 25.0))
     return mode, axes * length
-
-
-def _is_heavy(engine: Engine) -> bool:
-    """Whether an engine says that every theta counts: the factors of one are large."""
-    return int(getattr(engine, "size", 0)) > HEAVY
 
 
 def _hessian(log_f: Callable[[Array], Array], at: Array, h: float) -> tuple[float, Array, Array]:
@@ -249,7 +242,7 @@ class LatticePosterior:
     @cached_property
     def _quick(self) -> Target | Emulated:
         """What is asked at many thetas: the density itself, or where that is heavy a polynomial through the nodes."""
-        return emulate(self._filled, self.mode, self.axes) if _is_heavy(self.target.engine) else self.target
+        return emulate(self._filled, self.mode, self.axes) if self.target.engine.heavy else self.target
 
     @property
     def log_marginal(self) -> float:
@@ -271,6 +264,11 @@ class LatticePosterior:
             return Nodes(filled.theta[seen], weight, ConjugateNoise(self.target.shape, filled.rate[seen]))
         column = np.full((len(weight), 1), self.target.log_sigma)
         return Nodes(filled.theta[seen], weight, KnownNoise(column, np.ones_like(column)))
+
+    @property
+    def check(self) -> tuple[str, ...]:
+        """Nothing is to be said of numbers that were not sampled."""
+        return ()
 
     def finer(self) -> LatticePosterior:
         """Half the steps."""
@@ -514,7 +512,7 @@ def lattice_posterior(engine: Engine, prior: ScalePrior, noise: ScalePrior) -> L
     log_sigma = np.nan if noise.known is None else float(np.log(noise.known))
     target = Target(engine, prior, None if noise.known is not None else noise.conjugate, log_sigma)
     mode, axes = locate(target)
-    if len(mode) > (_MOST_THETAS - 2 if _is_heavy(engine) else _MOST_THETAS):
+    if len(mode) > (_MOST_THETAS - 2 if engine.heavy else _MOST_THETAS):
         return weighted_posterior(target, mode, axes)
     found = LatticePosterior(target, mode, sizes(target, len(mode))[1] * axes)
     for _ in range(3):

@@ -29,7 +29,6 @@ from bayesridge.hyper.line import ConjugateLine, FineGrid, tau_from_joint
 from bayesridge.hyper.marginal import Marginal, PointMass, Scalar, marginal
 from bayesridge.hyper.nodes import ConjugateNoise, HyperPosterior, KnownNoise, Nodes
 from bayesridge.linalg.engine import Engine, Nested
-from bayesridge.linalg.schur import HEAVY
 
 Array = NDArray[np.float64]
 
@@ -115,6 +114,11 @@ class NestedPosterior:
                 raise DataError("a kernel takes a noise prior that is conjugate, or a known sigma: Jeffreys() is one")
             noise = KnownNoise(*[np.vstack([getattr(one, what) for one in known]) for what in ("log_sigma", "weight")])
         return Nodes(theta, weight, noise)
+
+    @property
+    def check(self) -> tuple[str, ...]:
+        """Nothing is to be said of numbers that were not sampled."""
+        return ()
 
     def finer(self) -> NestedPosterior:
         """Twice the nodes of lambda at each v."""
@@ -250,7 +254,7 @@ class _Asked:
     log_sigma: float = 0.0
     constant: float = 0.0
     signals: tuple[float, ...] = ()
-    size: int = HEAVY + 1  # every v counts
+    heavy: bool = True  # every v counts
     sizes: tuple[float, float] = (_DROP_OF_SEVERAL, 1.0)
 
     @property

@@ -124,6 +124,11 @@ class OneLambda(ABC):
     def tau_marginal(self) -> Marginal | PointMass:
         """Distribution of the prior standard deviation of the standardised coefficients."""
 
+    @property
+    def check(self) -> tuple[str, ...]:
+        """Nothing is to be said of numbers that were not sampled."""
+        return ()
+
     def scales(self) -> Mapping[str, Scalar]:
         """Lambda, sigma and tau."""
         return {"lambda": self.lambda_marginal(), "sigma": self.sigma_marginal(), "tau": self.tau_marginal()}
@@ -145,6 +150,11 @@ class HyperPosterior(Protocol):
     @property
     def error(self) -> float:
         """Estimated relative error of the quadrature."""
+        ...
+
+    @property
+    def check(self) -> tuple[str, ...]:
+        """What to think of it, a sentence each; empty where nothing is to be said."""
         ...
 
     def finer(self) -> HyperPosterior:

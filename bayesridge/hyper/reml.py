@@ -331,6 +331,11 @@ class PluggedIn:
         """Log p(y) at these lambdas."""
         return self.point.log_marginal
 
+    @property
+    def check(self) -> tuple[str, ...]:
+        """Nothing is to be said of numbers that were not sampled."""
+        return ()
+
     def finer(self) -> PluggedIn:
         """Itself."""
         return self

@@ -27,12 +27,15 @@ class Target:
         The prior of sigma^2; None where sigma is known.
     log_sigma : float
         Where it is known.
+    sizes : tuple of float or None
+        Nats below the top at which a lattice ends, and its steps in standard deviations, where they are not the usual.
     """
 
     engine: Engine
     prior: ScalePrior
     noise: Conjugate | None
     log_sigma: float = np.nan
+    sizes: tuple[float, float] | None = None
 
     @cached_property
     def shape(self) -> float:

@@ -169,6 +169,11 @@ class Engine(Protocol):
         ...
 
     @property
+    def heavy(self) -> bool:
+        """Whether one theta takes so long that every one counts."""
+        ...
+
+    @property
     def theta_names(self) -> tuple[str, ...]:
         """Names of the h hyperparameters, such as ``("log lambda",)``."""
         ...

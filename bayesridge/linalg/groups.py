@@ -21,7 +21,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -179,6 +179,8 @@ class GroupEngine:
     group: NDArray[np.intp]
     signals: tuple[float, ...]
     _latest: list[GroupConditional] = field(default_factory=list, repr=False)
+
+    heavy: ClassVar[bool] = False
 
     def __reduce__(self) -> tuple[Any, ...]:
         return GroupEngine, (self.design, self.factor, self.names, self.group, self.signals)

@@ -21,7 +21,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -261,6 +261,8 @@ class KernelEngine:
     spectrum: None = None
     _given: dict[tuple[float, ...], Given] = field(default_factory=dict, repr=False)
     _deletions: dict[tuple[float, ...], SpectralDeletion | BlockedDeletion] = field(default_factory=dict, repr=False)
+
+    heavy: ClassVar[bool] = False  # a lambda costs nothing
 
     @property
     def theta_names(self) -> tuple[str, ...]:

@@ -173,6 +173,20 @@ def level_rows(X: Array, levels: tuple[Levels, ...]) -> ArrayRows | LevelRows:
     return LevelRows(X, levels) if levels else ArrayRows(X)
 
 
+def codes_of(rows: object) -> LevelRows | None:
+    """Rows whose level effects are codes, as they are; None for all others."""
+    return rows if isinstance(rows, LevelRows) else None
+
+
+def times_about(X: Array | LevelRows, mean: Array, right: Array) -> Array:
+    """``(X - mean) @ right``, right of shape (p,), centred first: columns with large offsets lose no digits."""
+    if not isinstance(X, LevelRows):
+        return np.asarray((X - mean) @ right)
+    first = X.X.shape[1]
+    effects = LevelRows(X.X[:, :0], X.levels).times(right[first:])
+    return np.asarray((X.X - mean[:first]) @ right[:first] + effects - mean[first:] @ right[first:])
+
+
 def levels_of(source: object) -> tuple[Levels, ...]:
     """The level effects among the rows of a table."""
     return source.levels if isinstance(source, LevelRows) else ()

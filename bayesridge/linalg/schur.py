@@ -60,7 +60,7 @@ Array = NDArray[np.float64]
 
 _REGION = np.array([-9.0, -5.0, -1.0, 3.0, 7.0, 11.0])
 _FEW = np.array([-4.0, 0.0, 4.0])  # where a factorisation takes long
-HEAVY = 1 << 18  # numbers in the factors of one theta from which on every theta counts
+_HEAVY = 1 << 18  # numbers in the factors of one theta from which on every theta counts
 _DENSE = 1 << 18  # numbers in M12 up to which zeros are no matter
 _TOGETHER = 1 << 20  # numbers in what is worked on together
 _LITTLE = 1 << 17  # functionals times effects up to which a product with all of them costs nothing
@@ -127,7 +127,7 @@ class LevelConditional:
         if self._seen is not None and linear.rows[:, :-last].nnz == 0:  # L2 is lower: its last rows are all there is
             rows = linear.rows[:, -last:].toarray().T
             return np.column_stack([np.square(np.linalg.solve(L2, rows)).sum(axis=0) for _, L2 in self._seen])
-        if self.engine.size > HEAVY:
+        if self.engine.heavy:
             return through_few(self.theta, lambda some: self._variances(self.engine.factors(some), linear)).T
         return self.everywhere(linear)
 
@@ -349,6 +349,11 @@ class LevelEngine:
         s = self.sums
         return int(s.first.size + s.second.size + len(s.b0) + s.cross.size)
 
+    @property
+    def heavy(self) -> bool:
+        """Whether one theta takes so long that every one counts."""
+        return self.size > _HEAVY
+
     def factors(self, theta: Array) -> Iterator[Factors]:
         """Factorise M at theta, some at a time; where it is singular to rounding, log_norm is -infinity."""
         together = max(1, _TOGETHER // self.size) if isinstance(self.sums.cross, np.ndarray) else 1
@@ -397,7 +402,7 @@ class LevelEngine:
         regular &= 1e-13 * (s.q0 + np.abs(fall) + np.abs(rise)) < Q  # where less is left, nothing but rounding is
         log_norm = 0.5 * log_det + np.log(np.diagonal(first, axis1=2, axis2=3)).sum(axis=(1, 2))
         log_norm += 0.5 * s.log_det_flat - np.log(np.diagonal(L2, axis1=1, axis2=2)).sum(axis=1)
-        if self.size > HEAVY and len(self.kept) < _MOST_KEPT:
+        if self.heavy and len(self.kept) < _MOST_KEPT:
             last = self.n_numbers
             self.kept.update({row.tobytes(): (b[i], L2[i, -last:, -last:].copy()) for i, row in enumerate(theta)})
         return Factors(first, W, L2, b, np.where(regular & also, log_norm, -np.inf), np.where(Q > 0, Q, s.q0))
@@ -456,7 +461,7 @@ class LevelEngine:
 
     def region(self) -> Array:
         """Where to begin to look: about the lambda that leaves half to the noise, correlations zero, (m, h)."""
-        steps = _REGION if self.size <= HEAVY and len(self.signals) <= 2 else _FEW
+        steps = _REGION if not self.heavy and len(self.signals) <= 2 else _FEW
         lines = [np.log(signal if signal > 0 else 1.0) + steps for signal in self.signals]
         grid = np.array(lines).T if len(lines) > 3 else np.stack(np.meshgrid(*lines), -1).reshape(-1, len(lines))
         return np.hstack([grid, np.zeros((len(grid), len(self.correlated)))])
@@ -471,7 +476,7 @@ class LevelEngine:
 
     def dof(self, theta: Array) -> Array:
         """Effective degrees of freedom of each lambda's columns at theta, (K, G): the diagonal of ``I - M^-1 S``."""
-        return through_few(theta, self._dof) if self.size > HEAVY else self._dof(theta)
+        return through_few(theta, self._dof) if self.heavy else self._dof(theta)
 
     def _dof(self, theta: Array) -> Array:
         out = np.zeros((len(theta), len(self.signals)))
@@ -681,7 +686,7 @@ def _sums(design: Design, own: NDArray[np.intp], blocks: tuple[Block, ...], shap
     for _ in range(2):  # the second fit begins where the first is good
         made = replace(empty, sums=sums)
         start = made.region()
-        if made.size > HEAVY:
+        if made.heavy:
             start = start[len(start) // 2][None]
         log_norm, Q = made.evidence(start) if len(start) > 1 else (np.zeros(1), np.ones(1))
         best = int(np.argmax(log_norm - 0.5 * design.nu * np.log(Q)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -129,6 +129,8 @@ class SpectralEngine:
     design: Design
     spectrum: Spectrum
     theta_names: tuple[str, ...] = ("log lambda",)
+
+    heavy: ClassVar[bool] = False
 
     @property
     def nu(self) -> float:

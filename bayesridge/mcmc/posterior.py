@@ -481,6 +481,11 @@ class SampledLeaveOneOut(Shown):
         return f"importance sampling, {self.bad_rows} rows not to be trusted"
 
     @property
+    def count(self) -> Array:
+        """Observations each row stands for: one."""
+        return np.ones(len(self.pointwise))
+
+    @property
     def pit(self) -> Array:
         """Refused: importance sampling gives densities."""
         raise DataError(_NO_DISTRIBUTIONS.format("distributions"))

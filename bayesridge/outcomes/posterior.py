@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -96,6 +96,8 @@ class OutcomePosterior(ShownPosterior, Asked):
     infer: Callable[[Outcome, Prior], OutcomePosterior]
     problem: Outcome | None
     plugged_in: bool = False
+
+    has_curves: ClassVar[bool] = True
 
     @property
     def method(self) -> str:

@@ -34,7 +34,7 @@ def lambda_range(post: Any, include: Array | None = None) -> tuple[float, float]
     tuple of float
         Between 2 and 12 decades.
     """
-    if hasattr(type(post), "curves"):  # fits are known over a range of their own
+    if post.has_curves:  # fits are known over a range of their own
         low, high = (float(q) for q in post.lambda_.quantile(np.array([0.001, 0.999])))
         ends = np.exp(post.curves.t[[0, -1]])
         return max(low / 10.0, float(ends[0])), min(high * 10.0, float(ends[1]))

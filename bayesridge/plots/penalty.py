@@ -48,7 +48,7 @@ def lambda_posterior(post: Posterior, *, axes: Any = None, level: float = 0.95) 
     """
     expect(post, "Posterior")
     check_level(level)
-    if hasattr(type(post), "curves"):
+    if post.has_curves:
         return _of_curves(post, axes, level)
     post = one_lambda(post)
     drawn = panels(axes, (2, 1), 5.4, sharex=True, height_ratios=[1.15, 1.0])
@@ -101,7 +101,7 @@ def _draw_densities(ax: Axes, post: Any, grid: Array, level: float) -> tuple[lis
     handles.append(ax.fill_between(grid, density, where=inside.tolist(), color=BLUE, alpha=0.25, lw=0))
     handles.append(ax.axvline(lam.median, color=BLUE, lw=1.2, ls=LINES[2]))
     labels += ["posterior density", f"{percent(level)} ETI", "posterior median"]
-    if hasattr(type(post), "curves"):
+    if post.has_curves:
         values = np.exp(density_of_t(post.prior)(t)) * np.log(10.0)
         handles += ax.plot(grid, values, color=VERMILION, lw=1.4, ls=LINES[1])
         labels.append(f"prior: {post.prior.text}")

@@ -60,7 +60,7 @@ def loo_pit(
     expect(post, "Posterior")
     check_level(level)
     ax = one_axes(ax, 3.8)
-    if hasattr(type(post), "curves"):
+    if post.has_curves:
         return _outcomes(ax, outcome_calibration(post, simulations=simulations, random_state=random_state), level)
     found = loo_calibration(post, simulations=simulations, alpha=1.0 - level, random_state=random_state)
     handles = [_difference(ax, found.z, found.ecdf, color=BLUE, lw=1.8)]

@@ -99,7 +99,7 @@ def _draw_density(ax: Axes, post: Posterior, grid: Array, level: float) -> None:
         ax.set_ylim(0.0, 1.08 * float(density.max()))
     ax.set_yticks([])
     ax.spines["left"].set_visible(False)
-    name = "penalty λ = 1/τ² (log scale)" if hasattr(type(post), "curves") else LABEL
+    name = "penalty λ = 1/τ² (log scale)" if post.has_curves else LABEL
     describe(ax, x=f"{name}\n{state_of_lambda(post, level)}", y="density of λ")
     ax.yaxis.label.set_fontsize("small")
 
@@ -140,7 +140,7 @@ def _others(post: Posterior, named: NDArray[np.intp]) -> Shown:
 def _paths(post: Any, grid: Array, columns: NDArray[np.intp]) -> Array:
     """Coefficients per sd of some columns, shape (len(grid), len(columns)), few lambdas at a time."""
     design = post.design
-    if hasattr(type(post), "curves"):
+    if post.has_curves:
         curves = post.curves
         return np.asarray(CubicSpline(curves.t, curves.coef[:, columns])(np.log(grid)) * column_sd(design)[columns])
     size = max(1, _BLOCK_VALUES // len(design.names))

@@ -181,7 +181,7 @@ def _ask(notes: list[str], name: str, what: str, question: Callable[..., Any], *
 def _leave_one_outs(named: Mapping[str, Any], notes: list[str]) -> list[Any]:
     found = [_ask(notes, name, "leave-one-out", getattr, post, "loo") for name, post in named.items()]
     for name, loo in zip(named, found, strict=True):
-        if bad := getattr(loo, "bad_rows", 0):
+        if bad := 0 if loo is None else loo.bad_rows:
             notes.append(f"importance sampling is unreliable in {bad} rows of {name}: its elpd may be too high")
     return found
 
@@ -255,9 +255,8 @@ def _paired_error(best: Any, other: Any) -> float:
     if best is None or other is None:
         return np.nan
     d = best.pointwise - other.pointwise
-    count = np.asarray(getattr(best, "count", np.ones(len(d))))
-    seen = count > 0
-    d, count = d[seen], count[seen]
+    seen = best.count > 0
+    d, count = d[seen], best.count[seen]
     n = count.sum()
     return float(np.sqrt(n * (count * (d - count @ d / n) ** 2).sum() / max(n - 1.0, 1.0)))
 
@@ -273,7 +272,7 @@ def _stacked(loos: Sequence[Any]) -> Array:
     out = np.full(len(loos), np.nan)
     if len(known) < 2:
         return out
-    count = np.asarray(getattr(loos[known[0]], "count", np.ones(len(loos[known[0]].pointwise))), dtype=np.float64)
+    count = loos[known[0]].count
     seen = count > 0
     log_p = np.stack([loos[k].pointwise[seen] for k in known], axis=1)
     p, share = np.exp(log_p - log_p.max(axis=1, keepdims=True)), count[seen] / count.sum()

@@ -118,6 +118,16 @@ class AnyPosterior(Protocol):
         """Whether there are several penalties, and :meth:`terms` says what each is worth."""
         ...
 
+    @property
+    def has_curves(self) -> bool:
+        """Whether penalised fits over lambda, ``curves``, stand where one lambda of a Gaussian has its spectrum."""
+        ...
+
+    @property
+    def takes_codes(self) -> bool:
+        """Whether :meth:`predict` takes effects of levels as codes, not laid out."""
+        ...
+
     def terms(self, level: float = 0.95) -> Any:
         """Spread, share of variance and effective degrees of freedom of each penalty, as a data frame."""
         ...

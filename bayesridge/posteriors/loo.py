@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -108,6 +108,9 @@ class LeaveOneOut(Shown):
     refitted: NDArray[np.bool_]
     how: str = "exact"
     mcse: float = 0.0
+
+    #: Rows whose value is not to be trusted: none, whose failures are refitted.
+    bad_rows: ClassVar[int] = 0
 
     def summary(self, level: float = 0.95) -> pd.DataFrame:
         """One row of the data each: the target; its mean, interval and cdf (``pit``) given the others; its elpd."""

@@ -17,7 +17,7 @@ import html
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -119,6 +119,8 @@ class ManyPosteriors:
     noise_prior: NoisePrior
     targets: Targets
     blocks: list[Block]
+
+    takes_codes: ClassVar[bool] = False
 
     def __len__(self) -> int:
         return int(self.Y.shape[1])

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -23,7 +23,7 @@ from bayesridge.linalg.design import Design, State
 from bayesridge.linalg.engine import Engine, Penalties
 from bayesridge.linalg.filters import effective_dof, filter_factors, shrinkage
 from bayesridge.linalg.groups import GroupEngine, groups_of
-from bayesridge.linalg.levels import LevelRows
+from bayesridge.linalg.levels import codes_of, times_about
 from bayesridge.linalg.schur import LevelEngine
 from bayesridge.linalg.spectral import SpectralEngine, spectrum_of
 from bayesridge.linalg.spectrum import Spectrum
@@ -81,8 +81,7 @@ class Posterior(ShownPosterior, Asked):
     hyper: HyperPosterior
     method: Method = "posterior"
 
-    #: Whether :meth:`predict` takes level effects as codes.
-    takes_codes: ClassVar[bool] = True
+    takes_codes = True
 
     def __reduce__(self) -> tuple[Any, ...]:
         # The nodes hold functions of the prior, which do not pickle; inferring them again takes a millisecond.
@@ -119,7 +118,7 @@ class Posterior(ShownPosterior, Asked):
     @property
     def check(self) -> tuple[str, ...]:
         """What to think of these numbers, a sentence each: nothing, where none were sampled."""
-        return getattr(self.hyper, "check", ())
+        return self.hyper.check
 
     @property
     def prior_texts(self) -> tuple[str, str]:
@@ -337,11 +336,8 @@ class Posterior(ShownPosterior, Asked):
 
     def expected(self, X: Any, *, offset: ArrayLike | None = None, trials: ArrayLike | None = None) -> Array:
         """Posterior mean of the expected target at new rows, (m,)."""
-        if isinstance(X, LevelRows):
-            return self.predict(X, offset=offset, trials=trials).mean
-        shift = target_shift(self.design, offset, trials, len(X))
-        # centred, so that columns with large offsets lose no digits
-        return np.asarray(self.centre + (X - self.design.mean) @ self.coefficients.mean + shift)
+        shift = target_shift(self.design, offset, trials, X.shape[0])
+        return self.centre + times_about(X, self.design.mean, self.coefficients.mean) + shift
 
     def predict(
         self,
@@ -364,8 +360,7 @@ class Posterior(ShownPosterior, Asked):
         trials : None
             Of successes.
         """
-        # codes of thousands of levels are for the engine to lay out, or not
-        rows = X if isinstance(X, LevelRows) else checked_rows(X, self.design, None, trials)
+        rows = codes_of(X) or checked_rows(X, self.design, None, trials)
         shift = target_shift(self.design, offset, trials, rows.shape[0])
         return predict(self.engine, self.hyper, rows, weights, shift)
 

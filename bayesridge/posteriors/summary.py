@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -185,6 +185,10 @@ class ShownPosterior(Shown):
     def has_terms(self) -> bool:
         """Whether there are several penalties, and :meth:`terms` says what each is worth."""
         return False
+
+    #: What else there is: see the contract.
+    has_curves: ClassVar[bool] = False
+    takes_codes: ClassVar[bool] = False
 
     def terms(self, level: float = 0.95) -> pd.DataFrame:  # noqa: ARG002
         """Refused: there are no penalties on columns whose shares are known."""

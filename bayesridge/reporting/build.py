@@ -164,7 +164,7 @@ def _own_columns(post: Any) -> NDArray[np.intp]:
 
 def _path(post: Any, comparison: LambdaComparison | None, level: float) -> PathContent | None:
     """What a slider over penalised fits is made from, of a posterior that has curves over lambda."""
-    if not hasattr(type(post), "curves"):
+    if not post.has_curves:
         return None
     try:
         compared = comparison or compare_lambda(post, level=level, progress=False)

@@ -77,4 +77,4 @@ def comparable(data: Any, y: Any = None, **options: Any) -> SpectrumProblem | Cu
         If the data cannot be used, or the posterior has neither a spectrum nor curves.
     """
     post = posterior_of(data, y, **options)
-    return CurveProblem(post) if hasattr(type(post), "curves") else SpectrumProblem(one_lambda(post))
+    return CurveProblem(post) if post.has_curves else SpectrumProblem(one_lambda(post))
