@@ -161,9 +161,8 @@ def read_problem(
         fit_intercept=fit_intercept, scale=_with_ones(_divisors(scale), columns, len(names)),
         unpenalized=unpenalized, terms=columns.terms, kept=kept,
         unscaled=[*blocks.unscaled, *range(len(columns.names), len(names))],
-        shifted=offset is not None and family == "gaussian",
+        shifted=offset is not None and family == "gaussian", blocks=_blocks(blocks, levels, names),
     )  # fmt: skip
-    design = replace(design, blocks=_blocks(blocks, levels, names))
     for one in levels:
         refuse_unidentified(one, design)
     shift, counts = (_beside(one, design.n_rows, kept, what) for one, what in ((offset, "offset"), (trials, "trials")))

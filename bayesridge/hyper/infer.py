@@ -64,14 +64,14 @@ def infer_hyper(engine: Engine, prior: Prior, noise: NoisePrior) -> HyperPosteri
     """
     parts, asked = separate(prior, noise), ASKED_ACCURACY
     hyper: HyperPosterior
-    if isinstance(engine, Nested) and engine.parameters:
+    if len(engine.theta_names) == 1:
+        hyper = _place(Likelihood(engine), *parts)
+    elif isinstance(engine, Nested):
         hyper = nested_posterior(engine, lambda one: infer_hyper(one, prior, noise))
         asked = LatticePosterior.asked
-    elif len(engine.theta_names) > 1:
+    else:
         several = lattice_posterior(engine, *parts)
         hyper, asked = several, several.asked
-    else:
-        hyper = _place(Likelihood(engine), *parts)
     if hyper.error > asked:
         warn(
             f"the integral over lambda and sigma is right to {hyper.error:.0e} only, not {asked:.0e}: the log "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cache, cached_property
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,9 +43,7 @@ class ConjugateLine(OneLambda):
     @cached_property
     def nodes(self) -> Nodes:
         """Nodes along log lambda."""
-        return replace(
-            self._nodes(self.rule.x, self.rule.weight), fewer=cache(lambda k: self._nodes(*self.rule.gauss(k)))
-        )
+        return replace(self._nodes(self.rule.x, self.rule.weight), fewer=lambda k: self._nodes(*self.rule.gauss(k)))
 
     def _nodes(self, x: Array, weight: Array) -> Nodes:
         return Nodes(x[:, None], weight, ConjugateNoise(self.shape, self.rate_at(x)))
@@ -240,9 +238,7 @@ class KnownSigmaLine(OneLambda):
     @cached_property
     def nodes(self) -> Nodes:
         """Nodes along log lambda."""
-        return replace(
-            self._nodes(self.rule.x, self.rule.weight), fewer=cache(lambda k: self._nodes(*self.rule.gauss(k)))
-        )
+        return replace(self._nodes(self.rule.x, self.rule.weight), fewer=lambda k: self._nodes(*self.rule.gauss(k)))
 
     def _nodes(self, x: Array, weight: Array) -> Nodes:
         column = np.full((len(x), 1), self.log_sigma)
@@ -365,9 +361,11 @@ def conjugate_line(data: Likelihood, prior: ScalePrior, noise: Conjugate) -> Con
     def log_prior(t: Array) -> Array:
         return prior.log_density(t, data.signal) if prior.conjugate is None else a1 * t
 
-    def more(t: Array) -> Array:
+    def more(t: Array) -> Array | float:
+        if b1 == 0.0:
+            return 0.0
         with np.errstate(over="ignore"):
-            return np.asarray(2.0 * b1 * np.exp(t)) if b1 > 0.0 else np.zeros(())
+            return np.asarray(2.0 * b1 * np.exp(t))
 
     latest: list[Array] = []  # the last grid and its excess: the nodes ask for the rate where log_f has just been
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Protocol
 
@@ -91,6 +91,14 @@ class Nodes:
     noise: ConjugateNoise | KnownNoise
     replicates: int = 1
     fewer: Callable[[int], Nodes] | None = None
+    _rules: dict[int, Nodes] = field(default_factory=dict, repr=False)
+
+    def rule(self, count: int) -> Nodes:
+        """The same posterior in fewer nodes, made once: every quantity asks for it."""
+        if count not in self._rules:
+            assert self.fewer is not None
+            self._rules[count] = self.fewer(count)
+        return self._rules[count]
 
     @property
     def log_lam(self) -> Array:

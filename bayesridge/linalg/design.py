@@ -341,6 +341,7 @@ def build_design(
     tally: Tally | None = None,
     root: Array | None = None,
     shifted: bool = False,
+    blocks: tuple[Block, ...] = (),
 ) -> Design:
     """Describe a regression problem: centres, scales, flat and penalised columns.
 
@@ -372,6 +373,8 @@ def build_design(
         Of rows that were added up: see :class:`Design`.
     survey, shifted : bool
         Whether the frequency weights are survey weights, rescaled; whether an offset was taken off `y`.
+    blocks : tuple of Block
+        Effects of levels and bases of smooths among the columns.
 
     Returns
     -------
@@ -413,10 +416,12 @@ def build_design(
     if isinstance(source, LevelRows):
         deviation[source.unscaled] = 1.0
         as_given = np.union1d(as_given, source.unscaled)
-    constant_mask[as_given] = False  # a level that no row has has its prior
-    _check_units(source, y, weights, deviation, np.append(constant_mask, False), (*columns, target_name), tally)
+    if len(as_given):
+        constant_mask[as_given] = False  # a level that no row has has its prior
+    _check_units(source, y, weights, deviation, constant_mask, (*columns, target_name), tally)
     divisor = _divisors(scale, deviation[:p], constant_mask, flat, columns)
-    divisor[np.setdiff1d(as_given, flat)] = 1.0
+    if len(as_given):
+        divisor[np.setdiff1d(as_given, flat)] = 1.0
     penalized, constant = _split_columns(p, flat, constant_mask, columns, fit_intercept)
     spread = squares[penalized] / divisor[penalized] ** 2
     scaling = "given" if len(as_given) else _scaling(scale)
@@ -429,7 +434,7 @@ def build_design(
         y_mean=float(mean[p]), scale=divisor, scaling=scaling, n_obs=n_obs, total_weight=total,
         signal=float(np.add.reduce(spread)) / n_obs, cross=cross, kept=kept, survey=survey,
         tally=tally, root=root,
-        unscaled=as_given if len(as_given) else None, shifted=shifted,
+        unscaled=as_given if len(as_given) else None, shifted=shifted, blocks=blocks,
     )  # fmt: skip
 
 
@@ -607,7 +612,7 @@ def _check_units(
                 values = np.concatenate([source.take(part)[:, j] for part in source.blocks()])
             values = values if weights is None else values[weights > 0]
         # a square that vanishes is told from a constant by the values
-        if np.ptp(values) == 0 or (deviation[j] > 0 and constant[j]):
+        if np.ptp(values) == 0 or (deviation[j] > 0 and constant[j : j + 1].any()):  # the target has no mask
             continue
         raise DataError(
             f"{names[j]} varies by {np.ptp(values):.1e} and {names[-1]} by {np.ptp(y):.1e}: squares of these numbers, "

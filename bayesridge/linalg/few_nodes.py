@@ -3,7 +3,7 @@
 Conditional variances are smooth functions of theta. Where one theta takes a large factorisation, they are computed at
 as many of the nodes as a polynomial of the third degree has coefficients, chosen by a QR decomposition with pivoting
 of its monomials (Sommariva and Vianello 2009, "Computing approximate Fekete points by QR factorizations of Vandermonde
-matrices"), and at three more, which have to agree.
+matrices"), and at three more, which have to agree to 1e-4. Posteriors that rest on it say so in their ``check``.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ Array = NDArray[np.float64]
 
 _DEGREE = 3
 _CHECKS = 3
-_AGREED = 1e-4  # of a logarithm
+#: How nearly the logarithms at the other thetas have to be met; the values are computed at every theta otherwise.
+AGREED = 1e-4
 
 
 def through_few(theta: Array, of: Callable[[Array], Array]) -> Array:
@@ -48,6 +49,6 @@ def through_few(theta: Array, of: Callable[[Array], Array]) -> Array:
         return of(theta)
     logs = np.log(known)
     found = V @ np.linalg.solve(V[chosen], logs[:count])
-    if np.abs(found[some] - logs[count:]).max(initial=0.0) > _AGREED:
+    if np.abs(found[some] - logs[count:]).max(initial=0.0) > AGREED:
         return of(theta)
     return np.asarray(np.exp(found))

@@ -106,7 +106,8 @@ _TAIL = np.array([1.5, 4.0, 8.0, 14.0, 24.0, 38.0, 56.0, 80.0])
 
 def _parts(theta: Array, rank: int, values: int) -> list[Array]:
     """Cut theta into parts whose tables of lambda by direction stay in the cache."""
-    return np.array_split(theta, max(1, min(len(theta), -(-rank * len(theta) // values))))
+    count = min(len(theta), -(-rank * len(theta) // values))
+    return np.array_split(theta, count) if count > 1 else [theta]  # array_split takes as long as a small table
 
 
 def _log_det_and_excess(spectrum: Spectrum, log_lam: Array) -> tuple[Array, Array]:
@@ -159,6 +160,8 @@ class SpectralEngine:
         if s.rank == 0:
             return np.zeros(len(theta)), np.zeros(len(theta))
         parts = [_log_det_and_excess(s, part[:, 0]) for part in _parts(theta, s.rank, 1 << 18)]
+        if len(parts) == 1:
+            return parts[0]
         return np.concatenate([log_det for log_det, _ in parts]), np.concatenate([excess for _, excess in parts])
 
     def excess(self, theta: Array) -> Array:

@@ -158,8 +158,8 @@ def factor_of(design: Design) -> Factor:
         fast = _gram(design) if design.cross is not None else _dual(design)
     name = "gram" if design.cross is not None else "dual"
     if not fast.trouble:
-        return _factor(design, fast, name, "for every target")
-    return _factor(design, _exact(design), "svd", f"the {name} route would cost digits: {fast.trouble}")
+        return Factor(**_shared(design, fast, name, "for every target"))
+    return Factor(**_shared(design, _exact(design), "svd", f"the {name} route would cost digits: {fast.trouble}"))
 
 
 @dataclass(frozen=True, eq=False)
@@ -177,12 +177,13 @@ class _Factors:
     trouble_of_target: str = ""
 
 
-def _factor(design: Design, f: _Factors, route: str, reason: str) -> Factor:
-    return Factor(
-        s=f.s, right=f.right, nu=design.nu, log_det_flat=f.log_det_flat, sum_log_weights=design.sum_log_weights,
-        n_obs=design.n_obs, signal=design.signal, flat=f.flat, left=f.left, route=route, reason=reason,
-        dropped=f.dropped,
-    )  # fmt: skip
+def _shared(design: Design, f: _Factors, route: str, reason: str) -> dict[str, Any]:
+    """What a factor is made of."""
+    return {
+        "s": f.s, "right": f.right, "nu": design.nu, "log_det_flat": f.log_det_flat,
+        "sum_log_weights": design.sum_log_weights, "n_obs": design.n_obs, "signal": design.signal, "flat": f.flat,
+        "left": f.left, "route": route, "reason": reason, "dropped": f.dropped,
+    }  # fmt: skip
 
 
 def rounding_floor(design: Design, largest: float) -> float:
@@ -209,7 +210,8 @@ def _finish(design: Design, f: _Factors, route: str, reason: str) -> Spectrum:
             "the noise reported is an upper bound"
         )
         warn(message, PerfectFitWarning)
-    return join(_factor(design, f, route, reason), z, r0, f.on_flat, degenerate)
+    shared = _shared(design, f, route, reason)
+    return Spectrum(**shared, z=z, r0=r0, on_flat=f.on_flat, degenerate=degenerate)
 
 
 def _degrees(design: Design) -> int:

@@ -21,6 +21,7 @@ from bayesridge.hyper.point import plug_in
 from bayesridge.hyper.reml import Deviance, PluggedIn, estimate, log_marginal_without, plug_in_scales, plugged_at
 from bayesridge.linalg.design import Design, State
 from bayesridge.linalg.engine import Engine, Penalties
+from bayesridge.linalg.few_nodes import AGREED
 from bayesridge.linalg.filters import effective_dof, filter_factors, shrinkage
 from bayesridge.linalg.groups import GroupEngine, groups_of
 from bayesridge.linalg.levels import codes_of, times_about
@@ -117,8 +118,14 @@ class Posterior(ShownPosterior, Asked):
 
     @property
     def check(self) -> tuple[str, ...]:
-        """What to think of these numbers, a sentence each: nothing, where none were sampled."""
-        return self.hyper.check
+        """What to think of these numbers, a sentence each: nothing, where they are exact."""
+        if not self.engine.heavy:
+            return self.hyper.check
+        said = (
+            f"sds of level effects, predictions and dof: given the lambdas by cubics in their logarithms, right to "
+            f"{AGREED:.0e} of a variance (else computed at every node)"
+        )
+        return (*self.hyper.check, said)
 
     @property
     def prior_texts(self) -> tuple[str, str]:
@@ -302,7 +309,11 @@ class Posterior(ShownPosterior, Asked):
         return term_table(self, level)
 
     def levels(self, name: str) -> Quantity:
-        """Posterior of the effects of a factor's levels, ``levels("shop")``; the last is of one without rows."""
+        """Posterior of the effects of a factor's levels, ``levels("shop")``; the last is of one without rows.
+
+        In large models (``check`` says so) variances given the lambdas are cubics in log lambda, held to 1e-4 at other
+        nodes, or computed at every node where they are not met.
+        """
         return level_effects(self, name)
 
     @cached_property

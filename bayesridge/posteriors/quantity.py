@@ -243,7 +243,7 @@ class MixtureQuantity(Quantity):
         nodes = self.hyper.nodes
         if nodes.fewer is None or len(self) < _MANY or len(nodes.weight) <= 1.5 * _FEW[-1]:
             return []
-        return [_FewNodes.of(self.engine, nodes.fewer(count), nodes.fewer(_FIRST)) for count in _FEW]
+        return [_FewNodes.of(self.engine, nodes.rule(count), nodes.rule(_FIRST)) for count in _FEW]
 
     def _solved(
         self,

@@ -92,9 +92,11 @@ def test_a_heavy_engine_takes_fewer_nodes_to_the_same_posterior(monkeypatch):
         return infer_groups(engine, by_group(engine.names, None), Jeffreys())
 
     light = fitted()
+    assert light.check == ()
     monkeypatch.setattr("bayesridge.linalg.schur._HEAVY", 0)
     monkeypatch.setattr("bayesridge.linalg.schur._DENSE", 0)
     heavy = fitted()
+    assert "1e-04 of a variance" in heavy.check[-1]
     assert len(heavy.hyper.nodes.weight) < 0.5 * len(light.hyper.nodes.weight)
     assert heavy.log_marginal_likelihood == pytest.approx(light.log_marginal_likelihood, abs=2e-3)
     for name, scale in light.scales.items():
