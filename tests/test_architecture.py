@@ -16,7 +16,7 @@ FLOORS = (
     ("tables",),
     ("datasets", "linalg", "translate"),
     ("hyper", "persistence"),
-    ("posteriors",),
+    ("posteriors", "problem"),
     ("outcomes",),
     ("fit", "inverse"),
     ("rules",),

@@ -231,6 +231,22 @@ def validate(
     # the same seed for all: a test has one p-value, here and by itself, and Bonferroni holds under any dependence
     each = alpha / len(TESTS)
 
+    make = _questions(
+        post, simulations, each, random_state, rules, splits=splits, n_jobs=n_jobs, progress=progress
+    )  # fmt: skip
+    unknown = [key for key in checks or [] if key not in make]
+    if unknown:
+        raise DataError(f"no check called {', '.join(unknown)}; there are {', '.join(make)}")
+    wanted = [key for key in make if (checks is None or key in checks) and (key != "backtest" or splits)]
+    return ReportCard(post, tuple([_entry(key, make[key]) for key in wanted]), alpha, random_state)
+
+
+def _questions(
+    post: Posterior, simulations: int, each: float, random_state: int, rules: Sequence[Rule] | None, *, splits: int,
+    n_jobs: int, progress: bool,
+) -> dict[str, Callable[[], Finding]]:  # fmt: skip
+    """Every check by its key, made when it is called; `each` is the probability of a false alarm of one."""
+
     @cache
     def twins() -> NearDuplicates:
         return find_near_duplicates(post.design)
@@ -265,11 +281,7 @@ def validate(
             ),
             "sensitivity": lambda: draws_sensitivity(post, coefficients=post.design.n_columns <= _MOST_SCALED),
         }  # fmt: skip
-    unknown = [key for key in checks or [] if key not in make]
-    if unknown:
-        raise DataError(f"no check called {', '.join(unknown)}; there are {', '.join(make)}")
-    wanted = [key for key in make if (checks is None or key in checks) and (key != "backtest" or splits)]
-    return ReportCard(post, tuple([_entry(key, make[key]) for key in wanted]), alpha, random_state)
+    return make
 
 
 def _some_columns(post: Posterior, seed: int) -> list[int] | None:

@@ -29,7 +29,8 @@ from bayesridge.linalg.design import Design, build_design
 from bayesridge.linalg.runs import run_jobs
 from bayesridge.linalg.spectrum import Spectrum, factorize
 from bayesridge.linalg.targets import with_left_vectors, with_target
-from bayesridge.posteriors.posterior import Method, Posterior, infer
+from bayesridge.posteriors.inferred import Method
+from bayesridge.posteriors.posterior import Posterior, infer
 from bayesridge.priors import NoisePrior, Prior
 
 Array = NDArray[np.float64]

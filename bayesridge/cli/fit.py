@@ -104,12 +104,7 @@ def fit(
     if out is not None:
         record["saved"] = [str(out / name) for name in _FILES]
         tree = sampled.to_datatree() if sampled is not None else post.to_datatree(max(1, draws // 4), 4, seed)
-        options = {**shown.options(), "formula": model.formula, "missing": model.missing}
-        if shown.design.blocks:  # which the formula states
-            options |= {"groups": None, "unpenalized": model.unpenalized or [], "scale": not model.no_scale}
-        if table.labels is not None:
-            options["link"] = {"binomial": "logit"}.get(options.pop("family"), "probit")
-        save = partial(save_model, shown, table=table, options=options)
+        save = partial(save_model, shown, table=table, options=_options(shown, table, model))
         _save(keyed(all_coefficients(shown, level), level).assign(level=level), tree, record, save, out)
     if as_json:
         echo_json(record)
@@ -150,7 +145,8 @@ def _fit(
     positive: str | None,
 ) -> tuple[AnyPosterior, Table]:  # fmt: skip
     from bayesridge.errors import DataError, PriorError
-    from bayesridge.fit import infer_problem, read_problem, source_table
+    from bayesridge.fit import infer_problem
+    from bayesridge.problem import read_problem, source_table
 
     if files is not None and (method == "nuts" or family != "gaussian" or trials):
         raise DataError(
@@ -171,6 +167,16 @@ def _fit(
     problem = read_problem(**data, family=family)
     post = infer_problem(problem, prior, noise, kind, family)
     return post, source_table(data["X"], problem)._replace(labels=classes)
+
+
+def _options(post: AnyPosterior, table: Table, model: Model) -> dict[str, Any]:
+    """The arguments of the estimator that a model file holds."""
+    options = {**post.options(), "formula": model.formula, "missing": model.missing}
+    if post.design.blocks:  # which the formula states
+        options |= {"groups": None, "unpenalized": model.unpenalized or [], "scale": not model.no_scale}
+    if table.labels is not None:
+        options["link"] = {"binomial": "logit"}.get(options.pop("family"), "probit")
+    return options
 
 
 def _sample(

@@ -56,12 +56,11 @@ def predict(
     """Predict the target of new rows: mean, sd and interval of a new observation, and interval of its expectation."""
     with one_line_errors():
         from bayesridge.errors import DataError
-        from bayesridge.estimator.batches import ENDINGS, model_rows, refuse_own_source, write_predictions
+        from bayesridge.estimator.batches import ENDINGS, refuse_own_source, write_predictions
         from bayesridge.estimator.files import load
-        from bayesridge.posteriors.summary import SCHEMA, jsonable, records
+        from bayesridge.posteriors.summary import jsonable
         from bayesridge.tables.batches import is_large
-        from bayesridge.tables.files import read_table, take_column
-        from bayesridge.tables.formula import fit_expression
+        from bayesridge.tables.files import read_table
 
         if out is not None and out.suffix not in (*ENDINGS, ".json"):
             raise DataError(f"--out {out}: the name should end in .csv, .parquet or .json")
@@ -80,22 +79,9 @@ def predict(
         with collected_warnings(warned), working(f"predicting {table}"):
             fitted = load(path)
             new = read_table(table, encoding=encoding, decimal=decimal, drop=drop or [])
-            rows = model_rows(fitted, new, missing)
-            known: dict[str, Any] = {}
-            if trials is not None:
-                known["trials"] = take_column(new, trials, "trials")[1].loc[rows.index].to_numpy()
-            if offset is not None:
-                known["offset"] = fit_expression(offset, new.loc[rows.index], "offset").columns.values[:, 0]
-            found = fitted.predictions(rows, level, **known).set_axis(rows.index)
-        record = {
-            "schema": SCHEMA, "model": str(model), "table": str(table),
-            "target": fitted.posterior_.design.target_name, "level": level,
-            "predictions": [
-                {"row": jsonable(row), **one}
-                for row, one in zip(found.index, records(found, level).values(), strict=True)
-            ],
-            "warnings": warned,
-        }  # fmt: skip
+            found = _predicted(fitted, new, level, missing=missing, offset=offset, trials=trials)
+        about = {"model": str(model), "table": str(table), "target": fitted.posterior_.design.target_name}
+        record = {**_record(about, found, level), "warnings": warned}
         if out is not None and out.suffix == ".json":
             write_atomically(out, as_text(jsonable(record)) + "\n")
         elif out is not None:
@@ -104,6 +90,34 @@ def predict(
             echo_json(jsonable(record))
             return
         _print(fitted, found, len(found), warned, out)
+
+
+def _predicted(
+    fitted: Fitted, new: pd.DataFrame, level: float, *, missing: Literal["error", "drop"], offset: str | None,
+    trials: str | None,
+) -> pd.DataFrame:  # fmt: skip
+    """Predict the rows of a table, and name them as it does."""
+    from bayesridge.estimator.batches import model_rows
+    from bayesridge.tables.files import take_column
+    from bayesridge.tables.formula import fit_expression
+
+    rows = model_rows(fitted, new, missing)
+    known: dict[str, Any] = {}
+    if trials is not None:
+        known["trials"] = take_column(new, trials, "trials")[1].loc[rows.index].to_numpy()
+    if offset is not None:
+        known["offset"] = fit_expression(offset, new.loc[rows.index], "offset").columns.values[:, 0]
+    return fitted.predictions(rows, level, **known).set_axis(rows.index)
+
+
+def _record(about: dict[str, str], found: pd.DataFrame, level: float) -> dict[str, Any]:
+    from bayesridge.posteriors.summary import SCHEMA, jsonable, records
+
+    each = zip(found.index, records(found, level).values(), strict=True)
+    return {
+        "schema": SCHEMA, **about, "level": level,
+        "predictions": [{"row": jsonable(row), **one} for row, one in each],
+    }  # fmt: skip
 
 
 def _in_batches(

@@ -12,12 +12,13 @@ from sklearn.base import ClassifierMixin
 
 from bayesridge.errors import DataError, PriorError
 from bayesridge.estimator.shared import Fitted, prior_of_lambda
-from bayesridge.fit import infer_problem, read_problem, source_table
+from bayesridge.fit import infer_problem
 from bayesridge.persistence import Table
 from bayesridge.posteriors.contract import AnyPosterior
 from bayesridge.posteriors.many import ManyPosteriors
 from bayesridge.posteriors.quantity import interval_names
 from bayesridge.priors import Jeffreys, Prior, check_priors
+from bayesridge.problem import read_problem, source_table
 from bayesridge.tables.labels import one_class, read_labels, split_target
 
 if TYPE_CHECKING:

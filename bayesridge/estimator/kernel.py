@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from sklearn.base import RegressorMixin
 
 from bayesridge.estimator.shared import Predicting
-from bayesridge.fit import read_problem, source_table
 from bayesridge.linalg.kernel import KernelEngine
 from bayesridge.linalg.kernels import kernel_of
 from bayesridge.posteriors.kernel import infer_kernel
 from bayesridge.priors import BetaR2, Jeffreys, NoisePrior, Prior, check_priors
+from bayesridge.problem import read_problem, source_table
 
 if TYPE_CHECKING:
     from sklearn.gaussian_process.kernels import Kernel

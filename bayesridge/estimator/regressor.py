@@ -12,11 +12,12 @@ from sklearn.base import RegressorMixin
 
 from bayesridge.errors import DataError, PriorError
 from bayesridge.estimator.shared import Predicting, prior_of_lambda
-from bayesridge.fit import infer_problem, read_problem, source_table
+from bayesridge.fit import infer_problem
 from bayesridge.linalg.statistics import Triangle
 from bayesridge.posteriors.contract import AnyPosterior
 from bayesridge.posteriors.many import infer_many
 from bayesridge.priors import BetaR2, Jeffreys, NoisePrior, Prior, check_priors
+from bayesridge.problem import read_problem, source_table
 from bayesridge.tables.alignment import check_same_columns
 from bayesridge.tables.columns import Columns
 from bayesridge.tables.frames import read_columns

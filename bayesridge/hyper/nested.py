@@ -23,11 +23,13 @@ from numpy.typing import NDArray
 from scipy.special import logsumexp
 
 from bayesridge.errors import DataError
-from bayesridge.hyper.lattice import LatticePosterior, Slices, fill, locate
+from bayesridge.hyper.filled_lattice import fill, locate
+from bayesridge.hyper.lattice import LatticePosterior
 from bayesridge.hyper.likelihood import log_density_of_log_sigma
 from bayesridge.hyper.line import ConjugateLine, FineGrid, tau_from_joint
 from bayesridge.hyper.marginal import Marginal, PointMass, Scalar, marginal
 from bayesridge.hyper.nodes import ConjugateNoise, HyperPosterior, KnownNoise, Nodes
+from bayesridge.hyper.slices import Slices
 from bayesridge.linalg.engine import Engine, Nested
 
 Array = NDArray[np.float64]

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from bayesridge.errors import DataError
 from bayesridge.linalg.design import Design, in_directions
 from bayesridge.linalg.spectrum import factorize
-from bayesridge.posteriors.posterior import Method, Posterior, infer
+from bayesridge.posteriors.inferred import Method
+from bayesridge.posteriors.posterior import Posterior, infer
 from bayesridge.priors import BetaR2, Jeffreys, NoisePrior, Prior, check_priors
 from bayesridge.tables.frames import is_sparse, read_columns, read_target
 from bayesridge.tables.missing import complete_rows

@@ -10,26 +10,34 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, NamedTuple, NoReturn
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesridge.errors import AccuracyWarning, ConstantColumnWarning, DataError, ModelFileError, warn
+from bayesridge.errors import ModelFileError
 from bayesridge.linalg.absent import AbsentRows
+from bayesridge.linalg.column_moments import column_moments, level_moments
+from bayesridge.linalg.design_checks import (
+    Scaling,
+    WeightKind,
+    check_grades,
+    check_size,
+    check_units,
+    count_observations,
+    divisors,
+    explain_not_finite,
+    named_columns,
+    scaling_of,
+    split_columns,
+)
 from bayesridge.linalg.levels import LAID_OUT, LevelRows
 from bayesridge.linalg.row_source import ArrayRows, RowIndex, RowSource, row_source
 from bayesridge.linalg.tally import Tally
-from bayesridge.linalg.threads import run_blocks
-from bayesridge.linalg.wide_rows import WideRows
-from bayesridge.tables.columns import Columns
-from bayesridge.tables.missing import complete_rows
 
 Array = NDArray[np.float64]
-WeightKind = Literal["frequency", "precision"]
 #: What a file holds of an object: facts that JSON can say, and arrays of numbers.
 State = tuple[dict[str, Any], dict[str, NDArray[Any]]]
-Scaling = Literal["unit sd", "given", "none"]
 
 _EPS = float(np.finfo(np.float64).eps)
 _FACTS = (
@@ -38,7 +46,6 @@ _FACTS = (
 )  # fmt: skip
 _ARRAYS = ("penalized", "unpenalized", "constant", "mean", "scale", "kept", "unscaled", "basis")
 _ROW_ARRAYS = ("y", "weights", "cross")
-_PASS_WORK = 10.0  # multiplications that reading and centring a number is worth
 
 
 class Block(NamedTuple):
@@ -395,20 +402,12 @@ def build_design(
     source = row_source(X)
     n, p = source.shape
     columns = tuple(names) if names is not None else _default_names(p)
-    flat = _named_columns(unpenalized, columns, terms or {}, "unpenalized")
-    as_given = _named_columns(unscaled, columns, terms or {}, "unscaled")
-    n_obs = _count_observations(n, weights, weight_kind, tally)
-    _check_size(n_obs, int(fit_intercept) + len(flat))
-    # Cross-products prove finiteness for free; only if they are not finite is the table searched.
-    cross = None
-    if isinstance(source, LevelRows) and n * p > LAID_OUT:
-        total, mean, squares = _level_moments(source, y, weights, center=fit_intercept)
-    elif n > p or tally is not None:
-        moments = source.moments(y, weights, center=fit_intercept)
-        total, mean, cross = moments.total_weight, moments.mean, moments.cross
-        squares = cross.diagonal()
-    else:
-        total, mean, squares = _column_moments(source, y, weights, center=fit_intercept)
+    flat = named_columns(unpenalized, columns, terms or {}, "unpenalized")
+    as_given = named_columns(unscaled, columns, terms or {}, "unscaled")
+    n_obs = count_observations(n, weights, weight_kind, tally)
+    check_size(n_obs, int(fit_intercept) + len(flat))
+    total, mean, squares, cross = _moments(source, y, weights, center=fit_intercept, added_up=tally is not None)
+    # they prove finiteness for free; only if they are not finite is the table searched
     if not np.isfinite(squares).all():
         explain_not_finite(source.take(slice(None)), y, weights, columns, target_name)
     deviation = np.sqrt(np.maximum(squares, 0.0) / total)  # rounding may leave less than nothing of a constant
@@ -418,16 +417,16 @@ def build_design(
         as_given = np.union1d(as_given, source.unscaled)
     if len(as_given):
         constant_mask[as_given] = False  # a level that no row has has its prior
-    _check_units(source, y, weights, deviation, constant_mask, (*columns, target_name), tally)
-    divisor = _divisors(scale, deviation[:p], constant_mask, flat, columns)
+    check_units(source, y, weights, deviation, constant_mask, (*columns, target_name), tally)
+    divisor = divisors(scale, deviation[:p], constant_mask, flat, columns)
     if len(as_given):
         divisor[np.setdiff1d(as_given, flat)] = 1.0
-    penalized, constant = _split_columns(p, flat, constant_mask, columns, fit_intercept)
+    penalized, constant = split_columns(p, flat, constant_mask, columns, fit_intercept)
     spread = squares[penalized] / divisor[penalized] ** 2
-    scaling = "given" if len(as_given) else _scaling(scale)
+    scaling = "given" if len(as_given) else scaling_of(scale)
     seen = spread > 0
     if scaling != "unit sd" and seen.any() and not isinstance(source, LevelRows):
-        _check_grades(np.sqrt(spread[seen]), [columns[j] for j in penalized[seen]], source.shape)
+        check_grades(np.sqrt(spread[seen]), [columns[j] for j in penalized[seen]], source.shape)
     return Design(
         source=source, y=y, weights=weights, weight_kind=weight_kind, fit_intercept=fit_intercept, names=columns,
         target_name=target_name, penalized=penalized, unpenalized=flat, constant=constant, mean=mean[:p],
@@ -438,14 +437,27 @@ def build_design(
     )  # fmt: skip
 
 
+def _moments(
+    source: RowSource, y: Array, weights: Array | None, *, center: bool, added_up: bool
+) -> tuple[float, Array, Array, Array | None]:
+    """Sum of the weights; means and sums of squares of ``[X, y]``, (p + 1,), and cross-products of tall tables."""
+    n, p = source.shape
+    if isinstance(source, LevelRows) and n * p > LAID_OUT:
+        return *level_moments(source, y, weights, center=center), None
+    if n > p or added_up:
+        moments = source.moments(y, weights, center=center)
+        return moments.total_weight, moments.mean, moments.cross.diagonal(), moments.cross
+    return *column_moments(source, y, weights, center=center), None
+
+
 def in_directions(
     X: Array, y: Array, basis: Array, n_flat: int, *, names: Sequence[str], target_name: str = "y",
     weights: Array | None = None,
 ) -> Design:  # fmt: skip
     """Describe ``y = X basis u + e`` with a penalty on u, its last `n_flat` excepted: finite numbers, no intercept."""
     p = X.shape[1]
-    n_obs = _count_observations(len(y), weights, "precision", None)
-    _check_size(n_obs, n_flat)
+    n_obs = count_observations(len(y), weights, "precision", None)
+    check_size(n_obs, n_flat)
     total = float(len(y) if weights is None else weights.sum())
     columns = X @ basis if weights is None else np.sqrt(weights)[:, None] * (X @ basis)
     rest, flat = columns[:, : p - n_flat], columns[:, p - n_flat :]
@@ -484,213 +496,3 @@ def some_rows(design: Design, rows: RowIndex, y: Array | None = None, weights: A
 
 def _default_names(p: int) -> tuple[str, ...]:
     return tuple([f"x{j}" for j in range(p)])
-
-
-def _named_columns(
-    wanted: Sequence[str | int], names: tuple[str, ...], terms: Mapping[str, Sequence[str]], what: str
-) -> NDArray[np.intp]:
-    if isinstance(wanted, str):
-        raise DataError(f"{what} takes a list of column names, e.g. [{wanted!r}]; got the string {wanted!r}")
-    if len(wanted) == 0:
-        return np.empty(0, dtype=np.intp)
-    position = {name: j for j, name in enumerate(names)}
-    found: list[int] = []
-    for key in wanted:
-        if isinstance(key, str):
-            expanded = [key] if key in position else list(terms.get(key, ()))
-            if not expanded:
-                raise DataError(f"{what} names {key!r}, but the columns are {', '.join(names)}")
-            found += [position[name] for name in expanded]
-        elif 0 <= int(key) < len(names):
-            found.append(int(key))
-        else:
-            raise DataError(f"{what} column {key} is out of range for {len(names)} columns")
-    return np.array(sorted(set(found)), dtype=np.intp)
-
-
-def _count_observations(n: int, weights: Array | None, kind: WeightKind, tally: Tally | None) -> float:
-    if weights is None:
-        return float(n)
-    if kind == "precision":
-        return float(np.count_nonzero(weights) if tally is None else tally.n_seen)
-    total = float(np.add.reduce(weights)) if tally is None else tally.weight
-    if total < 2.0:
-        raise DataError(
-            f"frequency weights count observations, and these add up to {total:.3g}, fewer than 2; "
-            "if they are relative precisions (noise variance sigma^2 / w) use weight_kind='precision', "
-            "if a row stands for w units of a population, 'survey'"
-        )
-    return total
-
-
-def _check_size(n_obs: float, n_flat: int) -> None:
-    if n_obs < 2:
-        raise DataError(
-            f"a regression needs at least 2 observations, got {n_obs:g} "
-            f"(Found array with {n_obs:g} sample(s) while a minimum of 2 is required)"
-        )
-    if n_obs - n_flat < 1:
-        raise DataError(
-            f"{n_obs:g} observations cannot fix {n_flat} flat directions (intercept and unpenalised columns) and "
-            f"leave a degree of freedom for the noise; need at least {n_flat + 1}"
-        )
-
-
-def _column_moments(source: RowSource, y: Array, weights: Array | None, *, center: bool) -> tuple[float, Array, Array]:
-    """Means and centred sums of squares of ``[X, y]``, in blocks of rows (for wide tables)."""
-    n, p = source.shape
-    w = np.ones(n) if weights is None else weights
-    total = float(np.add.reduce(w))
-    mean, squares = np.zeros(p + 1), np.empty(p + 1)
-    if isinstance(source, WideRows):
-        mean[:p], squares[:p] = source.column_moments(w, total, center=center)
-    else:
-        mean[:p], squares[:p] = _moments_of_rows(source, list(source.blocks()), w, total, center=center)
-    mean[p:], squares[p:] = _moments_of_rows(ArrayRows(y[:, None]), [slice(0, n)], w, total, center=center)
-    return total, mean, squares
-
-
-def _level_moments(source: LevelRows, y: Array, weights: Array | None, *, center: bool) -> tuple[float, Array, Array]:
-    first = source.X.shape[1]
-    total, mean, squares = _column_moments(ArrayRows(source.X), y, weights, center=center)
-    w = np.ones(len(y)) if weights is None else weights
-    of_levels = source.cross(w / total)[first:] if center else np.zeros(source.shape[1] - first)
-    return (
-        total, np.concatenate([mean[:first], of_levels, mean[first:]]),
-        np.concatenate([squares[:first], source.squares(w, of_levels), squares[first:]]),
-    )  # fmt: skip
-
-
-def _moments_of_rows(
-    source: RowSource, blocks: list[slice], w: Array, total: float, *, center: bool
-) -> tuple[Array | float, Array]:
-    def sums(part: slice) -> tuple[Array, Array]:
-        with np.errstate(invalid="ignore", over="ignore"):  # once in each thread
-            rest = source.take(part) - shift
-            first = w[part] @ rest
-            rest *= rest
-            return first, w[part] @ rest
-
-    with np.errstate(invalid="ignore", over="ignore"):  # what is not finite is explained by the caller
-        shift = source.cross(w / total) if center else 0.0
-        found = run_blocks(sums, blocks, _PASS_WORK * source.shape[0] * source.shape[1])
-        squares = np.add.reduce([second for _, second in found])
-        if not center:
-            return shift, squares
-        drift = np.add.reduce([first for first, _ in found]) / total  # rounding of the first mean: it matters if large
-        return shift + drift, squares - total * drift * drift
-
-
-def explain_not_finite(X: Array, y: Array, weights: Array | None, names: tuple[str, ...], target_name: str) -> NoReturn:
-    """Name the columns and rows that are missing or infinite, or the size of what overflows."""
-    columns = Columns(X, names, named=True, terms={name: (name,) for name in names})
-    complete_rows(columns, y, weights, missing="error", target_name=target_name)
-    big = float(max(np.abs(X).max(), np.abs(y).max()))
-    raise DataError(
-        f"values as large as {big:.3g} overflow when squared; divide the columns by a power of ten "
-        "(results do not depend on units)"
-    )
-
-
-_LARGEST_UNIT, _LARGEST_RATIO = 1e130, 1e120
-
-
-def _check_units(
-    source: RowSource, y: Array, weights: Array | None, deviation: Array, constant: NDArray[np.bool_],
-    names: tuple[str, ...], tally: Tally | None,
-) -> None:  # fmt: skip
-    """Refuse spreads whose squares, times a penalty of 1e+-36 or over a spread's own square, are no float64."""
-    of_y = float(deviation[-1])
-    low, high = (of_y / _LARGEST_RATIO, of_y * _LARGEST_RATIO) if of_y > 0 else (0.0, np.inf)
-    low, high = max(low, 1.0 / _LARGEST_UNIT), min(high, _LARGEST_UNIT)
-    for j in np.flatnonzero(~((deviation > low) & (deviation < high))).tolist():
-        if tally is not None:
-            values, y = np.array([tally.low[j], tally.high[j]]), np.array([tally.low[-1], tally.high[-1]])
-        else:
-            values = y
-            if j < len(names) - 1:
-                values = np.concatenate([source.take(part)[:, j] for part in source.blocks()])
-            values = values if weights is None else values[weights > 0]
-        # a square that vanishes is told from a constant by the values
-        if np.ptp(values) == 0 or (deviation[j] > 0 and constant[j : j + 1].any()):  # the target has no mask
-            continue
-        raise DataError(
-            f"{names[j]} varies by {np.ptp(values):.1e} and {names[-1]} by {np.ptp(y):.1e}: squares of these numbers, "
-            "or of their ratio (a coefficient), leave the range of float64; multiply the column by a power of ten "
-            "(results do not depend on units)"
-        )
-
-
-def _check_grades(norms: Array, names: Sequence[str], shape: tuple[int, ...]) -> None:
-    """Say, or refuse, what the rounding of the largest column takes from the smallest.
-
-    Singular values and vectors are right to the rounding of the largest; with fewer rows than columns what the rows
-    never saw of a coefficient, ``1 - |V'l|^2``, loses that twice.
-    """
-    small, large = int(norms.argmin()), int(norms.argmax())
-    ratio = float(norms[large] / norms[small])
-    lost = _EPS * (ratio if shape[0] > shape[1] else ratio**2)
-    if lost <= _MOST_LOST:
-        return
-    said = (
-        f"without scaling, the column {names[large]} is {ratio:.1e} times as large as {names[small]}, and its rounding "
-    )
-    remedy = "use scale=True, or divide the columns by their usual sizes"
-    if max(lost, ratio * max(shape) * _EPS) >= 0.1:
-        raise DataError(f"{said}would leave no digit of the answer; {remedy}")
-    warn(f"{said}takes digits from the answer: right to {lost:.0e} only; {remedy}", AccuracyWarning)
-
-
-_MOST_LOST = 1e-8  # the accuracy asked of integrals
-
-
-def _scaling(scale: bool | Array) -> Scaling:
-    if isinstance(scale, (bool, np.bool_)):
-        return "unit sd" if scale else "none"
-    return "given"
-
-
-def _divisors(
-    scale: bool | Array,
-    deviation: Array,
-    constant: NDArray[np.bool_],
-    flat: NDArray[np.intp],
-    names: tuple[str, ...],
-) -> Array:
-    if isinstance(scale, (bool, np.bool_)):
-        divisor = np.where(constant, 1.0, deviation) if scale else np.ones(len(deviation))
-    else:
-        divisor = np.array(scale, dtype=np.float64)
-        if divisor.shape != deviation.shape or not (np.isfinite(divisor) & (divisor > 0)).all():
-            raise DataError(
-                f"scale must be True, False or {len(names)} positive divisors, got shape {divisor.shape}"
-                f" with minimum {divisor.min() if divisor.size else 'none'}"
-            )
-    if len(flat):  # a flat prior does not care, the arithmetic does
-        divisor[flat] = np.where(constant[flat], 1.0, deviation[flat])
-    return divisor
-
-
-def _split_columns(
-    p: int,
-    flat: NDArray[np.intp],
-    constant_mask: NDArray[np.bool_],
-    names: tuple[str, ...],
-    fit_intercept: bool,
-) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    if len(flat) == 0 and not constant_mask.any():
-        return np.arange(p), np.empty(0, dtype=np.intp)
-    bad = [names[j] for j in flat if constant_mask[j]]
-    if bad:
-        why = "they duplicate the intercept" if fit_intercept else "they are zero"
-        raise DataError(f"unpenalised columns without spread have no posterior ({why}): {', '.join(bad)}")
-    usable = ~constant_mask
-    usable[flat] = False
-    constant = np.flatnonzero(constant_mask)
-    if len(constant):
-        warn(
-            "columns without spread carry no information and are left out, their coefficients are 0: "
-            + ", ".join(names[k] for k in constant),
-            ConstantColumnWarning,
-        )
-    return np.flatnonzero(usable), constant

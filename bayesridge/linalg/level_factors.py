@@ -1,6 +1,6 @@
 """Factors of level effects at some thetas: the first block by levels, its Schur complement, and products of both.
 
-The formulas are those of :mod:`bayesridge.linalg.schur`.
+The formulas are those of :mod:`bayesridge.linalg.level_system`.
 """
 
 from __future__ import annotations

@@ -19,7 +19,8 @@ from bayesridge.atomic import write_atomically
 from bayesridge.bundle import Bundle, pack, unpack
 from bayesridge.errors import AccuracyWarning, DataError, ModelFileError, warn
 from bayesridge.linalg.absent import AbsentRows
-from bayesridge.linalg.design import Design, State, WeightKind, build_design, explain_not_finite
+from bayesridge.linalg.design import Design, State, build_design
+from bayesridge.linalg.design_checks import WeightKind, explain_not_finite
 from bayesridge.linalg.moments import CrossProducts, cross_products
 from bayesridge.linalg.tally import Tally
 from bayesridge.linalg.triangle import CrossRoot, cross_root

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from bayesridge.errors import BayesRidgeWarning
 from bayesridge.linalg.design import Design, some_rows
 from bayesridge.linalg.factor import Factor
+from bayesridge.linalg.routes import rounding_floor
 from bayesridge.linalg.rows import flat_residuals
-from bayesridge.linalg.spectrum import Spectrum, factorize, join, left_of, left_vectors, rounding_floor
+from bayesridge.linalg.spectrum import Spectrum, factorize, join, left_of, left_vectors
 
 Array = NDArray[np.float64]
 

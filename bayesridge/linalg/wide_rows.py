@@ -90,7 +90,7 @@ class StandardRows:
     mean, scale : ndarray of shape (p,)
     weights : ndarray of shape (n,) or None
     center : bool
-        Whether rows of weights are centred once more, see ``spectrum._weighted``.
+        Whether rows of weights are centred once more, see ``routes.weighted``.
     """
 
     X: NDArray[np.float32]

@@ -25,7 +25,7 @@ from bayesridge.outcomes.problem import Directions, Outcome
 from bayesridge.outcomes.rows import ExpectedRows, ObservedRows, PlaneDraws
 from bayesridge.outcomes.scaling import Scaled, power_scaled
 from bayesridge.persistence import plain_table, prior_state, save_model
-from bayesridge.posteriors.comparison import refuse_other_constants
+from bayesridge.posteriors.comparison import log_bayes_factor
 from bayesridge.posteriors.contrasts import Asked, Contrast, Step, contrast_rows, step_labels
 from bayesridge.posteriors.datatree import OutcomeText, to_datatree
 from bayesridge.posteriors.draws import Draws
@@ -243,10 +243,7 @@ class OutcomePosterior(ShownPosterior, Asked):
         DataError
             If the data or the flat priors differ, or one was sampled by chains.
         """
-        refuse_other_constants(self.design, other.design)
-        if self.plugged_in or other.plugged_in:
-            raise DataError("method='evidence' chose lambda from the data: its evidence is a maximum, not a marginal")
-        return self.log_marginal_likelihood - other.log_marginal_likelihood
+        return log_bayes_factor(self, other)
 
     # -- predictions -----------------------------------------------------------------------------------------------
 

@@ -136,22 +136,26 @@ def flat_names(design: Design) -> tuple[str, ...]:
     return tuple(sorted([*names, *(["intercept"] if design.fit_intercept else [])]))
 
 
-def refuse_other_constants(one: Design, other: Design) -> None:
-    """Refuse a Bayes factor of models whose data or flat priors differ.
+def log_bayes_factor(one: Any, other: Any) -> float:
+    """Difference of the log evidences of two models of the same data, in nats.
 
     Raises
     ------
     DataError
+        If the data or the flat priors of the two differ, or lambda was chosen from the data.
     """
-    if differs(one, other):
+    if differs(one.design, other.design):
         raise DataError(
             "a Bayes factor compares models of the same data, and the targets, rows or weights of these two differ"
         )
-    if flat_names(one) != flat_names(other):
+    flat, others = flat_names(one.design), flat_names(other.design)
+    if flat != others:
         raise DataError(
-            f"flat (improper) priors differ: {flat_names(one)} against {flat_names(other)}; their arbitrary constants "
-            "do not cancel"
+            f"flat (improper) priors differ: {flat} against {others}; their arbitrary constants do not cancel"
         )
+    if "evidence" in (one.method, other.method):
+        raise DataError("method='evidence' chose lambda from the data: its evidence is a maximum, not a marginal")
+    return float(one.log_marginal_likelihood - other.log_marginal_likelihood)
 
 
 def _same_data(named: Mapping[str, AnyPosterior]) -> None:

@@ -28,8 +28,9 @@ from bayesridge.hyper.many import Block, Targets, integrate_targets, sigma_quant
 from bayesridge.linalg.design import Design
 from bayesridge.linalg.factor import Factor
 from bayesridge.linalg.maps import LinearMap, coefficient_map, prediction_map
+from bayesridge.linalg.routes import rounding_floor
 from bayesridge.linalg.spectral import SpectralEngine
-from bayesridge.linalg.spectrum import Spectrum, factor_of, join, left_of, rounding_floor
+from bayesridge.linalg.spectrum import Spectrum, factor_of, join, left_of
 from bayesridge.linalg.targets import on_flat_columns, with_target
 from bayesridge.linalg.threads import threads_for
 from bayesridge.posteriors.posterior import Posterior, infer

@@ -11,31 +11,29 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from bayesridge.errors import DataError, ImproperPosteriorError, NoSignalWarning, PriorError, warn
-from bayesridge.hyper.evidence import EvidenceMaximum, ModeShare, maximize_evidence
+from bayesridge.errors import DataError, ImproperPosteriorError, PriorError
+from bayesridge.hyper.evidence import maximize_evidence
 from bayesridge.hyper.infer import infer_hyper
 from bayesridge.hyper.likelihood import Likelihood
-from bayesridge.hyper.marginal import Link, Marginal, PointMass, Scalar, monotone_link, transformed
 from bayesridge.hyper.nodes import HyperPosterior
 from bayesridge.hyper.point import plug_in
-from bayesridge.hyper.reml import Deviance, PluggedIn, estimate, log_marginal_without, plug_in_scales, plugged_at
+from bayesridge.hyper.reml import PluggedIn, plug_in_scales, plugged_at
 from bayesridge.linalg.design import Design, State
 from bayesridge.linalg.engine import Engine, Penalties
 from bayesridge.linalg.few_nodes import AGREED
-from bayesridge.linalg.filters import effective_dof, filter_factors, shrinkage
 from bayesridge.linalg.groups import GroupEngine, groups_of
 from bayesridge.linalg.levels import codes_of, times_about
 from bayesridge.linalg.schur import LevelEngine
-from bayesridge.linalg.spectral import SpectralEngine, spectrum_of
+from bayesridge.linalg.spectral import SpectralEngine
 from bayesridge.linalg.spectrum import Spectrum
 from bayesridge.persistence import plain_table, prior_from_state, prior_state, save_model
-from bayesridge.posteriors.comparison import refuse_other_constants
 from bayesridge.posteriors.contrasts import Asked, Contrast, contrast_rows
 from bayesridge.posteriors.draws import Draws, draw_posterior, replicated
 from bayesridge.posteriors.exact_datatree import exact_datatree
 from bayesridge.posteriors.facts import evidence_facts, one_lambda_facts
 from bayesridge.posteriors.files_loo import FilesLeaveOneOut, leave_one_out_of_files
 from bayesridge.posteriors.group_loo import LeaveGroupsOut, leave_groups_out
+from bayesridge.posteriors.inferred import Inferred, Method, warn_without_signal
 from bayesridge.posteriors.loo import LeaveOneOut, leave_one_out
 from bayesridge.posteriors.prediction import Prediction, checked_rows, predict, target_shift
 from bayesridge.posteriors.quantity import MixtureQuantity, Quantity
@@ -55,32 +53,13 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 
-Method = Literal["posterior", "evidence", "fixed"]
-
 #: Engines of several penalties by a file's word for them.
 SEVERAL: Mapping[str, type[GroupEngine] | type[LevelEngine]] = {"groups": GroupEngine, "levels": LevelEngine}
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Posterior(ShownPosterior, Asked):
-    """Everything known after seeing the data.
-
-    Attributes
-    ----------
-    engine : Engine
-        The problem, factorised under its structure of penalties.
-    prior, noise_prior : Prior, NoisePrior
-    hyper : HyperPosterior
-        The posterior of the scales on its quadrature nodes.
-    method : {"posterior", "evidence", "fixed"}
-        Whether lambda is integrated, plugged in at the maximum of the evidence, or given.
-    """
-
-    engine: Engine
-    prior: Prior
-    noise_prior: NoisePrior
-    hyper: HyperPosterior
-    method: Method = "posterior"
+class Posterior(Inferred, ShownPosterior, Asked):
+    """Everything known after seeing the data."""
 
     takes_codes = True
 
@@ -89,23 +68,6 @@ class Posterior(ShownPosterior, Asked):
         if self.engine.spectrum is None:
             return infer_groups, (self.engine, self.prior, self.noise_prior, self.method)
         return infer, (self.design, self.spectrum, self.prior, self.noise_prior, self.method)
-
-    @property
-    def design(self) -> Design:
-        """The description of the data: names, centres, scales, weights, rows."""
-        return self.engine.design
-
-    @property
-    def spectrum(self) -> Spectrum:
-        """The one decomposition of a model with a single lambda.
-
-        Raises
-        ------
-        DataError
-            If this posterior rests on another engine: what needs a spectrum (rules for lambda, the slider, the
-            spectral check) is for ridge with one lambda.
-        """
-        return spectrum_of(self.engine)
 
     @property
     def how(self) -> str:
@@ -127,11 +89,6 @@ class Posterior(ShownPosterior, Asked):
         )
         return (*self.hyper.check, said)
 
-    @property
-    def prior_texts(self) -> tuple[str, str]:
-        """The prior and the noise prior in words."""
-        return self.prior.text, self.noise_prior.text
-
     def facts(self) -> dict[str, Any]:
         """What a record of this posterior holds beside its tables."""
         record: dict[str, Any] = {**evidence_facts(self.hyper)}
@@ -144,153 +101,6 @@ class Posterior(ShownPosterior, Asked):
         except DataError as why:
             record["no_loo"] = str(why)
         return record
-
-    # -- hyperparameters -----------------------------------------------------------------------------------------
-
-    @cached_property
-    def lambda_(self) -> Marginal | PointMass:
-        """Posterior of lambda = sigma^2 / tau^2 (a point when fixed or plugged in)."""
-        return self.hyper.lambda_marginal()
-
-    @cached_property
-    def sigma(self) -> Marginal | PointMass:
-        """Posterior of the noise standard deviation, in units of y."""
-        return self.hyper.sigma_marginal()
-
-    @cached_property
-    def tau(self) -> Marginal | PointMass:
-        """Posterior of the prior standard deviation of the standardised coefficients, in units of y."""
-        return self.hyper.tau_marginal()
-
-    @cached_property
-    def r2(self) -> Marginal | PointMass:
-        """Posterior of ``R^2 = W / (1 + W)``, ``W = signal / lambda``: the share of variance the prior is about.
-
-        It is the population share at this lambda, not the fraction of the sample's variance that was fitted.
-        """
-        signal = self.spectrum.signal
-        if isinstance(self.lambda_, PointMass):
-            lam = self.lambda_.value
-            return PointMass("R2", 0.0 if np.isinf(lam) or signal == 0 else signal / (signal + lam))
-        if signal == 0:
-            return PointMass("R2", 0.0)
-        shift = float(np.log(signal))
-
-        def value(x: Array) -> Array:
-            return np.asarray(1.0 / (1.0 + np.exp(np.clip(x - shift, -700.0, 700.0))))
-
-        def inverse(r2: Array) -> Array:
-            with np.errstate(divide="ignore"):
-                return np.asarray(shift - np.log(r2) + np.log1p(-r2))
-
-        def log_slope(x: Array) -> Array:
-            u = np.abs(x - shift)
-            return np.asarray(-u - 2.0 * np.log1p(np.exp(-u)))
-
-        link = Link(value, inverse, log_slope, increasing=False, bounded=True, ends=(1.0, 0.0))
-        return transformed(self.lambda_, "R2", link)
-
-    @cached_property
-    def effective_dof(self) -> Marginal | PointMass:
-        """Posterior of the effective degrees of freedom of the penalised columns (intercept not counted)."""
-        spectrum = self.spectrum
-        if isinstance(self.lambda_, PointMass):
-            return PointMass("effective dof", float(effective_dof(spectrum, self.lambda_.value)))
-        if spectrum.rank == 0:
-            return PointMass("effective dof", 0.0)
-
-        def value(x: Array) -> Array:
-            return effective_dof(spectrum, np.exp(x))
-
-        def log_slope(x: Array) -> Array:
-            lam = np.exp(x)
-            return np.asarray(np.log((filter_factors(spectrum, lam) * shrinkage(spectrum, lam)).sum(axis=-1)))
-
-        low, high = float(self.lambda_.edges[0]), float(self.lambda_.edges[-1])
-        link = monotone_link(value, log_slope, low, high, (float(spectrum.rank), 0.0))
-        return transformed(self.lambda_, "effective dof", link)
-
-    @property
-    def scales(self) -> Mapping[str, Scalar]:
-        """The scales by the names that tables give them."""
-        if self.engine.spectrum is None:
-            return self.hyper.scales()
-        return {
-            "lambda": self.lambda_, "sigma": self.sigma, "tau": self.tau, "R2": self.r2,
-            "effective dof": self.effective_dof,
-        }  # fmt: skip
-
-    @cached_property
-    def evidence(self) -> EvidenceMaximum:
-        """All maxima of the evidence (no prior on lambda) and the global one."""
-        return maximize_evidence(self.spectrum)
-
-    @cached_property
-    def evidence_modes(self) -> tuple[ModeShare, ...]:
-        """Every maximum of the evidence with the posterior probability of its basin, by increasing lambda."""
-        edges = np.array(self.evidence.boundaries)
-        below = np.concatenate([[0.0], self.lambda_.cdf(edges), [1.0]])
-        shares = np.diff(below)
-        return tuple([ModeShare(mode, float(share)) for mode, share in zip(self.evidence.modes, shares, strict=True)])
-
-    @property
-    def log_marginal_likelihood(self) -> float:
-        """Log p(y) in nats: lambda, sigma, coefficients and flat directions integrated.
-
-        The flat prior of the intercept (density 1 in data units) and Jeffreys' prior (density 1/sigma^2) are improper;
-        they cancel between models that share them, see :meth:`log_bayes_factor`. At lambda = 0 the coefficients have
-        a flat prior too, of density 1 per unit of a scaled column's coefficient.
-        """
-        return self.hyper.log_marginal
-
-    @property
-    def reml_criterion(self) -> float:
-        """Minus twice the restricted log likelihood at the scales plugged in (method="evidence"), as lme4 states it."""
-        if self.method != "evidence":
-            raise DataError("a REML criterion belongs to estimates: fit with method='evidence'")
-        return float(Deviance(self.engine, "REML").best(self.hyper.nodes.theta)[0][0])
-
-    def variance_components(self, kind: Literal["REML", "ML"] = "REML", level: float = 0.95) -> pd.DataFrame:
-        """Estimate the scales by the maximum of the likelihood, restricted or not, whatever the priors here.
-
-        Parameters
-        ----------
-        kind : {"REML", "ML"}
-        level : float
-            Of the intervals: by the curvature in the logarithms (Wald; zero has none), and by the profile
-            of the deviance. Both take the other scales for what fits best; only the posterior averages over them.
-
-        Returns
-        -------
-        pandas.DataFrame
-            One row each tau (zero: at the boundary) and sigma; ``attrs["criterion"]`` is -2 log likelihood.
-        """
-        import pandas as pd
-
-        found = estimate(self.engine, kind)
-        wald, profile = found.wald(level), found.profile(level)
-        low, high = f"{100 * level:g}% Wald", f"{100 * level:g}% profile"
-        columns = {"estimate": found.values, f"{low} low": wald[:, 0], f"{low} high": wald[:, 1]}
-        columns |= {f"{high} low": profile[:, 0], f"{high} high": profile[:, 1]}
-        table = pd.DataFrame(columns, index=list(found.names))
-        table.attrs["criterion"] = found.criterion
-        return table
-
-    def log_bayes_factor_of(self, group: str) -> float:
-        """Log Bayes factor of a group of effects against none of them (tau = 0), the other priors as they are."""
-        names = [name.split("[", 1)[-1].removesuffix("]") for name in self.engine.theta_names]
-        gone = [k for k, name in enumerate(names) if name == group]
-        if not gone or self.method == "evidence":
-            raise DataError(
-                f"{group!r} is no group of this model ({', '.join(dict.fromkeys(names))})" if not gone
-                else "method='evidence' chose the scales from the data: a Bayes factor needs method='posterior'"
-            )  # fmt: skip
-        return self.hyper.log_marginal - log_marginal_without(self.engine, gone, self.prior, self.noise_prior)
-
-    @property
-    def quadrature_error(self) -> float:
-        """Estimated relative error of the integral over lambda."""
-        return self.hyper.error
 
     # -- coefficients and predictions ----------------------------------------------------------------------------
 
@@ -500,37 +310,6 @@ class Posterior(ShownPosterior, Asked):
         engine = SpectralEngine.from_state(facts, arrays)
         return infer(engine.design, engine.spectrum, *priors, "evidence" if facts["method"] == "evidence" else None)
 
-    # -- comparison ----------------------------------------------------------------------------------------------
-
-    def log_bayes_factor(self, other: Posterior) -> float:
-        """Log Bayes factor of this model against another fitted to the same data: positive favours this one.
-
-        Raises
-        ------
-        DataError
-            If the targets, rows or weights differ, or the models differ in a part whose prior is improper, whose
-            arbitrary constant would then decide.
-        """
-        refuse_other_constants(self.design, other.design)
-        if _improper_noise(self) != _improper_noise(other):
-            raise DataError(
-                "one model has the improper noise prior 1/sigma² and the other has not: give both a proper one"
-            )
-        for one in (self, other):
-            if one.prior.known == 0.0:
-                raise DataError(
-                    "lambda = 0 is a flat prior on the coefficients: it has no marginal likelihood to compare"
-                )
-            if one.method == "evidence":
-                raise DataError(
-                    "method='evidence' chose lambda from the data: its evidence is a maximum, not a marginal"
-                )
-        return self.log_marginal_likelihood - other.log_marginal_likelihood
-
-
-def _improper_noise(posterior: Posterior) -> bool:
-    return not posterior.prior.with_noise(posterior.noise_prior)[1].proper
-
 
 def infer(
     design: Design, spectrum: Spectrum, prior: Prior, noise_prior: NoisePrior, method: Method | None = None
@@ -554,7 +333,7 @@ def infer(
     engine = SpectralEngine(design, spectrum)
     hyper = infer_hyper(engine, prior, noise_prior)
     if not fixed:
-        _warn_without_signal(design, spectrum)
+        warn_without_signal(design, spectrum)
     return Posterior(engine, prior, noise_prior, hyper, "fixed" if fixed else "posterior")
 
 
@@ -574,22 +353,9 @@ def infer_groups(engine: Engine, prior: Prior, noise_prior: NoisePrior, method: 
     return Posterior(engine, prior, noise_prior, infer_hyper(engine, prior, noise_prior))
 
 
-def _warn_without_signal(design: Design, spectrum: Spectrum) -> None:
-    if spectrum.degenerate or spectrum.rank == 0:
-        return
-    # the evidence rises towards lambda = infinity (its slope there, times lambda): only then is it worth a search
-    rising = 1.0 - spectrum.nu * ((spectrum.s2 / spectrum.s2.sum()) @ (spectrum.z2 / spectrum.total_squares))
-    if rising > 0 and maximize_evidence(spectrum).best.place == "infinity":
-        what = (
-            f"no signal of the columns in {design.target_name}; predictions stay near its mean" if design.basis is None
-            else f"in {design.target_name} nothing of what is penalised; x stays near what the penalty does not see"
-        )  # fmt: skip
-        warn(f"the evidence is highest as lambda -> infinity: these data show {what}", NoSignalWarning)
-
-
 def _plug_in(design: Design, spectrum: Spectrum, prior: Prior, noise_prior: NoisePrior) -> Posterior:
     best = maximize_evidence(spectrum).best
-    _warn_without_signal(design, spectrum)
+    warn_without_signal(design, spectrum)
     if best.place == "zero":
         raise ImproperPosteriorError(
             "the evidence is highest as lambda -> 0, where the noise would be zero: there is no lambda to plug in; "

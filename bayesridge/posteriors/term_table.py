@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayesridge.errors import DataError
+from bayesridge.hyper.reml import Estimate
 from bayesridge.posteriors.quantity import interval_names
 
 if TYPE_CHECKING:
@@ -65,6 +66,18 @@ def term_table(posterior: Any, level: float = 0.95) -> pd.DataFrame:
         rows.append([scales[name].median, *shortest(scales[name], level), *of_share, *of_dof])
     columns = ["tau", low, high, "share of variance", "sd of share", "effective dof", "sd of dof"]
     return pd.DataFrame(rows, index=list(names), columns=columns)
+
+
+def component_table(found: Estimate, level: float) -> pd.DataFrame:
+    """One row for each tau and sigma at the maximum of a likelihood, with Wald and profile intervals."""
+    import pandas as pd
+
+    columns: dict[str, Array] = {"estimate": found.values}
+    for kind, ends in (("Wald", found.wald(level)), ("profile", found.profile(level))):
+        columns |= {f"{100 * level:g}% {kind} low": ends[:, 0], f"{100 * level:g}% {kind} high": ends[:, 1]}
+    table = pd.DataFrame(columns, index=list(found.names))
+    table.attrs["criterion"] = found.criterion
+    return table
 
 
 def shortest(scale: Any, level: float) -> tuple[float, float]:

@@ -34,7 +34,8 @@ from bayesridge.errors import BayesRidgeError, BayesRidgeWarning, DataError, war
 from bayesridge.linalg.design import Design
 from bayesridge.linalg.runs import run_many
 from bayesridge.linalg.threads import threads_for
-from bayesridge.posteriors.posterior import Method, Posterior, infer
+from bayesridge.posteriors.inferred import Method
+from bayesridge.posteriors.posterior import Posterior, infer
 from bayesridge.posteriors.shown import Finding
 from bayesridge.priors import NoisePrior, Prior
 from bayesridge.rules.catalogue import standard_rules

@@ -54,7 +54,8 @@ from bayesridge.linalg.runs import run_many
 from bayesridge.linalg.spectrum import Spectrum
 from bayesridge.linalg.targets import with_left_vectors, with_target
 from bayesridge.linalg.threads import threads_for
-from bayesridge.posteriors.posterior import Method, infer
+from bayesridge.posteriors.inferred import Method
+from bayesridge.posteriors.posterior import infer
 from bayesridge.posteriors.quantity import check_level
 from bayesridge.priors import NoisePrior, Prior
 from bayesridge.rules.cross_validation import CrossValidation

@@ -28,7 +28,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from bayesridge.linalg.design import Design
 from bayesridge.linalg.filters import unit_variances
-from bayesridge.linalg.spectrum import GRAM_CONDITION_LIMIT, GRAM_RESIDUAL_SHARE
+from bayesridge.linalg.routes import GRAM_CONDITION_LIMIT, GRAM_RESIDUAL_SHARE
 from bayesridge.linalg.threads import run_blocks
 from bayesridge.rules.folds import Rows
 

@@ -10,7 +10,8 @@ from scipy.special import betaln, gammaln, logsumexp
 
 from bayesridge import BayesRidge, load, posterior
 from bayesridge.errors import DataError, NoSignalWarning, PriorError
-from bayesridge.hyper.lattice import Target, locate
+from bayesridge.hyper.filled_lattice import locate
+from bayesridge.hyper.target import Target
 from bayesridge.linalg.design import build_design
 from bayesridge.linalg.groups import group_engine
 from bayesridge.linalg.levels import LevelRows, Levels

@@ -93,8 +93,8 @@ def test_a_heavy_engine_takes_fewer_nodes_to_the_same_posterior(monkeypatch):
 
     light = fitted()
     assert light.check == ()
-    monkeypatch.setattr("bayesridge.linalg.schur._HEAVY", 0)
-    monkeypatch.setattr("bayesridge.linalg.schur._DENSE", 0)
+    monkeypatch.setattr("bayesridge.linalg.level_system._HEAVY", 0)
+    monkeypatch.setattr("bayesridge.linalg.level_sums._DENSE", 0)
     heavy = fitted()
     assert "1e-04 of a variance" in heavy.check[-1]
     assert len(heavy.hyper.nodes.weight) < 0.5 * len(light.hyper.nodes.weight)

@@ -113,7 +113,7 @@ def test_large_problems_take_the_sparse_way_to_the_same_numbers(monkeypatch):
     about = {"names": (*"abcd", *source.names), "weights": weights, "weight_kind": "precision", "unpenalized": ["a"]}
     groups = {"size": ["b", "c", "d"]}
     dense = group_engine(build_design(source, y, **about), groups, {})
-    monkeypatch.setattr("bayesridge.linalg.schur._DENSE", 0)
+    monkeypatch.setattr("bayesridge.linalg.level_sums._DENSE", 0)
     found = group_engine(build_design(source, y, **about), groups, {})
     theta = np.column_stack([THETA, THETA[:, ::-1]])
     assert isinstance(dense.sums.cross, np.ndarray)
@@ -231,7 +231,7 @@ def test_entries_that_are_looked_up_are_those_of_the_products(monkeypatch):
     found, _ = engines("precision", slopes=True)
     linear, rows = found.coefficients(), found.rows(found.design.source)
     expected = [found.at(THETA).variance(one) for one in (linear, rows)]
-    monkeypatch.setattr("bayesridge.linalg.schur._LITTLE", 0)
+    monkeypatch.setattr("bayesridge.linalg.level_conditional._LITTLE", 0)
     for one, wanted in zip((linear, rows), expected, strict=True):
         np.testing.assert_allclose(found.at(THETA.copy()).variance(one), wanted, rtol=1e-10)
 
@@ -257,7 +257,7 @@ def test_variances_through_few_thetas_are_those_at_all_or_are_computed_there():
 def test_the_excess_has_its_digits_however_large_lambda_is(monkeypatch, sparse):
     """Against generalised least squares with V = I + ZZ'/lambda, which at lambda = infinity are ordinary ones."""
     if sparse:
-        monkeypatch.setattr("bayesridge.linalg.schur._DENSE", 0)
+        monkeypatch.setattr("bayesridge.linalg.level_sums._DENSE", 0)
     X, y, blocks, _ = problem()
     source = LevelRows(X[:, :1], blocks)
     design = build_design(source, y, names=("a", *source.names), unpenalized=["a"])

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bayesridge import BayesRidge, fit, posterior
+from bayesridge import BayesRidge, posterior, problem
 from bayesridge.linalg.factor import RowSpace
 from bayesridge.linalg.wide_rows import StandardRows, WideRows
 from bayesridge.posteriors import quantity
@@ -11,7 +11,7 @@ from bayesridge.posteriors import quantity
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch):
-    monkeypatch.setattr(fit, "LARGE", 1000)
+    monkeypatch.setattr(problem, "LARGE", 1000)
     monkeypatch.setattr(quantity, "_MOST_AT_ONCE", 100)
     monkeypatch.setattr(quantity, "_PART", 70)
 

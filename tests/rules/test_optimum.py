@@ -5,12 +5,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bayesridge.fit import read_problem
 from bayesridge.linalg.filters import SearchRange, search_range, spectral_terms
 from bayesridge.linalg.optimum import Curve, minimize, minimize_values, root
 from bayesridge.linalg.spectrum import factorize
 from bayesridge.posteriors.posterior import infer
 from bayesridge.priors import BetaR2, Jeffreys
+from bayesridge.problem import read_problem
 from bayesridge.rules import criteria
 from bayesridge.rules.leave_one_out import loo_curves
 from bayesridge.rules.problem import LambdaProblem

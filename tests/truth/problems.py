@@ -5,10 +5,10 @@ from functools import cache
 
 import numpy as np
 
-from bayesridge.fit import read_problem
 from bayesridge.linalg.spectrum import factorize
 from bayesridge.posteriors.posterior import infer
 from bayesridge.priors import BetaR2, Jeffreys
+from bayesridge.problem import read_problem
 from tests.truth.oracle import dense
 
 

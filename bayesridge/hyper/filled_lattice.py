@@ -1,0 +1,194 @@
+"""The lattice itself: its mode and axes, the nodes that fill it, and a polynomial through them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import product
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+from scipy.special import logsumexp
+
+from bayesridge.errors import DataError
+from bayesridge.hyper.target import Target
+
+Array = NDArray[np.float64]
+
+#: By the number of thetas: nats below the top, and standard deviations a step; nodes are many where thetas are.
+_SIZES = {1: (14.0, 0.8), 2: (14.0, 0.8), 3: (12.0, 1.0), 4: (10.0, 1.0)}
+_HEAVY_SIZES = (8.0, 1.0)
+_MOST_NODES = 60_000
+
+
+@dataclass(frozen=True, eq=False)
+class Filled:
+    """A filled lattice: coordinates, theta (K, G), log density and rate (K,), log volume of a cell, where it ends."""
+
+    index: NDArray[np.intp]
+    theta: Array
+    log_f: Array
+    rate: Array
+    log_cell: float
+    drop: float
+
+    @cached_property
+    def log_total(self) -> float:
+        """Log of the integral."""
+        return float(logsumexp(self.log_f)) + self.log_cell
+
+    @cached_property
+    def weight(self) -> Array:
+        """Probability of each node, summing to one."""
+        return np.exp(self.log_f + self.log_cell - self.log_total)
+
+    @cached_property
+    def step_errors(self) -> Array:
+        """For each axis, the relative error that sums over every second plane suggest for all of them."""
+        even = (self.index % 2 == 0).T @ self.weight
+        return np.asarray(np.abs(2.0 * even - 1.0) ** 1.75)
+
+    @property
+    def cut(self) -> float:
+        """Share of the nodes at the cut, about what lies beyond them."""
+        return float(self.weight[self.log_f < self.log_f.max() - self.drop].sum())
+
+
+def sizes(target: Target, dims: int) -> tuple[float, float]:
+    """Nats below the top at which a lattice ends, and its steps in standard deviations."""
+    return target.sizes or (_HEAVY_SIZES if target.engine.heavy else _SIZES[min(dims, 4)])
+
+
+def fill(target: Target | Emulated, centre: Array, axes: Array, drop: float) -> Filled:
+    """Fill a lattice from `centre` outwards; the columns of `axes` are its steps.
+
+    Raises
+    ------
+    DataError
+        If it takes too many nodes.
+    """
+    dims = len(centre)
+    moves = np.concatenate([np.eye(dims, dtype=np.intp), -np.eye(dims, dtype=np.intp)])
+    front = np.zeros((1, dims), dtype=np.intp)
+    known: set[tuple[int, ...]] = {(0,) * dims}
+    found: list[tuple[NDArray[np.intp], Array, Array, Array]] = []
+    top = -np.inf
+    while len(front):
+        theta = centre + front @ axes.T
+        log_f, rate = target(theta)
+        found.append((front, theta, log_f, rate))
+        top = max(top, float(log_f.max()))
+        if len(known) > _MOST_NODES:
+            raise DataError(
+                f"the posterior of {dims} lambdas would take more than {_MOST_NODES} nodes: join groups, or state "
+                "priors that say more of them"
+            )
+        inner = front[log_f > top - drop]
+        near = {tuple(map(int, one)) for one in (inner[:, None] + moves).reshape(-1, dims)} - known
+        known |= near
+        front = np.array(sorted(near), dtype=np.intp).reshape(-1, dims)
+    index, theta, log_f, rate = (np.concatenate(part) for part in zip(*found, strict=True))
+    return Filled(index, theta, log_f, rate, float(np.log(np.abs(np.linalg.det(axes)))), drop)
+
+
+@dataclass(frozen=True, eq=False)
+class Emulated:
+    """Log density and log rate as polynomials of the fourth degree in a lattice's coordinates; nothing beyond it."""
+
+    mode: Array
+    inverse: Array
+    powers: NDArray[np.intp]
+    coefficients: Array
+    reach: float
+    nothing: float
+
+    def __call__(self, theta: Array) -> tuple[Array, Array]:
+        """Log density and rate at theta (K, G)."""
+        u = (theta - self.mode) @ self.inverse.T
+        log_f, log_rate = (_monomials(u, self.powers) @ self.coefficients).T
+        inside = np.square(u).sum(axis=1) <= self.reach
+        return np.where(inside, log_f, self.nothing), np.exp(np.where(inside, log_rate, self.coefficients[0, 1]))
+
+
+def _monomials(u: Array, powers: NDArray[np.intp]) -> Array:
+    return np.asarray(np.prod(u[:, None] ** powers, axis=2))
+
+
+def emulate(filled: Filled, mode: Array, axes: Array) -> Emulated:
+    """Put a polynomial through the nodes of a lattice, by least squares where the density is."""
+    dims = len(mode)
+    powers = np.array([one for one in product(range(5), repeat=dims) if sum(one) <= 4])
+    u = filled.index.astype(np.float64)
+    seen = np.isfinite(filled.log_f)
+    root = np.sqrt(np.maximum(filled.weight[seen] / filled.weight.max(), 1e-3))[:, None]
+    values = np.column_stack([filled.log_f[seen], np.log(filled.rate[seen])])
+    coefficients = np.linalg.lstsq(_monomials(u[seen], powers) * root, values * root, rcond=None)[0]
+    top = float(filled.log_f.max())
+    reach = float(np.square(u[filled.log_f > top - filled.drop - 2.0]).sum(axis=1).max())
+    return Emulated(mode, np.linalg.inv(axes), powers, coefficients, reach, top - 60.0)
+
+
+def locate(target: Target) -> tuple[Array, Array]:
+    """Find the mode of theta, and its principal axes, one standard deviation long by the fall on the steeper side."""
+
+    def log_f(theta: Array) -> Array:
+        return target(theta)[0]
+
+    start = target.engine.region()
+    values = log_f(start)
+    mode = start[int(np.argmax(values))]
+    dims = len(mode)
+
+    def downhill(theta: Array) -> tuple[float, Array]:
+        h = 1e-3 * np.eye(dims)
+        value = np.maximum(log_f(np.concatenate([theta[None], theta + h, theta - h])), -1e100)
+        return -float(value[0]), -(value[1 : dims + 1] - value[dims + 1 :]) / 2e-3
+
+    found = _newton(log_f, mode) if target.engine.heavy else None
+    if found is None:
+        for _ in range(14):  # a first step across a wide box may land where the evidence is none, and end the search
+            bounds, before = [(m - 3.0, m + 3.0) for m in mode], mode
+            mode = minimize(downhill, mode, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 100}).x
+            if np.abs(mode - before).max() < 3.0:
+                break
+        hessian = _hessian(log_f, mode, 0.1)[2]
+    else:
+        mode, hessian = found
+    curvature, axes = np.linalg.eigh(-0.5 * (hessian + hessian.T))
+    length = 1.0 / np.sqrt(np.clip(curvature, 0.05, 1e8))
+    top = float(log_f(mode[None])[0])
+    for _ in range(2):
+        fall = np.array([top - log_f(mode + side * (axes * length).T) for side in (1.0, -1.0)])
+        length = length / np.sqrt(np.clip(2.0 * fall.max(axis=0), 0.1, 25.0))
+    return mode, axes * length
+
+
+def _hessian(log_f: Callable[[Array], Array], at: Array, h: float) -> tuple[float, Array, Array]:
+    """Value, gradient and second derivatives by differences of step h."""
+    unit = h * np.eye(len(at))
+    pairs = [(i, j) for i in range(len(at)) for j in range(i)]
+    corners = [at + a * unit[i] + b * unit[j] for i, j in pairs for a, b in product((1.0, -1.0), repeat=2)]
+    value = log_f(np.array([at, *(at + unit), *(at - unit), *corners]))
+    up, down = value[1 : len(at) + 1], value[len(at) + 1 : 2 * len(at) + 1]
+    hessian = np.diag(up - 2.0 * value[0] + down)
+    for (i, j), four in zip(pairs, value[2 * len(at) + 1 :].reshape(-1, 4), strict=True):
+        hessian[i, j] = hessian[j, i] = 0.25 * (four[0] - four[1] - four[2] + four[3])
+    return float(value[0]), (up - down) / (2.0 * h), hessian / h**2
+
+
+def _newton(log_f: Callable[[Array], Array], mode: Array) -> tuple[Array, Array] | None:
+    """Mode and second derivatives by Newton's steps, each at most one long; None where they do not get there."""
+    for _ in range(12):
+        _, gradient, hessian = _hessian(log_f, mode, 0.05)
+        if not np.isfinite(hessian).all():
+            return None
+        values, vectors = np.linalg.eigh(hessian)
+        step = vectors @ ((vectors.T @ gradient) / np.maximum(np.abs(values), 1e-2))  # uphill, whatever the curvature
+        mode = mode + step / max(1.0, float(np.abs(step).max()) / 1.5)
+        if (
+            values[-1] < 0 and gradient @ step < 1e-3
+        ):  # a twentieth of a standard deviation, squared, was left before this step
+            return mode, hessian
+    return None
