@@ -6,6 +6,7 @@ Decompositions, the posteriors that rest on them against dense algebra, and publ
 the same arithmetic on every kernel.
 """
 
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ NUMERICS = tuple(
 )  # fmt: skip
 
 
+@cache
 def _numeric(path):
     return path.name != "test_accumulate.py" and any(path.is_relative_to(part) for part in NUMERICS)  # that is files
 

@@ -87,8 +87,8 @@ def test_fixed_values_have_the_density_at_the_point(name):
     expected = dense.log_evidence((sigma / tau) ** 2, sigma)
     assert known.log_marginal_likelihood == pytest.approx(expected, rel=1e-11)
     # lambda fixed: integral over log sigma by panels, against the closed form
-    v = np.concatenate([a + 0.05 * (np.polynomial.legendre.leggauss(8)[0] + 1) for a in np.arange(-12.0, 48.0, 0.1)])
-    w = np.tile(0.05 * np.polynomial.legendre.leggauss(8)[1], 600)
+    x, w = np.polynomial.legendre.leggauss(8)
+    v, w = np.add.outer(np.arange(-12.0, 48.0, 0.1), 0.05 * (x + 1)).ravel(), np.tile(0.05 * w, 600)
     log_p = dense.log_evidence_grid(np.full_like(v, np.log(2.2)), v) + np.log(2.0)  # 1/sigma^2 dsigma^2 = 2 dv
     top = log_p.max()
     expected = top + np.log((w * np.exp(log_p - top)).sum())

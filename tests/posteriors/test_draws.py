@@ -17,8 +17,11 @@ PRIORS = {
 }
 
 
-@pytest.mark.parametrize("prior", PRIORS)
-@pytest.mark.parametrize("name", NAMES)
+#: Every table with the first prior, a third of them with each of the others: one draws the scales, the other the rest.
+PAIRS = [(name, prior) for i, name in enumerate(NAMES) for j, prior in enumerate(PRIORS) if j == 0 or (i + j) % 3 == 0]
+
+
+@pytest.mark.parametrize(("name", "prior"), PAIRS)
 def test_draws_have_the_exact_moments(name, prior):
     posterior = problems()[name].infer("svd", *PRIORS[prior])
     draws = posterior.draw(SIZE // 4, chains=4, random_state=7)

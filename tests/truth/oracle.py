@@ -69,26 +69,32 @@ class Dense:
     def log_evidence_grid(self, log_lam, log_sigma):
         """log p(y | lambda, sigma) at many points."""
         values, squares, log_det_noise = self.pencil
-        ratio = 1.0 + np.multiply.outer(np.exp(-log_lam), values)
-        Q = (squares / ratio).sum(axis=-1)
+        different, which = np.unique(log_lam, return_inverse=True)  # a panel of (log lambda, v) repeats its own
+        ratio = 1.0 + np.multiply.outer(np.exp(-different), values)
+        half_log_det, Q = (0.5 * np.log(ratio).sum(axis=-1))[which], (squares / ratio).sum(axis=-1)[which]
         with np.errstate(over="ignore"):
             return (
                 -0.5 * self.nu * np.log(2 * np.pi) - self.half_log_det_flat - 0.5 * log_det_noise
-                - 0.5 * np.log(ratio).sum(axis=-1) - self.nu * log_sigma - 0.5 * Q * np.exp(-2.0 * log_sigma)
+                - half_log_det - self.nu * log_sigma - 0.5 * Q * np.exp(-2.0 * log_sigma)
             )  # fmt: skip
 
     def conditional(self, lam):
-        """Mean and covariance / sigma^2 of (intercept, all columns), units of the data, given lambda > 0."""
+        """Mean and covariance / sigma^2 of (intercept, all columns), units of the data, given lambda > 0.
+
+        An array of lambdas gives a stack of them.
+        """
         B, rows, target, null, ZZ, L = self._regression
-        Q, R = np.linalg.qr(np.vstack([rows, np.sqrt(lam) * np.eye(B.shape[1])]))
-        inverse = np.linalg.inv(R)
-        mean_x = B @ (inverse @ (Q.T @ np.r_[target, np.zeros(B.shape[1])]))
-        root = B @ inverse
-        cov_x = root @ root.T + null / lam
+        lam = np.asarray(lam, float)[..., None, None]
+        stack, k = lam.shape[:-2], B.shape[1]
+        Q, R = np.linalg.qr(np.concatenate([_repeated(rows, stack), np.sqrt(lam) * np.eye(k)], axis=-2))
+        root = B @ np.linalg.inv(R)
+        mean_x = (root @ (Q[..., : len(target), :].mT @ target)[..., None])[..., 0]
+        cov_x = root @ root.mT + null / lam
         LX = L @ self.X
         cross = -LX @ cov_x
-        mean = np.r_[L @ self.y - LX @ mean_x, mean_x]
-        return self._ordered(mean, np.block([[ZZ + LX @ cov_x @ LX.T, cross], [cross.T, cov_x]]))
+        mean = np.concatenate([L @ self.y - mean_x @ LX.T, mean_x], axis=-1)
+        upper = np.concatenate([ZZ - cross @ LX.T, cross], axis=-1)
+        return self._ordered(mean, np.concatenate([upper, np.concatenate([cross.mT, cov_x], axis=-1)], axis=-2))
 
     @cached_property
     def _regression(self):
@@ -107,10 +113,15 @@ class Dense:
         q = self.Z.shape[1]
         place = np.r_[([0] if self.intercept else []), 1 + self.flat, 1 + self.pen].astype(int)
         unit = np.r_[np.ones(q), 1.0 / self.scale]
-        full_mean, full_cov = np.zeros(m), np.zeros((m, m))
-        full_mean[place] = mean * unit
-        full_cov[np.ix_(place, place)] = cov * np.outer(unit, unit)
+        stack = mean.shape[:-1]
+        full_mean, full_cov = np.zeros((*stack, m)), np.zeros((*stack, m, m))
+        full_mean[..., place] = mean * unit
+        full_cov[..., place[:, None], place] = cov * np.outer(unit, unit)
         return full_mean, full_cov
+
+
+def _repeated(matrix, stack):
+    return np.broadcast_to(matrix, (*stack, *matrix.shape))
 
 
 def dense(X, y, weights=None, weight_kind="frequency", unpenalized=(), fit_intercept=True, scale=True):
@@ -154,9 +165,9 @@ class _Shifted:
 
     def conditional(self, lam):
         mean, cov = self._problem.conditional(lam)
-        T = np.eye(len(mean))
+        T = np.eye(mean.shape[-1])
         T[0, 1 + self._problem.pen] = -self.offset
-        return T @ mean, T @ cov @ T.T
+        return mean @ T.T, T @ cov @ T.T
 
 
 # -- the plane of hyperparameters ----------------------------------------------------------------------------------
@@ -275,21 +286,26 @@ class Coefficients:
 
     def functional(self, rows):
         """Conditional mean and variance / sigma^2 of ``rows @ (intercept, columns)`` at every point, (points, m)."""
-        m = self.mean @ rows.T
-        c = np.einsum("ij,kjl,il->ki", rows, self.cov, rows)
+        m, c = self._at_lambda(rows)
         return m[self.which], c[self.which]
 
+    def _at_lambda(self, rows):
+        return self.mean @ rows.T, ((rows @ self.cov) * rows).sum(axis=-1)
+
+    @cached_property
+    def _weights(self):
+        """The mass at each lambda, and that mass times sigma^2."""
+        mass, sizes = self.points.weight, len(self.mean)
+        return tuple(np.bincount(self.which, weights=w, minlength=sizes) for w in (mass, mass * self.points.sigma**2))
+
     def moments(self, rows, noise=0.0):
-        m, c = self.functional(rows)
-        centre = self.points.expect(m)
-        variance = self.points.expect((m - centre) ** 2 + (c + noise) * self.points.sigma[:, None] ** 2)
-        return centre, variance
+        m, c = self._at_lambda(rows)
+        w_lam, w_var = self._weights
+        centre = w_lam @ m
+        return centre, w_lam @ (m - centre) ** 2 + w_var @ (c + noise)
 
     def covariance(self):
-        points = self.points
-        size = len(self.mean)
-        w_lam = np.bincount(self.which, weights=points.weight, minlength=size)
-        w_var = np.bincount(self.which, weights=points.weight * points.sigma**2, minlength=size)
+        w_lam, w_var = self._weights
         centre = w_lam @ self.mean
         spread = (self.mean - centre) * np.sqrt(w_lam)[:, None]
         return spread.T @ spread + np.tensordot(w_var, self.cov, axes=(0, 0))
@@ -309,8 +325,7 @@ class Coefficients:
 def coefficients(problem, points):
     """Solve the dense regression at every lambda of a plane."""
     log_lam, which = np.unique(points.log_lam, return_inverse=True)
-    solved = [problem.conditional(float(np.exp(t))) for t in log_lam]
-    return Coefficients(np.array([m for m, _ in solved]), np.array([c for _, c in solved]), which, points)
+    return Coefficients(*problem.conditional(np.exp(log_lam)), which, points)
 
 
 def log_beta_r2(signal, a=0.5, b=0.5):

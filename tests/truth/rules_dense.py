@@ -1,6 +1,6 @@
 """Criteria for lambda by their definitions: hat matrices of augmented least squares, refits, dense covariances."""
 
-from functools import cache
+from functools import cache, cached_property
 
 import numpy as np
 from scipy import linalg, optimize, stats
@@ -42,20 +42,25 @@ class Fit:
         Z, X, y = rooted(d, keep)
         q, p = Z.shape[1], X.shape[1]
         M = np.hstack([Z, X])
-        full = np.vstack([M, np.hstack([np.zeros((p, q)), np.sqrt(lam) * np.eye(p)])])
-        Q, self.R = np.linalg.qr(full)
-        self.coef = linalg.solve_triangular(self.R, Q.T @ np.r_[y, np.zeros(p)])
+        self._Q, self.R = np.linalg.qr(np.vstack([M, np.sqrt(lam) * np.eye(p, p + q, q)]))
+        self.coef = np.linalg.solve(self.R, self._Q[: len(y)].T @ y)
         self.beta = self.coef[q:]
-        self.hat = Q[: len(y)] @ Q[: len(y)].T
         self.residual = y - M @ self.coef
         self.rss = float(self.residual @ self.residual)
         self.Q = self.rss + lam * float(self.beta @ self.beta)
         self.n, self.q = len(y), q
-        self.trace = float(np.trace(self.hat))
+
+    @cached_property
+    def hat(self):
+        return self._Q[: self.n] @ self._Q[: self.n].T
+
+    @property
+    def trace(self):
+        return float(np.trace(self.hat))
 
     def variance_factor(self, row):
         """x' (M'M + D)^-1 x of a new row of [Z, X]."""
-        return float(np.square(linalg.solve_triangular(self.R, row, trans="T")).sum())
+        return float(np.square(np.linalg.solve(self.R.T, row)).sum())
 
 
 def press(d, lam):
@@ -69,14 +74,14 @@ def press(d, lam):
 
 def log_score(d, lam, shape=0.0, rate=0.0):
     """Minus the sum of Student-t log densities of n refits, 1/sigma^2 ~ Gamma(shape, rate)."""
-    total = 0.0
+    found = []
     for i in range(len(d.y)):
         keep = np.arange(len(d.y)) != i
         fit, row = Fit(d, lam, keep), np.r_[d.Z[i], d.X[i]]
         df = fit.n - fit.q + 2.0 * shape
         scale2 = (fit.Q + 2.0 * rate) / df * (1.0 / d.w[i] + fit.variance_factor(row))
-        total -= stats.t.logpdf(d.y[i], df, row @ fit.coef, np.sqrt(scale2))
-    return total
+        found.append((df, row @ fit.coef, np.sqrt(scale2)))
+    return -stats.t.logpdf(d.y, *np.array(found).T).sum()
 
 
 def deviance(d, fit):
@@ -151,14 +156,17 @@ def curvature(d, lam):
     return (first[0] * second[1] - second[0] * first[1]) / np.hypot(*first) ** 3
 
 
-def lowest(function, low, high, step=0.1):
-    """Lowest point of a function of log lambda on a grid, refined; None where it lies at an end."""
+def lowest(function, low, high, step=0.4):
+    """Lowest point of a function of log lambda on a grid, refined; None where it lies at an end.
+
+    Filter factors change over some four units of log lambda: no two minima stand within a step.
+    """
     grid = np.arange(low, high, step)
     values = np.array([function(t) for t in grid])
     k = int(np.argmin(values))
     if k in (0, len(grid) - 1):
         return None, values[k]
     found = optimize.minimize_scalar(
-        function, bounds=(grid[k - 1], grid[k + 1]), method="bounded", options={"xatol": 1e-9}
+        function, bounds=(grid[k - 1], grid[k + 1]), method="bounded", options={"xatol": 1e-6}
     )
     return found.x, found.fun
