@@ -134,8 +134,10 @@ def _word_width(word: str, fonts: tuple[str, ...]) -> float:  # noqa: ARG001 -- 
 
     if not word.strip():
         return 0.0
-    # a sign of dollars would be read as mathematics; hinting makes letters a little wider than their outlines
-    return 1.04 * float(TextPath((0.0, 0.0), word.replace("$", "S"), size=10.0).get_extents().x1) / 10.0
+    # a sign of dollars would be read as mathematics; hinting makes letters a little wider than their outlines, whose
+    # control points stand at the ends of a letter (get_extents, which looks at every curve, takes 20 ms a word)
+    outline = TextPath((0.0, 0.0), word.replace("$", "S"), size=10.0).vertices
+    return 1.04 * float(outline[:, 0].max(initial=0.0)) / 10.0
 
 
 def wrap(text: str, inches: float, size: str | float) -> str:

@@ -22,7 +22,7 @@ def drawn_text(figure: Any, monkeypatch: Any) -> list[tuple[str, Bbox]]:
     figure.draw_without_rendering()  # the layout settles
     with monkeypatch.context() as patch:
         patch.setattr(Text, "draw", recording)
-        figure.canvas.draw()
+        figure.draw_without_rendering()
     return found
 
 
