@@ -106,7 +106,8 @@ def figure_of(ax: Axes) -> Figure:
 def settle(ax: Axes) -> Array:
     """Lay the figure out and return width and height of the axes in inches."""
     figure = figure_of(ax)
-    figure.draw_without_rendering()
+    if (engine := figure.get_layout_engine()) is not None:
+        engine.execute(figure)
     box = ax.get_window_extent()
     return np.array([box.width, box.height]) / figure.dpi
 
