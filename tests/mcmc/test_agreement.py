@@ -80,7 +80,7 @@ def check(design, spectrum, prior, noise, **options):
 @pytest.mark.parametrize(("model", "name"), [("hierarchical", "longley"), ("default", "wide")])
 def test_the_collapsed_model_agrees_with_the_exact_posterior(model, name):
     design, spectrum = problem(name)
-    result = check(design, spectrum, *priors(model, design), collapsed=True)
+    result = check(design, spectrum, *priors(model, design), collapsed=True, draws=500, tune=500)
     assert result.compile_seconds > 0
     assert result.sampling_seconds > 0
     assert result.model_name == "collapsed"
@@ -94,7 +94,7 @@ def test_the_full_model_agrees_with_the_exact_posterior(model, centred):
     """With precision weights and an unpenalised column, which both models take from what all models share."""
     weights = np.random.default_rng(0).uniform(0.2, 4.0, 60)
     design, spectrum = problem("plain", weights=weights, weight_kind="precision", unpenalized=[1])
-    result = check(design, spectrum, *priors(model, design), centred=centred, target_accept=0.95, draws=500, tune=500)
+    result = check(design, spectrum, *priors(model, design), centred=centred, target_accept=0.95, draws=400, tune=400)
     assert result.datatree.attrs["weight_kind"] == "precision"
 
 
@@ -157,7 +157,8 @@ def test_a_wrong_model_is_seen():
     design, spectrum = problem("longley")
     noise = InverseGamma(2.0, float(design.y.var()))
     posterior = infer(design, spectrum, LogNormal(5.0, 0.5), noise)
-    wrong = nuts_posterior(design, spectrum, LogNormal(0.2, 0.5), noise, PYMC, collapsed=True, n_jobs=1, random_state=1)
+    few = replace(PYMC, draws=500, tune=500)
+    wrong = nuts_posterior(design, spectrum, LogNormal(0.2, 0.5), noise, few, collapsed=True, n_jobs=1, random_state=1)
     assert wrong.verdict == "ok"
     assert len(disagreements(posterior, wrong.datatree)) > 10
 

@@ -173,7 +173,7 @@ def test_poisson_model_has_the_density_written_out():
     assert float(found) == pytest.approx(wanted, abs=1e-7)
 
 
-@pytest.mark.parametrize("fit", ["fit2", "fit3"])
+@pytest.mark.parametrize("fit", [pytest.param("fit2", marks=pytest.mark.slow), "fit3"])
 def test_wells_of_rstanarm(fit):
     """Medians and leave-one-out of the published fit; its N(0, 2.5) on the centred intercept is flat here."""
     figures = published("wells_logistic")["fits"][fit]

@@ -72,7 +72,7 @@ def density_of(model):
             transform = model.rvs_to_transforms[variable]
             given = np.asarray(values[variable.name], dtype=float)
             point[value.name] = (
-                given if transform is None else transform.forward(pt.constant(given), *variable.owner.inputs).eval()
+                given if transform is None else transform.forward(pt.constant(given), *variable.owner.inputs).eval(mode="FAST_COMPILE")
             )
         return float(logp(point))
 
@@ -112,8 +112,7 @@ PROBLEMS = [
 ]
 
 
-@pytest.mark.parametrize("options", PROBLEMS)
-@pytest.mark.parametrize("centred", [True, False])
+@pytest.mark.parametrize(("options", "centred"), [(one, i % 2 == 0) for i, one in enumerate(PROBLEMS)])
 def test_conjugate_model_integrates_to_the_evidence(options, centred):
     from bayesridge.models.conjugate import conjugate
 
