@@ -72,7 +72,11 @@ def test_links_are_relative_and_lead_to_the_top_level(name):
 
 
 def test_no_file_imports_models_or_data_from_the_top_level():
-    guilty = [str(path) for path in source_files() if {"models", "data"} & set(imported_roots(path))]
+    named = re.compile(r"^\s*(from|import)\b.*\b(models|data)\b", re.MULTILINE)  # parsing all would take seconds
+    guilty = [
+        str(path) for path in source_files()
+        if named.search(path.read_text(encoding="utf-8")) and {"models", "data"} & set(imported_roots(path))
+    ]  # fmt: skip
     assert guilty == []
 
 

@@ -373,12 +373,12 @@ def test_predictions(post):
 @pytest.mark.parametrize("name", ["two penalties", "kernel", "chains"])
 def test_draws_and_datatree_agree_with_the_quantities(name):
     post = POSTERIORS[name]()
-    drawn = post.draw(1000, 4, random_state=1)
+    drawn = post.draw(500, 4, random_state=1)
     assert isinstance(drawn, Draws)
     coef = drawn.coef.reshape(-1, len(post.design.names))
-    # four standard errors of a mean of 4000 independent draws; chains are resampled from 1000
+    # four standard errors of a mean of 2000 independent draws; chains are resampled from 1000
     np.testing.assert_allclose(
-        coef.mean(axis=0), post.coefficients.mean, atol=8 * post.coefficients.sd.max() / 4000**0.5
+        coef.mean(axis=0), post.coefficients.mean, atol=8 * post.coefficients.sd.max() / 2000**0.5
     )
     tree = post.to_datatree(draws=50, chains=2, random_state=1)
     assert tree["posterior"]["coef"].dims == ("chain", "draw", "feature")

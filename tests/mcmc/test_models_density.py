@@ -72,7 +72,9 @@ def density_of(model):
             transform = model.rvs_to_transforms[variable]
             given = np.asarray(values[variable.name], dtype=float)
             point[value.name] = (
-                given if transform is None else transform.forward(pt.constant(given), *variable.owner.inputs).eval(mode="FAST_COMPILE")
+                given
+                if transform is None
+                else transform.forward(pt.constant(given), *variable.owner.inputs).eval(mode="FAST_COMPILE")
             )
         return float(logp(point))
 
