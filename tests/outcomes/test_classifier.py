@@ -50,7 +50,7 @@ sys.exit(bool(bad))
 def test_every_scikit_learn_check(method):
     """In a process of its own: SCIPY_ARRAY_API must be set before scipy is imported, or a check is skipped.
 
-    At lambda 10 no table needs chains. With lambda integrated the same 63 checks take four minutes: some of their tables
+    At lambda 10 no table needs chains. With lambda integrated the same 63 checks take four minutes: some of the tables
     are separated, and sampled.
     """
     environment = {**os.environ, "SCIPY_ARRAY_API": "1"}
