@@ -90,6 +90,8 @@ def main(arguments=None):
         print(f"\n{len(found)} x {kind}")
         for number, text, case in found[:3]:
             print(f"  --seed {options.seed} --only {number}: {case}\n      {text}")
+        if found[3:]:
+            print("  and --only", ", ".join(str(number) for number, *_ in found[3:]))
     return sum(map(len, failures.values()))
 
 
