@@ -7,6 +7,7 @@ interrupt or a kill leaves the old result as it was; a kill, which nothing can c
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import secrets
 import shutil
@@ -48,16 +49,19 @@ def open_atomically(path: str | Path) -> Iterator[BinaryIO]:
         with target.open("wb") as device:
             yield device
         return
+    if not target.parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, "there is no such folder to write to", str(target.parent))
     temporary = _beside(target)
     try:
-        # not tempfile's 0600: a new file gets the permissions that files get here
-        with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666), "wb") as file:
-            yield file
-            file.flush()
-            if mode is not None and not target.is_symlink():
-                os.fchmod(file.fileno(), stat.S_IMODE(mode))
-            os.fsync(file.fileno())
-        temporary.replace(target)
+        with _faults_name(target, temporary):
+            # not tempfile's 0600: a new file gets the permissions that files get here
+            with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666), "wb") as file:
+                yield file
+                file.flush()
+                if mode is not None and not target.is_symlink():
+                    os.fchmod(file.fileno(), stat.S_IMODE(mode))
+                os.fsync(file.fileno())
+            temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)
     _sync(target.parent)
@@ -118,13 +122,14 @@ def write_folder(path: str | Path, names: Set[str]) -> Iterator[Path]:
     folder = check_folder(path, names)
     folder.parent.mkdir(parents=True, exist_ok=True)
     temporary = _beside(folder)
-    temporary.mkdir()
     try:
-        yield temporary
-        for entry in temporary.iterdir():
-            _sync(entry)
-        _sync(temporary)
-        _put(temporary, folder)
+        with _faults_name(folder, temporary):
+            temporary.mkdir()
+            yield temporary
+            for entry in temporary.iterdir():
+                _sync(entry)
+            _sync(temporary)
+            _put(temporary, folder)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)  # what was written in vain, or the old folder
     _sync(folder.parent)
@@ -153,6 +158,18 @@ def _exchange(one: Path, other: Path) -> bool:
         return False
     done: int = renameat2(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE)
     return done == 0
+
+
+@contextmanager
+def _faults_name(path: Path, hidden: Path) -> Iterator[None]:
+    """Let the errors of what is written under a hidden name speak of the name that was given."""
+    try:
+        yield
+    except OSError as error:
+        name = str(error.filename)
+        if not name.startswith(str(hidden)):
+            raise
+        raise OSError(error.errno, error.strerror, f"{path}{name[len(str(hidden)) :]}") from error
 
 
 def _mode(path: Path) -> int | None:

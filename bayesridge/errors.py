@@ -7,6 +7,7 @@ written for scikit-learn (``except ValueError``) keeps working.
 from __future__ import annotations
 
 import importlib
+import operator
 import os
 import warnings
 from types import ModuleType
@@ -109,6 +110,27 @@ def warn(message: str, category: type[Warning]) -> None:
         Usually one of the subclasses of `BayesRidgeWarning`.
     """
     warnings.warn(message, category, stacklevel=2, skip_file_prefixes=(_PACKAGE,))
+
+
+def check_counts(*, least: int = 1, **counts: int) -> None:
+    """Refuse numbers of draws, chains, simulations ... that are not whole, or too small.
+
+    Raises
+    ------
+    DataTypeError
+        For what is no integer: 2.5, True, "3".
+    DataError
+        Below `least`.
+    """
+    for name, value in counts.items():
+        try:
+            whole = operator.index(value)
+        except TypeError:
+            whole = None
+        if whole is None or isinstance(value, bool):
+            raise DataTypeError(f"{name} must be a whole number, got {value!r}")
+        if whole < least:
+            raise DataError(f"{name} must be at least {least}, got {value}")
 
 
 def require(module: str, extra: str) -> ModuleType:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesridge.errors import DataError, PriorError
+from bayesridge.errors import DataError, DataTypeError, PriorError
 from bayesridge.linalg.groups import group_engine
 from bayesridge.linalg.levels import LAID_OUT, codes_of, levels_of
 from bayesridge.linalg.spectrum import factorize
@@ -217,6 +217,11 @@ def posterior_of(data: Any, y: Any = None, **options: Any) -> Any:
 
 def one_lambda(post: Any) -> Posterior:
     """Return the posterior if it is the exact one of a single lambda; its own refusal if it is another."""
+    if not hasattr(type(post), "spectrum"):
+        raise DataTypeError(
+            "a posterior is needed (bayesridge.posterior(X, y), or the attribute posterior_ of a fitted model), got "
+            f"{type(post).__name__}"
+        )
     _ = post.spectrum  # a posterior that has none says so, and what works instead
     found: Posterior = post
     return found

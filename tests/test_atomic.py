@@ -113,6 +113,16 @@ def test_a_pipe_and_a_device_are_written_to_and_stay(tmp_path):
         write_atomically(tmp_path, "page")
 
 
+def test_errors_name_what_was_asked_for_and_no_hidden_file(tmp_path):
+    for path, name in (("none/page.html", "none"), ("x" * 300, "x" * 300), ("/dev/full", None)):
+        with pytest.raises(OSError) as error:  # noqa: PT011 -- of three classes
+            write_atomically(tmp_path / path, "text" * 9999)
+        assert name is None or error.value.filename == str(tmp_path / name)
+    with pytest.raises(OSError) as error:  # noqa: PT011
+        write_both(Path("/proc/out"), "text")
+    assert error.value.filename == "/proc/out"
+
+
 def test_what_is_not_ours_is_never_replaced(tmp_path, monkeypatch):
     (tmp_path / "thesis.tex").write_text("")
     with pytest.raises(DataError, match=r"thesis\.tex"):

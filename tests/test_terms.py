@@ -9,9 +9,16 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from bayesridge import BayesRidge, load, posterior
+from bayesridge import BayesRidge, load, posterior, report
 from bayesridge.cli.main import app
-from bayesridge.errors import DataError, ExtrapolationWarning, NoSignalWarning, PriorError, UnseenLevelWarning
+from bayesridge.errors import (
+    DataError,
+    DroppedRowsWarning,
+    ExtrapolationWarning,
+    NoSignalWarning,
+    PriorError,
+    UnseenLevelWarning,
+)
 from bayesridge.posteriors.summary import at_a_glance, jsonable, to_record
 from bayesridge.posteriors.term_table import shares
 from bayesridge.priors import BetaR2, LogNormal
@@ -217,6 +224,19 @@ def test_what_cannot_be_known_is_refused_by_name(formula, says):
         posterior(table, formula=formula)
 
 
+def test_a_smooth_of_what_has_no_logarithm_names_the_term_and_leaves_such_rows_out():
+    table = shops()
+    formula, known = "y ~ z + s(log(x - 1), k=8)", table.x > 1
+    with pytest.raises(DataError, match=rf"Missing values by column .*s\(log\(x - 1\)\) line: {(~known).sum()}\."):
+        posterior(table, formula=formula)
+    with pytest.warns(DroppedRowsWarning):
+        fit = BayesRidge(formula=formula, missing="drop").fit(table)
+    rows = posterior(table[known], formula=formula)
+    np.testing.assert_allclose(fit.posterior_.coefficients.mean, rows.coefficients.mean, rtol=1e-8)
+    with pytest.raises(DataError, match=r"s\(log\(x - 1\)\) line' \(1: row 1\)"):
+        fit.predict(pd.DataFrame({"x": [2.0, 0.0], "z": 0.0}))
+
+
 @pytest.mark.parametrize("family", ["poisson", "binomial"])
 @pytest.mark.parametrize("term", ["(1 | shop)", "s(x)", "ridge(x)"])
 def test_other_families_take_one_penalty(family, term):
@@ -274,6 +294,17 @@ def test_odd_names_and_hostile_levels():
     assert np.isfinite(fit.predict(table)).all()
     nested = BayesRidge(formula="y ~ z + (1 | pair:`the shop`)").fit(table)
     assert np.isfinite(nested.predict(table)).all()
+
+
+def test_control_characters_in_names_and_levels_are_written_out(tmp_path):
+    bell = "\x1b[31mred\x07\u202e"
+    table = shops().rename(columns={"y": bell}).replace({"shop": {"s1": bell}})
+    found = posterior(table.rename(columns={bell: "y"}), formula="y ~ z + (1 | shop)")
+    texts = [repr(found.levels("shop")), report(found, tmp_path / "r.html").read_text("utf-8")]
+    texts.append(repr(posterior(table[["x", "z"]].rename(columns={"z": bell}), table[bell])))
+    for text in texts:
+        assert not set(text) & {"\x1b", "\x07", "\u202e"}
+        assert "\\x1b[31mred" in text
 
 
 def test_draws_have_a_dimension_for_each_factor(tmp_path):

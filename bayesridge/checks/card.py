@@ -23,7 +23,7 @@ from bayesridge.checks.predictive_checks import predictive_checks
 from bayesridge.checks.sbc import posterior_sbc
 from bayesridge.checks.sensitivity import power_scaling
 from bayesridge.checks.spectral_check import spectral_check
-from bayesridge.errors import BayesRidgeError, DataError
+from bayesridge.errors import BayesRidgeError, DataError, check_counts
 from bayesridge.fit import posterior_of
 from bayesridge.posteriors.posterior import Posterior
 from bayesridge.posteriors.shown import Finding
@@ -221,8 +221,7 @@ def validate(
     DataError
         If the data cannot be used. A check that does not apply to them is "not judged" and says why.
     """
-    if simulations < 200:
-        raise DataError(f"at least 200 simulations are needed to judge the tests of a card, got {simulations}")
+    check_counts(least=200, simulations=simulations)  # to judge the tests of a card
     if splits < 0 or splits % 5:
         raise DataError(f"splits is a multiple of 5 (5 folds, repeated), or 0 for no backtest; got {splits}")
     if not 0.0 < alpha < 1.0:

@@ -20,7 +20,7 @@ from scipy.stats import binom
 from bayesridge.checks.calibration import shape_of
 from bayesridge.checks.ecdf_bands import ecdf
 from bayesridge.checks.replicates import check_rows, observed_residuals, replicated_residuals
-from bayesridge.errors import DataError
+from bayesridge.errors import check_counts
 from bayesridge.posteriors.posterior import Posterior
 from bayesridge.posteriors.shown import Finding
 
@@ -157,8 +157,7 @@ def loo_calibration(
     DataError
         If rows cannot be judged one by one (several observations in a row, no residuals).
     """
-    if simulations < 100:
-        raise DataError(f"at least 100 simulations are needed to judge a p-value, got {simulations}")
+    check_counts(least=100, simulations=simulations)  # to judge a p-value
     keep = check_rows(posterior)
     n = len(keep)
     points = min(n, 200)

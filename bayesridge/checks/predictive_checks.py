@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from bayesridge.checks.calibration import MonteCarloTest, found_by, monte_carlo_tests
 from bayesridge.checks.replicates import Residuals, check_rows, observed_residuals, replicated_residuals
-from bayesridge.errors import DataError
+from bayesridge.errors import check_counts
 from bayesridge.posteriors.posterior import Posterior
 from bayesridge.posteriors.shown import Finding
 
@@ -110,8 +110,7 @@ def predictive_checks(
     DataError
         If rows cannot be judged one by one (several observations in a row, no residuals).
     """
-    if simulations < 100:
-        raise DataError(f"at least 100 simulations are needed to judge a p-value, got {simulations}")
+    check_counts(least=100, simulations=simulations)  # to judge a p-value
     rng = np.random.default_rng(random_state)
     keep = check_rows(posterior)
     data = observed_residuals(posterior)

@@ -25,7 +25,7 @@ from bayesridge.checks.sbc_study import (
     seed_sequence,
 )
 from bayesridge.checks.simulate import Setup, simulate
-from bayesridge.errors import ConstantColumnWarning, DataError
+from bayesridge.errors import ConstantColumnWarning, DataError, check_counts
 from bayesridge.fit import one_lambda
 from bayesridge.linalg.design import Design
 from bayesridge.linalg.spectrum import Spectrum
@@ -199,7 +199,7 @@ def _fitted_again(setup: Setup, y: Array) -> tuple[Design, Spectrum]:
 
 
 def _check_counts(simulations: int, draws: int, alpha: float) -> None:
-    if simulations < 2 or draws < 1:
-        raise DataError(f"simulations must be at least 2 and draws at least 1, got {simulations} and {draws}")
+    check_counts(least=2, simulations=simulations)
+    check_counts(draws=draws)
     if not 0.0 < alpha < 1.0:
         raise DataError(f"alpha must lie strictly between 0 and 1, got {alpha}")

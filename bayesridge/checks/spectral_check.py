@@ -26,7 +26,7 @@ from scipy.special import log_ndtr
 
 from bayesridge.checks.calibration import MonteCarloTest, found_by, monte_carlo_tests
 from bayesridge.checks.own_scales import own_scales
-from bayesridge.errors import DataError
+from bayesridge.errors import DataError, check_counts
 from bayesridge.linalg.spectrum import Spectrum
 from bayesridge.posteriors.posterior import Posterior
 from bayesridge.posteriors.shown import Finding
@@ -146,8 +146,7 @@ def spectral_check(
         raise DataError(f"a spectral check needs at least 3 singular directions, these columns have {spectrum.rank}")
     if spectrum.degenerate:
         raise DataError(f"the target is {_DEGENERATE[spectrum.degenerate]}: its directions cannot be checked")
-    if simulations < 100:
-        raise DataError(f"at least 100 simulations are needed to judge a p-value, got {simulations}")
+    check_counts(least=100, simulations=simulations)  # to judge a p-value
     rng = np.random.default_rng(random_state)
     lam, sigma = posterior.hyper.draw(simulations, rng)
     size = sigma[:, None] * np.sqrt(1.0 + spectrum.s2 / lam[:, None])

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
-from bayesridge.errors import DataError, MissingExtraError, require
+from bayesridge.errors import DataError, MissingExtraError, check_counts, require
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -59,11 +59,9 @@ class Sampler:
     def __post_init__(self) -> None:
         if self.name is not None and self.name not in get_args(SamplerName):
             raise DataError(f"sampler must be 'pymc', 'nutpie', 'numpyro' or 'blackjax', got {self.name!r}")
-        if self.draws < MIN_DRAWS or self.tune < 0 or self.chains < 1:
-            raise DataError(
-                f"draws must be at least {MIN_DRAWS}, tune 0, chains 1; got draws={self.draws}, tune={self.tune}, "
-                f"chains={self.chains}"
-            )
+        check_counts(least=MIN_DRAWS, draws=self.draws)
+        check_counts(least=0, tune=self.tune)
+        check_counts(chains=self.chains)
         if not 0.0 < self.target_accept < 1.0:
             raise DataError(f"target_accept must lie strictly between 0 and 1, got {self.target_accept}")
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from bayesridge.errors import DataError, ModelFileError, RowsAbsentError
+from bayesridge.errors import DataError, ModelFileError, RowsAbsentError, check_counts
 from bayesridge.linalg.design import Design, State
 from bayesridge.linalg.spectrum import Spectrum
 from bayesridge.mcmc.rows import RowDraws
@@ -349,8 +349,7 @@ class SampledPosterior(ShownPosterior, Asked):
         return tree
 
     def _pick(self, draws: int, chains: int, random_state: Seed) -> NDArray[np.int64]:
-        if draws < 1 or chains < 1:
-            raise DataError(f"draws and chains must be at least 1, got draws={draws}, chains={chains}")
+        check_counts(draws=draws, chains=chains)
         sizes = self._drawn.sizes
         return np.random.default_rng(random_state).integers(sizes["chain"] * sizes["draw"], size=(chains, draws))
 

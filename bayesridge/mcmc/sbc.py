@@ -15,7 +15,7 @@ from bayesridge.checks.prior_draws import check_simulable
 from bayesridge.checks.sbc_quantities import JOINT, NEW, SCALES, JointDensity, spread_rank
 from bayesridge.checks.sbc_study import Seed, check_joint, joint_ranks, make_setup, seed_sequence
 from bayesridge.checks.simulate import Setup, Truth, simulate
-from bayesridge.errors import DataError
+from bayesridge.errors import check_counts
 from bayesridge.linalg.design import Design, build_design
 from bayesridge.linalg.runs import run_jobs
 from bayesridge.linalg.spectrum import Spectrum, factorize
@@ -82,8 +82,7 @@ def sbc_sampler(
     prior, noise_prior = prior or BetaR2(), noise_prior or Jeffreys()
     check_priors(prior, noise_prior)
     check_simulable(prior, noise_prior)
-    if simulations < 2:
-        raise DataError(f"simulations must be at least 2, got {simulations}")
+    check_counts(least=2, simulations=simulations)
     start = time.perf_counter()
     seed = seed_sequence(random_state)
     layout, *seeds = seed.spawn(1 + simulations)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.interpolate import CubicSpline
 
-from bayesridge.errors import BayesRidgeWarning, DataError, ImproperPosteriorError, RowsAbsentError
+from bayesridge.errors import BayesRidgeWarning, DataError, ImproperPosteriorError, RowsAbsentError, check_counts
 from bayesridge.hyper.marginal import EXP, Link, Marginal, PointMass, marginal, transformed
 from bayesridge.linalg.design import Design, State
 from bayesridge.outcomes.correction import Weighted
@@ -384,8 +384,7 @@ class OutcomePosterior(ShownPosterior, Asked):
 
     def draw(self, draws: int = 1000, chains: int = 4, random_state: int | np.random.Generator | None = None) -> Draws:
         """Draws of all parameters in proportion to the weights, arrays of shape (chains, draws, ...)."""
-        if draws < 1 or chains < 1:
-            raise DataError(f"draws and chains must be at least 1, got draws={draws}, chains={chains}")
+        check_counts(draws=draws, chains=chains)
         rng = np.random.default_rng(random_state)
         weight = self.draws_.weight.ravel()
         picked = rng.choice(len(weight), (chains, draws), p=weight)

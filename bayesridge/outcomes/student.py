@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from bayesridge.errors import AccuracyWarning, DataError, ModelFileError, PriorError, warn
+from bayesridge.errors import AccuracyWarning, DataError, ModelFileError, PriorError, check_counts, warn
 from bayesridge.hyper.marginal import Marginal, PointMass
 from bayesridge.linalg.design import Design, State
 from bayesridge.linalg.threads import threads_for
@@ -94,8 +94,7 @@ class StudentPosterior(OutcomePosterior):
 
     def draw(self, draws: int = 1000, chains: int = 4, random_state: int | np.random.Generator | None = None) -> Draws:
         """Draws picked at random, with replacement, from those of the chains: arrays of shape (chains, draws, ...)."""
-        if draws < 1 or chains < 1:
-            raise DataError(f"draws and chains must be at least 1, got draws={draws}, chains={chains}")
+        check_counts(draws=draws, chains=chains)
         rng = np.random.default_rng(random_state)
         node = self.draws_.node.ravel()
         picked = rng.integers(len(node), size=(chains, draws))

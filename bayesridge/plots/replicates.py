@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesridge.errors import DataError
+from bayesridge.errors import DataError, check_counts
 from bayesridge.linalg.design import Design
 from bayesridge.plots.inputs import expect, target
 from bayesridge.plots.lambda_axis import percent
@@ -115,8 +115,7 @@ def predictive_difference(
     """
     expect(post, "Posterior")
     check_level(level)
-    if draws < 20:
-        raise DataError(f"a band needs 20 draws or more, got draws={draws}")
+    check_counts(least=20, draws=draws)  # which a band needs
     y, grid, curves = _ecdfs(post, draws, random_state)
     centre, sd = curves.mean(axis=0), curves.std(axis=0)
     tail = 0.5 * (1.0 - level)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesridge.errors import DataError
+from bayesridge.errors import check_counts
 from bayesridge.hyper.nodes import HyperPosterior
 from bayesridge.linalg.design import Design
 from bayesridge.linalg.engine import Engine
@@ -73,8 +73,7 @@ def draw_posterior(
     -------
     Draws
     """
-    if draws < 1 or chains < 1:
-        raise DataError(f"draws and chains must be at least 1, got draws={draws}, chains={chains}")
+    check_counts(draws=draws, chains=chains)
     rng = np.random.default_rng(random_state)
     lam, sigma = hyper.draw(draws * chains, rng)
     return draws_given(engine, lam, sigma, (chains, draws), rng)

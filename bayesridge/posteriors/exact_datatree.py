@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesridge.errors import DataError, PriorError
+from bayesridge.errors import DataError, PriorError, check_counts
 from bayesridge.hyper.nodes import HyperPosterior
 from bayesridge.linalg.design import Design
 from bayesridge.linalg.engine import Engine
@@ -52,6 +52,7 @@ def exact_datatree(
     DataError
         If the draws would take more than 4 GB.
     """
+    check_counts(draws=draws, chains=chains)
     _check_size(engine.design, draws * chains, predictive=predictive)
     rng = np.random.default_rng(random_state)
     plugged_in = method == "evidence"

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bayesridge.tables.columns import visible, visible_lines
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -30,14 +32,14 @@ def probability(value: float) -> str:
 
 
 def as_printed(table: pd.DataFrame) -> pd.DataFrame:
-    """Return a table with its numbers as they are shown everywhere, as text; what does not exist is blank."""
+    """Return a table as it is shown everywhere: numbers as text, blank what does not exist, no control characters."""
     columns = {name: [_cell(value, str(name)) for value in table[name]] for name in table.columns}
-    return type(table)(columns, index=table.index)
+    return type(table)(columns, index=table.index.map(visible))
 
 
 def _cell(value: Any, column: str) -> str:
     if not isinstance(value, (float, np.floating)):
-        return str(value)
+        return str(visible(value))
     return "" if np.isnan(value) else (probability if column in _PROBABILITIES else number)(float(value))
 
 
@@ -59,7 +61,7 @@ class Shown:
 
     def __repr__(self) -> str:
         table, more = self._parts()
-        return "\n".join(filter(None, [self._headline(), table.to_string(), more]))
+        return "\n".join(filter(None, [visible_lines(self._headline()), table.to_string(), more]))
 
     def _repr_html_(self) -> str:
         from html import escape

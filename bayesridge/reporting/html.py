@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from bayesridge.tables.columns import visible_lines
+
 MINUS = "\N{MINUS SIGN}"
 
 
@@ -25,8 +27,8 @@ def template(name: str, **parts: str) -> str:
 
 
 def text(value: object) -> str:
-    """Escape for element content and for attributes."""
-    return escape(str(value), quote=True)
+    """Escape for element content and for attributes, control characters written out."""
+    return escape(visible_lines(str(value)), quote=True)
 
 
 def sentence(words: str) -> str:

@@ -45,7 +45,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesridge.errors import BayesRidgeError, BayesRidgeWarning, DataError, warn
+from bayesridge.errors import BayesRidgeError, BayesRidgeWarning, DataError, check_counts, warn
 from bayesridge.linalg.design import Design
 from bayesridge.linalg.filters import shrinkage
 from bayesridge.linalg.row_source import ArrayRows
@@ -235,8 +235,7 @@ def bootstrap_choices(
         If frequency weights are not whole numbers (there is no observation to draw), or arguments are impossible.
     """
     check_level(level)
-    if resamples < 1:
-        raise DataError(f"resamples must be at least 1, got {resamples}")
+    check_counts(resamples=resamples)
     how = kind or ("rows" if groups is not None else usual_kind(problem.design))
     task = resampling_task(problem, rules, how, groups)
     chosen = np.array([lambda_of(rule, problem) for rule in rules])

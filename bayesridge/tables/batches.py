@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from bayesridge.errors import DataError, require
-from bayesridge.tables.columns import quoted_list
+from bayesridge.tables.columns import quoted_list, visible
 from bayesridge.tables.files import (
     PARQUET,
     SEPARATORS,
@@ -23,7 +23,6 @@ from bayesridge.tables.files import (
     find_header,
     reason,
     unknown_column,
-    visible,
     written_out,
 )
 

@@ -168,20 +168,22 @@ class SmoothColumns:
 
     @classmethod
     def fit(cls, term: Smooth, data: Mapping[str, Any]) -> SmoothColumns:
-        """Learn the range, and the levels."""
+        """Learn the range, and the levels, from rows with a value: log(-1) is a missing one, found in the columns."""
         x = numbers(term.expression, data)
-        differ = len(np.unique(x))
+        known = np.isfinite(x)
+        differ = len(np.unique(x[known]))
         if differ < _LEAST:
             raise DataError(
                 f"{term.name} needs {_LEAST} different values at least to bend, and {term.expression} has {differ}: "
                 f"write {term.expression}"
             )
-        low, high = float(x.min()), float(x.max())
+        low, high = float(x[known].min()), float(x[known].max())
         if term.by is None:
-            return cls(term, (Spline.fit(x, term.size, low, high),))
+            return cls(term, (Spline.fit(x[known], term.size, low, high),))
         factor = Factor.fit((term.by,), data)
-        parts = [x[factor.codes(data)[0] == k] for k in range(len(factor.levels))]
-        few = [label for label, part in zip(factor.labels, parts, strict=True) if np.ptp(part) == 0]
+        codes = factor.codes(data)[0]
+        parts = [x[known & (codes == k)] for k in range(len(factor.levels))]
+        few = [label for label, part in zip(factor.labels, parts, strict=True) if len(part) == 0 or np.ptp(part) == 0]
         if few:
             raise DataError(f"{term.name}: {term.expression} has one value only where {term.by} is {listed(few)}")
         return cls(term, tuple([Spline.fit(part, term.size, low, high) for part in parts]), factor)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -122,6 +123,19 @@ def quoted(names: Sequence[str]) -> list[str]:
 def listed(items: Sequence[str], *, shown: int = SHOWN) -> str:
     """List items, the first few of them."""
     return ", ".join(items[:shown]) + (f" and {len(items) - shown} more" if len(items) > shown else "")
+
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+
+
+def visible(text: Any) -> Any:
+    """Write out the control characters of a text, and those that change its direction; what is no text stays."""
+    return _CONTROL.sub(lambda found: repr(found.group())[1:-1], text) if isinstance(text, str) else text
+
+
+def visible_lines(text: str) -> str:
+    """Do so in a text of several lines."""
+    return "\n".join(map(visible, text.split("\n")))
 
 
 def quoted_list(names: Iterable[object], *, shown: int = 20) -> str:

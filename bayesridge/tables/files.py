@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bayesridge.errors import DataError, ReadingWarning, require, warn
-from bayesridge.tables.columns import quoted_list
+from bayesridge.tables.columns import quoted_list, visible
 from bayesridge.tables.encodings import LATIN, find_encoding
 from bayesridge.tables.guess import Decimal, decimal_mark, guess
 
@@ -33,7 +33,6 @@ TEXT = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
 PARQUET = (".parquet", ".pq")
 SEPARATORS = (",", ";", "\t")
 _GROUPED = re.compile(r"\s*[-+]?[0-9]{1,3}(\.[0-9]{3})+\s*")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 _RUNS_IN_A_SPREADSHEET = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -289,11 +288,6 @@ def _ragged(file: Path, separator: str, width: int, encoding: str) -> str | None
     return None
 
 
-def visible(text: Any) -> Any:
-    """Write out the control characters of a text, and those that change its direction."""
-    return _CONTROL.sub(lambda found: repr(found.group())[1:-1], text) if isinstance(text, str) else text
-
-
 def written_out(table: pd.DataFrame) -> pd.DataFrame:
     """Write out the control characters of a table, in place."""
     import pandas as pd
@@ -308,7 +302,7 @@ def written_out(table: pd.DataFrame) -> pd.DataFrame:
             if wrong:
                 table[name] = column.astype(object).map(visible, na_action="ignore").astype("category")
         elif pd.api.types.is_string_dtype(column.dtype) or column.dtype == object:
-            seen = {value for value in column if isinstance(value, str) and _CONTROL.search(value)}
+            seen = {value for value in column if isinstance(value, str) and visible(value) != value}
             if seen:
                 table[name] = column.replace({value: visible(value) for value in seen})
     return table

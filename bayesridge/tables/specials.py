@@ -160,8 +160,9 @@ def _effects(text: str, columns: tuple[str, ...]) -> list[Effects]:
     slopes = split_outside(sides[0], "+")
     bare = "0" in slopes
     slopes = [one for one in slopes if one not in ("0", "1")]
-    for one in slopes:
-        if not read_expression(one, columns)[1]:
+    read = {one: read_expression(one, columns)[1] for one in slopes}
+    for one, names in read.items():
+        if not names:
             raise _wrong(text, f"{one!r} depends on no column")
     if not bare:
         slopes = ["1", *slopes]
@@ -175,8 +176,11 @@ def _effects(text: str, columns: tuple[str, ...]) -> list[Effects]:
     ]
     found: list[Effects] = []
     path: list[str] = []
-    for names in nested:
-        path = [*path, *[name for name in names if name not in path]]
+    for level in nested:
+        path = [*path, *[name for name in level if name not in path]]
+        flat = [one for one, names in read.items() if names <= {*path}]
+        if flat:
+            raise _wrong(text, f"{flat[0]!r} is the same number in all rows of a level: what varies is another column")
         groups = ":".join(path)
         if together:
             found.append(Effects(groups, tuple(slopes), tuple(path)))

@@ -12,8 +12,7 @@ import numpy as np
 
 from bayesridge.errors import DataError, FormulaError
 from bayesridge.tables.batches import Batch, FileTable, as_pandas, wanted_column
-from bayesridge.tables.columns import Columns, Float, quoted_list
-from bayesridge.tables.files import visible
+from bayesridge.tables.columns import Columns, Float, quoted_list, visible
 from bayesridge.tables.formula import FormulaSpec, fit_expression
 from bayesridge.tables.formula_columns import is_missing
 from bayesridge.tables.frames import read_columns, read_target

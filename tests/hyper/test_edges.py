@@ -319,3 +319,19 @@ def test_the_rules_leave_out_rows_that_count_a_population():
     rest = y - y.mean() - (X - X.mean(axis=0)) @ raw
     found = loo_rows(problem.row_basis, problem.spectrum, problem.noise, np.zeros(1)).log_density[:, 0]
     assert found == pytest.approx(stats.norm.logpdf(rest, scale=np.sqrt(rss / 50)), abs=1e-7)
+
+
+@pytest.mark.parametrize("lam", [1e-8, 1e-10])
+def test_a_column_that_null_directions_hardly_touch(lam):
+    """Of the second column they have 1e-14, which one less nearly one has to four digits; whole numbers are exact."""
+    rng = np.random.default_rng(0)
+    X = rng.integers([[9_999_990, -9]], [[10_000_010, 10]], (6, 2)).astype(float)
+    X = np.column_stack([X, X.sum(axis=1)])
+    post = posterior(
+        X, rng.standard_normal(6), prior=FixedLambda(lam), noise_prior=FixedSigma(1.0), fit_intercept=False
+    )
+    with mp.workdps(60):
+        A = mp.matrix(X.tolist())
+        inverse = (A.T * A + mp.diag([mp.mpf(lam) * mp.mpf(float(d)) ** 2 for d in post.design.scale])) ** -1
+        sd = [float(mp.sqrt(inverse[j, j])) for j in range(3)]
+    np.testing.assert_allclose(post.coefficients.sd, sd, rtol=1e-9)

@@ -109,6 +109,19 @@ def test_a_warning_covers_what_counted_rows_lose(seed, rows, weight, apart, flat
 
 
 @pytest.mark.filterwarnings("ignore::bayesridge.errors.WeightsWarning")
+def test_cross_products_of_a_heavy_row_are_not_trusted():
+    """Columns as unlike as any, small in that row: their cross-products are well-conditioned, and off by 2e-3 sds."""
+    rng = np.random.default_rng(5)
+    X = rng.standard_normal((27, P))
+    y, w = X @ rng.standard_normal(P) + rng.standard_normal(27), np.where(np.arange(27) == 6, 1e13, 1.0)
+    X[6] *= 1e-3
+    with pytest.warns(AccuracyWarning, match="weighs so much more"):
+        post = posterior(X, y, weights=w, prior=FixedLambda(LAM), unpenalized=(1,), fit_intercept=False)
+    mean, sd = exact(X, y, w, (1,), 0)
+    np.testing.assert_array_less(np.abs(post.coefficients.mean - mean) / sd, 1e-5)
+
+
+@pytest.mark.filterwarnings("ignore::bayesridge.errors.WeightsWarning")
 def test_what_two_flat_columns_cannot_tell_apart_is_said():
     X, y, w = table(5, 0)
     X[:, 2] = X[:, 1] * (1.0 + 1e-9 * X[:, 2])

@@ -67,8 +67,16 @@ def test_same_seed_same_draws() -> None:
     post = posterior(X, y)
     one, two = (post.draw(50, 2, random_state=3) for _ in range(2))
     np.testing.assert_array_equal(one.coef, two.coef)
-    with pytest.raises(DataError, match="at least 1"):
-        post.draw(0)
+    for count, said in (
+        (0, "draws must be at least 1"),
+        (2.5, "whole number, got 2.5"),
+        ("3", "got '3'"),
+        (True, "got T"),
+    ):
+        with pytest.raises(DataError, match=said):
+            post.draw(count)
+        with pytest.raises(DataError, match=said):
+            post.to_datatree(draws=count)
 
 
 @pytest.mark.parametrize("name", ["diabetes", "longley", "sensor"])

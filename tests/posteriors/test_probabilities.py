@@ -66,7 +66,7 @@ def test_a_marginals_cdf_is_a_probability_and_its_hdi_the_shortest(centre, sd, a
 def test_the_shortest_interval_of_a_symmetric_scale_is_the_equal_tailed_one():
     sd = 0.3
     found = correlation("rho", lambda x: -0.5 * (x / sd) ** 2 - np.log(sd * np.sqrt(2.0 * np.pi)), (-10 * sd, 10 * sd))
-    for level in np.linspace(0.1, 0.94, 8):
+    for level in (0.2, 0.41, 0.43, 0.45, 0.94):  # where the longer by rounding would be chosen
         tails, shortest = found.interval(level), found.hdi(level)
         assert shortest.upper - shortest.lower <= tails.upper - tails.lower
 

@@ -260,6 +260,8 @@ def test_special_terms_are_summands(term: str) -> None:
         ("(x + x || site)", "each once"),
         ("(x + z | site)", "two effects at most are correlated"),
         ("(1 + 2 || site)", "'2' depends on no column"),
+        ("(z | z)", "'z' is the same number in all rows of a level"),
+        ("(0 + np.log(z + 9) | x:z)", "the same number in all rows of a level"),
         ("(1 | site) + (1 | site)", "'site' has one penalty"),
         ("s(x) + s(x, k=9)", "one penalty"),
         ("s()", "is of nothing"),

@@ -22,7 +22,8 @@ from typer.testing import CliRunner
 
 from bayesridge.cli.main import app
 from bayesridge.errors import DataError, MissingExtraError, ReadingWarning
-from bayesridge.tables.files import _CONTROL, csv_text, read_table, take_column
+from bayesridge.tables.columns import _CONTROL
+from bayesridge.tables.files import csv_text, read_table, take_column
 from bayesridge.tables.frames import read_columns
 
 FRAME = pd.DataFrame({"y": [1.5, 2.5, 4.0], "x": [1, 2, 3], "group": ["a", "b", "a"]})
