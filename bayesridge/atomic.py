@@ -20,6 +20,7 @@ from typing import BinaryIO
 from bayesridge.errors import DataError
 
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 @contextmanager
@@ -166,6 +167,8 @@ def _faults_name(path: Path, hidden: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        if error.filename is None and error.errno in _FULL:
+            raise OSError(error.errno, error.strerror, str(path)) from error
         name = str(error.filename)
         if not name.startswith(str(hidden)):
             raise

@@ -96,7 +96,7 @@ MENDS = (
     Mend("file", "a prior that lacks a number", "persistence.py", "if missing := known - set(values):", "if missing := set():", "test_persistence.py", "lacks or spoil or prior"),
     Mend("fork", "what was locked stays locked no longer", "linalg/threads.py", "os.register_at_fork(after_in_child=_after_fork)", "", "test_loads.py", "processes"),
     Mend("spike", "quantiles are told apart about the heaviest component", "posteriors/mixture.py", "centre = part.location[np.arange(len(q)), part.weight.argmax(axis=-1)]", "centre = part.mean", QUANTILES, "spike"),
-    Mend("null", "null directions by a basis of theirs", "linalg/maps.py", "few = null < _CANCELLED", "few = null < -1.0", "fuzz", "found or kept or hardly"),
+    Mend("null", "null directions by a basis of theirs", "linalg/maps.py", "few = null < _CANCELLED", "few = null < -1.0", EDGES, "hardly_touch"),
     Mend("batches", "rows dropped by a fit in batches", "linalg/design.py", "            return self.tally.n_dropped", "            return 0", "linalg/test_statistics.py", "missing_values"),
     Mend("chain", "a chain has no evidence", "posteriors/facts.py", "    with suppress(DataError):\n", "    if hyper:\n", "hyper/test_importance.py", "draws_of_a_chain"),
     Mend("wild", "exp(coefficient) beyond float64", "outcomes/posterior.py", 'with np.errstate(over="ignore"):  # of a column in tiny', 'with np.errstate(over="warn"):  # of a column in tiny', "cli/test_transcript.py", "wild_scales"),
