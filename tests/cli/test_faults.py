@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from bayesridge.cli.main import app
 from bayesridge.cli.options import Model
 from bayesridge.datasets import load
+from bayesridge.estimator import batches
 
 COMMANDS = {
     "fit": ["--out", "out", "--draws", "8"],
@@ -72,6 +73,7 @@ LONG = {
     "choose --rules cv5": ("bayesridge.rules.cross_validation", "choice_of_losses"),
     "validate --simulations 200": ("bayesridge.checks.sbc_study", "_block"),
     "report": ("bayesridge.reporting.build", "report_html"),
+    "fit --batches --loo": ("bayesridge.posteriors.files_loo", "_part_scores"),
 }
 
 
@@ -95,3 +97,40 @@ def test_a_signal_in_the_middle_of_long_work_ends_the_command(words, number, tmp
     assert len(done.stderr.splitlines()) == 1
     assert [path.name for path in tmp_path.iterdir()] == ["t.csv"]
     assert signal.getsignal(number) is usual
+
+
+@pytest.mark.parametrize("name", ["p.csv", "p.parquet"])
+def test_predictions_in_batches_are_complete_or_as_they_were(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    load("longley").to_csv("t.csv", index=False)
+    assert CliRunner().invoke(app, ["fit", "t.csv", "--target", "TOTEMP", "--out", "out"]).exit_code == 0
+    monkeypatch.setattr(batches, "_ROWS", 5)  # of 16: the fault comes after some are written
+    words = ["predict", "out", "t.csv", "--batches", "--out"]
+    assert CliRunner().invoke(app, [*words, name]).exit_code == 0
+    old, made = snapshot(tmp_path), batches.keyed
+    faults = {
+        **FAULTS, "Ctrl-C": (signal.SIGINT, 130, "interrupted"), "SIGTERM": (signal.SIGTERM, 143, "terminated"),
+    }  # fmt: skip
+    for fault, code, word in faults.values():
+        calls = []
+
+        def broken(*given, fault=fault, calls=calls):
+            calls.append(given)
+            if len(calls) == 3:
+                signal.raise_signal(fault) if isinstance(fault, signal.Signals) else _raise(fault)
+            return made(*given)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(batches, "keyed", broken)
+            done = CliRunner().invoke(app, [*words, name])
+        assert (done.exit_code, done.stdout, len(calls)) == (code, "", 3)
+        assert word in done.stderr
+        assert len(done.stderr.splitlines()) == 1
+        assert snapshot(tmp_path) == old
+    done = CliRunner().invoke(app, [*words, f"none/{name}"])
+    assert done.exit_code == 1
+    assert "none: there is no such folder" in done.stderr
+
+
+def _raise(fault):
+    raise fault
