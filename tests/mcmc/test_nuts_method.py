@@ -126,7 +126,7 @@ def test_another_sampler_is_asked_for_by_name(monkeypatch):
         ("gibbs", "sampler must be 'pymc'"),
         ({"warmup": 5}, "some of name, draws, tune, chains, target_accept"),
         ({"draws": 1}, "draws must be at least 4"),
-        ({"chains": 0}, "chains 1"),
+        ({"chains": 0}, "chains must be at least 1"),
         ({"target_accept": 1.0}, "between 0 and 1"),
         (7, "a name or a dictionary"),
     ],
