@@ -64,7 +64,6 @@ class Stateful(Protocol):
 
     def state(self, *, rows: bool = False) -> State:
         """The facts and the arrays."""
-        ...
 
 
 class SavedModel(NamedTuple):
@@ -100,10 +99,6 @@ def save_model(
     rows : bool
         Whether to store the data too: then all that a posterior answers is there after loading, leave-one-out and
         checks included, and whoever has the file has the data.
-
-    Returns
-    -------
-    Path
 
     Raises
     ------

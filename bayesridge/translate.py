@@ -154,10 +154,6 @@ def from_lambda(
     sigma : float, optional
         Standard deviation of the noise.
 
-    Returns
-    -------
-    float
-
     Raises
     ------
     DataError

@@ -23,10 +23,10 @@ from bayesridge.hyper.nodes import ConjugateNoise, Nodes
 from bayesridge.linalg.design import build_design
 from bayesridge.linalg.engine import CoefficientDraws, mixture_moments
 from bayesridge.mcmc.posterior import SampledPosterior
+from bayesridge.posteriors.drawn import WeightedQuantity
 from bayesridge.posteriors.draws import Draws
 from bayesridge.posteriors.posterior import Posterior
 from bayesridge.posteriors.prediction import Prediction
-from bayesridge.posteriors.quantity import WeightedQuantity
 from bayesridge.posteriors.summary import at_a_glance, coefficient_table, hyper_table, jsonable, to_record
 from bayesridge.priors import Jeffreys, LogNormal
 from bayesridge.rules.comparison import compare_lambda

@@ -83,10 +83,6 @@ def band_probability(n: int, z: Array, lower: Counts, upper: Counts) -> float:
         Increasing points in (0, 1).
     lower, upper : ndarray of int of shape (k,)
         ``lower[i] <= #{u <= z[i]} <= upper[i]``.
-
-    Returns
-    -------
-    float
     """
     low = np.maximum.accumulate(np.maximum(lower, 0))
     high = np.minimum.accumulate(np.minimum(upper, n)[::-1])[::-1]
@@ -157,10 +153,6 @@ def simultaneous_band(n: int, level: float = 0.95, points: int | None = None) ->
     points : int, optional
         K; ``min(n, 1000)`` by default.
 
-    Returns
-    -------
-    EcdfBand
-
     Raises
     ------
     DataError
@@ -188,7 +180,7 @@ def ecdf(u: ArrayLike, points: int | None = None) -> Array:
     return np.searchsorted(values, np.arange(1, k) / k, side="right") / len(values)
 
 
-def uniformity_pvalue(u: ArrayLike, points: int | None = None) -> float:
+def uniformity_pvalue(u: ArrayLike) -> float:
     """P-value of the test of uniformity that rejects when the ECDF leaves its simultaneous band.
 
     The smallest alpha at which the ECDF leaves the band of level ``1 - alpha``: with gamma the smallest two-sided
@@ -198,16 +190,10 @@ def uniformity_pvalue(u: ArrayLike, points: int | None = None) -> float:
     ----------
     u : array_like of shape (n,)
         Values in [0, 1].
-    points : int, optional
-        K; ``min(n, 1000)`` by default.
-
-    Returns
-    -------
-    float
     """
     values = _values(u)
     n = len(values)
-    k = _points(n, points)
+    k = _points(n, None)
     z = np.arange(1, k) / k
     counts = np.searchsorted(values, z, side="right")
     tail = np.minimum(binom.cdf(counts, n, z), binom.sf(counts - 1, n, z))

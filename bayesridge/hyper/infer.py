@@ -46,10 +46,6 @@ def infer_hyper(engine: Engine, prior: Prior, noise: NoisePrior) -> HyperPosteri
         On lambda, on tau/sigma, on R^2, on tau, on both precisions, or fixed values.
     noise : NoisePrior
 
-    Returns
-    -------
-    HyperPosterior
-
     Raises
     ------
     ImproperPosteriorError

@@ -401,9 +401,9 @@ def correlation(name: str, log_density: LogFunction, ends: tuple[float, float]) 
     return Correlation(name, log_density, one.edges, one.coefficients, one.at_gauss, one.mass, one.link)
 
 
-def marginal_of_rule(name: str, log_density: LogFunction, rule: LineRule, link: Link = EXP) -> Marginal:
+def marginal_of_rule(name: str, log_density: LogFunction, rule: LineRule) -> Marginal:
     """:func:`marginal` over the range of a quadrature rule."""
-    return marginal(name, log_density, *rule.ends, link, rounding=rule.rounding)
+    return marginal(name, log_density, *rule.ends, EXP, rounding=rule.rounding)
 
 
 def transformed(base: Marginal, name: str, link: Link) -> Marginal:

@@ -148,43 +148,33 @@ class HyperPosterior(Protocol):
     @property
     def nodes(self) -> Nodes:
         """The quadrature nodes."""
-        ...
 
     @property
     def log_marginal(self) -> float:
         """Log p(y), the prior's normalisation included (improper priors with constant 1)."""
-        ...
 
     @property
     def error(self) -> float:
         """Estimated relative error of the quadrature."""
-        ...
 
     @property
     def check(self) -> tuple[str, ...]:
         """What to think of it, a sentence each; empty where nothing is to be said."""
-        ...
 
     def finer(self) -> HyperPosterior:
         """Return the same posterior on twice the nodes (itself, where there is nothing to refine)."""
-        ...
 
     def lambda_marginal(self) -> Marginal | PointMass:
         """Distribution of lambda."""
-        ...
 
     def sigma_marginal(self) -> Marginal | PointMass:
         """Distribution of the noise standard deviation."""
-        ...
 
     def tau_marginal(self) -> Marginal | PointMass:
         """Distribution of the prior standard deviation of the standardised coefficients."""
-        ...
 
     def scales(self) -> Mapping[str, Scalar]:
         """Distributions of all scales by the names that tables give them."""
-        ...
 
     def draw(self, n: int, rng: np.random.Generator) -> tuple[Array, Array]:
         """Independent draws of (lambda, sigma)."""
-        ...

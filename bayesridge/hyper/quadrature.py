@@ -152,10 +152,6 @@ def integrate(log_f: LogFunction, scan: Array, what: str, noise: float = 0.0) ->
     noise : float
         Error of log_f where it is an integral itself: cells are not cut to follow it.
 
-    Returns
-    -------
-    LineRule
-
     Raises
     ------
     ImproperPosteriorError

@@ -120,10 +120,6 @@ def filter_path(
         values over what makes a difference of the others.
     power : array_like of shape (rank,), optional
         For "wiener": prior variance along each direction, ``spectrum.V`` in the coordinates of the penalty.
-
-    Returns
-    -------
-    Filtered
     """
     if not isinstance(post, AnyPosterior):
         raise DataError(f"filters are of a posterior with one lambda, got {type(post).__name__}: posterior_ of a fit")

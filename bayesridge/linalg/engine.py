@@ -32,11 +32,9 @@ class Linear(Protocol):
 
     def __len__(self) -> int:
         """Number of functionals m."""
-        ...
 
     def take(self, index: RowIndex) -> Linear:
         """Some of them."""
-        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,12 +62,10 @@ class LateMoments(Protocol):
     @property
     def mean(self) -> Array:
         """Shape (m,)."""
-        ...
 
     @property
     def variance(self) -> Array:
         """Shape (m,)."""
-        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,19 +88,15 @@ class Conditional(Protocol):
 
     def mean(self, linear: Any) -> Array:
         """Conditional means, shape (m, K)."""
-        ...
 
     def variance(self, linear: Any) -> Array:
         """Conditional variances over sigma^2, shape (m, K)."""
-        ...
 
     def moments(self, linear: Any, weight: Array, noise: Array) -> LateMoments:
         """Mean and variance of the mixture with these weights (K,) and E[sigma^2 | node] (K,)."""
-        ...
 
     def draw(self, sigma: Array, rng: np.random.Generator) -> CoefficientDraws:
         """Coefficients at each of the K values, given sigma (K,)."""
-        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,21 +130,17 @@ class Deletion(Protocol):
     @property
     def count(self) -> Array:
         """Observations each row stands for, (n_rows,)."""
-        ...
 
     @property
     def precision(self) -> Array:
         """1 / noise variance of each row over sigma^2, (n_rows,)."""
-        ...
 
     @property
     def alone(self) -> NDArray[np.intp]:
         """Rows without which a flat direction has no posterior."""
-        ...
 
     def at(self, theta: Array, part: slice) -> Deleted:
         """Delete each of some rows at each theta (K, h)."""
-        ...
 
 
 class Engine(Protocol):
@@ -161,90 +149,70 @@ class Engine(Protocol):
     @property
     def design(self) -> Design:
         """The description of the data."""
-        ...
 
     @property
     def spectrum(self) -> Spectrum | None:
         """The one decomposition of a model with one lambda; None where there is none."""
-        ...
 
     @property
     def heavy(self) -> bool:
         """Whether one theta takes so long that every one counts."""
-        ...
 
     @property
     def theta_names(self) -> tuple[str, ...]:
         """Names of the h hyperparameters, such as ``("log lambda",)``."""
-        ...
 
     @property
     def nu(self) -> float:
         """Power of 1/sigma in the likelihood: the residual degrees of freedom."""
-        ...
 
     @property
     def constant(self) -> float:
         """Terms of the log evidence free of theta and sigma."""
-        ...
 
     @property
     def floor(self) -> float:
         """The least value of Q, which no theta can go below."""
-        ...
 
     @property
     def signals(self) -> tuple[float, ...]:
         """For each theta the sum of squares of its columns over n: what a prior of R^2 is measured by."""
-        ...
 
     def evidence(self, theta: Array) -> tuple[Array, Array]:
         """``log_norm`` and ``excess`` at theta (K, h), each of shape (K,)."""
-        ...
 
     def excess(self, theta: Array) -> Array:
         """``excess`` alone, where that is less work."""
-        ...
 
     def region(self) -> Array:
         """Values of theta, shape (m, h), that see every feature of the evidence."""
-        ...
 
     def at(self, theta: Array) -> Conditional:
         """The coefficients given theta (K, h); an engine that needs more remembers it for the theta it was asked."""
-        ...
 
     def coefficients(self) -> Linear:
         """All p coefficients, in the units of the data."""
-        ...
 
     def intercept(self) -> Linear:
         """The intercept (one functional)."""
-        ...
 
     def rows(self, X: Array | LevelRows) -> Linear:
         """The linear predictor at new rows, (m, p) in the units of the data."""
-        ...
 
     def contrasts(self, A: Array) -> Linear:
         """Linear combinations ``A @ coef``, A of shape (m, p)."""
-        ...
 
     def covariance(self, theta: Array, weight: Array, noise: Array) -> Array:
         """Covariance matrix of the coefficients over the mixture of nodes, (p, p)."""
-        ...
 
     def deletion(self) -> Deletion:
         """Leave-one-out; an engine that has none raises a DataError that says why."""
-        ...
 
     def state(self, *, rows: bool = False) -> State:
         """What a file holds of it (its class makes it again, ``from_state``), or the reason why it has none."""
-        ...
 
     def without(self, row: int) -> Engine:
         """The engine of the other rows (of one observation less, where a row stands for several)."""
-        ...
 
 
 @runtime_checkable
@@ -254,16 +222,13 @@ class Penalties(Protocol):
     @property
     def names(self) -> tuple[str, ...]:
         """Of the penalties."""
-        ...
 
     @property
     def signals(self) -> tuple[float, ...]:
         """Sum over the columns of each of their mean squares."""
-        ...
 
     def dof(self, theta: Array) -> Array:
         """Effective degrees of freedom of each at theta, (K, G)."""
-        ...
 
 
 @runtime_checkable
@@ -273,16 +238,13 @@ class Nested(Protocol):
     @property
     def parameters(self) -> tuple[str, ...]:
         """Names of exp(v); none where v is known."""
-        ...
 
     @property
     def spans(self) -> Array:
         """Where each v lies with prior probability 95%, (h, 2)."""
-        ...
 
     def inner(self, v: Array) -> Engine:
         """The engine at one v, (h,)."""
-        ...
 
 
 def mixture_moments(mean: Array, variance: Array, weight: Array, noise: Array) -> LinearMoments:

@@ -21,7 +21,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,7 @@ from scipy.linalg.lapack import dpstrf
 from bayesridge.errors import BayesRidgeWarning, DataError
 from bayesridge.linalg.design import Design, State, build_design
 from bayesridge.linalg.engine import CoefficientDraws, Deleted, LinearMoments
+from bayesridge.linalg.kernels import KernelFunction
 from bayesridge.linalg.maps import LinearMap
 from bayesridge.linalg.row_source import RowIndex, RowSource
 from bayesridge.linalg.spectral import BlockedDeletion, SpectralDeletion, SpectralEngine
@@ -41,41 +42,6 @@ Array = NDArray[np.float64]
 _MOST_UNEVEN = 1e5  # weights: up to there predictions are those of dense algebra
 _ROUNDING = 1e-13  # of the largest variance: what is left of the kernel below it is none of the kernel
 _NEGATIVE = 1e-9  # as much, for each row: no rounding is so large
-
-
-class KernelFunction(Protocol):
-    """A covariance function with h free hyperparameters v, its columns scaled or (a matrix given) as they are."""
-
-    @property
-    def parameters(self) -> tuple[str, ...]:
-        """Names of exp(v); none where all of the kernel is given."""
-        ...
-
-    @property
-    def spans(self) -> Array:
-        """Where each v lies with prior probability 95%, (h, 2)."""
-        ...
-
-    @property
-    def of_columns(self) -> bool:
-        """Whether it is a function of columns, which have slopes: not of rows of a given matrix."""
-        ...
-
-    def matrix(self, A: Array, B: Array, v: Array) -> Array:
-        """Covariances of f at rows of A and B, shape (a, b)."""
-        ...
-
-    def variance(self, A: Array, v: Array) -> Array:
-        """Variances of f at rows of A, (a,)."""
-        ...
-
-    def state(self) -> dict[str, Any]:
-        """What a file holds of it."""
-        ...
-
-    def options(self) -> dict[str, Any]:
-        """The estimator's arguments."""
-        ...
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,34 @@ Array = NDArray[np.float64]
 _ROWS = 500  # whose distances say what a length is
 NAMES = ("rbf", "matern", "periodic")
 _MOST = 3
+
+
+class KernelFunction(Protocol):
+    """A covariance function with h free hyperparameters v, its columns scaled or (a matrix given) as they are."""
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """Names of exp(v); none where all of the kernel is given."""
+
+    @property
+    def spans(self) -> Array:
+        """Where each v lies with prior probability 95%, (h, 2)."""
+
+    @property
+    def of_columns(self) -> bool:
+        """Whether it is a function of columns, which have slopes: not of rows of a given matrix."""
+
+    def matrix(self, A: Array, B: Array, v: Array) -> Array:
+        """Covariances of f at rows of A and B, shape (a, b)."""
+
+    def variance(self, A: Array, v: Array) -> Array:
+        """Variances of f at rows of A, (a,)."""
+
+    def state(self) -> dict[str, Any]:
+        """What a file holds of it."""
+
+    def options(self) -> dict[str, Any]:
+        """The estimator's arguments."""
 
 
 @dataclass(frozen=True)

@@ -23,27 +23,21 @@ class RowSource(Protocol):
     @property
     def shape(self) -> tuple[int, int]:
         """Rows and columns, (n, p)."""
-        ...
 
     def take(self, rows: RowIndex) -> Array:
         """Some rows as an array, in the units of the data (a view, where it can be)."""
-        ...
 
     def blocks(self) -> Iterator[slice]:
         """Consecutive rows that are best taken together, from the first to the last."""
-        ...
 
     def moments(self, y: Array, weights: Array | None, *, center: bool) -> CrossProducts:
         """Weighted means and centred cross-products of ``[X, y]``."""
-        ...
 
     def times(self, right: Array) -> Array:
         """``X @ right``, right of shape (p,) or (p, k)."""
-        ...
 
     def cross(self, left: Array) -> Array:
         """``left @ X``, left of shape (n,) or (k, n)."""
-        ...
 
 
 @dataclass(frozen=True, eq=False)

@@ -159,10 +159,6 @@ def joint_profile(
     noise_prior : Jeffreys or InverseGamma
     lam : ndarray, optional
         Grid; by default from far below the smallest to far above the largest squared singular value.
-
-    Returns
-    -------
-    JointProfile
     """
     if prior.variable != "lambda" or prior.known is not None:
         raise PriorError(f"the profile is over lambda, and {prior.text} depends on sigma; use BetaR2() or the like")

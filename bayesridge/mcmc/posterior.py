@@ -6,7 +6,6 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -17,11 +16,11 @@ from bayesridge.linalg.design import Design, State
 from bayesridge.linalg.spectrum import Spectrum
 from bayesridge.mcmc.rows import RowDraws
 from bayesridge.mcmc.tree_state import tree_from_state, tree_state
-from bayesridge.persistence import plain_table, prior_from_state, prior_state, save_model
-from bayesridge.posteriors.contrasts import Asked, Contrast, contrast_rows
+from bayesridge.persistence import prior_from_state, prior_state
+from bayesridge.posteriors.contrasts import Asked
+from bayesridge.posteriors.drawn import DrawnQuantity, DrawnScalar
 from bayesridge.posteriors.draws import Draws, replicated
 from bayesridge.posteriors.prediction import Prediction, checked_rows, noise_variance, refuse_outcome_terms
-from bayesridge.posteriors.quantity import DrawnQuantity, DrawnScalar
 from bayesridge.posteriors.shown import Shown
 from bayesridge.posteriors.summary import ShownPosterior
 from bayesridge.priors import NoisePrior, Prior
@@ -153,19 +152,8 @@ class SampledPosterior(ShownPosterior, Asked):
     def _centres(self) -> Array:
         return np.asarray(self._intercepts + self.coefficients.values @ self.design.mean)
 
-    def contrast(self, what: Contrast, labels: tuple[str, ...] | None = None) -> DrawnQuantity:
-        """Posterior of linear combinations of the coefficients.
-
-        Parameters
-        ----------
-        what : str, mapping, sequence of str, or array_like of shape (m, p)
-            ``"bmi - bp"`` (odd names in backticks), ``{"bmi": 1, "bp": -1}``, several expressions, or ``A`` of
-            ``A @ coef``.
-        labels : tuple of str, optional
-            What to call them.
-        """
-        rows, found = contrast_rows(what, self.design.names)
-        return DrawnQuantity(labels or found, self.coefficients.values @ rows.T)
+    def _combined(self, rows: Array, labels: tuple[str, ...]) -> DrawnQuantity:
+        return DrawnQuantity(labels, self.coefficients.values @ rows.T)
 
     def covariance(self) -> Array:
         """Posterior covariance matrix of the p coefficients (p x p), in the units of the data."""
@@ -352,29 +340,6 @@ class SampledPosterior(ShownPosterior, Asked):
         check_counts(draws=draws, chains=chains)
         sizes = self._drawn.sizes
         return np.random.default_rng(random_state).integers(sizes["chain"] * sizes["draw"], size=(chains, draws))
-
-    def save(self, path: str | Path, *, rows: bool = False) -> Path:
-        """Write the draws to a file, which :func:`bayesridge.load` makes an estimator of; by custom ``*.bridge``.
-
-        Parameters
-        ----------
-        path : str or Path
-        rows : bool
-            Whether to store the data too, and what there is a number of for each draw and row: the log likelihood, for
-            leave-one-out, and the predictive draws.
-
-        Returns
-        -------
-        Path
-            Of the file.
-
-        Raises
-        ------
-        DataError
-            If the model was made from no prior objects, which the estimator would need: ``to_datatree().to_netcdf``
-            keeps its draws.
-        """
-        return save_model(self, path, table=plain_table(self.design.names), options=self.options(), rows=rows)
 
     def options(self) -> dict[str, Any]:
         """Return the arguments of the estimator that makes this posterior from plain columns.

@@ -15,8 +15,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from bayesridge.errors import DataError
 from bayesridge.linalg.row_source import RowIndex
+from bayesridge.posteriors.drawn import DrawnQuantity
 from bayesridge.posteriors.mixture import Mixture
-from bayesridge.posteriors.quantity import DrawnQuantity, Quantity, check_level
+from bayesridge.posteriors.quantity import Quantity, check_level
 
 Array = NDArray[np.float64]
 

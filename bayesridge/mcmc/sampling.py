@@ -150,7 +150,6 @@ def sample_model(
     name: str,
     sampler: Sampler = DEFAULT_SAMPLER,
     *,
-    spectrum: Spectrum | None = None,
     n_jobs: int | None = None,
     random_state: Seed = None,
 ) -> SampledPosterior:
@@ -164,8 +163,6 @@ def sample_model(
     name : str
         For reports.
     sampler : Sampler
-    spectrum : Spectrum, optional
-        For the effective degrees of freedom, where a single lambda penalises all columns.
     n_jobs, random_state
         As for :func:`nuts_posterior`.
 
@@ -178,7 +175,7 @@ def sample_model(
     found = draws_of(design, drawn.posterior)
     proper = proper_prior_draws(design, model, found.sigma.size, rng)
     texts = (f"as in the model {name}",) * 2
-    return _result(design, spectrum, texts, found, drawn, name, proper, rng)
+    return _result(design, None, texts, found, drawn, name, proper, rng)
 
 
 # -- which model ---------------------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from scipy.optimize import minimize_scalar
 from scipy.special import logsumexp
 
 from bayesridge.errors import ImproperPosteriorError
+from bayesridge.hyper.marginal import EXP, Marginal, PointMass, marginal
 from bayesridge.hyper.quadrature import Stretch
 from bayesridge.outcomes.penalized import Bell, penalized_mode
 from bayesridge.outcomes.prior import LogPrior
@@ -302,3 +303,26 @@ def _layout(t: Array, f: Array, finer: int) -> Stretch:
     low, high = width * np.arcsinh((t[0] - centre) / width), width * np.arcsinh((t[-1] - centre) / width)
     count = finer * int(np.ceil((high - low) / step)) + 1
     return Stretch(float(centre), float(width), float(low), float((high - low) / (count - 1)), count)
+
+
+def marginal_of_nodes(name: str, logs: Array, mass_of_each: Array) -> Marginal | PointMass:
+    """Posterior of a number by its logarithm at the nodes and their masses, (K,): a spline of the log density."""
+    points, where = np.unique(logs, return_inverse=True)
+    if len(points) == 1:
+        return PointMass(name, float(np.exp(points[0])))
+    mass = np.maximum(np.bincount(where, mass_of_each), 1e-300)
+    step = np.gradient(points)
+    density = CubicSpline(points, np.log(mass) - np.log(step), bc_type="natural")
+    low, high = float(points[0]), float(points[-1])
+    fine = np.linspace(low, high, 4001)
+    values = density(fine)
+    top = float(values.max())
+    total = top + float(np.log(np.trapezoid(np.exp(values - top), fine)))
+
+    def log_density(t: Array) -> Array:
+        inside = density(np.clip(t, low, high))
+        # beyond the nodes the last slope goes on
+        beyond = np.where(t > high, density(high, 1) * (t - high), np.where(t < low, density(low, 1) * (t - low), 0))
+        return np.asarray(inside + np.minimum(beyond, 0.0) - total)
+
+    return marginal(name, log_density, low, high, EXP, rounding=1e-9)

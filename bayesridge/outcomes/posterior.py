@@ -6,32 +6,32 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.interpolate import CubicSpline
 
 from bayesridge.errors import BayesRidgeWarning, DataError, ImproperPosteriorError, RowsAbsentError, check_counts
-from bayesridge.hyper.marginal import EXP, Link, Marginal, PointMass, marginal, transformed
+from bayesridge.hyper.marginal import Link, Marginal, PointMass, transformed
 from bayesridge.linalg.design import Design, State
 from bayesridge.outcomes.correction import Weighted
 from bayesridge.outcomes.curves import Curves, Tilted, curves_of, log_lambda_without, tilted
 from bayesridge.outcomes.family import Family
 from bayesridge.outcomes.loo import leave_one_out
+from bayesridge.outcomes.nodes import marginal_of_nodes
 from bayesridge.outcomes.prior import default_prior, density_of_t
 from bayesridge.outcomes.problem import Directions, Outcome
 from bayesridge.outcomes.rows import ExpectedRows, ObservedRows, PlaneDraws
 from bayesridge.outcomes.scaling import Scaled, power_scaled
-from bayesridge.persistence import plain_table, prior_state, save_model
+from bayesridge.persistence import prior_state
 from bayesridge.posteriors.comparison import log_bayes_factor
-from bayesridge.posteriors.contrasts import Asked, Contrast, Step, contrast_rows, step_labels
+from bayesridge.posteriors.contrasts import Asked, Step, step_labels
 from bayesridge.posteriors.datatree import OutcomeText, to_datatree
+from bayesridge.posteriors.drawn import WeightedQuantity
 from bayesridge.posteriors.draws import Draws
+from bayesridge.posteriors.facts import loo_facts
 from bayesridge.posteriors.loo import LeaveOneOut
 from bayesridge.posteriors.prediction import Prediction, per_row
-from bayesridge.posteriors.quantity import WeightedQuantity
 from bayesridge.posteriors.summary import ShownPosterior
 from bayesridge.priors import Prior
 
@@ -134,10 +134,8 @@ class OutcomePosterior(ShownPosterior, Asked):
         values = centre - coef @ self.design.mean if self.design.fit_intercept else 0.0 * centre
         return WeightedQuantity(("intercept",), values[..., None], self.draws_.weight)
 
-    def contrast(self, what: Contrast, labels: tuple[str, ...] | None = None) -> WeightedQuantity:
-        """Posterior of linear combinations of the coefficients, as ``"bmi - bp"``: see `Posterior.contrast`."""
-        rows, found = contrast_rows(what, self.design.names)
-        return WeightedQuantity(labels or found, self._drawn[0] @ rows.T, self.draws_.weight)
+    def _combined(self, rows: Array, labels: tuple[str, ...]) -> WeightedQuantity:
+        return WeightedQuantity(labels, self._drawn[0] @ rows.T, self.draws_.weight)
 
     def effects(self, steps: Mapping[str, Step], *, by_row: bool = False) -> WeightedQuantity:
         """Effects of steps on the expected outcome (a rate, or the probability of one trial), not on eta."""
@@ -179,27 +177,7 @@ class OutcomePosterior(ShownPosterior, Asked):
 
     def _scalar(self, name: str, logs: Array) -> Marginal | PointMass:
         """Posterior of a number by its logarithm at the nodes."""
-        points, where = np.unique(logs, return_inverse=True)
-        if len(points) == 1:
-            return PointMass(name, float(np.exp(points[0])))
-        mass = np.maximum(np.bincount(where, self.draws_.mass.sum(axis=0)), 1e-300)
-        step = np.gradient(points)
-        density = CubicSpline(points, np.log(mass) - np.log(step), bc_type="natural")
-        low, high = float(points[0]), float(points[-1])
-        fine = np.linspace(low, high, 4001)
-        values = density(fine)
-        top = float(values.max())
-        total = top + float(np.log(np.trapezoid(np.exp(values - top), fine)))
-
-        def log_density(t: Array) -> Array:
-            inside = density(np.clip(t, low, high))
-            # beyond the nodes the last slope goes on
-            beyond = np.where(
-                t > high, density(high, 1) * (t - high), np.where(t < low, density(low, 1) * (t - low), 0)
-            )
-            return np.asarray(inside + np.minimum(beyond, 0.0) - total)
-
-        return marginal(name, log_density, low, high, EXP, rounding=1e-9)
+        return marginal_of_nodes(name, logs, self.draws_.mass.sum(axis=0))
 
     @cached_property
     def tau(self) -> Marginal | PointMass:
@@ -471,10 +449,6 @@ class OutcomePosterior(ShownPosterior, Asked):
         prior = None if self.plugged_in else self.prior
         return {"family": self.family.said(), "method": self.method, "prior": prior, **self.design.options()}
 
-    def save(self, path: str | Path, *, rows: bool = False) -> Path:
-        """Write the model to a file, which :func:`bayesridge.load` reads; see :meth:`Posterior.save`."""
-        return save_model(self, path, table=plain_table(self.design.names), options=self.options(), rows=rows)
-
     def state(self, *, rows: bool = False) -> State:
         """What a file holds: the draws, the nodes, and how the columns enter; the data only if asked for."""
         design, arrays = self.design.state(rows=rows)
@@ -517,9 +491,4 @@ class OutcomePosterior(ShownPosterior, Asked):
             record["ratios"] = {self.family.ratio: self.ratios().to_dict(orient="index")}
         if self.log_evidence is not None:
             record["log_marginal_likelihood"], record["log_marginal_likelihood_se"] = self.log_evidence
-        try:
-            loo = self.loo
-            record["loo"] = {"elpd_loo": loo.elpd_loo, "se": loo.se, "p_loo": loo.p_loo, "rmse": loo.rmse}
-        except DataError as why:
-            record["no_loo"] = str(why)
-        return record
+        return record | loo_facts(self)

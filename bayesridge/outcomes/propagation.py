@@ -25,12 +25,7 @@ _LOG_W = np.log(_W) + 0.5 * _X * _X  # against a flat measure, in units of the s
 
 
 def propagate(problem: Outcome, lam: float, laplace: Bell) -> Bell:
-    """Refine Laplace's bell; where a cavity is no Gaussian, that bell is returned.
-
-    Returns
-    -------
-    Bell
-    """
+    """Refine Laplace's bell; where a cavity is no Gaussian, that bell is returned."""
     D, P, n_obs = problem.rows, problem.precision(lam), problem.count
     eta = D @ laplace.mean
     first, second = problem.slope(eta)

@@ -13,7 +13,8 @@ from numpy.typing import ArrayLike, NDArray
 from bayesridge.errors import DataError
 from bayesridge.linalg.row_source import RowIndex
 from bayesridge.outcomes.family import Family
-from bayesridge.posteriors.quantity import Quantity, WeightedQuantity, check_level
+from bayesridge.posteriors.drawn import WeightedQuantity
+from bayesridge.posteriors.quantity import Quantity, check_level
 
 Array = NDArray[np.float64]
 

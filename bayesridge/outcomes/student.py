@@ -22,8 +22,8 @@ from bayesridge.outcomes.posterior import OutcomePosterior
 from bayesridge.outcomes.problem import Outcome, make_outcome
 from bayesridge.persistence import prior_from_state, prior_state
 from bayesridge.posteriors.datatree import to_datatree
+from bayesridge.posteriors.drawn import DrawnScalar
 from bayesridge.posteriors.draws import Draws
-from bayesridge.posteriors.quantity import DrawnScalar
 from bayesridge.priors import BetaR2, Jeffreys, NoisePrior, Prior, check_priors
 
 if TYPE_CHECKING:

@@ -192,23 +192,23 @@ class ChoiceGroup:
         return where + ", ".join(self.labels[:_MOST_NAMES]) + more
 
 
-def group_choices(comparison: LambdaComparison, near: float = NEAR) -> list[ChoiceGroup]:
-    """Group the choices of a comparison, by increasing lambda; no group spans more than `near` decades."""
+def group_choices(comparison: LambdaComparison) -> list[ChoiceGroup]:
+    """Group the choices of a comparison, by increasing lambda; no group spans more than `NEAR` decades."""
     rows = sorted((row for row in comparison.rows if row.key in comparison.choices), key=lambda row: row.lam)
     groups: list[ChoiceGroup] = []
     for row in rows:
         last = groups[-1] if groups else None
-        if last is not None and _together(last.low, row.lam, near):
+        if last is not None and _together(last.low, row.lam):
             groups[-1] = ChoiceGroup(last.low, row.lam, (*last.labels, row.label))
         else:
             groups.append(ChoiceGroup(row.lam, row.lam, (row.label,)))
     return groups
 
 
-def _together(first: float, second: float, near: float) -> bool:
+def _together(first: float, second: float) -> bool:
     if first == second:
         return True
-    return first > 0.0 and second < np.inf and bool(np.log10(second / first) <= near)
+    return first > 0.0 and second < np.inf and bool(np.log10(second / first) <= NEAR)
 
 
 def draw_choices(ax: Axes, groups: list[ChoiceGroup], span: tuple[float, float]) -> None:

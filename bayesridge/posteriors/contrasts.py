@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import difflib
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -145,8 +146,27 @@ class Step(NamedTuple):
     width: Array
 
 
-class Asked:
-    """Answers in the analyst's words, for a posterior with contrasts whose expected target is linear in the columns."""
+class Asked(ABC):
+    """Answers in the analyst's words, of linear combinations of the coefficients; the expected target is one."""
+
+    @abstractmethod
+    def _combined(self, rows: Array, labels: tuple[str, ...]) -> Quantity:
+        """The quantity ``rows @ coef``."""
+
+    def contrast(self, what: Contrast, labels: tuple[str, ...] | None = None) -> Quantity:
+        """Posterior of linear combinations of the coefficients.
+
+        Parameters
+        ----------
+        what : str, mapping, sequence of str, or array_like of shape (m, p)
+            ``"bmi - bp"`` (odd names in backticks), ``{"bmi": 1, "bp": -1}``, several expressions, or ``A`` of
+            ``A @ coef``.
+        labels : tuple of str, optional
+            What to call them.
+        """
+        posterior: Any = self
+        rows, found = contrast_rows(what, posterior.design.names)
+        return self._combined(rows, labels or found)
 
     def prob(self, statement: str) -> float:
         """Posterior probability of a statement on coefficients, such as ``"bmi > bp"`` or ``"bmi - bp < 2"``."""

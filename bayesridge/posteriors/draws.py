@@ -68,10 +68,6 @@ def draw_posterior(
         The draws are independent; `chains` only shapes them for tools that expect chains.
     random_state : int, Generator or None
         Seed.
-
-    Returns
-    -------
-    Draws
     """
     check_counts(draws=draws, chains=chains)
     rng = np.random.default_rng(random_state)

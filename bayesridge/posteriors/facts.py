@@ -55,3 +55,12 @@ def evidence_facts(hyper: HyperPosterior) -> dict[str, float]:
     with suppress(DataError):
         return {"log_marginal_likelihood": hyper.log_marginal, "quadrature_error": hyper.error}
     return {"quadrature_error": hyper.error}
+
+
+def loo_facts(posterior: Any) -> dict[str, Any]:
+    """Leave-one-out, or why there is none."""
+    try:
+        loo = posterior.loo
+    except DataError as why:
+        return {"no_loo": str(why)}
+    return {"loo": {"elpd_loo": loo.elpd_loo, "se": loo.se, "p_loo": loo.p_loo, "rmse": loo.rmse}}

@@ -212,10 +212,6 @@ def leave_one_out(
         Infers the scales of another engine under the same priors. None where the engine has a part of the rows: then
         :attr:`LeaveOneOut.refitted` says which rows would have to be fitted without, and they are not.
 
-    Returns
-    -------
-    LeaveOneOut
-
     Raises
     ------
     DataError

@@ -349,10 +349,6 @@ def infer_many(
         Jeffreys or inverse-gamma.
     names : tuple of str, optional
 
-    Returns
-    -------
-    ManyPosteriors
-
     Raises
     ------
     PriorError

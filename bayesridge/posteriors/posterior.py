@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
@@ -26,11 +25,11 @@ from bayesridge.linalg.levels import codes_of, times_about
 from bayesridge.linalg.schur import LevelEngine
 from bayesridge.linalg.spectral import SpectralEngine
 from bayesridge.linalg.spectrum import Spectrum
-from bayesridge.persistence import plain_table, prior_from_state, prior_state, save_model
-from bayesridge.posteriors.contrasts import Asked, Contrast, contrast_rows
+from bayesridge.persistence import prior_from_state, prior_state
+from bayesridge.posteriors.contrasts import Asked
 from bayesridge.posteriors.draws import Draws, draw_posterior, replicated
 from bayesridge.posteriors.exact_datatree import exact_datatree
-from bayesridge.posteriors.facts import evidence_facts, one_lambda_facts
+from bayesridge.posteriors.facts import evidence_facts, loo_facts, one_lambda_facts
 from bayesridge.posteriors.files_loo import FilesLeaveOneOut, leave_one_out_of_files
 from bayesridge.posteriors.group_loo import LeaveGroupsOut, leave_groups_out
 from bayesridge.posteriors.inferred import Inferred, Method, warn_without_signal
@@ -95,12 +94,7 @@ class Posterior(Inferred, ShownPosterior, Asked):
         if self.engine.spectrum is not None:
             scales = (self.lambda_, self.sigma.median, self.tau.median)
             record |= one_lambda_facts(self.design, self.engine.spectrum, self.evidence_modes, *scales)
-        try:
-            loo = self.loo
-            record["loo"] = {"elpd_loo": loo.elpd_loo, "se": loo.se, "p_loo": loo.p_loo, "rmse": loo.rmse}
-        except DataError as why:
-            record["no_loo"] = str(why)
-        return record
+        return record | loo_facts(self)
 
     # -- coefficients and predictions ----------------------------------------------------------------------------
 
@@ -136,19 +130,8 @@ class Posterior(Inferred, ShownPosterior, Asked):
         """Posterior mean of the expected target at the column means: no lambda moves it."""
         return self.design.y_mean if self.design.fit_intercept else 0.0
 
-    def contrast(self, what: Contrast, labels: tuple[str, ...] | None = None) -> MixtureQuantity:
-        """Posterior of linear combinations of the coefficients.
-
-        Parameters
-        ----------
-        what : str, mapping, sequence of str, or array_like of shape (m, p)
-            ``"bmi - bp"`` (odd names in backticks), ``{"bmi": 1, "bp": -1}``, several expressions, or ``A`` of
-            ``A @ coef``.
-        labels : tuple of str, optional
-            What to call them.
-        """
-        rows, found = contrast_rows(what, self.design.names)
-        return MixtureQuantity(labels or found, self.engine, self.engine.contrasts(rows), self.hyper)
+    def _combined(self, rows: Array, labels: tuple[str, ...]) -> MixtureQuantity:
+        return MixtureQuantity(labels, self.engine, self.engine.contrasts(rows), self.hyper)
 
     def covariance(self) -> Array:
         """Posterior covariance matrix of the p coefficients (p x p), in the units of the data."""
@@ -279,22 +262,6 @@ class Posterior(Inferred, ShownPosterior, Asked):
         about = {"method": self.method, "prior": prior, "noise_prior": self.noise_prior}
         return {**about, "groups": groups_of(self.engine), **self.design.options()}
 
-    def save(self, path: str | Path, *, rows: bool = False) -> Path:
-        """Write the model to a file, which :func:`bayesridge.load` reads; by custom ``*.bridge``.
-
-        Parameters
-        ----------
-        path : str or Path
-        rows : bool
-            Whether to store the data too, which leave-one-out and checks need after loading.
-
-        Returns
-        -------
-        Path
-            Of the file.
-        """
-        return save_model(self, path, table=plain_table(self.design.names), options=self.options(), rows=rows)
-
     def state(self, *, rows: bool = False) -> State:
         """What a file holds: the engine's state, the priors and the method; the nodes are placed again."""
         facts, arrays = self.engine.state(rows=rows)
@@ -321,10 +288,6 @@ def infer(
     method : {"posterior", "evidence", "fixed"}, optional
         "evidence" plugs in the lambda that maximises the evidence and ignores `prior`; by default "fixed" for priors
         that fix lambda and "posterior" otherwise.
-
-    Returns
-    -------
-    Posterior
     """
     fixed = prior.known is not None
     check_method(method, fixed=fixed)

@@ -103,10 +103,6 @@ def predict(
         Precision weights of the new observations (noise variance sigma^2 / w); 1 by default.
     shift : ndarray of shape (m,), optional
         Added to the target: an offset.
-
-    Returns
-    -------
-    Prediction
     """
     labels = tuple([str(i) for i in range(X.shape[0])])
     linear: Any = engine.rows(X)

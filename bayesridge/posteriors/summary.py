@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from bayesridge.errors import DataError
 from bayesridge.hyper.marginal import Scalar
+from bayesridge.persistence import plain_table, save_model
 from bayesridge.posteriors.contract import AnyPosterior
 from bayesridge.posteriors.quantity import interval_names
 from bayesridge.posteriors.shown import MOST_ROWS, Shown, as_printed, number
@@ -205,6 +207,29 @@ class ShownPosterior(Shown):
         post = self._any()
         intercept = float(post.intercept.mean[0]) if post.design.fit_intercept else 0.0
         return Estimates(intercept, post.coefficients.mean)
+
+    def save(self, path: str | Path, *, rows: bool = False) -> Path:
+        """Write the model to a file, which :func:`bayesridge.load` makes an estimator of; by custom ``*.bridge``.
+
+        Parameters
+        ----------
+        path : str or Path
+        rows : bool
+            Whether to store the data too, which leave-one-out and checks need after loading; of chains also what there
+            is a number of for each draw and row.
+
+        Returns
+        -------
+        Path
+            Of the file.
+
+        Raises
+        ------
+        DataError
+            If no estimator makes this posterior: chains of a model without prior objects.
+        """
+        post = self._any()
+        return save_model(post, path, table=plain_table(post.design.names), options=post.options(), rows=rows)
 
     def _headline(self) -> str:
         return glance(self._any())

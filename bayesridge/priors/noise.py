@@ -11,22 +11,19 @@ from scipy.special import gammaln
 from bayesridge.priors.scale import (
     Array,
     Conjugate,
-    ScalePrior,
+    NamedPrior,
     Variable,
-    positive,
 )
 
 
 @dataclass(frozen=True)
-class Jeffreys(ScalePrior):
+class Jeffreys(NamedPrior):
     """``p(sigma^2) = 1 / sigma^2``, improper: the default. Marginal likelihoods carry its arbitrary constant 1."""
 
+    words: ClassVar[str] = "p(sigma²) = 1/sigma²"
     proper: ClassVar[bool] = False
 
-    @property
-    def variable(self) -> Variable:
-        """Sigma."""
-        return "sigma"
+    variable: ClassVar[Variable] = "sigma"
 
     def log_density(self, log_x: Array, signal: float = 1.0) -> Array:  # noqa: ARG002
         """Log density of log sigma: ``d sigma^2 / sigma^2 = 2 d log sigma``."""
@@ -37,14 +34,9 @@ class Jeffreys(ScalePrior):
         """The limit of inverse-gamma priors, with constant 1."""
         return Conjugate(0.0, 0.0, 0.0)
 
-    @property
-    def text(self) -> str:
-        """One line for reports."""
-        return "p(sigma²) = 1/sigma²"
-
 
 @dataclass(frozen=True)
-class InverseGamma(ScalePrior):
+class InverseGamma(NamedPrior):
     """Inverse-gamma prior on sigma^2.
 
     Parameters
@@ -56,13 +48,8 @@ class InverseGamma(ScalePrior):
     shape: float
     scale: float
 
-    def __post_init__(self) -> None:
-        positive(shape=self.shape, scale=self.scale)
-
-    @property
-    def variable(self) -> Variable:
-        """Sigma."""
-        return "sigma"
+    words: ClassVar[str] = "inverse-gamma({shape:g}, {scale:g}) on sigma²"
+    variable: ClassVar[Variable] = "sigma"
 
     def log_density(self, log_x: Array, signal: float = 1.0) -> Array:  # noqa: ARG002
         """Log density of the log of its root."""
@@ -74,24 +61,17 @@ class InverseGamma(ScalePrior):
         """Itself."""
         return Conjugate(self.shape, self.scale, float(self.shape * np.log(self.scale) - gammaln(self.shape)))
 
-    @property
-    def text(self) -> str:
-        """One line for reports."""
-        return f"inverse-gamma({self.shape:g}, {self.scale:g}) on {self.variable}²"
-
 
 @dataclass(frozen=True)
 class TauGamma(InverseGamma):
     """The tau of :class:`GammaPrecisions`."""
 
-    @property
-    def variable(self) -> Variable:
-        """Tau."""
-        return "tau"
+    words: ClassVar[str] = "inverse-gamma({shape:g}, {scale:g}) on tau²"
+    variable: ClassVar[Variable] = "tau"
 
 
 @dataclass(frozen=True)
-class FixedSigma(ScalePrior):
+class FixedSigma(NamedPrior):
     """Noise standard deviation known.
 
     Parameters
@@ -102,20 +82,10 @@ class FixedSigma(ScalePrior):
 
     sigma: float
 
-    def __post_init__(self) -> None:
-        positive(sigma=self.sigma)
-
-    @property
-    def variable(self) -> Variable:
-        """Sigma."""
-        return "sigma"
+    words: ClassVar[str] = "sigma fixed at {sigma:g}"
+    variable: ClassVar[Variable] = "sigma"
 
     @property
     def known(self) -> float:
         """Sigma."""
         return self.sigma
-
-    @property
-    def text(self) -> str:
-        """One line for reports."""
-        return f"sigma fixed at {self.sigma:g}"

@@ -12,17 +12,17 @@ from bayesridge.errors import PriorError
 from bayesridge.priors.noise import FixedSigma, InverseGamma, TauGamma
 from bayesridge.priors.scale import (
     Array,
+    NamedPrior,
     ScalePrior,
     Variable,
     log_share,
     own_power,
-    positive,
 )
 from bayesridge.priors.shapes import Custom
 
 
 @dataclass(frozen=True)
-class BetaR2(ScalePrior):
+class BetaR2(NamedPrior):
     """Beta(a, b) prior on R^2, the share of variance the predictors are expected to explain (the default).
 
     With ``W = R^2 / (1 - R^2)`` it is a BetaPrime(a, b) on W; Beta(1/2, 1/2) on standardised columns is a
@@ -36,8 +36,7 @@ class BetaR2(ScalePrior):
     a: float = 0.5
     b: float = 0.5
 
-    def __post_init__(self) -> None:
-        positive(a=self.a, b=self.b)
+    words: ClassVar[str] = "Beta({a:g}, {b:g}) on R²"
 
     def log_density(self, log_x: Array, signal: float = 1.0) -> Array:
         """Log density of log lambda."""
@@ -54,14 +53,9 @@ class BetaR2(ScalePrior):
         low, high = (float(betaincinv(self.a, self.b, 0.5 * (1.0 + side * level))) for side in (-1.0, 1.0))
         return low, high
 
-    @property
-    def text(self) -> str:
-        """One line for reports."""
-        return f"Beta({self.a:g}, {self.b:g}) on R²"
-
 
 @dataclass(frozen=True)
-class LogNormal(ScalePrior):
+class LogNormal(NamedPrior):
     """Log-normal prior on lambda: ``log(lambda) ~ N(log(median), sd^2)``.
 
     Parameters
@@ -74,8 +68,7 @@ class LogNormal(ScalePrior):
     median: float
     sd: float
 
-    def __post_init__(self) -> None:
-        positive(median=self.median, sd=self.sd)
+    words: ClassVar[str] = "log-normal(median {median:g}, sd {sd:g}) on lambda"
 
     def log_density(self, log_x: Array, signal: float = 1.0) -> Array:  # noqa: ARG002
         """Log density of log lambda."""
@@ -86,14 +79,9 @@ class LogNormal(ScalePrior):
         """Its density to a power."""
         return Custom(own_power(self.log_density, power), "lambda")
 
-    @property
-    def text(self) -> str:
-        """One line for reports."""
-        return f"log-normal(median {self.median:g}, sd {self.sd:g}) on lambda"
-
 
 @dataclass(frozen=True)
-class Gamma(ScalePrior):
+class Gamma(NamedPrior):
     """Gamma(shape, rate) prior on lambda.
 
     Parameters
@@ -104,8 +92,7 @@ class Gamma(ScalePrior):
     shape: float
     rate: float
 
-    def __post_init__(self) -> None:
-        positive(shape=self.shape, rate=self.rate)
+    words: ClassVar[str] = "gamma({shape:g}, rate {rate:g}) on lambda"
 
     def log_density(self, log_x: Array, signal: float = 1.0) -> Array:  # noqa: ARG002
         """Log density of log lambda."""
@@ -117,14 +104,9 @@ class Gamma(ScalePrior):
         shape = 1.0 + power * (self.shape - 1.0)
         return Gamma(shape, power * self.rate) if shape > 0 else super().power(power)
 
-    @property
-    def text(self) -> str:
-        """One line for reports."""
-        return f"gamma({self.shape:g}, rate {self.rate:g}) on lambda"
-
 
 @dataclass(frozen=True)
-class FixedLambda(ScalePrior):
+class FixedLambda(NamedPrior):
     """Lambda known. ``FixedLambda(0)`` is the flat prior on the coefficients (least squares, p < n only).
 
     Parameters
@@ -135,6 +117,8 @@ class FixedLambda(ScalePrior):
 
     lam: float
 
+    words: ClassVar[str] = "lambda fixed at {lam:g}"
+
     def __post_init__(self) -> None:
         if not (np.isfinite(self.lam) and self.lam >= 0):
             raise PriorError(f"lam must be 0 or a positive number, got {self.lam!r}")
@@ -144,14 +128,9 @@ class FixedLambda(ScalePrior):
         """Lambda."""
         return self.lam
 
-    @property
-    def text(self) -> str:
-        """One line for reports."""
-        return f"lambda fixed at {self.lam:g}"
-
 
 @dataclass(frozen=True)
-class FixedTau(ScalePrior):
+class FixedTau(NamedPrior):
     """Prior sd tau of the (standardised) coefficients known, sigma learned.
 
     Parameters
@@ -162,27 +141,17 @@ class FixedTau(ScalePrior):
 
     tau: float
 
-    def __post_init__(self) -> None:
-        positive(tau=self.tau)
-
-    @property
-    def variable(self) -> Variable:
-        """Tau."""
-        return "tau"
+    words: ClassVar[str] = "tau fixed at {tau:g}"
+    variable: ClassVar[Variable] = "tau"
 
     @property
     def known(self) -> float:
         """Tau."""
         return self.tau
 
-    @property
-    def text(self) -> str:
-        """One line for reports."""
-        return f"tau fixed at {self.tau:g}"
-
 
 @dataclass(frozen=True)
-class FixedScales(ScalePrior):
+class FixedScales(NamedPrior):
     """Both sigma and tau known, hence ``lambda = sigma^2 / tau^2``: the posterior is one Gaussian.
 
     Parameters
@@ -194,15 +163,10 @@ class FixedScales(ScalePrior):
     sigma: float
     tau: float
 
+    words: ClassVar[str] = "sigma fixed at {sigma:g}, tau at {tau:g}"
     states_noise: ClassVar[bool] = True
 
-    def __post_init__(self) -> None:
-        positive(sigma=self.sigma, tau=self.tau)
-
-    @property
-    def variable(self) -> Variable:
-        """Tau."""
-        return "tau"
+    variable: ClassVar[Variable] = "tau"
 
     @property
     def known(self) -> float:
@@ -213,14 +177,9 @@ class FixedScales(ScalePrior):
         """Tau and sigma."""
         return FixedTau(self.tau), FixedSigma(self.sigma)
 
-    @property
-    def text(self) -> str:
-        """One line for reports."""
-        return f"sigma fixed at {self.sigma:g}, tau at {self.tau:g}"
-
 
 @dataclass(frozen=True)
-class GammaPrecisions(ScalePrior):
+class GammaPrecisions(NamedPrior):
     """Gamma(shape, rate) priors on both precisions, as in MacKay and scikit-learn's ``BayesianRidge``.
 
     ``1/tau^2 ~ Gamma(tau_shape, tau_rate)``, ``1/sigma^2 ~ Gamma(sigma_shape, sigma_rate)``; it states the noise prior
@@ -236,27 +195,13 @@ class GammaPrecisions(ScalePrior):
     sigma_shape: float = 1e-6
     sigma_rate: float = 1e-6
 
+    words: ClassVar[str] = (
+        "gamma({tau_shape:g}, {tau_rate:g}) on 1/tau², gamma({sigma_shape:g}, {sigma_rate:g}) on 1/sigma²"
+    )
     states_noise: ClassVar[bool] = True
 
-    def __post_init__(self) -> None:
-        positive(
-            tau_shape=self.tau_shape, tau_rate=self.tau_rate,
-            sigma_shape=self.sigma_shape, sigma_rate=self.sigma_rate,
-        )  # fmt: skip
-
-    @property
-    def variable(self) -> Variable:
-        """Tau."""
-        return "tau"
+    variable: ClassVar[Variable] = "tau"
 
     def with_noise(self, noise: ScalePrior) -> tuple[ScalePrior, ScalePrior]:  # noqa: ARG002
         """Inverse gammas of tau^2 and sigma^2."""
         return TauGamma(self.tau_shape, self.tau_rate), InverseGamma(self.sigma_shape, self.sigma_rate)
-
-    @property
-    def text(self) -> str:
-        """One line for reports."""
-        return (
-            f"gamma({self.tau_shape:g}, {self.tau_rate:g}) on 1/tau², "
-            f"gamma({self.sigma_shape:g}, {self.sigma_rate:g}) on 1/sigma²"
-        )

@@ -98,6 +98,20 @@ class ScalePrior(ABC):
         return None
 
 
+class NamedPrior(ScalePrior):
+    """A prior of positive parameters, which its words name."""
+
+    words: ClassVar[str]
+
+    def __post_init__(self) -> None:
+        positive(**vars(self))
+
+    @property
+    def text(self) -> str:
+        """One line for reports."""
+        return self.words.format(**vars(self))
+
+
 def draw_log(log_density: Density, what: str, n: int, rng: np.random.Generator) -> Array:
     """Draw from any density of a logarithm: trapezoidal cdf on 20,001 points where it is not negligible, inverted.
 

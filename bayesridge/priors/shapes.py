@@ -13,6 +13,7 @@ from bayesridge.errors import PriorError
 from bayesridge.priors.scale import (
     Array,
     Density,
+    NamedPrior,
     ScalePrior,
     Variable,
     log_share,
@@ -23,10 +24,14 @@ from bayesridge.priors.scale import (
 Target = Literal["tau/sigma", "tau", "sigma"]
 
 
-class _HalfDensity(ScalePrior):
+class _HalfDensity(NamedPrior):
     """A density of tau/sigma, tau or sigma, as `on` says."""
 
     on: Target
+
+    def __post_init__(self) -> None:
+        positive(**{name: value for name, value in vars(self).items() if name != "on"})
+        check_target(self.on)
 
     @property
     def variable(self) -> Variable:
@@ -63,9 +68,7 @@ class HalfT(_HalfDensity):
     scale: float
     on: Target = "tau/sigma"
 
-    def __post_init__(self) -> None:
-        positive(df=self.df, scale=self.scale)
-        check_target(self.on)
+    words: ClassVar[str] = "half-t({df:g}, {scale:g}) on {on}"
 
     def _of_log(self, log_x: Array) -> Array:
         constant = (
@@ -75,11 +78,6 @@ class HalfT(_HalfDensity):
         u = log_x - np.log(self.scale)
         # log(1 + e^(2u)/df) without overflow
         return np.asarray(constant - 0.5 * (self.df + 1.0) * np.logaddexp(0.0, 2.0 * u - np.log(self.df)) + log_x)
-
-    @property
-    def text(self) -> str:
-        """One line for reports."""
-        return f"half-t({self.df:g}, {self.scale:g}) on {self.on}"
 
 
 @dataclass(frozen=True)
@@ -95,18 +93,11 @@ class HalfCauchy(_HalfDensity):
     scale: float
     on: Target = "tau/sigma"
 
-    def __post_init__(self) -> None:
-        positive(scale=self.scale)
-        check_target(self.on)
+    words: ClassVar[str] = "half-Cauchy({scale:g}) on {on}"
 
     def _of_log(self, log_x: Array) -> Array:
         u = log_x - np.log(self.scale)
         return np.asarray(np.log(2.0 / np.pi) - np.logaddexp(0.0, 2.0 * u) + u)
-
-    @property
-    def text(self) -> str:
-        """One line for reports."""
-        return f"half-Cauchy({self.scale:g}) on {self.on}"
 
 
 @dataclass(frozen=True)
@@ -123,18 +114,11 @@ class HalfNormal(_HalfDensity):
     scale: float
     on: Target = "tau/sigma"
 
-    def __post_init__(self) -> None:
-        positive(scale=self.scale)
-        check_target(self.on)
+    words: ClassVar[str] = "half-normal({scale:g}) on {on}"
 
     def _of_log(self, log_x: Array) -> Array:
         u = log_x - np.log(self.scale)
         return np.asarray(0.5 * np.log(2.0 / np.pi) + u - 0.5 * np.exp(np.minimum(2.0 * u, 700.0)))
-
-    @property
-    def text(self) -> str:
-        """One line for reports."""
-        return f"half-normal({self.scale:g}) on {self.on}"
 
 
 def check_target(on: str) -> None:

@@ -71,10 +71,6 @@ def run_checks(post: Posterior, random_state: int = 0) -> Checks:
     post : Posterior
     random_state : int
         Seed of the simulations.
-
-    Returns
-    -------
-    Checks
     """
     size = post.design.n_rows * post.spectrum.rank
     # eight residual checks share the level of one test: few simulations cannot resolve their p-values

@@ -186,10 +186,6 @@ def slider_data(post: Posterior, marks: ArrayLike = ()) -> SliderData:
     post : Posterior
     marks : array_like
         Further values of lambda that the slider has to reach; 0 and infinity are passed over.
-
-    Returns
-    -------
-    SliderData
     """
     low, high = slider_range(post, marks)
     columns = shown_columns(post)

@@ -164,7 +164,7 @@ def label(x: float, y: float, words: str, kind: str = "", anchor: str = "start")
     return f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{text(words)}</text>'
 
 
-def chart(describe: str, x: Axis, y: Axis, x_name: str, y_name: str, body: list[str], *, identity: str = "") -> str:
+def chart(describe: str, x: Axis, y: Axis, x_name: str, y_name: str, body: list[str]) -> str:
     """Return a chart with grid, ticks and names of the axes around the marks in `body`.
 
     Parameters
@@ -185,9 +185,8 @@ def chart(describe: str, x: Axis, y: Axis, x_name: str, y_name: str, body: list[
     parts += body
     parts.append(label(0.5 * (LEFT + RIGHT), HEIGHT - 8, x_name, "name", "middle"))
     parts.append(label(2, 11, y_name, "name"))
-    name = f' id="{identity}"' if identity else ""
     return (
-        f'<svg{name} class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{text(describe)}">'
+        f'<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{text(describe)}">'
         f"{''.join(parts)}</svg>"
     )
 
@@ -214,7 +213,7 @@ STRIP_WIDTH, STRIP_HEIGHT = 180, 18
 
 def strip(
     low: float, high: float, *, interval: tuple[float, float] | None, point: float | None, zero: float | None = None,
-    band: tuple[float, float] | None = None, live: bool = False, describe: str = "",
+    band: tuple[float, float] | None = None, live: bool = False,
 ) -> str:  # fmt: skip
     """Return an interval and a point on a common scale, for a table cell; what lies beyond ends in an arrow."""
     axis = Axis(low, high, 6, STRIP_WIDTH - 6)
@@ -241,8 +240,7 @@ def strip(
             f'<circle class="live" cx="-9" cy="{lower}" r="4.2" data-low="{low!r}" data-high="{high!r}" '
             f'data-start="{axis.start:g}" data-end="{axis.end:g}"/>'
         )
-    role = f'role="img" aria-label="{text(describe)}"' if describe else 'aria-hidden="true"'
     return (
         f'<svg class="strip" width="{STRIP_WIDTH}" height="{STRIP_HEIGHT}" '
-        f'viewBox="0 0 {STRIP_WIDTH} {STRIP_HEIGHT}" {role}>{"".join(parts)}</svg>'
+        f'viewBox="0 0 {STRIP_WIDTH} {STRIP_HEIGHT}" aria-hidden="true">{"".join(parts)}</svg>'
     )

@@ -185,8 +185,6 @@ def split_fit(whole: Design, train: Rows, test: Rows) -> HeldOut:
 def subset_design(
     design: Design,
     rows: Rows | NDArray[np.bool_],
-    *,
-    y: Array | None = None,
     weights: Array | None = None,
 ) -> Design:
     """Describe the same regression on some of the rows (repeats allowed), centres and scales refitted there.
@@ -198,8 +196,8 @@ def subset_design(
     design : Design
     rows : ndarray of int or bool
         Which rows, in this order.
-    y, weights : ndarray of shape (number of rows,), optional
-        Another target, other weights (of the same kind) for these rows.
+    weights : ndarray of shape (number of rows,), optional
+        Other weights (of the same kind) for these rows.
 
     Returns
     -------
@@ -214,7 +212,7 @@ def subset_design(
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", BayesRidgeWarning)
-        return some_rows(design, rows, y, weights)
+        return some_rows(design, rows, weights=weights)
 
 
 def factorize_quietly(design: Design) -> Spectrum:

@@ -167,16 +167,13 @@ class Rule(Protocol):
     @property
     def key(self) -> str:
         """Short name, unique among the rules, as "gcv"."""
-        ...
 
     @property
     def label(self) -> str:
         """Name for tables and pictures, as "generalised cross-validation"."""
-        ...
 
     def choose(self, problem: LambdaProblem, /) -> Choice:
         """Choose lambda."""
-        ...
 
 
 def problem_of(data: Any, y: Any = None, **options: Any) -> LambdaProblem:

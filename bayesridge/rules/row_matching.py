@@ -125,10 +125,6 @@ def matching_rows(values: Array, limits: Array, coarse: NDArray[np.bool_], exact
     exact, cells : ndarray of int, shape (n,)
         Labels of rows that are the same in all columns; in the coarse ones.
 
-    Returns
-    -------
-    Matches
-
     Raises
     ------
     TooManyPairsError

@@ -138,9 +138,9 @@ def visible_lines(text: str) -> str:
     return "\n".join(map(visible, text.split("\n")))
 
 
-def quoted_list(names: Iterable[object], *, shown: int = 20) -> str:
+def quoted_list(names: Iterable[object]) -> str:
     """List names in quotes, the first few of them."""
-    return listed(quoted([str(name) for name in names]), shown=shown)
+    return listed(quoted([str(name) for name in names]), shown=20)
 
 
 # ---------------------------------------------------------------- one column to numbers

@@ -153,9 +153,9 @@ def month_of(name: str) -> str:
     return f"{name}.dt.month" if name.isidentifier() else f"{{`{name}`.dt.month}}"
 
 
-def is_number(text: object, decimal: Decimal = ".") -> bool:
+def is_number(text: object) -> bool:
     """Whether a value looks like a number."""
-    found = number_pattern(decimal).fullmatch(str(text).strip())
+    found = number_pattern(".").fullmatch(str(text).strip())
     return found is not None
 
 

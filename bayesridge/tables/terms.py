@@ -47,10 +47,6 @@ def parse_formula(formula: str, columns: tuple[str, ...]) -> Parsed:
     columns : tuple of str
         The table's.
 
-    Returns
-    -------
-    Parsed
-
     Raises
     ------
     FormulaError
