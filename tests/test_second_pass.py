@@ -113,7 +113,7 @@ def test_what_is_wrong_with_files_is_named_and_nothing_is_left(fit, frame, folde
     refused(Files(folder / "t.parquet", checkpoint="c"), "leave checkpoint out")
     frame.assign(a=np.nan).to_parquet(tmp_path / "none.parquet")
     with pytest.warns(DroppedRowsWarning, match="1000 of 1000"):
-        refused(tmp_path / "none.parquet", "no row has a prediction", missing="drop")
+        refused(tmp_path / "none.parquet", "no row is left", missing="drop")
     for own in (folder / "t.parquet", folder / "parts/0.csv"):
         with pytest.raises(DataError, match="is where the rows are"):
             fit.predict_files(own if own.suffix == ".parquet" else own.parent, own)
@@ -123,10 +123,11 @@ def test_what_is_wrong_with_files_is_named_and_nothing_is_left(fit, frame, folde
 
 
 @pytest.mark.parametrize("kind", [None, "frequency", "precision"])
-def test_leave_one_out_of_files_is_that_of_the_table(frame, folder, kind):
+def test_leave_one_out_of_files_is_that_of_the_table(frame, folder, kind, tmp_path):
     asked = {"formula": FORMULA, "weights": None if kind is None else "w"}
     post = posterior(folder / "t.parquet", weight_kind=kind or "frequency", **asked)
-    found = post.loo_of_files(folder / "t.parquet", **asked)
+    out = tmp_path / ("rows.csv" if kind is None else "rows.parquet")
+    found = post.loo_of_files(folder / "t.parquet", out=out, **asked)
     weights = None if kind is None else frame.w
     whole = posterior(frame.drop(columns="w"), formula=FORMULA, weights=weights, weight_kind=kind or "frequency").loo
     for name in ("elpd_loo", "se", "p_loo", "rmse", "n_obs"):
@@ -137,6 +138,40 @@ def test_leave_one_out_of_files_is_that_of_the_table(frame, folder, kind):
     assert found.table.elpd.sum() == pytest.approx(found.elpd_loo)
     assert found.doubtful == 0
     assert "elpd" in repr(found)
+    scores = read(out)
+    assert scores.row.tolist() == list(range(N))
+    np.testing.assert_allclose(scores.elpd, whole.pointwise, rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(scores["mean"], whole.mean, rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(scores.pit, np.where(whole.count > 0, whole.pit, np.nan), rtol=1e-9, atol=1e-9)
+
+
+def test_leave_one_out_of_a_loaded_model(frame, folder, tmp_path):
+    asked = {"formula": FORMULA, "missing": "drop"}
+    gaps = frame.copy()
+    gaps.loc[[5, 700], "a"] = np.nan
+    gaps.to_parquet(tmp_path / "gaps.parquet", row_group_size=300)
+    with pytest.warns(DroppedRowsWarning):
+        posts = [posterior(tmp_path / "gaps.parquet", **asked), posterior(gaps, **asked)]
+    whole, out = posts[1].loo, tmp_path / "rows.parquet"
+    for k, post in enumerate(posts):
+        post.save(tmp_path / f"{k}.bridge")
+        loaded = load(tmp_path / f"{k}.bridge").posterior_
+        found = loaded.loo_of_files(tmp_path / "gaps.parquet", out=out, **asked)
+        assert found.elpd_loo == pytest.approx(whole.elpd_loo, abs=1e-8)
+        assert read(out).row.tolist() == [k for k in range(N) if k not in (5, 700)]
+        out.unlink()
+        used = gaps.drop(index=[5, 700])
+        for column, factor in (("a", 1.0 + 1e-6), ("y", 1.0 + 1e-6)):
+            centre = used[column].mean()
+            other = gaps.assign(**{column: centre + factor * (gaps[column] - centre)})
+            other.to_parquet(tmp_path / "other.parquet")
+            with pytest.raises(DataError, match="not the rows of the fit"):
+                loaded.loo_of_files(tmp_path / "other.parquet", out=out, **asked)
+            assert not out.exists()
+    with pytest.raises(DataError, match="is where the rows are"):
+        loaded.loo_of_files(folder / "parts", out=folder / "parts/2.csv", **asked)
+    with pytest.raises(DataError, match=r"ends in \.csv or \.parquet"):
+        loaded.loo_of_files(tmp_path / "gaps.parquet", out=tmp_path / "rows.txt", **asked)
 
 
 def test_leave_one_out_of_groups_and_of_other_rows(frame, folder, tmp_path):
@@ -153,7 +188,7 @@ def test_leave_one_out_of_groups_and_of_other_rows(frame, folder, tmp_path):
         post.loo_of_files(Files(tmp_path / "t.parquet", drop=["site", "w", "years"]), "y")
     with pytest.raises(DataError, match="not those of the fit"):
         post.loo_of_files(Files(folder / "t.parquet", drop=["site"]), "y")
-    with pytest.raises(DataError, match="goes with a posterior that was just made of them"):
+    with pytest.raises(DataError, match="for a posterior without rows; this one has its rows"):
         whole.loo_of_files(files, "y")
     survey = posterior(Files(folder / "t.parquet", drop=["site"]), "y", weights="w", weight_kind="survey")
     with pytest.raises(DataError, match="survey weights"):
@@ -196,11 +231,12 @@ def test_the_commands(frame, folder, tmp_path, monkeypatch):
     run = CliRunner().invoke
     table, formula = str(folder / "t.parquet"), "y ~ a + site"
     words = ["fit", table, "--formula", formula, "--offset", "log(years)", "--batches", "--draws", "40"]
-    done = run(app, [*words, "--loo", "--out", "m", "--json"])
+    done = run(app, [*words, "--loo-rows", "rows.csv", "--out", "m", "--json"])
     assert done.exit_code == 0, done.output
     record = json.loads(done.stdout)
     whole = posterior(frame, formula=FORMULA)
     assert record["loo"]["elpd_loo"] == pytest.approx(whole.loo.elpd_loo)
+    assert len(read(tmp_path / "rows.csv")) == N
     done = run(app, ["predict", "m", str(folder / "parts"), "--out", "p.parquet"])
     assert done.exit_code == 0, done.output
     assert "of 1000 rows" in done.stdout

@@ -78,6 +78,9 @@ def fit(
         Path | None, typer.Option(help="File for the sums so far: an interrupted fit of batches goes on from there.")
     ] = None,
     loo: Annotated[bool, typer.Option("--loo", help="Of batches: read the rows once more for leave-one-out.")] = False,
+    loo_rows: Annotated[
+        Path | None, typer.Option(help="The same, and the scores of every row to this file (.csv, .parquet).")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Fit a table and print coefficients, lambda with its uncertainty, noise, leave-one-out and diagnostics."""
@@ -93,7 +96,8 @@ def fit(
         with working(f"fitting {model.table}") as counted:
             files = _files(model, batches, checkpoint, counted)
             post, table = _fit(model, files, method, family, offset, trials, positive)
-            scored = _second_pass(model, files, one_lambda(post), offset) if loo else None
+            asked = loo or loo_rows is not None
+            scored = _second_pass(model, files, one_lambda(post), offset, loo_rows) if asked else None
         sampled = _sample(one_lambda(post), sampler, draws, tune, seed, show=not as_json) if method == "nuts" else None
         shown = sampled or post
         record = dict(jsonable(to_record(shown, level)))
@@ -130,14 +134,16 @@ def _files(model: Model, batches: bool | None, checkpoint: Path | None, counted:
     return Files(model.table, tuple(model.drop or ()), checkpoint, counted)
 
 
-def _second_pass(model: Model, files: Files | None, post: Posterior, offset: str | None) -> FilesLeaveOneOut:
+def _second_pass(
+    model: Model, files: Files | None, post: Posterior, offset: str | None, out: Path | None
+) -> FilesLeaveOneOut:
     from bayesridge.errors import DataError
 
     if files is None:
         raise DataError("--loo is for --batches: of a table in memory leave-one-out is there anyway")
     read = model.in_batches(files)
     asked = {name: read[name] for name in ("weights", "formula", "missing")}
-    return post.loo_of_files(read["X"], read["y"], offset=offset, **asked)
+    return post.loo_of_files(read["X"], read["y"], offset=offset, out=out, **asked)
 
 
 def _fit(

@@ -56,11 +56,12 @@ def predict(
     """Predict the target of new rows: mean, sd and interval of a new observation, and interval of its expectation."""
     with one_line_errors():
         from bayesridge.errors import DataError
-        from bayesridge.estimator.batches import ENDINGS, refuse_own_source, write_predictions
+        from bayesridge.estimator.batches import write_predictions
         from bayesridge.estimator.files import load
         from bayesridge.posteriors.summary import jsonable
         from bayesridge.tables.batches import is_large
         from bayesridge.tables.files import read_table
+        from bayesridge.tables.written import ENDINGS, refuse_own_source
 
         if out is not None and out.suffix not in (*ENDINGS, ".json"):
             raise DataError(f"--out {out}: the name should end in .csv, .parquet or .json")

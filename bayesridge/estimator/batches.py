@@ -4,27 +4,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from bayesridge.atomic import open_atomically
-from bayesridge.errors import DataError, DroppedRowsWarning, require, warn
+from bayesridge.errors import DataError, DroppedRowsWarning, warn
 from bayesridge.linalg.accumulate import Files
 from bayesridge.posteriors.quantity import check_level
 from bayesridge.posteriors.summary import keyed
 from bayesridge.tables.batches import as_pandas, in_place, open_files
 from bayesridge.tables.columns import listed, quoted_list
-from bayesridge.tables.files import PARQUET, csv_text
 from bayesridge.tables.missing import check_missing
 from bayesridge.tables.streamed import fit_by_row
+from bayesridge.tables.written import write_rows
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _ROWS = 1 << 13  # predicted at once: a number for each and each node of lambda, some times over
-#: Endings of the files that predictions are written to.
-ENDINGS = (".csv", ".parquet")
 
 
 def predictions_of_files(
@@ -94,49 +90,8 @@ def predictions_of_files(
 
 
 def write_predictions(path: str | Path, frames: Iterable[pd.DataFrame], level: float) -> Path:
-    """Write predictions to a CSV or Parquet file, columns as in JSON, which is there when it is complete.
-
-    Raises
-    ------
-    DataError
-        If the name ends in neither, or there are no rows.
-    OSError
-        If it cannot be written.
-    """
-    target, following = Path(path), iter(frames)
-    if target.suffix not in ENDINGS:
-        raise DataError(f"{path}: predictions are written to a file that ends in {' or '.join(ENDINGS)}")
-    head = next(following, None)
-    if head is None:
-        raise DataError("no row has a prediction: there is nothing to write")
-    tables = (keyed(one, level).assign(level=level) for one in chain([head], following))
-    with open_atomically(target) as file:
-        if target.suffix in PARQUET:
-            _write_parquet(file, tables)
-        else:
-            for k, table in enumerate(tables):
-                text = csv_text(table, "row")
-                file.write((text if k == 0 else text.partition("\n")[2]).encode())
-    return target
-
-
-def _write_parquet(file: Any, tables: Iterable[pd.DataFrame]) -> None:
-    arrow, parquet = require("pyarrow", "parquet"), require("pyarrow.parquet", "parquet")
-    made = (arrow.Table.from_pandas(table.rename_axis("row").reset_index(), preserve_index=False) for table in tables)
-    first = next(made)
-    with parquet.ParquetWriter(file, first.schema) as writer:
-        for one in chain([first], made):
-            writer.write_table(one.cast(first.schema))
-
-
-def refuse_own_source(out: str | Path, source: str | Path | Files) -> None:
-    """Refuse to write predictions in the place of the rows, or among them."""
-    for path in (out, source):
-        if not isinstance(path, (str, Path, Files)):
-            raise DataError(f"predictions go from files to a file, each named by its path, got {type(path).__name__}")
-    where, table = Path(out).resolve(), Path(source.path if isinstance(source, Files) else source).resolve()
-    if where == table or (table.is_dir() and table in where.parents):
-        raise DataError(f"{out} is where the rows are: name a file for the predictions elsewhere")
+    """Write predictions to a CSV or Parquet file, columns as in JSON; see :func:`write_rows`."""
+    return write_rows(path, (keyed(one, level).assign(level=level) for one in frames))
 
 
 def wanted_columns(fitted: Any) -> list[str]:

@@ -195,7 +195,8 @@ class Fitted(BaseEstimator):  # type: ignore[misc]
         DataError
             For data that cannot be used, naming file, column and row.
         """
-        from bayesridge.estimator.batches import predictions_of_files, refuse_own_source, write_predictions
+        from bayesridge.estimator.batches import predictions_of_files, write_predictions
+        from bayesridge.tables.written import refuse_own_source
 
         check_is_fitted(self)
         refuse_own_source(out, source)

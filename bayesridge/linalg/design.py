@@ -295,9 +295,9 @@ class Design:
         """Some rows by themselves, in the problem of all: its means, scales and counts."""
         tally = self.tally
         if tally is None:
-            largest, none = np.array([self.largest_target]), float("nan")
-            counts = (self.n_rows, self.n_seen, self.n_dropped)
-            weighted = self.weights is not None
+            none, weighted = float("nan"), self.weights is not None
+            largest = np.array([self.largest_target if self.has_rows else none])
+            counts = (self.n_rows, self.n_seen if self.has_rows else self.n_rows, self.n_dropped)
             tally = Tally(*counts, self.total_weight, none, none, none, none, weighted, False, largest, largest)
         return replace(self, source=ArrayRows(X), y=y, weights=weights, cross=None, root=None, tally=tally)
 

@@ -7,8 +7,10 @@ nothing of the other rows. What is kept is a line for each unit of the files (a 
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import groupby
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -17,12 +19,12 @@ from numpy.typing import NDArray
 from bayesridge.errors import AccuracyWarning, DataError, warn
 from bayesridge.hyper.nodes import HyperPosterior
 from bayesridge.linalg.accumulate import Files, ahead
-from bayesridge.linalg.design import Design
 from bayesridge.linalg.engine import Engine
-from bayesridge.posteriors.loo import leave_one_out, why_no_loo
+from bayesridge.posteriors.loo import LeaveOneOut, leave_one_out, why_no_loo
 from bayesridge.posteriors.shown import Shown
 from bayesridge.tables.batches import Batch, in_place, open_files
-from bayesridge.tables.streamed import Rows, row_reader
+from bayesridge.tables.streamed import row_reader
+from bayesridge.tables.written import check_ending, refuse_own_source, write_rows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,6 +49,8 @@ class _Scores(NamedTuple):
     sums: Array
 
     def merged(self, other: _Scores) -> _Scores:
+        if not len(self.sums):
+            return other
         n = self.n_obs + other.n_obs
         if min(self.n_obs, other.n_obs) == 0:
             apart = 0.0
@@ -55,6 +59,9 @@ class _Scores(NamedTuple):
         both: Any = zip(self, other, strict=True)
         found = [one + two for one, two in both]
         return _Scores(*found)._replace(spread=self.spread + other.spread + apart)
+
+
+_NOTHING = _Scores(0.0, 0.0, 0.0, 0.0, 0.0, np.zeros(_BINS), 0, np.zeros(0))
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -98,45 +105,121 @@ class FilesLeaveOneOut(Shown):
 
 
 def leave_one_out_of_files(
-    engine: Engine, hyper: HyperPosterior, source: Any, *, missing: str, **reading: Any
+    engine: Engine, hyper: HyperPosterior, source: Any, *, missing: str, out: str | Path | None, **reading: Any
 ) -> FilesLeaveOneOut:
     """Score every row of files given all the others; see ``Posterior.loo_of_files``."""
     design = engine.design
-    if design.tally is None:
-        raise DataError(
-            "leave-one-out of files goes with a posterior that was just made of them, posterior(path, ...); this one "
-            "has its rows, or was loaded"
+    if design.has_rows or (design.tally is None and design.n_rows <= design.n_columns):
+        has = (
+            "has its rows, .loo" if design.has_rows else "has as few rows as columns: save it with rows=True, and .loo"
         )
+        raise DataError(f"leave-one-out of files is for a posterior without rows; this one {has} is its leave-one-out")
     if reason := why_no_loo(replace(design, weights=None), hyper.nodes.noise.df):
         raise DataError(reason)
     files = source if isinstance(source, Files) else Files(source)
-    table = open_files(files.path, files.drop)
-    read = row_reader(table, **reading)
-    start, lines, total, done = time.monotonic(), list[list[float]](), None, 0
-    for _, batches in groupby(ahead(table.batches(read.needed)), key=lambda batch: batch.unit):
-        first, unit = done, None
-        for batch in batches:
-            with in_place(batch):
-                scores = _batch_scores(engine, hyper, read, batch, missing)
-            unit = scores if unit is None else unit.merged(scores)
-            done += len(batch.table)
-        if unit is None or unit.n_obs == 0:
-            continue
-        total = unit if total is None else total.merged(unit)
-        rmse = float(np.sqrt(unit.squares / unit.n_obs))
-        lines.append([first, unit.n_obs, unit.elpd, unit.elpd / unit.n_obs, unit.p_loo, rmse])
-        if files.progress is not None:
-            files.progress(done, table.n_rows, done / max(time.monotonic() - start, 1e-9))
-    if total is None:
-        raise DataError(f"{table.files[0]} has no row that counts")
-    _refuse_others(design, total.sums)
+    if out is not None:
+        refuse_own_source(out, files)
+        check_ending(Path(out))
+    found = _Pass(engine, hyper, files, missing, reading)
+    if out is None:
+        for _ in found.parts():
+            pass
+    else:
+        write_rows(out, (_frame(part) for part in found.parts()))
+    total = found.total
     if total.doubtful:
         warn(
             f"{total.doubtful} rows contradict the others so strongly that their densities, which are in the sums, "
             "have fewer digits; in memory they would be fitted without",
             AccuracyWarning,
         )
-    return _result(lines, total)
+    return _result(found.lines, total)
+
+
+class _Part(NamedTuple):
+    """Some rows: where they stand in the files, and what each is given the others."""
+
+    row: NDArray[np.intp]
+    y: Array
+    loo: LeaveOneOut
+
+
+def _frame(part: _Part) -> pd.DataFrame:
+    import pandas as pd
+
+    mixture = part.loo.mixture
+    columns = {"y": part.y, "mean": mixture.mean, "pit": mixture.pit(part.y), "elpd": part.loo.pointwise}
+    unseen = part.loo.count == 0
+    columns["pit"] = np.where(unseen, np.nan, columns["pit"])
+    return pd.DataFrame(columns | {"doubtful": part.loo.refitted}, index=part.row)
+
+
+class _Pass:
+    """One pass over files, that scores rows and adds the scores up."""
+
+    def __init__(
+        self, engine: Engine, hyper: HyperPosterior, files: Files, missing: str, reading: Mapping[str, Any]
+    ) -> None:
+        self.engine, self.hyper, self.files, self.missing = engine, hyper, files, missing
+        self.table = open_files(files.path, files.drop)
+        self.read = row_reader(self.table, **reading)
+        self.lines: list[list[float]] = []
+        self.total = _NOTHING
+
+    def parts(self) -> Iterator[_Part]:
+        """Score all rows; at the end refuse those that were not of the fit."""
+        start, done = time.monotonic(), 0
+        for _, batches in groupby(ahead(self.table.batches(self.read.needed)), key=lambda batch: batch.unit):
+            first, unit = done, _NOTHING
+            for batch in batches:
+                with in_place(batch):
+                    X, y, w, kept = self._rows(batch)
+                    for k in range(0, len(y), _ROWS):
+                        some = slice(k, k + _ROWS)
+                        part, scores = self._scored(X[some], y[some], None if w is None else w[some])
+                        unit = unit.merged(scores)
+                        yield _Part(done + kept[some], y[some], part)
+                done += len(batch.table)
+            if unit.n_obs == 0:
+                continue
+            self.total = self.total.merged(unit)
+            rmse = float(np.sqrt(unit.squares / unit.n_obs))
+            self.lines.append([first, unit.n_obs, unit.elpd, unit.elpd / unit.n_obs, unit.p_loo, rmse])
+            if self.files.progress is not None:
+                self.files.progress(done, self.table.n_rows, done / max(time.monotonic() - start, 1e-9))
+        if self.total.n_obs == 0:
+            raise DataError(f"{self.table.files[0]} has no row that counts")
+        _refuse_others(self.engine, self.total.sums)
+
+    def _rows(self, batch: Batch) -> tuple[Array, Array, Array | None, NDArray[np.intp]]:
+        columns, y, w = self.read(batch)
+        if columns.names != self.engine.design.names:
+            raise DataError(f"the columns {columns.names} are not those of the fit, {self.engine.design.names}")
+        X = columns.values
+        gaps = np.isnan(X).any(axis=1) | np.isnan(y) | (False if w is None else np.isnan(w))
+        kept = np.flatnonzero(~gaps)
+        if len(kept) < len(gaps):
+            if self.missing != "drop":
+                raise DataError(f"{np.count_nonzero(gaps)} rows have missing values: missing='drop' leaves them out")
+            X, y, w = X[kept], y[kept], None if w is None else w[kept]
+        return X, y, w, kept
+
+    def _scored(self, X: Array, y: Array, w: Array | None) -> tuple[LeaveOneOut, _Scores]:
+        part = self.engine.design.part(X, y, w)
+        own: Any = self.engine
+        loo = leave_one_out(replace(own, design=part), self.hyper, None)
+        seen, mixture = loo.count > 0, loo.mixture
+        count, terms = loo.count[seen], loo.pointwise[seen]
+        n, error = float(count.sum()), (y - mixture.mean)[seen]
+        centre = float(count @ terms) / n if n else 0.0
+        pit = np.bincount(np.minimum(mixture.pit(y)[seen] * _BINS, _BINS - 1).astype(np.intp), count, _BINS)
+        v, away = np.ones(len(y)) if w is None else w, X - part.mean
+        sums = [v @ away, v @ np.square(away), [v @ (y - part.y_mean), v @ np.square(y - part.y_mean), v.sum()]]
+        return loo, _Scores(
+            n, float(count @ terms), float(count @ np.square(terms - centre)),
+            float(count @ (loo.log_density[seen] - terms)), float(count @ np.square(error)), pit,
+            int(np.count_nonzero(loo.refitted)), np.concatenate(sums),
+        )  # fmt: skip
 
 
 def _result(lines: list[list[float]], total: _Scores) -> FilesLeaveOneOut:
@@ -150,54 +233,22 @@ def _result(lines: list[list[float]], total: _Scores) -> FilesLeaveOneOut:
     return FilesLeaveOneOut(table, n, total.elpd, se, total.p_loo, rmse, total.pit, total.doubtful)
 
 
-def _batch_scores(engine: Engine, hyper: HyperPosterior, read: Rows, batch: Batch, missing: str) -> _Scores:
-    columns, y, w = read(batch)
-    if columns.names != engine.design.names:
-        raise DataError(f"the columns {columns.names} are not those of the fit, {engine.design.names}")
-    X = columns.values
-    gaps = np.isnan(X).any(axis=1) | np.isnan(y) | (False if w is None else np.isnan(w))
-    if gaps.any():
-        if missing != "drop":
-            raise DataError(f"{np.count_nonzero(gaps)} rows have missing values: missing='drop' leaves them out")
-        X, y, w = X[~gaps], y[~gaps], None if w is None else w[~gaps]
-    total = _part_scores(engine, hyper, X[:0], y[:0], None if w is None else w[:0])
-    for k in range(0, len(y), _ROWS):
-        part = slice(k, k + _ROWS)
-        total = total.merged(_part_scores(engine, hyper, X[part], y[part], None if w is None else w[part]))
-    return total
-
-
-def _part_scores(engine: Engine, hyper: HyperPosterior, X: Array, y: Array, w: Array | None) -> _Scores:
-    if len(y) == 0:
-        return _Scores(0.0, 0.0, 0.0, 0.0, 0.0, np.zeros(_BINS), 0, np.zeros(X.shape[1] + 3))
-    part = engine.design.part(X, y, w)
-    own: Any = engine
-    loo = leave_one_out(replace(own, design=part), hyper, None)
-    seen, mixture = loo.count > 0, loo.mixture
-    count, terms = loo.count[seen], loo.pointwise[seen]
-    n, error = float(count.sum()), (y - mixture.mean)[seen]
-    centre = float(count @ terms) / n if n else 0.0
-    pit = np.bincount(np.minimum(mixture.pit(y)[seen] * _BINS, _BINS - 1).astype(np.intp), count, _BINS)
-    v = np.ones(len(y)) if w is None else w
-    sums = np.concatenate([v @ (X - part.mean), [v @ (y - part.y_mean), v @ np.square(y - part.y_mean), v.sum()]])
-    return _Scores(
-        n, float(count @ terms), float(count @ np.square(terms - centre)),
-        float(count @ (loo.log_density[seen] - terms)), float(count @ np.square(error)), pit,
-        int(np.count_nonzero(loo.refitted)), sums,
-    )  # fmt: skip
-
-
-def _refuse_others(design: Design, sums: Array) -> None:
-    """Refuse files that hold other rows than the fit had: by the sums of weights, columns, target and its squares."""
-    *of_columns, of_y, squares, weight = sums
+def _refuse_others(engine: Engine, sums: Array) -> None:
+    """Refuse files with other rows than the fit had: by the sums of weights, of columns and target, and of squares."""
+    design, spectrum = engine.design, engine.spectrum
+    p = design.n_columns
+    of_columns, squares, (of_y, of_squares, weight) = sums[:p], sums[p : 2 * p], sums[2 * p :]
     same = abs(weight / design.total_weight - 1.0) < _SAME
+    moving = np.setdiff1d(np.arange(p), design.constant)
     if design.fit_intercept and same:
-        away = np.abs(of_columns) / design.scale / weight
-        away[design.constant] = 0.0
-        variance = squares / weight
-        same = bool((away < _SAME).all()) and (variance == 0.0 or abs(of_y) < _SAME * weight * np.sqrt(variance))
-    if design.cross is not None and design.fit_intercept and same:
-        same = abs(squares - design.cross[-1, -1]) <= _SAME * max(squares, 1e-300)
+        variance = of_squares / weight
+        same = bool((np.abs(of_columns) / design.scale / weight < _SAME)[moving].all())
+        same &= variance == 0.0 or abs(of_y) < _SAME * weight * np.sqrt(variance)
+        if design.scaling == "unit sd":  # all that a loaded model knows of squares
+            same &= bool((np.abs(squares / weight / design.scale**2 - 1.0)[moving] < 10.0 * _SAME).all())
+        if design.cross is not None or (spectrum is not None and not len(design.unpenalized)):
+            known = design.cross[-1, -1] if design.cross is not None else spectrum.r0 + spectrum.z @ spectrum.z
+            same &= bool(abs(of_squares - known) <= 10.0 * _SAME * max(of_squares, 1e-300))
     if not same:
         raise DataError(
             "these are not the rows of the fit: their sums differ from what was added up, because a file changed "

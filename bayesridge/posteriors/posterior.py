@@ -182,13 +182,17 @@ class Posterior(Inferred, ShownPosterior, Asked):
         formula: str | None = None,
         offset: str | None = None,
         missing: Literal["error", "drop"] = "error",
+        out: str | Path | None = None,
     ) -> FilesLeaveOneOut:
-        """Leave-one-out of a posterior that was made of files: a second pass over them, in batches of rows.
+        """Leave-one-out of a posterior without rows, made of files or loaded: a pass over them, in batches of rows.
 
         Parameters
         ----------
         source, y, weights, formula, offset, missing
             As they were said to :func:`bayesridge.posterior`.
+        out : str or Path, optional
+            CSV or Parquet file for the scores of every row, complete or absent: ``row`` (counted through all files),
+            ``y``, its ``mean`` and cdf (``pit``) given the other rows, ``elpd``, and whether that is ``doubtful``.
 
         Returns
         -------
@@ -202,8 +206,9 @@ class Posterior(Inferred, ShownPosterior, Asked):
         """
         formula, offset = one_offset(formula, offset)
         return leave_one_out_of_files(
-            self.engine, self.hyper, source, y=y, weights=weights, formula=formula, offset=offset, missing=missing
-        )
+            self.engine, self.hyper, source, y=y, weights=weights, formula=formula, offset=offset, missing=missing,
+            out=out,
+        )  # fmt: skip
 
     def leave_groups_out(self, groups: ArrayLike) -> LeaveGroupsOut:
         """Leave out the rows of each group together (a label for each row): new shops, not new rows of known shops."""
