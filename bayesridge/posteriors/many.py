@@ -14,7 +14,7 @@ decomposed, L L', it is the sum of squares of V (s z * B'L), some five products.
 from __future__ import annotations
 
 import html
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
@@ -297,7 +297,7 @@ class ManyPosteriors:
         out *= np.square(linear.unit)
         return out
 
-    def _between(self, block: Block) -> list[Array]:
+    def _between(self, block: Block) -> Iterator[Array]:
         """Directions whose squares add up to the variance of the conditional means over the nodes, each (B, rank)."""
         H = self._resolvent(block)
         size = H.max(axis=0)
@@ -311,7 +311,7 @@ class ManyPosteriors:
         largest = values.max()
         roots = vectors * np.sqrt(np.maximum(values, 0.0))[:, None, :]
         seen = np.flatnonzero(values.max(axis=0) > 1e-14 * largest)
-        return [(roots[:, :, k] @ B) * scaled for k in seen]
+        return ((roots[:, :, k] @ B) * scaled for k in seen)
 
 
 def _row_space(R: Array) -> Array:
