@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayesridge.errors import DataError, DataTypeError, PriorError
+from bayesridge.linalg.design import Design
 from bayesridge.linalg.groups import group_engine
 from bayesridge.linalg.levels import LAID_OUT, codes_of, levels_of
 from bayesridge.linalg.spectrum import factorize
@@ -19,6 +20,7 @@ from bayesridge.posteriors.posterior import Posterior, check_method, infer, infe
 from bayesridge.posteriors.prediction import refuse_trials
 from bayesridge.priors import BetaR2, Jeffreys, NoisePrior, Prior, by_group
 from bayesridge.problem import Problem, read_problem
+from bayesridge.tables.blocks import SmoothColumns
 from bayesridge.tables.weights import Weighting
 
 if TYPE_CHECKING:
@@ -191,6 +193,16 @@ def _signals(problem: Problem) -> dict[str, float]:
         rest = bent - flat @ np.linalg.lstsq(flat, bent)[0]
         found[one.term.name] = float(np.square(rest).sum() / design.n_obs)
     return found
+
+
+def _signal_of_sums(design: Design, of: SmoothColumns) -> float:
+    """The same from cross-products, which are about the means where there is an intercept."""
+    assert design.cross is not None
+    bent, lines = ([design.names.index(name) for name in names] for names in (of.names, of.flat_names))
+    C = design.cross
+    between = C[np.ix_(lines, bent)]
+    explained = (between * np.linalg.solve(C[np.ix_(lines, lines)], between)).sum()
+    return float((C[bent, bent].sum() - explained) / design.n_obs)
 
 
 def posterior_of(data: Any, y: Any = None, **options: Any) -> Any:

@@ -85,20 +85,21 @@ def read_problem(
 ) -> Problem:
     """Read a table, a formula and weights into a design. Parameters as for :func:`bayesridge.posterior`."""
     make_sums = partial(
-        _added_up, weight_kind=weight_kind, fit_intercept=fit_intercept, scale=scale, unpenalized=unpenalized
+        _added_up, weight_kind=weight_kind, fit_intercept=fit_intercept, scale=scale, unpenalized=unpenalized,
+        groups=groups,
     )  # fmt: skip
     if isinstance(X, Statistics):
         asked = {"y": y, "formula": formula, "weights": weights, "offset": offset, "trials": trials}
         if given := [name for name, value in asked.items() if value is not None]:
             raise DataError(f"statistics hold the rows added up already: leave out {', '.join(given)}")
-        return replace(make_sums(X), groups=groups)
+        return make_sums(X)
     if is_streamed(X):
         if family != "gaussian" or trials is not None:
             raise DataError("rows in batches have Gaussian noise: leave family and trials out")
         formula, offset = one_offset(formula, offset)
         add = partial(accumulate, X, y, weights=weights, formula=formula, offset=offset, missing=missing)
         problem = make_sums(add())
-        return replace(make_sums(add(kind=Triangle)) if trouble_of_moments(problem.design) else problem, groups=groups)
+        return make_sums(add(kind=Triangle)) if trouble_of_moments(problem.design) else problem
     if is_sparse(X) or _is_wide(X):
         if formula is not None or isinstance(offset, str):
             raise DataError("an array, dense or sparse, has no names that a formula could use: leave the formula out")
@@ -279,15 +280,23 @@ def _as_it_is(
 
 
 def _added_up(
-    of: Statistics, weight_kind: Weighting, fit_intercept: bool, scale: Any, unpenalized: Sequence[str | int]
-) -> Problem:
+    of: Statistics, weight_kind: Weighting, fit_intercept: bool, scale: Any, unpenalized: Sequence[str | int],
+    groups: Mapping[str, str | Sequence[str]] | None,
+) -> Problem:  # fmt: skip
     """The problem of rows that were added up."""
     fit_intercept = fit_intercept and (of.spec is None or of.spec.has_intercept)
+    blocks = Blocks() if of.spec is None else of.spec.blocks
+    nothing: Any = None
+    columns = Columns(nothing, of.names, of.named, of.terms)
+    if blocks:
+        groups = {**blocks.groups, **(groups or {})}
+        unpenalized = [*unpenalized, *_without_penalty(columns, groups, unpenalized)]
     design = of.design(
         weight_kind=weight_kind, fit_intercept=fit_intercept, scale=_divisors(scale), unpenalized=unpenalized
     )
+    design = replace(design, blocks=_blocks(blocks, (), of.names))
     absent: Any = design.source
-    return Problem(design, Columns(absent, of.names, of.named, of.terms), of.spec, offset_spec=of.offset)
+    return Problem(design, replace(columns, values=absent), of.spec, offset_spec=of.offset, groups=groups)
 
 
 def _expression(X: Any, offset: Any, formula: str | None) -> tuple[Any, Any, FormulaSpec | None]:

@@ -130,7 +130,8 @@ def _add_files(source: Files, table: FileTable, read: Rows, missing: str, kind: 
         counter = _resumed(checkpoint, asked)
     before, start = counter.rows, time.monotonic()
     saved = start
-    for unit, batches in groupby(ahead(table.batches(read.needed, counter.units)), key=lambda batch: batch.unit):
+    following = ahead(table.batches(read.needed, counter.units, read.width))
+    for unit, batches in groupby(following, key=lambda batch: batch.unit):
         counter.add(unit, sum(_statistics(batch, read, missing, kind) for batch in batches))  # type: ignore[arg-type]
         now = time.monotonic()
         if checkpoint is not None and now - saved > _PAUSE:

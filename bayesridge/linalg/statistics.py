@@ -231,6 +231,7 @@ class Statistics:
         unpenalized: Sequence[str | int] = (),
     ) -> Design:
         """The design of the rows that were added up; parameters as for :func:`bayesridge.posterior`."""
+        unscaled = [] if self.spec is None else self.spec.blocks.unscaled
         t, kind, tally, sums = self.tally, weight_kind, self.tally, self.sums
         if t.weighted:
             warn_of_counts(weight_kind, t.whole, t.weight, t.n_rows, t.n_seen)
@@ -249,7 +250,8 @@ class Statistics:
         self._warn_of_digits()
         return build_design(
             rows, absent, names=self.names, target_name=self.target_name, weights=absent if t.weighted else None,
-            weight_kind=as_kind, fit_intercept=fit_intercept, scale=scale, unpenalized=unpenalized, terms=self.terms,
+            weight_kind=as_kind, fit_intercept=fit_intercept, scale=scale,
+            unpenalized=unpenalized, unscaled=unscaled, terms=self.terms,
             survey=weight_kind == "survey", tally=tally, root=sums.root if isinstance(sums, CrossRoot) else None,
             shifted=self.offset is not None,
         )  # fmt: skip

@@ -169,7 +169,8 @@ class _Pass:
     def parts(self) -> Iterator[_Part]:
         """Score all rows; at the end refuse those that were not of the fit."""
         start, done = time.monotonic(), 0
-        for _, batches in groupby(ahead(self.table.batches(self.read.needed)), key=lambda batch: batch.unit):
+        following = ahead(self.table.batches(self.read.needed, width=self.read.width))
+        for _, batches in groupby(following, key=lambda batch: batch.unit):
             first, unit = done, _NOTHING
             for batch in batches:
                 with in_place(batch):

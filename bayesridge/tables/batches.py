@@ -87,8 +87,8 @@ class FileTable:
         """Whether the files are Parquet, else CSV."""
         return _is(self.files[0], PARQUET)
 
-    def batches(self, columns: Sequence[str], skip: int = 0) -> Iterator[Batch]:
-        """All rows of some columns, in order, without the first units.
+    def batches(self, columns: Sequence[str], skip: int = 0, width: int = 1) -> Iterator[Batch]:
+        """All rows of some columns, in order, without the first units; so many that `width` numbers of each fit.
 
         Raises
         ------
@@ -96,7 +96,7 @@ class FileTable:
             If a file ends early, cannot be read, or was changed since it was opened.
         """
         unit, first = 0, 0
-        size = max(256, min(_MOST_ROWS, _VALUES // max(len(columns), 1)))
+        size = max(256, min(_MOST_ROWS, _VALUES // max(len(columns), width)))
         read = _parquet_units if self.parquet else self._text_units
         raw = [self.raw[name] for name in columns]
         for k, file in enumerate(self.files):
@@ -104,10 +104,11 @@ class FileTable:
             with _in_words(f"{file}, rows from {first}"):
                 for rows, tables in read(file, raw, size):
                     for table in tables(unit < skip):
-                        if table is not None:
+                        for start in range(0, 0 if table is None else len(table), size):
+                            part = table.slice(start, size)
                             where = f"{file}, rows counted from row {first}"
-                            yield Batch(unit, table.select(raw).rename_columns(list(columns)), where)
-                            first += len(table)
+                            yield Batch(unit, part.select(raw).rename_columns(list(columns)), where)
+                            first += len(part)
                     first += rows if unit < skip else 0
                     unit += 1
             self._refuse_changed(k)

@@ -1,9 +1,12 @@
-"""Rows of a table in files as numbers: columns as they are, or a formula whose categories a pass of its own finds."""
+"""Rows of a table in files as numbers: columns as they are, or a formula.
+
+Its categories, and the ranges of smooths, are found in a pass of their own; what is to be taken off the columns of a
+smooth (see :mod:`bayesridge.tables.smooth`) in another, by its products with the straight line.
+"""
 
 from __future__ import annotations
 
 import ast
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -12,11 +15,14 @@ import numpy as np
 
 from bayesridge.errors import DataError, FormulaError
 from bayesridge.tables.batches import Batch, FileTable, as_pandas, wanted_column
+from bayesridge.tables.blocks import Blocks, numbers
 from bayesridge.tables.columns import Columns, Float, quoted_list, visible
 from bayesridge.tables.formula import FormulaSpec, fit_expression
 from bayesridge.tables.formula_columns import is_missing
 from bayesridge.tables.frames import read_columns, read_target
 from bayesridge.tables.grammar import CALLS
+from bayesridge.tables.smooth import Spline
+from bayesridge.tables.specials import Effects, Smooth, variables_of
 from bayesridge.tables.terms import parse_formula
 from bayesridge.tables.weights import read_weights
 
@@ -25,7 +31,7 @@ if TYPE_CHECKING:
 
 _LEARNT_ROWS = 100  # of the first batch, beside a row for each category
 _MOST_CATEGORIES = 20_000  # in a column: p x p cross-products of more do not fit
-_SPECIAL = re.compile(r"\||\b(s|ridge)\(")
+_BOUNDS = {"knots", "lower_bound", "upper_bound"}  # a spline of which these are said learns nothing
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,11 +79,23 @@ class Rows:
         """What the target is called: the column, or expression, less an offset."""
         return self.target if self.offset is None else f"{self.target} - {self.offset.formula[len('0 + {') : -1]}"
 
+    @property
+    def width(self) -> int:
+        """Numbers in a row, of the files or of what is made of them."""
+        return max(len(self.needed), 0 if self.spec is None else len(self.spec.names))
+
     def columns(self, batch: Batch) -> Columns:
         """Predictors alone."""
         if self.spec is None:
             return read_columns(batch.table.select(list(self.predictors)), min_rows=1)
-        return self.spec.transform(as_pandas(batch))
+        frame = as_pandas(batch)
+        if not self.spec.blocks:
+            return self.spec.transform(frame)
+        complete = _complete(frame, self.spec.variables)
+        values = np.full((len(frame), len(self.spec.names)), np.nan)
+        if complete.any():
+            values[complete] = self.spec.transform(frame[complete]).values
+        return Columns(values, self.spec.names, True, self.spec.terms)
 
 
 def row_reader(table: FileTable, y: Any, weights: Any, formula: str | None, offset: str | None = None) -> Rows:
@@ -130,17 +148,22 @@ def fit_by_row(expression: str, table: FileTable, what: str) -> FormulaSpec:
 
 
 def _with_formula(table: FileTable, formula: str, names: tuple[str, ...], y: str | None, weights: str | None) -> Rows:
-    if _SPECIAL.search(formula):
-        raise FormulaError(
-            f"The formula {formula!r} has terms, (1 | g), s(x) or ridge(...), that need all rows in memory: files in "
-            "batches take columns, functions of them, categories, and an offset; groups={...} are columns with a "
-            "lambda of their own"
-        )
     parsed = parse_formula(formula, names)
-    used, coded = _used(parsed.uses, table, formula)
-    learnt = _learning_table(table, used, coded)
+    smooths = [one for one in parsed.specials if isinstance(one, Smooth) and one.by is None]
+    if odd := [one.name for one in parsed.specials if one not in smooths]:
+        kind = "effects of levels" if isinstance(parsed.specials[0], Effects) else "a curve for each level"
+        raise FormulaError(
+            f"The formula {formula!r} has {kind} ({quoted_list(odd)}), which need all rows in memory: files in batches "
+            "take columns, functions of them, categories, s(x), ridge(...) and an offset; groups={...} are columns "
+            "with a lambda of their own"
+        )
+    uses = {**parsed.uses, **{one.expression: variables_of(one) for one in smooths}}
+    used, coded = _used(uses, table, formula)
+    learnt = _learning_table(table, used, coded, [one.expression for one in smooths])
     learnt = learnt.reindex(columns=list(names))  # what a formula does not read, it may still name: . - x
     spec = FormulaSpec.fit(formula, learnt).spec
+    if smooths:
+        spec = replace(spec, blocks=_with_lines(table, used, spec.blocks))
     left = parsed.left
     made = None if left is None else fit_expression(formula.partition("~")[0].strip(), learnt, "target").spec
     beside = tuple(name for name in (y, weights) if name is not None)
@@ -170,7 +193,8 @@ def _refuse_or_coded(term: str, formula: str, names: Sequence[str]) -> list[str]
         if not isinstance(node, ast.Call):
             continue
         called = ast.unparse(node.func)
-        if (called in CALLS and CALLS[called].learns) or called == "lag" or called.endswith(".shift"):
+        known = called == "bs" and {word.arg for word in node.keywords} >= _BOUNDS
+        if (called in CALLS and CALLS[called].learns and not known) or called == "lag" or called.endswith(".shift"):
             raise FormulaError(
                 f"The formula {formula!r} calls {called}(...), which needs all rows at once: files come in batches. "
                 "Write its numbers instead, as in (x - 20) / 5"
@@ -180,22 +204,25 @@ def _refuse_or_coded(term: str, formula: str, names: Sequence[str]) -> list[str]
     return coded
 
 
-def _learning_table(table: FileTable, used: tuple[str, ...], coded: tuple[str, ...]) -> pd.DataFrame:
-    """Some first rows, and for each category a row that has it: all that a formula without numbers to learn learns."""
+def _learning_table(
+    table: FileTable, used: tuple[str, ...], coded: tuple[str, ...], ranges: Sequence[str] = ()
+) -> pd.DataFrame:
+    """Some first rows, for each category a row that has it, and the ends of ranges: all that a formula here learns."""
     import pandas as pd
 
     parts: list[Any] = []
     seen: dict[str, set[Any]] = {name: set() for name in coded}
     order: dict[str, list[Any]] = {name: [] for name in coded if table.kinds[name] == "categories"}
+    met: dict[str, Float] = {one: np.empty(0) for one in ranges}  # the two ends, and a third value
     for batch in table.batches(used):
         for name, known in order.items():
             for chunk in batch.table.column(name).chunks:
                 known += [value for value in chunk.dictionary.to_pylist() if value not in known]
         fresh = {name: _fresh(batch, name, known) for name, known in seen.items()}
-        if parts and not any(fresh.values()):
+        if parts and not any(fresh.values()) and not met:
             continue
         frame = as_pandas(batch)
-        complete = frame[~np.logical_or.reduce([is_missing(frame[name]) for name in used])]
+        complete = frame[_complete(frame, used)]
         rows = [] if parts else [complete.iloc[:_LEARNT_ROWS]]
         for name, values in fresh.items():
             found = complete[complete[name].isin(list(values))].drop_duplicates(name)
@@ -206,8 +233,14 @@ def _learning_table(table: FileTable, used: tuple[str, ...], coded: tuple[str, .
                     f"'{name}' has more than {_MOST_CATEGORIES} different values: each would have a coefficient, and "
                     "their cross-products do not fit into memory; leave it out, or group its values"
                 )
+        for one, known in met.items() if len(complete) else ():
+            x = finite_numbers(one, {name: complete[name] for name in used})
+            values, where = np.unique(x, return_index=True)
+            wider = [k for k in (0, -1, len(values) // 2) if _widens(values[k], known)]
+            met[one] = np.unique(np.concatenate([known, values[wider]]))
+            rows.append(complete.iloc[where[wider]])
         parts += [one.astype(dict.fromkeys(order, object)) for one in rows if len(one)]
-        if not coded and parts:
+        if not (coded or met) and parts:
             break
     if not parts:
         raise DataError(f"no row of {table.files[0]} has a value in every column of {quoted_list(used)}")
@@ -217,6 +250,52 @@ def _learning_table(table: FileTable, used: tuple[str, ...], coded: tuple[str, .
     for name, known in order.items():
         learnt[name] = pd.Categorical(learnt[name], categories=known)
     return learnt
+
+
+def _complete(frame: Any, names: Sequence[str]) -> Any:
+    return ~np.logical_or.reduce([is_missing(frame[name]) for name in names])
+
+
+def _widens(value: float, known: Float) -> bool:
+    return (len(known) < 3 and value not in known) or not known.min() <= value <= known.max()
+
+
+def _with_lines(table: FileTable, used: tuple[str, ...], blocks: Blocks) -> Blocks:
+    """Smooths with the constant and the line that least squares finds in their columns over all complete rows."""
+    lines = [_Line(one.splines[0]) for one in blocks.smooths]
+    for batch in table.batches(used):
+        frame = as_pandas(batch)
+        frame = frame[_complete(frame, used)]
+        for one, line in zip(blocks.smooths, lines, strict=True) if len(frame) else ():
+            line.add(numbers(one.term.expression, {name: frame[name] for name in used}))
+    both = zip(blocks.smooths, lines, strict=True)
+    return replace(blocks, smooths=tuple([replace(one, splines=(line.spline,)) for one, line in both]))
+
+
+class _Line:
+    """Sums of a spline's columns, and of their products with the straight line, about their means in the first rows."""
+
+    def __init__(self, fitted: Spline) -> None:
+        self.raw = replace(fitted, line=np.zeros_like(fitted.line))
+        self.count, self.shift, self.sums, self.products = 0, np.empty(0), 0.0, 0.0
+
+    def add(self, x: Float) -> None:
+        """Add rows."""
+        values = np.column_stack([(x - self.raw.low) / (self.raw.high - self.raw.low), self.raw.columns(x)])
+        if not self.count:
+            self.shift = values.mean(axis=0)
+        values -= self.shift
+        self.count += len(x)
+        self.sums, self.products = self.sums + values.sum(axis=0), self.products + values[:, 0] @ values
+
+    @property
+    def spline(self) -> Spline:
+        """The spline, its line known."""
+        mean = np.asarray(self.sums) / self.count
+        products = self.products - self.count * mean[0] * mean
+        slope, mean = products[1:] / products[0], self.shift + mean
+        centre = self.raw.low + mean[0] * (self.raw.high - self.raw.low)
+        return replace(self.raw, line=np.array([mean[1:] - slope * mean[0], slope]), centre=float(centre))
 
 
 def _fresh(batch: Batch, name: str, known: set[Any]) -> set[Any]:

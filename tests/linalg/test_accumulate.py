@@ -57,6 +57,38 @@ def same(one, other, within=1e-10):
     assert one.log_marginal_likelihood == pytest.approx(other.log_marginal_likelihood, abs=1e-8)
 
 
+@pytest.mark.parametrize(
+    ("name", "formula", "weights"),
+    [
+        ("one.parquet", "y ~ b + s(a, k=8) + ok", "w"),
+        ("one.csv", "y ~ 0 + text + s(exp(a - 1e4), k=6) + s(b)", None),
+        ("parts", "y ~ ridge(ok, b) + a", None),
+        ("one.parquet", "y ~ bs(b, knots=[2., 5.], lower_bound=-1., upper_bound=9.)", None),
+    ],
+)
+@pytest.mark.filterwarnings("ignore::bayesridge.NoSignalWarning")  # straight lines
+def test_terms_with_penalties_of_their_own(files, frame, name, formula, weights):
+    gone = frame.assign(b=frame.b.astype(float))
+    gone.loc[[2, 900], "b"] = np.nan
+    asked = {"formula": formula, "missing": "drop"}
+    with pytest.warns(DroppedRowsWarning, match="2 of 3000"):
+        whole = posterior(gone, weights=None if weights is None else gone.w, **asked)
+    path = files / f"gone-{name}"
+    if name == "parts":
+        path.mkdir()
+        for k in range(3):
+            gone.iloc[1000 * k : 1000 * (k + 1)].to_parquet(path / f"{k}.parquet")
+    elif name.endswith("csv"):
+        gone.to_csv(path, index=False)
+    else:
+        gone.sort_values("a").to_parquet(path, row_group_size=700)
+    with pytest.warns(DroppedRowsWarning, match="2 of 3000"):
+        post = posterior(path, weights=weights, **asked)
+    assert post.design.names == whole.design.names
+    same(post, whole, 1e-9)
+    assert [str(one) for one in post.scales] == [str(one) for one in whole.scales]
+
+
 @pytest.mark.parametrize("name", ["one.parquet", "one.csv", "parts"])
 @pytest.mark.parametrize(
     ("formula", "weights"), [("y ~ b + site*text + ok", "w"), ("y ~ text + .", None), ("np.log(y + 100) ~ a:ok", None)]
@@ -186,8 +218,8 @@ def test_files_that_end_early_change_or_differ_are_named_and_the_checkpoint_stay
 def test_a_category_unseen_in_pass_one_is_named(files, monkeypatch):
     learn = streamed._learning_table
 
-    def forgetful(table, used, coded):
-        learnt = learn(table, used, coded)
+    def forgetful(*of):
+        learnt = learn(*of)
         return learnt[learnt.text != "w"]
 
     monkeypatch.setattr(streamed, "_learning_table", forgetful)
@@ -203,7 +235,11 @@ def test_a_category_unseen_in_pass_one_is_named(files, monkeypatch):
         ({}, "name the column of the target"),
         ({"y": "a", "formula": "y ~ b"}, "leave one out"),
         ({"formula": "y ~ center(a)"}, r"calls center\(...\), which needs all rows"),
-        ({"formula": "y ~ (1 | site)"}, "need"),
+        ({"formula": "y ~ a + (1 | site)"}, r"effects of levels \('site'\), which need all rows in memory"),
+        ({"formula": "y ~ s(b, by=site)"}, r"a curve for each level \('s\(b, by=site\)'\)"),
+        ({"formula": "y ~ s(log(a - 1e4))"}, r"log\(a - 1e4\) is no finite number in \d+ rows"),
+        ({"formula": "y ~ s(ok)"}, r"needs 3 different values"),
+        ({"formula": "y ~ bs(a, df=5)"}, r"calls bs\(...\), which needs all rows"),
         ({"y": np.ones(3)}, "must be the name of a column"),
         ({"y": "y", "weights": "y"}, "cannot be the target and the weights"),
         ({"y": "y", "weights": "q"}, "There is no column 'q'"),
