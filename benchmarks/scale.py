@@ -27,7 +27,10 @@ import numpy as np
 
 _COLUMNS = 20
 _KEPT = Path(__file__).with_suffix(".json")
-_COLOURS = {"ours": "C0", "scikit-learn": "C1", "himalaya": "C2", "floor": "0.5", "reading": "0.5"}
+_COLOURS = {
+    "ours": "C0", "ours, all sds": "C9", "BayesianRidge": "C1", "RidgeCV": "C3", "himalaya": "C2", "floor": "0.5",
+    "reading": "0.5",
+}  # fmt: skip
 _THEORY = {"columns, 20,000 rows": 2.0}  # X'X; 1 for rows and targets
 
 _START = """
@@ -106,9 +109,12 @@ def ours(X, y):
 def sklearn(X, y):
     from sklearn.linear_model import BayesianRidge
     BayesianRidge().fit(X, y)
+def ridge_cv(X, y):
+    from sklearn.linear_model import RidgeCV
+    RidgeCV(np.logspace(-3, 5, 30)).fit(X, y)
 def floor(X, y):
     np.linalg.eigh(X.T @ X)
-fit = {"ours": ours, "scikit-learn": sklearn, "floor": floor}[sys.argv[2]]
+fit = {"ours": ours, "BayesianRidge": sklearn, "RidgeCV": ridge_cv, "floor": floor}[sys.argv[2]]
 fit(X[: 2 * p], y[: 2 * p])
 measured(lambda: fit(X, y))
 """
@@ -122,13 +128,16 @@ def ours(X, Y):
     from bayesridge import BayesRidge
     fit = BayesRidge().fit(X, Y)
     return fit.coef_, fit.lambda_
+def with_sds(X, Y):
+    from bayesridge import BayesRidge
+    BayesRidge().fit(X, Y).posterior_.coefficient_sd()
 def sklearn(X, Y):
     from sklearn.linear_model import RidgeCV
     RidgeCV(np.logspace(-3, 5, 30), alpha_per_target=True).fit(X, Y)
 def himalaya(X, Y):
     from himalaya.ridge import RidgeCV
     RidgeCV(np.logspace(-3, 5, 30)).fit(X, Y)
-fit = {"ours": ours, "scikit-learn": sklearn, "himalaya": himalaya}[sys.argv[2]]
+fit = {"ours": ours, "ours, all sds": with_sds, "RidgeCV": sklearn, "himalaya": himalaya}[sys.argv[2]]
 fit(X, Y[:, :2])
 measured(lambda: fit(X, Y))
 """
@@ -248,10 +257,10 @@ def main() -> None:
         for who in ("floor", "ours") if key in asked else ():
             line(f"{what}: {who}", run(script, *sizes, who))
     if "columns" in asked:
-        for name in ("floor", "ours", "scikit-learn"):
+        for name in ("floor", "ours", "BayesianRidge", "RidgeCV"):
             series("columns, 20,000 rows", name, [50, 100, 200, 400], _IN_MEMORY, lambda p, who=name: [p, who])
     if "targets" in asked:
-        for name in ("ours", "scikit-learn", "himalaya"):
+        for name in ("ours", "ours, all sds", "RidgeCV", "himalaya"):
             if name != "himalaya" or importlib.util.find_spec(name):
                 sizes = [100, 1000] if name == "himalaya" else [100, 1000, 10_000]
                 series("targets, 1000 x 200", name, sizes, _TARGETS, lambda T, who=name: [T, who])

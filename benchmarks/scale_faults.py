@@ -2,9 +2,9 @@
 
     python -m benchmarks.scale_faults [--rows 1e7] [--folder DIR] [--only files,dask] [--keep]
 
-The file is written in pieces and removed. Killed: by SIGKILL after a tenth, a half and nine tenths of the rows, each run
-going on from the checkpoint of the last. Dask: worker processes with one thread each add up row groups of the same file;
-the clock of one worker beside two, then two of which one is killed in the middle.
+The file is written in pieces and removed. Killed: by SIGKILL after a tenth, a half and nine tenths of the rows, each
+run going on from the checkpoint of the last. Dask: worker processes with one thread each add up row groups of the same
+file; the clock of one worker beside two, then two of which one is killed in the middle.
 """
 
 from __future__ import annotations

@@ -215,11 +215,11 @@ class _Pass:
         centre = float(count @ terms) / n if n else 0.0
         pit = np.bincount(np.minimum(mixture.pit(y)[seen] * _BINS, _BINS - 1).astype(np.intp), count, _BINS)
         v, away = np.ones(len(y)) if w is None else w, X - part.mean
-        sums = [v @ away, v @ np.square(away), [v @ (y - part.y_mean), v @ np.square(y - part.y_mean), v.sum()]]
+        of_y = np.array([v @ (y - part.y_mean), v @ np.square(y - part.y_mean), v.sum()])
         return loo, _Scores(
             n, float(count @ terms), float(count @ np.square(terms - centre)),
             float(count @ (loo.log_density[seen] - terms)), float(count @ np.square(error)), pit,
-            int(np.count_nonzero(loo.refitted)), np.concatenate(sums),
+            int(np.count_nonzero(loo.refitted)), np.concatenate([v @ away, v @ np.square(away), of_y]),
         )  # fmt: skip
 
 
@@ -247,8 +247,10 @@ def _refuse_others(engine: Engine, sums: Array) -> None:
         same &= variance == 0.0 or abs(of_y) < _SAME * weight * np.sqrt(variance)
         if design.scaling == "unit sd":  # all that a loaded model knows of squares
             same &= bool((np.abs(squares / weight / design.scale**2 - 1.0)[moving] < 10.0 * _SAME).all())
-        if design.cross is not None or (spectrum is not None and not len(design.unpenalized)):
-            known = design.cross[-1, -1] if design.cross is not None else spectrum.r0 + spectrum.z @ spectrum.z
+        known = None if design.cross is None else design.cross[-1, -1]
+        if known is None and spectrum is not None and not len(design.unpenalized):
+            known = spectrum.r0 + spectrum.z @ spectrum.z
+        if known is not None:
             same &= bool(abs(of_squares - known) <= 10.0 * _SAME * max(of_squares, 1e-300))
     if not same:
         raise DataError(

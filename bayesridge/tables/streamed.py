@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 _LEARNT_ROWS = 100  # of the first batch, beside a row for each category
 _MOST_CATEGORIES = 20_000  # in a column: p x p cross-products of more do not fit
+_VALUES = 3  # different ones, that a smooth needs
 _BOUNDS = {"knots", "lower_bound", "upper_bound"}  # a spline of which these are said learns nothing
 
 
@@ -233,12 +234,7 @@ def _learning_table(
                     f"'{name}' has more than {_MOST_CATEGORIES} different values: each would have a coefficient, and "
                     "their cross-products do not fit into memory; leave it out, or group its values"
                 )
-        for one, known in met.items() if len(complete) else ():
-            x = finite_numbers(one, {name: complete[name] for name in used})
-            values, where = np.unique(x, return_index=True)
-            wider = [k for k in (0, -1, len(values) // 2) if _widens(values[k], known)]
-            met[one] = np.unique(np.concatenate([known, values[wider]]))
-            rows.append(complete.iloc[where[wider]])
+        rows += [_widening(complete, one, met) for one in met if len(complete)]
         parts += [one.astype(dict.fromkeys(order, object)) for one in rows if len(one)]
         if not (coded or met) and parts:
             break
@@ -256,8 +252,17 @@ def _complete(frame: Any, names: Sequence[str]) -> Any:
     return ~np.logical_or.reduce([is_missing(frame[name]) for name in names])
 
 
-def _widens(value: float, known: Float) -> bool:
-    return (len(known) < 3 and value not in known) or not known.min() <= value <= known.max()
+def _widening(frame: Any, expression: str, met: dict[str, Float]) -> Any:
+    """Rows in which an expression is smaller or larger than in all before, or one of the first three values."""
+    values, where = np.unique(finite_numbers(expression, dict(frame.items())), return_index=True)
+    known, wider = met[expression], []
+    for k in (0, -1, len(values) // 2):
+        x = float(values[k])
+        if (len(known) < _VALUES and x not in known) or not known.min() <= x <= known.max():
+            wider.append(k)
+            known = np.unique(np.append(known, x))
+    met[expression] = known
+    return frame.iloc[where[wider]]
 
 
 def _with_lines(table: FileTable, used: tuple[str, ...], blocks: Blocks) -> Blocks:
@@ -277,7 +282,8 @@ class _Line:
 
     def __init__(self, fitted: Spline) -> None:
         self.raw = replace(fitted, line=np.zeros_like(fitted.line))
-        self.count, self.shift, self.sums, self.products = 0, np.empty(0), 0.0, 0.0
+        self.count, self.shift = 0, np.empty(0)
+        self.sums = self.products = np.zeros(fitted.size - 1)
 
     def add(self, x: Float) -> None:
         """Add rows."""
@@ -291,7 +297,7 @@ class _Line:
     @property
     def spline(self) -> Spline:
         """The spline, its line known."""
-        mean = np.asarray(self.sums) / self.count
+        mean = self.sums / self.count
         products = self.products - self.count * mean[0] * mean
         slope, mean = products[1:] / products[0], self.shift + mean
         centre = self.raw.low + mean[0] * (self.raw.high - self.raw.low)

@@ -1,11 +1,15 @@
 """Files in batches and clusters: the posterior of the table in memory, the same bits after a kill, named errors."""
 
+import dataclasses
 import os
+import re
 import signal
 import subprocess
 import sys
 import textwrap
+from functools import reduce
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -290,6 +294,43 @@ def test_dask_collections_and_lists_of_delayed_add_up(frame):
             posterior(chunks[0], array.from_array(y, chunks=1000))
         with pytest.raises(DataError, match="rechunk it by rows"):
             posterior(array.from_array(X, chunks=(700, 2)), chunks[1])
+
+
+def test_the_lines_for_spark_and_ray_in_the_docs_run_with_a_plain_map(frame):
+    page = (Path(__file__).resolve().parents[2] / "docs/howto/scale.md").read_text()
+    (lines,) = [one for one in re.findall(r"```py\n(.*?)```", page, re.DOTALL) if "mapPartitions" in one]
+    numbers = frame[["a", "b", "y"]].iloc[:600]
+    whole = posterior(numbers[["a", "b"]], numbers.y)
+    spark, ray = _Spark(np.array_split(np.arange(600), 4), numbers), _Ray()
+    known = {"Moments": Moments, "posterior": posterior, "pd": pd, "df": SimpleNamespace(rdd=spark), "ray": ray}
+    known["parts"] = [(one[["a", "b"]], one.y) for one in (numbers.iloc[:250], numbers.iloc[250:])]
+    exec(lines, known)
+    same(known["post"], whole)
+    same(posterior(spark.total), whole)
+
+
+@dataclasses.dataclass
+class _Spark:
+    parts: list
+    table: pd.DataFrame
+    total: object = None
+
+    def mapPartitions(self, function):  # noqa: N802
+        rows = [[SimpleNamespace(asDict=self.table.iloc[k].to_dict) for k in part] for part in (*self.parts, [])]
+        self.total = [one for part in rows for one in function(part)]
+        return self
+
+    def treeReduce(self, merge):  # noqa: N802
+        self.total = reduce(merge, self.total)
+        return self.total
+
+
+class _Ray:
+    def remote(self, function):
+        return SimpleNamespace(remote=function)
+
+    def get(self, found):
+        return found
 
 
 _CLUSTER = """
