@@ -184,6 +184,9 @@ def _signals(problem: Problem) -> dict[str, float]:
     found: dict[str, float] = {}
     design = problem.design
     for one in problem.spec.blocks.smooths if problem.spec is not None else ():
+        if not design.has_rows:
+            found[one.term.name] = _signal_of_sums(design, one)
+            continue
         codes = codes_of(design.source)
         X = design.X if codes is None else codes.X
         bent, lines = (X[:, [design.names.index(name) for name in names]] for names in (one.names, one.flat_names))
