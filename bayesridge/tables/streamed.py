@@ -254,13 +254,16 @@ def _complete(frame: Any, names: Sequence[str]) -> Any:
 
 def _widening(frame: Any, expression: str, met: dict[str, Float]) -> Any:
     """Rows in which an expression is smaller or larger than in all before, or one of the first three values."""
-    values, where = np.unique(finite_numbers(expression, dict(frame.items())), return_index=True)
-    known, wider = met[expression], []
-    for k in (0, -1, len(values) // 2):
-        x = float(values[k])
-        if (len(known) < _VALUES and x not in known) or not known.min() <= x <= known.max():
-            wider.append(k)
-            known = np.unique(np.append(known, x))
+    x = numbers(expression, dict(frame.items()))
+    values, where = np.unique(x, return_index=True)
+    values = values[np.isfinite(values)]  # log(0) is missing
+    known, wider = met[expression], list[int]()
+    first = int(np.count_nonzero(np.isneginf(x)) > 0)
+    for k in (0, len(values) - 1, len(values) // 2) if len(values) else ():
+        value = float(values[k])
+        if (len(known) < _VALUES and value not in known) or not known.min() <= value <= known.max():
+            wider.append(first + k)
+            known = np.unique(np.append(known, value))
     met[expression] = known
     return frame.iloc[where[wider]]
 
@@ -287,6 +290,9 @@ class _Line:
 
     def add(self, x: Float) -> None:
         """Add rows."""
+        x = x[np.isfinite(x)]
+        if not len(x):
+            return
         values = np.column_stack([(x - self.raw.low) / (self.raw.high - self.raw.low), self.raw.columns(x)])
         if not self.count:
             self.shift = values.mean(axis=0)

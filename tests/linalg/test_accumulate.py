@@ -241,7 +241,6 @@ def test_a_category_unseen_in_pass_one_is_named(files, monkeypatch):
         ({"formula": "y ~ center(a)"}, r"calls center\(...\), which needs all rows"),
         ({"formula": "y ~ a + (1 | site)"}, r"effects of levels \('site'\), which need all rows in memory"),
         ({"formula": "y ~ s(b, by=site)"}, r"a curve for each level \('s\(b, by=site\)'\)"),
-        ({"formula": "y ~ s(log(a - 1e4))"}, r"log\(a - 1e4\) is no finite number in \d+ rows"),
         ({"formula": "y ~ s(ok)"}, r"needs 3 different values"),
         ({"formula": "y ~ bs(a, df=5)"}, r"calls bs\(...\), which needs all rows"),
         ({"y": np.ones(3)}, "must be the name of a column"),
