@@ -73,7 +73,7 @@ LONG = {
     "choose --rules cv5": ("bayesridge.rules.cross_validation", "choice_of_losses"),
     "validate --simulations 200": ("bayesridge.checks.sbc_study", "_block"),
     "report": ("bayesridge.reporting.build", "report_html"),
-    "fit --batches --loo": ("bayesridge.posteriors.files_loo", "_part_scores"),
+    "fit --batches --loo": ("bayesridge.posteriors.files_loo", "leave_one_out"),
 }
 
 
