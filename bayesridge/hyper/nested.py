@@ -3,10 +3,11 @@ r"""One lambda inside a few more hyperparameters v: nodes of v, and at each of t
     p(v | y) is proportional to p(v) p(y | v),
 
 p(y | v) the integral over lambda and sigma that :mod:`bayesridge.hyper.infer` gives. A single v is asked on steps that
-are halved about what counts until the trapezoidal rule of every second node agrees with that of all; the difference is
-the error that is reported, and larger than what is left. Several are asked on a lattice
+are halved about what counts until the trapezoidal rule of every second node agrees with that of all; the error that is
+reported is a power of the difference that is larger than what is left. Several are asked on a lattice
 (:mod:`bayesridge.hyper.lattice`).
-A node costs a decomposition, so that none is asked twice.
+A node costs a decomposition, so that none is asked twice. Where they are costly the engine says where to look first,
+and steps are about one standard deviation from the beginning: errors of the rule fall like exp(-2 pi^2 / step^2).
 
 Given v and lambda, sigma^2 is inverse gamma: the scales are mixtures over all nodes of both.
 """
@@ -35,13 +36,17 @@ from bayesridge.linalg.engine import Engine, Nested
 Array = NDArray[np.float64]
 
 _DROP = 16.0  # nats below the top: what lies beyond holds 1e-7 of the mass
+_DROP_OF_COSTLY = 11.5  # and 2e-6
+_NOT_NEAR = 2.0  # nats that a parabola through the last three nodes may be too low
 _DROP_OF_SEVERAL = 12.0  # and 1e-4, where nodes are many
 _SEEN = 1e-8  # of a node, for the distributions of the scales
 _NOTHING = 30.0  # nats below the largest
 _ROUNDING = 1e-9
 _MOST = 512  # decompositions
 _NORMAL_95 = 1.959963984540054
-_AGREE = 3e-4  # of the rule of every second node with that of all
+_AGREE, _AGREE_OF_COSTLY = 3e-4, 2e-2  # of the rule of every second node with that of all
+_POWER = 1.75  # of that is the error of all: four for a normal density
+_STEP = 0.95
 _COARSE = 1e-3  # error of the steps of a lattice, from which on they are halved
 
 
@@ -280,7 +285,9 @@ class _Asked:
         return np.asarray(np.diff(self.nested.spans, axis=1)[:, 0] / (2.0 * _NORMAL_95))
 
     def region(self) -> Array:
-        """Where to look for the mode: every v at one of four values, (4^h, h)."""
+        """Where to look for the mode: where the engine says, or every v at one of four values, (4^h, h)."""
+        if self.nested.start is not None:
+            return self.nested.start[:, :1].T
         steps = np.meshgrid(*[np.array([-1.2, -0.4, 0.4, 1.2])] * len(self.centre), indexing="ij")
         return np.asarray(self.centre + self.sd * np.stack([one.ravel() for one in steps], axis=1))
 
@@ -342,8 +349,11 @@ def _on_a_lattice(asked: _Asked) -> NestedPosterior:
 
 
 def _on_a_line(asked: _Asked) -> NestedPosterior:
-    centre = float(asked.centre[0])
-    step = float(np.diff(asked.nested.spans[0])[0]) / 8.0
+    centre, widest = float(asked.centre[0]), float(np.diff(asked.nested.spans[0])[0]) / 8.0
+    step, first, drop, agree = widest, range(-4, 5), _DROP, _AGREE
+    if asked.nested.start is not None:
+        centre, sd = _peak(asked, *asked.nested.start[0], widest)
+        step, first, drop, agree = _STEP * sd, range(1), _DROP_OF_COSTLY, _AGREE_OF_COSTLY
     found: dict[int, tuple[float, HyperPosterior]] = {}  # by position, in steps of step / 64
 
     def place(position: int) -> float:
@@ -354,39 +364,63 @@ def _on_a_line(asked: _Asked) -> NestedPosterior:
             found[position] = asked.at(np.array([place(position)]))
 
     stride = 64
-    for position in range(-4 * stride, 4 * stride + 1, stride):
-        ask(position)
+    for k in first:
+        ask(k * stride)
     while True:
-        _fill(found, ask, stride)
-        line = _line(found, stride)
+        _fill(found, ask, stride, drop)
+        line = _line(found, stride, drop)
         log_p = np.array([found[k][0] for k in line])
         total = logsumexp(log_p)
         halves = [np.exp(logsumexp(log_p[phase::2]) - total) for phase in (0, 1)]
         off = abs(halves[0] - halves[1])
-        if (off < _AGREE and len(line) >= 7) or stride == 1:
+        if (off < agree and len(line) >= 7) or stride == 1:
             break
         stride //= 2
     v = np.array([[place(k)] for k in line])
     given = tuple([found[k][1] for k in line])
-    error = float(off + max(one.error for one in given) + np.exp(-_DROP))
+    error = float(off**_POWER + max(one.error for one in given) + np.exp(-drop))
     return NestedPosterior(asked.theta_names, v, log_p, given, float(np.log(stride * step / 64.0)), error)
 
 
-def _fill(found: dict[int, tuple[float, HyperPosterior]], ask: Callable[[int], None], stride: int) -> None:
+def _peak(asked: _Asked, at: float, apart: float, widest: float) -> tuple[float, float]:
+    """Where the top is about, one of the v that were asked, and an sd by the parabola through it and two neighbours."""
+    apart = min(apart, widest)
+    known = {k: asked.at(np.array([round(at + k * apart, 10)]))[0] for k in (-1, 0, 1)}
+    while (top := max(known, key=known.__getitem__)) in (min(known), max(known)):
+        beyond = top + (1 if top > 0 else -1)
+        known[beyond] = asked.at(np.array([round(at + beyond * apart, 10)]))[0]
+    fall = 2.0 * known[top] - known[top - 1] - known[top + 1]
+    return round(at + top * apart, 10), min(apart / np.sqrt(max(fall, 1e-6)), widest)
+
+
+def _fill(
+    found: dict[int, tuple[float, HyperPosterior]], ask: Callable[[int], None], stride: int, drop: float
+) -> None:
     """Ask the neighbours, at this stride, of everything that counts, until they count no more."""
     while True:
         top = max(value for value, _ in found.values())
-        counted = [k for k, (value, _) in found.items() if k % stride == 0 and value > top - _DROP]
+        counted = [k for k, (value, _) in found.items() if k % stride == 0 and value > top - drop]
         wanted = {k + side * stride for k in counted for side in (-1, 1)} - found.keys()
+        wanted = {k for k in wanted if _ahead(found, k, stride) > top - drop - _NOT_NEAR}
         if not wanted:
             return
         for position in sorted(wanted):
             ask(position)
 
 
-def _line(found: dict[int, tuple[float, HyperPosterior]], stride: int) -> NDArray[np.intp]:
+def _ahead(found: dict[int, tuple[float, HyperPosterior]], k: int, stride: int) -> float:
+    """Log density at a position by the parabola through the three beside it; infinite where there are none."""
+    guesses = []
+    for side in (-stride, stride):
+        near = [found[k + i * side][0] for i in (1, 2, 3) if k + i * side in found]
+        if len(near) == 3 and near[0] < near[1] < near[2]:
+            guesses.append(3.0 * near[0] - 3.0 * near[1] + near[2])
+    return max(guesses, default=np.inf)
+
+
+def _line(found: dict[int, tuple[float, HyperPosterior]], stride: int, drop: float) -> NDArray[np.intp]:
     """Positions at equal steps from the first that counts to the last."""
     top = max(value for value, _ in found.values())
-    counted = [k for k, (value, _) in found.items() if k % stride == 0 and value > top - _DROP]
+    counted = [k for k, (value, _) in found.items() if k % stride == 0 and value > top - drop]
     line = np.arange(min(counted), max(counted) + 1, stride)
     return np.array([k for k in line if k in found], dtype=np.intp)

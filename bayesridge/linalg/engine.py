@@ -243,6 +243,11 @@ class Nested(Protocol):
     def spans(self) -> Array:
         """Where each v lies with prior probability 95%, (h, 2)."""
 
+    @property
+    def start(self) -> Array | None:
+        """Where to look for v first and how far about it, (h, 2), where that is known."""
+        ...
+
     def inner(self, v: Array) -> Engine:
         """The engine at one v, (h,)."""
 

@@ -36,12 +36,19 @@ class RowSpace:
     ----------
     rows : ndarray, or StandardRows, of shape (n_rows, p_penalized)
         The standardised, root-weighted rows, flat directions projected out.
-    turn : ndarray of shape (rank, n_rows)
-        ``diag(1/s) U'``.
+    left : ndarray of shape (n_rows, rank)
+        U.
+    s : ndarray of shape (rank,)
     """
 
     rows: Any
-    turn: Array
+    left: Array
+    s: Array
+
+    @property
+    def turn(self) -> Array:
+        """``diag(1/s) U'``, made when it is asked for: it is as large as U."""
+        return np.asarray((self.left / self.s).T)
 
 
 @dataclass(frozen=True, eq=False)

@@ -41,6 +41,11 @@ Array = NDArray[np.float64]
 
 _MOST_UNEVEN = 1e5  # weights: up to there predictions are those of dense algebra
 _ROUNDING = 1e-13  # of the largest variance: what is left of the kernel below it is none of the kernel
+_LOST = 1e-5  # nats of log p(y) at most, by the trace of what is left of the kernel where lambda is known to be larger
+_EPS = float(np.finfo(np.float64).eps)
+_MANY, _FEW = 600, 400  # rows from which on a part of them says first where to look, and the part
+_SEEN = 1e-9  # of a node
+_MARGIN = 0.1  # of the harmonic mean of lambda that a part of the rows says
 _NEGATIVE = 1e-9  # as much, for each row: no rounding is so large
 
 
@@ -81,10 +86,9 @@ class Given:
     ----------
     engine : SpectralEngine
         On the columns F.
+    F : ndarray of shape (n, r)
     pivots : ndarray of int, shape (r,)
         Rows.
-    L : ndarray of shape (r, r)
-        Lower triangular.
     level : ndarray of shape (n,)
         Covariance of f at each row and its mean over the rows; zeros without an intercept.
     whole : float
@@ -92,10 +96,20 @@ class Given:
     """
 
     engine: SpectralEngine
+    F: Array
     pivots: NDArray[np.intp]
-    L: Array
     level: Array
     whole: float
+
+    @property
+    def L(self) -> Array:  # noqa: N802
+        """The rows of F at the pivots, lower triangular, (r, r)."""
+        return self.F[self.pivots]
+
+
+def _harmonic(theta: Array, weight: Array) -> float:
+    seen = weight > _SEEN * weight.max()
+    return float(1.0 / (weight[seen] / weight[seen].sum() @ np.exp(-theta[seen, 0])))
 
 
 @dataclass(frozen=True, eq=False)
@@ -220,10 +234,17 @@ class KernelEngine:
     design : Design
         Of the columns as they are given, scaled for the kernel, which are not the columns of the ridge.
     kernel : KernelFunction
+    start : ndarray of shape (h, 2) or None
+        Where to look for v first, and how far about it: what a part of the rows says.
+    least : float
+        What the harmonic mean of lambda is not below. Of the kernel what is a small part of that is left out, and
+        cross-products do.
     """
 
     design: Design
     kernel: KernelFunction
+    start: Array | None = None
+    least: float = 0.0
     spectrum: None = None
     _given: dict[tuple[float, ...], Given] = field(default_factory=dict, repr=False)
     _deletions: dict[tuple[float, ...], SpectralDeletion | BlockedDeletion] = field(default_factory=dict, repr=False)
@@ -262,6 +283,40 @@ class KernelEngine:
         """A v whose decomposition is at hand (the middle of its prior where there is none)."""
         return np.array(next(iter(self._given), self.kernel.spans.mean(axis=1)))
 
+    # -- many rows: a part of them first -----------------------------------------------------------------------------
+
+    def few(self) -> KernelEngine | None:
+        """Some of the rows, half of them neighbours, which see short length-scales; None where all are few."""
+        old = self.design
+        if old.n_rows <= _MANY or not self.kernel.parameters:
+            return None
+        order = np.random.default_rng(0).permutation(old.n_rows)
+        rows = self._scaled(old.X)
+        near = np.argsort(np.square(rows - rows[order[0]]).sum(axis=1), kind="stable")[: _FEW // 2]
+        some = np.union1d(order[: _FEW // 2], near)
+        design = build_design(
+            old.X[some], old.y[some], weights=None if old.weights is None else old.weights[some],
+            weight_kind=old.weight_kind, fit_intercept=old.fit_intercept, scale=old.scale,
+        )  # fmt: skip
+        return KernelEngine(design, self.kernel)
+
+    def about(self, theta: Array, weight: Array) -> KernelEngine:
+        """The engine that looks first where a part of the rows has its posterior: nodes (K, 1 + h), weights (K,)."""
+        v, share = theta[:, 1:], weight / weight.sum()
+        centre = share @ v
+        start = np.column_stack([centre, np.sqrt(share @ np.square(v - centre))])
+        return replace(self, start=start, least=_MARGIN * _harmonic(theta, weight), _given={}, _deletions={})
+
+    def holds(self, theta: Array, weight: Array) -> bool:
+        """Whether lambda is what it was taken to be: the trace that is left out, over lambda, is small in the mean."""
+        return bool(_harmonic(theta, weight) >= self.least)
+
+    def forget(self, v: Array) -> None:
+        """Keep the decompositions of these v alone, (J, h)."""
+        kept = {tuple(one) for one in v.tolist()}
+        for key in self._given.keys() - kept:
+            del self._given[key]
+
     # -- one v -----------------------------------------------------------------------------------------------------
 
     def given(self, v: Array) -> Given:
@@ -292,11 +347,13 @@ class KernelEngine:
         level = K @ share
         whole = float(share @ level)
         K += whole - level - level[:, None]
-        packed, order, rank, _ = dpstrf(K, tol=_ROUNDING * top, lower=1)
+        w = self.design.weights
+        left = max(_ROUNDING * top, _LOST * self.least / len(K) / (1.0 if w is None else float(w.max())))
+        packed, order, rank, _ = dpstrf(K, tol=left, lower=1)
         pivots = np.asarray(order - 1, dtype=np.intp)
-        L = np.tril(packed)[:, :rank]
-        F = np.empty_like(L)
-        F[pivots] = L
+        F = np.empty((len(K), rank))
+        F[pivots] = np.tril(packed)[:, :rank]
+        del packed
         # what is left of a matrix with negative eigenvalues is no rounding; a random product sees it wherever it is
         probe = np.random.default_rng(0).standard_normal(len(F))
         if np.abs(K @ probe - F @ (F.T @ probe)).max() > _NEGATIVE * len(F) * top:
@@ -308,9 +365,10 @@ class KernelEngine:
                 F, old.y, target_name=old.target_name, weights=old.weights, weight_kind=old.weight_kind,
                 fit_intercept=old.fit_intercept, scale=np.ones(F.shape[1]), survey=old.survey, kept=old.kept,
             )  # fmt: skip
-            # columns that end where the kernel's rounding begins are too near dependence for cross-products
-            spectrum = factorize(design, "svd" if rank < len(F) else "auto")
-            return Given(SpectralEngine(design, spectrum), pivots[:rank], L[:rank], level, whole)
+            # columns that end where rounding begins are too near dependence for cross-products
+            rounded = left < 16.0 * _EPS * float(np.square(F).sum())
+            route: Any = ("svd" if rounded else "gram") if rank < len(F) else "auto" if rounded else "dual"
+            return Given(SpectralEngine(design, factorize(design, route)), F, pivots[:rank], level, whole)
 
     def _check_weights(self) -> None:
         """Refuse weights beside which the small directions of a smooth kernel are rounding, and would be dropped."""

@@ -336,11 +336,10 @@ def dual_route(design: Design) -> Factors:
         trouble = _ROUNDS_OTHERS
     s = np.sqrt(np.maximum(s2, 0.0))
     rank = _rank(s, design)
-    s, U = s[:rank], U[:, :rank]
+    s, U = s[:rank], np.ascontiguousarray(U[:, :rank])
     z = U.T @ y
     rest = y - U @ z
     if rank < degrees_of_rows(design) and rest @ rest < GRAM_RESIDUAL_SHARE * (y @ y):
         of_target = "the residual is a tiny share of the target's variation"
-    turn = np.ascontiguousarray((U / s).T)
-    right = RowSpace(rows, turn)
+    right = RowSpace(rows, U, s)
     return Factors(s, z, right, float(rest @ rest), flat, on_flat, log_det, U, p - rank, trouble, of_target)

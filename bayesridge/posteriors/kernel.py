@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from bayesridge.errors import DataError
+from bayesridge.errors import BayesRidgeWarning, DataError
 from bayesridge.hyper.infer import infer_hyper
 from bayesridge.linalg.kernel import KernelEngine
 from bayesridge.linalg.kernels import kernel_from_state
@@ -90,5 +91,19 @@ class KernelPosterior(Posterior):
 
 
 def infer_kernel(engine: KernelEngine, prior: Prior, noise_prior: NoisePrior) -> KernelPosterior:
-    """Compute the posterior of a function, lambda, sigma and the kernel's own hyperparameter integrated."""
+    """Compute the posterior of a function, lambda, sigma and the kernel's own hyperparameters integrated.
+
+    Of many rows a part says first where the hyperparameters lie, which saves decompositions; where all rows contradict
+    it they are asked without it.
+    """
+    few = engine.few()
+    if few is not None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", BayesRidgeWarning)  # about a part of the rows, in passing
+            nodes = infer_hyper(few, prior, noise_prior).nodes
+        sooner = engine.about(nodes.theta, nodes.weight)
+        hyper = infer_hyper(sooner, prior, noise_prior)
+        if sooner.holds(hyper.nodes.theta, hyper.nodes.weight):
+            sooner.forget(hyper.nodes.theta[:, 1:])
+            return KernelPosterior(sooner, prior, noise_prior, hyper)
     return KernelPosterior(engine, prior, noise_prior, infer_hyper(engine, prior, noise_prior))
