@@ -44,9 +44,9 @@ _NOTHING = 30.0  # nats below the largest
 _ROUNDING = 1e-9
 _MOST = 512  # decompositions
 _NORMAL_95 = 1.959963984540054
-_AGREE, _AGREE_OF_COSTLY = 3e-4, 2e-2  # of the rule of every second node with that of all
+_AGREE, _AGREE_OF_COSTLY = 3e-4, 2e-3  # of the rule of every second node with that of all
 _POWER = 1.75  # of that is the error of all: four for a normal density
-_STEP = 0.95
+_STEP = 0.8
 _COARSE = 1e-3  # error of the steps of a lattice, from which on they are halved
 
 
@@ -393,9 +393,7 @@ def _peak(asked: _Asked, at: float, apart: float, widest: float) -> tuple[float,
     return round(at + top * apart, 10), min(apart / np.sqrt(max(fall, 1e-6)), widest)
 
 
-def _fill(
-    found: dict[int, tuple[float, HyperPosterior]], ask: Callable[[int], None], stride: int, drop: float
-) -> None:
+def _fill(found: dict[int, tuple[float, HyperPosterior]], ask: Callable[[int], None], stride: int, drop: float) -> None:
     """Ask the neighbours, at this stride, of everything that counts, until they count no more."""
     while True:
         top = max(value for value, _ in found.values())

@@ -31,6 +31,7 @@ from scipy.linalg.lapack import dpstrf
 from bayesridge.errors import BayesRidgeWarning, DataError
 from bayesridge.linalg.design import Design, State, build_design
 from bayesridge.linalg.engine import CoefficientDraws, Deleted, LinearMoments
+from bayesridge.linalg.factor import RowSpace
 from bayesridge.linalg.kernels import KernelFunction
 from bayesridge.linalg.maps import LinearMap
 from bayesridge.linalg.row_source import RowIndex, RowSource
@@ -43,7 +44,7 @@ _MOST_UNEVEN = 1e5  # weights: up to there predictions are those of dense algebr
 _ROUNDING = 1e-13  # of the largest variance: what is left of the kernel below it is none of the kernel
 _LOST = 1e-5  # nats of log p(y) at most, by the trace of what is left of the kernel where lambda is known to be larger
 _EPS = float(np.finfo(np.float64).eps)
-_MANY, _FEW = 600, 400  # rows from which on a part of them says first where to look, and the part
+_MANY, _PART = 300, 5  # rows from which on a part of them says first where to look: every fifth
 _SEEN = 1e-9  # of a node
 _MARGIN = 0.1  # of the harmonic mean of lambda that a part of the rows says
 _NEGATIVE = 1e-9  # as much, for each row: no rounding is so large
@@ -288,12 +289,13 @@ class KernelEngine:
     def few(self) -> KernelEngine | None:
         """Some of the rows, half of them neighbours, which see short length-scales; None where all are few."""
         old = self.design
-        if old.n_rows <= _MANY or not self.kernel.parameters:
+        if old.n_rows < _MANY or not self.kernel.parameters:
             return None
+        half = old.n_rows // (2 * _PART)
         order = np.random.default_rng(0).permutation(old.n_rows)
         rows = self._scaled(old.X)
-        near = np.argsort(np.square(rows - rows[order[0]]).sum(axis=1), kind="stable")[: _FEW // 2]
-        some = np.union1d(order[: _FEW // 2], near)
+        near = np.argsort(np.square(rows - rows[order[0]]).sum(axis=1), kind="stable")[:half]
+        some = np.union1d(order[:half], near)
         design = build_design(
             old.X[some], old.y[some], weights=None if old.weights is None else old.weights[some],
             weight_kind=old.weight_kind, fit_intercept=old.fit_intercept, scale=old.scale,
@@ -352,11 +354,11 @@ class KernelEngine:
         packed, order, rank, _ = dpstrf(K, tol=left, lower=1)
         pivots = np.asarray(order - 1, dtype=np.intp)
         F = np.empty((len(K), rank))
-        F[pivots] = np.tril(packed)[:, :rank]
+        F[pivots] = np.tril(packed[:, :rank])
         del packed
         # what is left of a matrix with negative eigenvalues is no rounding; a random product sees it wherever it is
         probe = np.random.default_rng(0).standard_normal(len(F))
-        if np.abs(K @ probe - F @ (F.T @ probe)).max() > _NEGATIVE * len(F) * top:
+        if np.abs(K @ probe - F @ (F.T @ probe)).max() > max(_NEGATIVE * top, 4.0 * left) * len(F):
             raise DataError("the kernel makes a matrix that has negative eigenvalues: it is no covariance")
         old = self.design
         with warnings.catch_warnings():
@@ -365,10 +367,16 @@ class KernelEngine:
                 F, old.y, target_name=old.target_name, weights=old.weights, weight_kind=old.weight_kind,
                 fit_intercept=old.fit_intercept, scale=np.ones(F.shape[1]), survey=old.survey, kept=old.kept,
             )  # fmt: skip
-            # columns that end where rounding begins are too near dependence for cross-products
-            rounded = left < 16.0 * _EPS * float(np.square(F).sum())
-            route: Any = ("svd" if rounded else "gram") if rank < len(F) else "auto" if rounded else "dual"
-            return Given(SpectralEngine(design, factorize(design, route)), F, pivots[:rank], level, whole)
+            # columns that end where rounding begins are too near dependence for cross-products, beside a small lambda
+            route: Any = "svd" if rank < len(F) else "auto"
+            if rank * _EPS * float(np.square(F).sum()) < _LOST * self.least:
+                route = "gram" if rank < 0.7 * len(F) else "dual"
+            if route == "dual":
+                design = replace(design, cross=None)  # as large as F, and of no use to it
+            spectrum = factorize(design, route)
+            if isinstance(spectrum.right, RowSpace) and w is None:
+                spectrum = replace(spectrum, right=replace(spectrum.right, rows=F))  # its columns are centred: no copy
+            return Given(SpectralEngine(design, spectrum), F, pivots[:rank], level, whole)
 
     def _check_weights(self) -> None:
         """Refuse weights beside which the small directions of a smooth kernel are rounding, and would be dropped."""

@@ -100,7 +100,7 @@ def infer_kernel(engine: KernelEngine, prior: Prior, noise_prior: NoisePrior) ->
     if few is not None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", BayesRidgeWarning)  # about a part of the rows, in passing
-            nodes = infer_hyper(few, prior, noise_prior).nodes
+            nodes = infer_kernel(few, prior, noise_prior).hyper.nodes
         sooner = engine.about(nodes.theta, nodes.weight)
         hyper = infer_hyper(sooner, prior, noise_prior)
         if sooner.holds(hyper.nodes.theta, hyper.nodes.weight):

@@ -15,6 +15,7 @@ from sklearn.gaussian_process.kernels import (
 )
 from sklearn.kernel_ridge import KernelRidge
 
+import bayesridge.linalg.kernel
 from bayesridge import (
     BayesKernelRidge,
     BayesRidge,
@@ -297,6 +298,35 @@ def test_eleven_points_to_a_millionth():
     # a spline of the nodes, straight beyond the last
     of_v = weight.sum(axis=1) @ (V - weight.sum(axis=1) @ V) ** 2
     assert post.scales["length_scale"].log_sd ** 2 == pytest.approx(of_v, rel=2e-4)
+
+
+@pytest.mark.parametrize("kernel", ["rbf", "matern"])
+def test_many_rows_are_asked_about_a_part_of_them_first(kernel, monkeypatch):
+    """Fewer, smaller decompositions by cross-products: means to 3e-6 sd, sds to 5e-5 of those of all of them."""
+    x, y = curve(n=120)
+    whole = BayesKernelRidge(kernel=kernel).fit(x, y).posterior_
+    monkeypatch.setattr(bayesridge.linalg.kernel, "_MANY", 100)
+    post = BayesKernelRidge(kernel=kernel).fit(x, y).posterior_
+    assert len(post.engine._given) < 0.7 * len(whole.engine._given)
+    assert post.engine.least > 0
+    assert {one.engine.spectrum.route for one in post.engine._given.values()} == {"gram"}
+    new = np.linspace(-1.1, 1.1, 12)[:, None]
+    wanted, found = whole.predict(new).expected, post.predict(new).expected
+    np.testing.assert_allclose((found.mean - wanted.mean) / wanted.sd, 0, atol=3e-6)
+    np.testing.assert_allclose(found.sd, wanted.sd, rtol=5e-5)
+    np.testing.assert_allclose(post.loo.pointwise, whole.loo.pointwise, atol=1e-5)
+    for name, scale in whole.scales.items():
+        np.testing.assert_allclose(post.scales[name].interval(), scale.interval(), rtol=1e-3 * scale.log_sd)
+    assert post.log_marginal_likelihood == pytest.approx(whole.log_marginal_likelihood, abs=1e-5)
+
+
+def test_noise_that_the_part_did_not_show_is_asked_without_it(monkeypatch):
+    x, y = curve(n=120)
+    monkeypatch.setattr(bayesridge.linalg.kernel, "_MANY", 100)
+    monkeypatch.setattr(bayesridge.linalg.kernel, "_MARGIN", 1e3)  # as if the part had said so
+    post = BayesKernelRidge().fit(x, y).posterior_
+    assert post.engine.least == 0
+    assert post.engine.start is None
 
 
 def test_two_length_scales_against_a_dense_grid():
