@@ -32,9 +32,11 @@ from bayesridge.errors import BayesRidgeWarning, DataError
 from bayesridge.linalg.design import Design, State, build_design
 from bayesridge.linalg.engine import CoefficientDraws, Deleted, LinearMoments
 from bayesridge.linalg.factor import RowSpace
+from bayesridge.linalg.filters import shrinkage
 from bayesridge.linalg.kernels import KernelFunction
 from bayesridge.linalg.maps import LinearMap
 from bayesridge.linalg.row_source import RowIndex, RowSource
+from bayesridge.linalg.rows import flat_leverage, row_weights
 from bayesridge.linalg.spectral import BlockedDeletion, SpectralDeletion, SpectralEngine
 from bayesridge.linalg.spectrum import factorize
 
@@ -42,7 +44,7 @@ Array = NDArray[np.float64]
 
 _MOST_UNEVEN = 1e5  # weights: up to there predictions are those of dense algebra
 _ROUNDING = 1e-13  # of the largest variance: what is left of the kernel below it is none of the kernel
-_LOST = 1e-5  # nats of log p(y) at most, by the trace of what is left of the kernel where lambda is known to be larger
+_LOST = 2e-6  # nats of log p(y) at most, by the trace of what is left of the kernel where lambda is known to be larger
 _EPS = float(np.finfo(np.float64).eps)
 _MANY, _PART = 300, 5  # rows from which on a part of them says first where to look: every fifth
 _SEEN = 1e-9  # of a node
@@ -189,6 +191,32 @@ class KernelConditional:
 
 
 @dataclass(frozen=True, eq=False)
+class NoisyDeletion(SpectralDeletion):
+    """Leave-one-out where lambda is not small: by differences.
+
+    Cross-products leave columns of U at the smallest s that are none. They count f = s^2 / (s^2 + lambda), next to
+    nothing, as long as nothing is asked of lambda = 0.
+    """
+
+    @classmethod
+    def of(cls, engine: SpectralEngine, found: SpectralDeletion) -> NoisyDeletion:
+        """The same rows, 1 - h at lambda = 0 not cut at zero."""
+        rows, (_, _, unit) = found.rows, row_weights(engine.design)
+        rest = 1.0 - flat_leverage(engine.design, engine.spectrum) / unit - np.square(rows.U).sum(axis=1)
+        return cls(replace(rows, rest=np.where(rows.count > 0, rest, 1.0)), engine.spectrum)
+
+    def at(self, theta: Array, part: slice) -> Deleted:
+        """Delete each of some rows at each log lambda, theta of shape (K, 1)."""
+        s, rows = self.spectrum, self.rows
+        shrink = shrinkage(s, np.exp(theta[:, 0])).T
+        e = rows.residual[part, None] + rows.U[part] @ (s.z[:, None] * shrink)
+        keep = rows.rest[part, None] + np.square(rows.U[part]) @ shrink
+        total = s.r0 + s.z2 @ shrink
+        Q = total - e * e / keep
+        return Deleted(e, keep, Q, _EPS * total / Q, total)
+
+
+@dataclass(frozen=True, eq=False)
 class KernelDeletion:
     """Exact leave-one-out, from that of each v; the kernel's columns and the prior are held fixed."""
 
@@ -332,7 +360,11 @@ class KernelEngine:
         """Leave-one-out at one v."""
         key = tuple(v.tolist())
         if key not in self._deletions:
-            self._deletions[key] = self.given(v).engine.deletion()
+            engine = self.given(v).engine
+            found = engine.deletion()
+            if self.least > 0 and isinstance(found, SpectralDeletion):
+                found = NoisyDeletion.of(engine, found)
+            self._deletions[key] = found
         return self._deletions[key]
 
     def _scaled(self, X: Array) -> Array:

@@ -300,23 +300,33 @@ def test_eleven_points_to_a_millionth():
     assert post.scales["length_scale"].log_sd ** 2 == pytest.approx(of_v, rel=2e-4)
 
 
-@pytest.mark.parametrize("kernel", ["rbf", "matern"])
-def test_many_rows_are_asked_about_a_part_of_them_first(kernel, monkeypatch):
-    """Fewer, smaller decompositions by cross-products: means to 3e-6 sd, sds to 5e-5 of those of all of them."""
-    x, y = curve(n=120)
+@pytest.mark.parametrize(
+    ("kernel", "n"),
+    [
+        ("rbf", 150),
+        pytest.param("matern", 600, marks=pytest.mark.slow),
+        pytest.param("rbf", 600, marks=pytest.mark.slow),
+    ],
+)
+def test_many_rows_are_asked_about_a_part_of_them_first(kernel, n, monkeypatch):
+    """Fewer, smaller decompositions by cross-products: means to 1e-5 sd, sds to 5e-5 of those of all of them."""
+    x, y = curve(n=n)
+    monkeypatch.setattr(bayesridge.linalg.kernel, "_MANY", n + 1)
     whole = BayesKernelRidge(kernel=kernel).fit(x, y).posterior_
-    monkeypatch.setattr(bayesridge.linalg.kernel, "_MANY", 100)
+    monkeypatch.setattr(bayesridge.linalg.kernel, "_MANY", min(n, 300))
     post = BayesKernelRidge(kernel=kernel).fit(x, y).posterior_
-    assert len(post.engine._given) < 0.7 * len(whole.engine._given)
+    assert len(post.engine._given) < 0.8 * len(whole.engine._given)
     assert post.engine.least > 0
-    assert {one.engine.spectrum.route for one in post.engine._given.values()} == {"gram"}
+    assert {one.engine.spectrum.route for one in post.engine._given.values()} <= {"gram", "dual"}
     new = np.linspace(-1.1, 1.1, 12)[:, None]
     wanted, found = whole.predict(new).expected, post.predict(new).expected
-    np.testing.assert_allclose((found.mean - wanted.mean) / wanted.sd, 0, atol=3e-6)
+    np.testing.assert_allclose((found.mean - wanted.mean) / wanted.sd, 0, atol=1e-5)
     np.testing.assert_allclose(found.sd, wanted.sd, rtol=5e-5)
     np.testing.assert_allclose(post.loo.pointwise, whole.loo.pointwise, atol=1e-5)
     for name, scale in whole.scales.items():
-        np.testing.assert_allclose(post.scales[name].interval(), scale.interval(), rtol=1e-3 * scale.log_sd)
+        np.testing.assert_allclose(
+            post.scales[name].interval(), scale.interval(), rtol=5e-3 * scale.log_sd
+        )  # a long tail of lambda is cut
     assert post.log_marginal_likelihood == pytest.approx(whole.log_marginal_likelihood, abs=1e-5)
 
 
