@@ -9,6 +9,7 @@ from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import map_coordinates, spline_filter
 from scipy.optimize import minimize
 from scipy.special import logsumexp
 
@@ -95,20 +96,34 @@ def fill(target: Target | Emulated, centre: Array, axes: Array, drop: float) -> 
 
 @dataclass(frozen=True, eq=False)
 class Emulated:
-    """Log density and log rate as polynomials of the fourth degree in a lattice's coordinates; nothing beyond it."""
+    """Log density and log rate between the nodes of a lattice; nothing beyond its last ones.
+
+    Polynomials of the fourth degree in its coordinates, and cubic splines through what they leave at the nodes: a
+    polynomial alone, free beyond the nodes and between the arms of a bent density, may rise there without end.
+    """
 
     mode: Array
     inverse: Array
     powers: NDArray[np.intp]
     coefficients: Array
-    reach: float
+    first: NDArray[np.intp]
+    seen: NDArray[np.bool_]
+    left: tuple[Array, Array]
     nothing: float
 
     def __call__(self, theta: Array) -> tuple[Array, Array]:
         """Log density and rate at theta (K, G)."""
         u = (theta - self.mode) @ self.inverse.T
+        place = (u - self.first).T
+        nearest = np.rint(place).astype(np.intp)
+        ends = np.array(self.seen.shape)[:, None]
+        inside = ((nearest >= 0) & (nearest < ends)).all(axis=0)
+        inside &= self.seen[tuple(np.clip(nearest, 0, ends - 1))]
         log_f, log_rate = (_monomials(u, self.powers) @ self.coefficients).T
-        inside = np.square(u).sum(axis=1) <= self.reach
+        log_f, log_rate = (
+            value + map_coordinates(left, place, order=3, prefilter=False, mode="nearest")
+            for value, left in zip((log_f, log_rate), self.left, strict=True)
+        )
         return np.where(inside, log_f, self.nothing), np.exp(np.where(inside, log_rate, self.coefficients[0, 1]))
 
 
@@ -117,17 +132,27 @@ def _monomials(u: Array, powers: NDArray[np.intp]) -> Array:
 
 
 def emulate(filled: Filled, mode: Array, axes: Array) -> Emulated:
-    """Put a polynomial through the nodes of a lattice, by least squares where the density is."""
+    """Put polynomials, by least squares where the density is, and splines through the nodes of a lattice."""
     dims = len(mode)
     powers = np.array([one for one in product(range(5), repeat=dims) if sum(one) <= 4])
-    u = filled.index.astype(np.float64)
-    seen = np.isfinite(filled.log_f)
-    root = np.sqrt(np.maximum(filled.weight[seen] / filled.weight.max(), 1e-3))[:, None]
-    values = np.column_stack([filled.log_f[seen], np.log(filled.rate[seen])])
-    coefficients = np.linalg.lstsq(_monomials(u[seen], powers) * root, values * root, rcond=None)[0]
+    known = np.isfinite(filled.log_f)
+    u = filled.index[known].astype(np.float64)
+    root = np.sqrt(np.maximum(filled.weight[known] / filled.weight.max(), 1e-3))[:, None]
+    values = np.column_stack([filled.log_f[known], np.log(filled.rate[known])])
+    terms = _monomials(u, powers)
+    coefficients = np.linalg.lstsq(terms * root, values * root, rcond=None)[0]
+    first = filled.index.min(axis=0) - 2
+    at = tuple((filled.index[known] - first).T)
+    shape = tuple(np.ptp(filled.index, axis=0) + 5)
+    seen = np.zeros(shape, dtype=bool)
+    seen[at] = True
+    left = []
+    for rest in (values - terms @ coefficients).T:
+        table = np.zeros(shape)
+        table[at] = rest
+        left.append(spline_filter(table, order=3, mode="nearest"))
     top = float(filled.log_f.max())
-    reach = float(np.square(u[filled.log_f > top - filled.drop - 2.0]).sum(axis=1).max())
-    return Emulated(mode, np.linalg.inv(axes), powers, coefficients, reach, top - 60.0)
+    return Emulated(mode, np.linalg.inv(axes), powers, coefficients, first, seen, (left[0], left[1]), top - 60.0)
 
 
 def locate(target: Target) -> tuple[Array, Array]:

@@ -21,13 +21,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.interpolate import make_interp_spline
 from scipy.special import logsumexp
 
 from bayesridge.errors import DataError
 from bayesridge.hyper.filled_lattice import fill, locate
 from bayesridge.hyper.lattice import LatticePosterior
-from bayesridge.hyper.likelihood import log_density_of_log_sigma
-from bayesridge.hyper.line import ConjugateLine, FineGrid, tau_from_joint
+from bayesridge.hyper.likelihood import log_density_of_log_sigma, log_sigma_range
+from bayesridge.hyper.line import ConjugateLine, FineGrid
 from bayesridge.hyper.marginal import Marginal, PointMass, Scalar, marginal
 from bayesridge.hyper.nodes import ConjugateNoise, HyperPosterior, KnownNoise, Nodes
 from bayesridge.hyper.slices import Slices
@@ -41,8 +42,10 @@ _NOT_NEAR = 2.0  # nats that a parabola through the last three nodes may be too 
 _DROP_OF_SEVERAL = 12.0  # and 1e-4, where nodes are many
 _SEEN = 1e-8  # of a node, for the distributions of the scales
 _NOTHING = 30.0  # nats below the largest
-_ROUNDING = 1e-9
-_MOST = 512  # decompositions
+_ROUNDING, _ROUNDING_OF_MANY = 1e-9, 1e-6
+_FEW_LINES, _APART = 64, 0.2  # nodes of v; of many the density of log lambda is a spline through points so far apart
+_MANY_NODES, _JOINED = 20_000, 0.05  # nodes of (v, lambda), from where on they are joined over so much of a bell
+_MOST = 512  # decompositions, of one v; four times as many of each more
 _NORMAL_95 = 1.959963984540054
 _AGREE, _AGREE_OF_COSTLY = 3e-4, 2e-3  # of the rule of every second node with that of all
 _POWER = 1.75  # of that is the error of all: four for a normal density
@@ -57,7 +60,6 @@ class _Fine(NamedTuple):
     log_p: Array
     rate: Array
     shape: float
-    sigma_range: tuple[float, float]
     lines: list[ConjugateLine]
     log_share: Array
 
@@ -162,11 +164,7 @@ class NestedPosterior:
         kept = log_p + log_width > (log_p + log_width).max() - _NOTHING
         rate = np.concatenate([rate for _, _, rate in found])
         own = [one for one in lines if isinstance(one, ConjugateLine)]
-        ends = np.array([one.log_sigma_range() for one in own])
-        return _Fine(
-            FineGrid(x[kept], log_width[kept]), log_p[kept], rate[kept], own[0].shape,
-            (float(ends[:, 0].min()), float(ends[:, 1].max())), own, log_share,
-        )  # fmt: skip
+        return _Fine(FineGrid(x[kept], log_width[kept]), log_p[kept], rate[kept], own[0].shape, own, log_share)
 
     def lambda_marginal(self) -> Marginal | PointMass:
         """Distribution of lambda, v integrated."""
@@ -174,36 +172,27 @@ class NestedPosterior:
         if fine is None:
             return self._mixed("lambda", lambda one: one.lambda_marginal())
 
+        ends = np.array([one.rule.ends for one in fine.lines])
+        low, high = float(ends[:, 0].min()), float(ends[:, 1].max())
+
         def log_density(t: Array) -> Array:
             parts = [share + one.log_density(t) for share, one in zip(fine.log_share, fine.lines, strict=True)]
             return np.asarray(logsumexp(parts, axis=0))
 
-        ends = np.array([one.rule.ends for one in fine.lines])
-        return marginal("lambda", log_density, float(ends.min()), float(ends.max()), rounding=_ROUNDING)
+        if len(fine.lines) <= _FEW_LINES:
+            return marginal("lambda", log_density, low, high, rounding=_ROUNDING)
+        t = np.linspace(low, high, int((high - low) / _APART) + 8)
+        return marginal("lambda", make_interp_spline(t, log_density(t), k=5), low, high, rounding=_ROUNDING_OF_MANY)
 
     def sigma_marginal(self) -> Marginal | PointMass:
         """Distribution of the noise standard deviation."""
         fine = self._fine
-        if fine is None:
-            return self._mixed("sigma", lambda one: one.sigma_marginal())
-        log_weight = fine.log_p + fine.grid.log_width
-
-        def log_density(v: Array) -> Array:
-            parts = [log_density_of_log_sigma(one[:, None], fine.shape, fine.rate) for one in np.array_split(v, 8)]
-            return np.asarray(np.concatenate([logsumexp(log_weight + part, axis=1) for part in parts]))
-
-        return marginal("sigma", log_density, *fine.sigma_range, rounding=_ROUNDING)
+        return self._mixed("sigma", lambda one: one.sigma_marginal()) if fine is None else _root("sigma", fine, 0.0)
 
     def tau_marginal(self) -> Marginal | PointMass:
         """Distribution of the prior standard deviation of the function, over the root of the kernel's variance."""
         fine = self._fine
-        if fine is None:
-            return self._mixed("tau", lambda one: one.tau_marginal())
-
-        def log_joint(v: Array) -> Array:
-            return fine.log_p + log_density_of_log_sigma(v, fine.shape, fine.rate)
-
-        return tau_from_joint(fine.grid, log_joint, fine.sigma_range, _ROUNDING)
+        return self._mixed("tau", lambda one: one.tau_marginal()) if fine is None else _root("tau", fine, 1.0)
 
     def _mixed(self, name: str, of: Callable[[HyperPosterior], Marginal | PointMass]) -> Marginal | PointMass:
         counted = self.share > _SEEN
@@ -229,6 +218,31 @@ class NestedPosterior:
             here = np.flatnonzero(node == j)
             scales[here, 0], sigma[here] = self.given[j].draw(len(here), rng)
         return scales, sigma
+
+
+def _root(name: str, fine: _Fine, power: float) -> Marginal:
+    """Distribution of sigma / lambda^(power / 2): its square is inverse gamma at each node, its rate over lambda^power.
+
+    Very many nodes are joined where their logs of rates are a small part of a bell apart.
+    """
+    log_weight, log_rate = fine.log_p + fine.grid.log_width, np.log(fine.rate) - power * fine.grid.x
+    if len(log_rate) > _MANY_NODES:
+        cell = np.floor(log_rate * np.sqrt(fine.shape) / _JOINED).astype(np.intp)
+        first = np.unique(cell, return_inverse=True)[1]
+        weight = np.exp(log_weight - log_weight.max())
+        total = np.bincount(first, weight)
+        log_rate = np.bincount(first, weight * log_rate) / total
+        log_weight = np.log(total) + log_weight.max()
+    rate = np.exp(log_rate)
+
+    def log_density(v: Array) -> Array:
+        parts = [log_density_of_log_sigma(one[:, None], fine.shape, rate) for one in np.array_split(v, 8)]
+        return np.asarray(np.concatenate([logsumexp(log_weight + part, axis=1) for part in parts]))
+
+    low, high = log_sigma_range(fine.shape)
+    seen = 0.5 * (log_rate[log_weight > log_weight.max() - _NOTHING] - np.log(fine.shape))
+    rounding = _ROUNDING if len(fine.lines) <= _FEW_LINES else _ROUNDING_OF_MANY
+    return marginal(name, log_density, float(seen.min() + low), float(seen.max() + high), rounding=rounding)
 
 
 def _within(one: Marginal, x: Array) -> Array:
@@ -295,7 +309,7 @@ class _Asked:
         """Log of p(v) p(y | v), and the posterior given v, (h,)."""
         key = tuple(np.round(v, 10).tolist())  # so that log(exp(v)) finds it again
         if key not in self.found:
-            if len(self.found) >= _MOST * len(self.centre) ** 2:
+            if len(self.found) >= _MOST * 4 ** (len(self.centre) - 1):
                 raise DataError(
                     f"the posterior of {', '.join(self.theta_names)} takes more than {len(self.found)} decompositions: "
                     "state bounds nearer to it"
@@ -322,7 +336,7 @@ def nested_posterior(engine: Nested, infer: Callable[[Engine], HyperPosterior]) 
     Raises
     ------
     DataError
-        If the posterior of v takes more than 512 decompositions (2048 and 4608, of two v and three).
+        If the posterior of v takes more than 512 decompositions (2048 and 8192, of two v and three).
     """
     asked = _Asked(engine, infer)
     return _on_a_line(asked) if len(engine.parameters) == 1 else _on_a_lattice(asked)
