@@ -366,7 +366,8 @@ def _on_a_line(asked: _Asked) -> NestedPosterior:
     centre, widest = float(asked.centre[0]), float(np.diff(asked.nested.spans[0])[0]) / 8.0
     step, first, drop, agree = widest, range(-4, 5), _DROP, _AGREE
     if asked.nested.start is not None:
-        centre, sd = _peak(asked, *asked.nested.start[0], widest)
+        centre, apart = map(float, asked.nested.start[0])
+        centre, sd = _peak(asked, centre, min(apart, widest), widest)
         step, first, drop, agree = _STEP * sd, range(1), _DROP_OF_COSTLY, _AGREE_OF_COSTLY
     found: dict[int, tuple[float, HyperPosterior]] = {}  # by position, in steps of step / 64
 
@@ -398,7 +399,6 @@ def _on_a_line(asked: _Asked) -> NestedPosterior:
 
 def _peak(asked: _Asked, at: float, apart: float, widest: float) -> tuple[float, float]:
     """Where the top is about, one of the v that were asked, and an sd by the parabola through it and two neighbours."""
-    apart = min(apart, widest)
     known = {k: asked.at(np.array([round(at + k * apart, 10)]))[0] for k in (-1, 0, 1)}
     while (top := max(known, key=known.__getitem__)) in (min(known), max(known)):
         beyond = top + (1 if top > 0 else -1)
