@@ -21,7 +21,7 @@ from sklearn.linear_model import (
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.svm import SVC
 
-from bayesridge import BayesRidge, DataError, translate
+from bayesridge import BayesRidge, DataError, FixedTau, HalfT, translate
 from bayesridge.datasets import load_xy
 
 LAM = 7.3
@@ -238,6 +238,27 @@ def test_r_answers_as_recorded():
     lam = translate.to_lambda(R["glmnet poisson"]["value"], "glmnet, other families", n=n)
     found = _map_of_counts(longley.to_numpy(), counts, lam)
     np.testing.assert_allclose(found, R["glmnet poisson"]["coef"], rtol=1e-5)
+
+
+def test_a_prior_sd_is_that_of_rstanarm():
+    """Means and sds of 20,000 draws of stan_glm, recorded with Monte Carlo errors (tests/truth/data/rstanarm.R)."""
+    said = json.loads((Path(__file__).parent / "truth" / "data" / "rstanarm.json").read_text(encoding="utf-8"))
+    longley, y = load_xy("longley")
+    noise = HalfT(1.0, said["cauchy"], on="sigma")
+
+    def off(tau):
+        post = BayesRidge(method="fixed", prior=FixedTau(tau), noise_prior=noise).fit(longley, y / 1000).posterior_
+        unit = post.design.scale
+        means = np.r_[post.coefficients.mean * unit, post.sigma.mean]
+        sds = np.r_[post.coefficients.sd * unit, post.sigma.sd]
+        # of an sd: its error by the draws' effective number, and their tails
+        of_sds = sds * np.sqrt(1.0 / np.array(said["n_eff"]))
+        return np.abs((means - said["mean"]) / said["mcse"]).max(), np.abs((sds - said["sd"]) / of_sds).max()
+
+    means, sds = off(said["prior_sd"])
+    assert means < 4.0
+    assert sds < 4.0
+    assert off(said["prior_sd"] * np.sqrt(2.0))[0] > 20.0  # wrong by a factor
 
 
 def _map_of_counts(values, counts, lam):
