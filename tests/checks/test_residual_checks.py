@@ -92,7 +92,7 @@ SIZES = ((60, 10), (20, 5), (30, 60))
 
 @pytest.mark.parametrize(
     ("n", "p", "sets"),
-    [(*size, 40) for size in SIZES] + [pytest.param(*size, 300, marks=pytest.mark.slow) for size in SIZES],
+    [(*size, 20) for size in SIZES] + [pytest.param(*size, 300, marks=pytest.mark.slow) for size in SIZES],
 )
 def test_p_values_are_near_uniform_when_the_model_holds(n, p, sets):
     rng = np.random.default_rng(n)
