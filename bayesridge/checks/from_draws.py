@@ -19,7 +19,7 @@ from scipy.optimize import isotonic_regression
 from bayesridge.checks.calibration import monte_carlo_tests, shape_of
 from bayesridge.checks.ecdf_bands import uniformity_pvalue
 from bayesridge.checks.predictive_checks import PredictiveChecks
-from bayesridge.checks.sensitivity import PowerScaling, Sensitivity, change, diagnosis
+from bayesridge.checks.sensitivity import Distribution, PowerScaling, Sensitivity, change, diagnosis
 from bayesridge.errors import DataError
 from bayesridge.posteriors.shown import Finding
 
@@ -235,7 +235,7 @@ def draws_sensitivity(post: Any, *, coefficients: bool = True) -> PowerScaling:
     if post.method != "posterior":
         raise DataError("power-scaling needs a prior on lambda; here lambda is fixed or plugged in")
     scaled = post.scaled(_POWERS)
-    quantities: list[tuple[str, Callable[[Any], tuple[Callable[[Array], Array], Array]]]] = [("lambda", _log_lambda)]
+    quantities: list[tuple[str, Callable[[Any], Distribution]]] = [("lambda", _log_lambda)]
     if coefficients:
         design, constant = post.design, set(post.design.constant.tolist())
         if design.fit_intercept:
@@ -253,14 +253,14 @@ def draws_sensitivity(post: Any, *, coefficients: bool = True) -> PowerScaling:
     return PowerScaling(tuple(rows), post.prior.text)
 
 
-def _log_lambda(one: Any) -> tuple[Callable[[Array], Array], Array]:
+def _log_lambda(one: Any) -> Distribution:
     below = np.concatenate([[0.0], np.cumsum(one.mass)]) / one.mass.sum()
     edges = np.append(one.t, 2.0 * one.t[-1] - one.t[-2]) - 0.5 * (one.t[1] - one.t[0])
     inside = edges[(below > _TAIL) & (below < 1.0 - _TAIL)]
-    return lambda x: np.interp(x, edges, below), np.linspace(inside[0], inside[-1], _POINTS)
+    return lambda x: np.interp(x, edges, below), lambda: np.linspace(inside[0], inside[-1], _POINTS)
 
 
-def _drawn(values: Array, weight: Array) -> tuple[Callable[[Array], Array], Array]:
+def _drawn(values: Array, weight: Array) -> Distribution:
     flat, w = values.ravel(), weight.ravel()
     order = np.argsort(flat, kind="stable")
     at, below = flat[order], np.cumsum(w[order]) / w.sum()
@@ -270,4 +270,4 @@ def _drawn(values: Array, weight: Array) -> tuple[Callable[[Array], Array], Arra
         k = np.searchsorted(at, x, side="right")
         return np.where(k > 0, below[np.maximum(k - 1, 0)], 0.0)
 
-    return cdf, np.linspace(ends[0], ends[1], _POINTS)
+    return cdf, lambda: np.linspace(ends[0], ends[1], _POINTS)

@@ -41,7 +41,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Array = NDArray[np.float64]
-Distribution = tuple[Callable[[Array], Array], Array]
+#: A distribution function, and what makes points that span it (asked of the posterior as it is alone).
+Distribution = tuple[Callable[[Array], Array], Callable[[], Array]]
 
 #: Above it a quantity is called sensitive (Kallioinen et al., section 3.3).
 THRESHOLD = 0.05
@@ -225,10 +226,11 @@ def _quantities(posterior: Posterior, *, coefficients: bool) -> list[tuple[str, 
 
 
 def _scalar(marginal: Marginal | PointMass, *, logarithm: bool) -> Distribution:
-    low, high = (float(end) for end in marginal.quantile(np.array([_TAIL, 1.0 - _TAIL])))
-    if not logarithm:
-        return marginal.cdf, np.linspace(low, high, _POINTS)
-    return lambda x: np.asarray(marginal.cdf(np.exp(x))), np.linspace(np.log(low), np.log(high), _POINTS)
+    def span() -> Array:
+        low, high = (float(end) for end in marginal.quantile(np.array([_TAIL, 1.0 - _TAIL])))
+        return np.linspace(np.log(low), np.log(high), _POINTS) if logarithm else np.linspace(low, high, _POINTS)
+
+    return (lambda x: np.asarray(marginal.cdf(np.exp(x)))) if logarithm else marginal.cdf, span
 
 
 def _linear(one: MixtureQuantity) -> Distribution:
@@ -239,12 +241,13 @@ def _linear(one: MixtureQuantity) -> Distribution:
         location, scale = np.broadcast_to(mixture.location, wide), np.broadcast_to(mixture.scale, wide)
         return Mixture(location, scale, mixture.weight, mixture.df).cdf(x)
 
-    return cdf, np.linspace(one.quantile(_TAIL)[0], one.quantile(1.0 - _TAIL)[0], _POINTS)
+    return cdf, lambda: np.linspace(one.quantile(_TAIL)[0], one.quantile(1.0 - _TAIL)[0], _POINTS)
 
 
 def change(base: Distribution, scaled: dict[float, Distribution]) -> tuple[float, float]:
     """Distance, and shift of the mean in sds, per doubling: the average over the powers."""
-    cdf, x = base
+    cdf, span = base
+    x = span()
     p = cdf(x)
     distances, means = [], []
     for power, other in scaled.items():
