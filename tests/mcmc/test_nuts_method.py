@@ -150,12 +150,12 @@ def test_command_line_end_to_end(tmp_path):
     X.assign(progression=y).to_csv(tmp_path / "t.csv", index=False)
     arguments = ["fit", str(tmp_path / "t.csv"), "--target", "progression", "--method", "nuts", "--sampler", "pymc"]
     out = tmp_path / "out"
-    done = CliRunner().invoke(app, [*arguments, "--draws", "400", "--tune", "200", "--json", "--out", str(out)])
+    done = CliRunner().invoke(app, [*arguments, "--draws", "80", "--tune", "100", "--json", "--out", str(out)])
     assert done.exit_code == 0, done.stderr
     record = json.loads((out / "fit.json").read_text(encoding="utf-8"))
     assert record == json.loads(done.stdout)
     assert record["method"] == "nuts"
-    assert record["sampling"]["draws"] == 100
+    assert record["sampling"]["draws"] == 20
     assert record["sampling"]["chains"] == 4
     assert record["diagnostics"]["R-hat"]["limit"] == "<= 1.01"
     assert record["verdict"] in ("ok", "doubtful", "bad")
@@ -163,7 +163,7 @@ def test_command_line_end_to_end(tmp_path):
     frame = pd.read_csv(out / "coefficients.csv", index_col="column")
     with xr.open_datatree(out / "draws.nc", engine="h5netcdf") as tree:
         assert tree.attrs["method"] == "nuts"
-        assert tree["posterior"]["coef"].shape == (4, 100, 4)
+        assert tree["posterior"]["coef"].shape == (4, 20, 4)
         np.testing.assert_allclose(tree["posterior"]["coef"].values.mean(axis=(0, 1)), frame["mean"].iloc[1:])
     saved = load(out / "model.bridge")
     assert saved.posterior_.method == "nuts"
