@@ -227,6 +227,9 @@ def _without_penalty(
     return [name for name in columns.names if name not in taken]
 
 
+_LARGEST_SLOPE = 1e100  # its square, over that of y, times a penalty
+
+
 def refuse_unidentified(levels: Levels, design: Design) -> None:
     """Refuse effects of which the data can say nothing: of one level, or of a level for each row."""
     w = np.ones(design.n_rows) if design.weights is None else design.weights
@@ -234,7 +237,13 @@ def refuse_unidentified(levels: Levels, design: Design) -> None:
     counts = rows if design.weight_kind == "precision" else np.bincount(levels.codes, w, len(levels.labels))[:-1]
     if (rows > 0).sum() < 2:
         raise DataError(f"{levels.name} has one level in these rows: the spread of its effects cannot be known")
-    if levels.columns is None and counts.max() <= 1 and (design.weights is None or np.ptp(w[w > 0]) == 0):
+    if levels.columns is not None and not np.abs(levels.columns).max() < _LARGEST_SLOPE:
+        raise DataError(
+            f"what varies by {levels.name} is as large as {np.abs(levels.columns).max():.1e}: squares leave float64; "
+            "multiply the column by a power of ten"
+        )
+    alone = levels.columns is None or (len(levels.parts) > 1 and "" in levels.parts)
+    if alone and counts.max() <= 1 and (design.weights is None or np.ptp(w[w > 0]) == 0):
         raise DataError(
             f"every level of {levels.name} has one row: the spread of its effects is not identified, it cannot be told "
             "from the noise; leave the term out"

@@ -209,6 +209,8 @@ def test_a_prior_for_each_term():
     ("formula", "says"),
     [
         ("y ~ z + (1 | row)", "every level of row has one row: .* not identified"),
+        ("y ~ (z | row)", "every level of row has one row: .* not identified"),
+        ("y ~ (big | shop)", "what varies by shop is as large as .*: squares leave float64"),
         ("y ~ z + (1 | one)", "one has one level in these rows"),
         ("y ~ z + s(two)", r"s\(two\) needs 3 different values at least to bend, and two has 2"),
         ("y ~ z + s(x, by=row)", "has one value only where row is 0"),
@@ -219,6 +221,7 @@ def test_a_prior_for_each_term():
 )
 def test_what_cannot_be_known_is_refused_by_name(formula, says):
     table = shops().assign(row=np.arange(90), one="a", two=np.arange(90) % 2, gone=None)
+    table["big"] = 1e150 * table.x
     table["inf"] = np.where(np.arange(90) == 3, np.inf, 1.0)
     with pytest.raises(DataError, match=says):
         posterior(table, formula=formula)

@@ -261,6 +261,7 @@ class Fitted(BaseEstimator):  # type: ignore[misc]
         Quantity
             Its intervals are pointwise bands, the uncertainty of the scales in them.
         """
+        check_is_fitted(self)
         blocks = None if self._table.formula is None else self._table.formula.blocks
         known = {one.term.name: one for one in (() if blocks is None else blocks.smooths)}
         if term not in known:

@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import fft
 
-from bayesridge.errors import DataError, PriorError
+from bayesridge.errors import DataError, PriorError, check_counts
 from bayesridge.hyper.infer import infer_hyper
 from bayesridge.hyper.marginal import Marginal, PointMass
 from bayesridge.hyper.nodes import HyperPosterior
@@ -183,6 +183,7 @@ class Deblurred:
 
     def draw(self, n: int, random_state: int | np.random.Generator | None = None) -> Array:
         """Independent images from the posterior, (n, ...)."""
+        check_counts(n=n)
         rng = np.random.default_rng(random_state)
         lam, sigma = self.hyper.draw(n, rng)
         out = np.empty((n, *self.grid.shape))

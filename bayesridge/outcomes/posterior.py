@@ -31,7 +31,7 @@ from bayesridge.posteriors.drawn import WeightedQuantity
 from bayesridge.posteriors.draws import Draws
 from bayesridge.posteriors.facts import loo_facts
 from bayesridge.posteriors.loo import LeaveOneOut
-from bayesridge.posteriors.prediction import Prediction, per_row
+from bayesridge.posteriors.prediction import Prediction, checked_rows, per_row
 from bayesridge.posteriors.summary import ShownPosterior
 from bayesridge.priors import Prior
 
@@ -250,8 +250,7 @@ class OutcomePosterior(ShownPosterior, Asked):
         target = ObservedRows(
             expected.labels, self.family, expected.draws, expected.deviations, expected.offset, expected.trials
         )
-        noise = np.sqrt(np.maximum(np.square(target.sd) - np.square(expected.sd), 0.0))
-        return Prediction(expected, target, noise)
+        return Prediction(expected, target, target.noise_sd)
 
     @cached_property
     def _planes(self) -> PlaneDraws:
@@ -261,9 +260,7 @@ class OutcomePosterior(ShownPosterior, Asked):
 
     def _expected(self, X: ArrayLike, offset: ArrayLike | None, trials: ArrayLike | None) -> ExpectedRows:
         """Check new rows and what goes with them."""
-        rows, p = np.asarray(X, dtype=np.float64), self.design.n_columns
-        if rows.ndim != 2 or rows.shape[1] != p:
-            raise DataError(f"X must have shape (rows, {p}), got {rows.shape}")
+        rows = checked_rows(X, self.design, None, None)
         shift = per_row(offset, len(rows), "offset", needed="offset" in self.asks)
         m = None
         if trials is not None or "trials" in self.asks:

@@ -98,9 +98,14 @@ class CountMixture:
     @cached_property
     def sd(self) -> Array:
         """Standard deviation: of the mean over draws, and of y given each."""
-        mean = self.family.mean(self.eta, self.trials)
-        inner = self.family.variance(self.eta, self.trials)
-        return np.sqrt((self.weight * (inner + np.square(mean - self.mean))).sum(axis=0))
+        with np.errstate(over="ignore"):  # counts of 1e154 have squares beyond float64: infinite
+            far = np.square(self.family.mean(self.eta, self.trials) - self.mean)
+            return np.sqrt(np.square(self.noise_sd) + (self.weight * far).sum(axis=0))
+
+    @cached_property
+    def noise_sd(self) -> Array:
+        """Of y given each draw; no difference of variances, of which far away nothing is left."""
+        return np.sqrt((self.weight * self.family.variance(self.eta, self.trials)).sum(axis=0))
 
     def cdf(self, value: Array) -> Array:
         """P(y <= value) of each, shape (m,)."""
@@ -270,6 +275,11 @@ class ObservedRows(NewRows):
     def sd(self) -> Array:
         """Predictive standard deviation, shape (m,)."""
         return self._blocks(lambda part: self._mixture(part, thinned=False).sd)
+
+    @cached_property
+    def noise_sd(self) -> Array:
+        """The part of it that is noise, shape (m,)."""
+        return self._blocks(lambda part: self._mixture(part, thinned=False).noise_sd)
 
     def quantile(self, q: float) -> Array:
         """Smallest outcome with at least this probability up to it, shape (m,)."""

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from bayesridge.errors import DataError
+from bayesridge.errors import DataError, DataTypeError
 from bayesridge.hyper.nodes import HyperPosterior
 from bayesridge.linalg.design import Design
 from bayesridge.linalg.engine import Engine
 from bayesridge.linalg.levels import LevelRows
 from bayesridge.posteriors.quantity import MixtureQuantity, Quantity, interval_names
 from bayesridge.posteriors.shown import Shown
+from bayesridge.tables.missing import require_finite
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -117,9 +118,13 @@ def predict(
 def checked_rows(X: ArrayLike, design: Design, offset: ArrayLike | None, trials: ArrayLike | None) -> Array:
     """Return new rows as numbers of shape (m, p), of a model that takes neither offset nor trials."""
     refuse_outcome_terms(offset, trials)
-    rows = np.asarray(X, dtype=np.float64)
+    try:
+        rows = np.asarray(X, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise DataTypeError(f"X must be a table of numbers, {design.n_columns} in each row: {error}") from error
     if rows.ndim != 2 or rows.shape[1] != design.n_columns:
         raise DataError(f"X must have shape (rows, {design.n_columns}), got {rows.shape}")
+    require_finite(rows, design.names)
     largest = np.maximum(rows.max(axis=0, initial=0.0), -rows.min(axis=0, initial=0.0))
     if (far := largest > _FARTHEST * design.scale).any():
         column = int(far.argmax())

@@ -335,3 +335,18 @@ def test_a_column_that_null_directions_hardly_touch(lam):
         inverse = (A.T * A + mp.diag([mp.mpf(lam) * mp.mpf(float(d)) ** 2 for d in post.design.scale])) ** -1
         sd = [float(mp.sqrt(inverse[j, j])) for j in range(3)]
     np.testing.assert_allclose(post.coefficients.sd, sd, rtol=1e-9)
+
+
+def test_predictions_of_what_is_no_number_are_refused():
+    X, y = table()
+    for post in (posterior(X, y), posterior(X, np.arange(50) % 4, family="poisson")):
+        for row, said in (([np.nan, 0.0, 0.0], "'x0' .1: row 0."), (["a", 0.0, 0.0], "table of numbers")):
+            with pytest.raises(DataError, match=said):
+                post.predict([row])
+
+
+def test_the_noise_of_counts_far_away():
+    """That of Poisson's counts is the root of their mean, whatever the spread of the mean, which is 1e123 here."""
+    X, _ = table(n=60, p=2)
+    far = posterior(X, np.random.default_rng(0).poisson(2.0, 60), family="poisson").predict([[1e3, 1.0]])
+    assert far.noise_sd == pytest.approx(np.sqrt(far.mean), rel=1e-9)
