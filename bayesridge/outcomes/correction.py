@@ -22,6 +22,7 @@ from scipy.stats import qmc
 
 from bayesridge.outcomes.nodes import Node
 from bayesridge.outcomes.problem import Outcome
+from bayesridge.outcomes.warp import Warps
 
 Array = NDArray[np.float64]
 
@@ -64,8 +65,9 @@ class Weighted:
 class Sampler:
     """The eight sequences, which go on where they stopped."""
 
-    def __init__(self, problem: Outcome, nodes: list[Node], seed: int) -> None:
+    def __init__(self, problem: Outcome, nodes: list[Node], seed: int, *, bent: bool = False) -> None:
         self.problem, self.nodes = problem, nodes
+        self._warps = Warps(problem, nodes) if bent else None
         d = problem.rows.shape[1]
         self.student = d <= _MOST_T
         width = d + 1 + int(self.student)
@@ -95,9 +97,12 @@ class Sampler:
         squares = np.einsum("ij,ij->i", z, z)
         for k in np.unique(node):
             here = node == k
-            bell = self.nodes[k].bell
-            theta[here] = bell.mean + solve_triangular(bell.root, z[here].T, lower=True, trans=1).T
-            log_bell[here] = np.log(bell.root.diagonal()).sum()
+            bell, log_bent = self.nodes[k].bell, 0.0
+            if self._warps is None:
+                theta[here] = bell.mean + solve_triangular(bell.root, z[here].T, lower=True, trans=1).T
+            else:
+                theta[here], log_bent = self._warps[k].bend(z[here])
+            log_bell[here] = np.log(bell.root.diagonal()).sum() - log_bent
         if self.student:
             log_bell += gammaln(0.5 * (_DF + d)) - gammaln(0.5 * _DF) - 0.5 * d * np.log(_DF * np.pi)
             log_bell -= 0.5 * (_DF + d) * np.log1p(squares / _DF)

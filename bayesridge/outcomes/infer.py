@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from bayesridge.errors import AccuracyWarning, ModelFileError, PriorError, warn
 from bayesridge.linalg.design import Design
 from bayesridge.linalg.threads import threads_for
-from bayesridge.outcomes.certificate import ACCURACY, Certificate, Judged, certify
+from bayesridge.outcomes.certificate import ACCURACY, WITHIN, Certificate, Judged, certify
 from bayesridge.outcomes.correction import Sampler, Weighted, joined
 from bayesridge.outcomes.family import Family, family_of
 from bayesridge.outcomes.hamiltonian import CHAINS, Chains
@@ -149,21 +149,26 @@ class _Found(NamedTuple):
 
 
 def _draws(problem: Outcome, nodes: list[Node]) -> _Found:
-    sampler = Sampler(problem, nodes, SEED)
-    before, draws = sampler.more(_FIRST), None
-    work = problem.rows.size * 8.0
+    """Weight draws from the bells, then from the bells bent row by row; where neither is certified, sample."""
+    plain = _weighted(problem, nodes, bent=False)
+    if plain.certificate.passed:
+        return plain
+    bent = _weighted(problem, nodes, bent=True)
+    return bent if bent.certificate.passed else _chains(problem, nodes, bent.certificate)
+
+
+def _weighted(problem: Outcome, nodes: list[Node], *, bent: bool) -> _Found:
+    sampler = Sampler(problem, nodes, SEED, bent=bent)
+    before = sampler.more(_FIRST)
+    most = min(_MOST, _MOST_WORK / (problem.rows.size * 8.0))
     while True:
         count = before.node.shape[1]
         draws = joined(before, sampler.more(count))
         verdict = _judge(problem, nodes, before, draws, weighted=True)
-        if verdict.passed:
-            break
-        most = min(_MOST, _MOST_WORK / work)
-        if 4 * count > most or verdict.hopeless(most / (2 * count)):
-            return _chains(problem, nodes, verdict)
+        if verdict.passed or 4 * count > most or verdict.hopeless(most / (2 * count)):
+            how = f"{'bent ' if bent else ''}expectation propagation corrected by importance sampling"
+            return _Found(draws, verdict, how, log_evidence(draws))
         before = draws
-    how = "expectation propagation corrected by importance sampling"
-    return _Found(draws, verdict, how, log_evidence(draws))
 
 
 def log_evidence(draws: Weighted) -> tuple[float, float]:
@@ -194,8 +199,8 @@ def _chains(problem: Outcome, nodes: list[Node], refused: Certificate) -> _Found
 def accuracy_text(verdict: Certificate) -> str:
     """What is warned of where the certificate was not given."""
     return (
-        f"the numbers of this posterior are right to {2.36 * verdict.standard_error:.2g} posterior sd only (asked: "
-        f"{ACCURACY:g}): {verdict.sentence}"
+        f"the numbers of this posterior are right to {WITHIN * verdict.standard_error:.2g} posterior sd only (asked: "
+        f"{WITHIN * ACCURACY:.2g}): {verdict.sentence}"
     )
 
 

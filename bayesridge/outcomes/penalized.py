@@ -33,11 +33,14 @@ class Bell:
         Lower Cholesky factor of the precision.
     log_evidence : float
         Log p(y | lambda), flat directions of density one per unit of their scaled coordinate.
+    cavity : tuple of two ndarray of shape (n_rows,), or None
+        Mean and variance of each row's eta by the others, where expectation propagation made the bell.
     """
 
     mean: Array
     root: Array
     log_evidence: float
+    cavity: tuple[Array, Array] | None = None
 
 
 def penalized_mode(problem: Outcome, lam: float, start: Array | None = None) -> Bell:

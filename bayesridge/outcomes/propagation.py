@@ -62,7 +62,7 @@ def propagate(problem: Outcome, lam: float, laplace: Bell) -> Bell:
     q, r = problem.n_flat, problem.rank
     whole = 0.5 * mean @ H @ mean - np.log(root.diagonal()).sum() + 0.5 * r * np.log(lam) + 0.5 * q * np.log(2 * np.pi)
     parts = log_total + 0.5 * (centre**2 * cavity - np.log(cavity) - eta**2 / spread - np.log(spread))
-    return Bell(mean, root, float(whole + parts[seen].sum()))
+    return Bell(mean, root, float(whole + parts[seen].sum()), (centre, 1.0 / cavity))
 
 
 def tilted(problem: Outcome, centre: Array, variance: Array, start: Array) -> tuple[Array, Array, Array]:

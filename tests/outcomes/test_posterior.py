@@ -11,9 +11,11 @@ from scipy.special import ndtr
 from bayesridge import FixedLambda, HalfT, posterior
 from bayesridge.linalg.design import build_design
 from bayesridge.outcomes import nodes as lattice
+from bayesridge.outcomes.certificate import effective_size, pareto_k
+from bayesridge.outcomes.correction import Sampler, joined
 from bayesridge.outcomes.family import FAMILIES
 from bayesridge.outcomes.hamiltonian import Chains
-from bayesridge.outcomes.infer import _judge, default_prior
+from bayesridge.outcomes.infer import _judge, default_prior, log_evidence
 from bayesridge.outcomes.nodes import lay_nodes
 from bayesridge.outcomes.penalized import penalized_mode
 from bayesridge.outcomes.prior import density_of_t
@@ -133,8 +135,6 @@ def test_chains_agree_with_the_correction():
     nodes = lay_nodes(problem, density_of_t(default_prior(problem.family, problem.design)))
     chains = Chains(problem, nodes, np.random.default_rng(1))
     before = chains.run(100)
-    from bayesridge.outcomes.correction import joined
-
     draws = joined(before, chains.run(100))
     verdict = _judge(problem, nodes, before, draws, weighted=False)
     assert verdict.standard_error < 0.1
@@ -146,6 +146,28 @@ def test_chains_agree_with_the_correction():
     t = np.array([node.t for node in nodes])
     share = draws.mass.sum(axis=0) / draws.mass.sum()
     assert share @ t == pytest.approx(np.log(post.lambda_.quantile(np.linspace(0.005, 0.995, 100))).mean(), abs=0.1)
+
+
+@pytest.mark.parametrize("family", ["binomial", "poisson"])
+@pytest.mark.parametrize("shape", [(6, 10), (12, 3)])
+def test_bent_bells_have_the_same_evidence(family, shape):
+    """The density of what is drawn is the one that is divided by: with fewer rows bent than there are, too."""
+    rng = np.random.default_rng(4)
+    X, y = rng.standard_normal(shape), np.arange(shape[0]) % 2.0
+    problem = make_outcome(FAMILIES[family], build_design(X, y))
+    nodes = lay_nodes(problem, density_of_t(default_prior(problem.family, problem.design)))
+    plain, bent = (log_evidence(Sampler(problem, nodes, 1, bent=bent).more(2_048)) for bent in (False, True))
+    assert max(plain[1], bent[1]) < 0.02
+    assert abs(plain[0] - bent[0]) < 4.0 * np.hypot(plain[1], bent[1]) + 1e-3
+
+
+def test_bent_bells_are_certified_where_others_are_not():
+    X = np.random.default_rng(2).standard_normal((30, 90))
+    problem = make_outcome(FAMILIES["binomial"], build_design(X, (X[:, 0] > 0.0).astype(float)))
+    nodes = lay_nodes(problem, density_of_t(default_prior(problem.family, problem.design)))
+    plain, bent = (Sampler(problem, nodes, 1, bent=bent).more(512) for bent in (False, True))
+    assert pareto_k(bent.log_weight) < 0.4 < pareto_k(plain.log_weight)
+    assert effective_size(bent.weight) > 0.7 * bent.weight.size > 1.5 * effective_size(plain.weight)
 
 
 def test_nodes_stand_close_enough_for_quantiles_of_separated_data(monkeypatch):
