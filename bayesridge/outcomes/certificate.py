@@ -1,11 +1,11 @@
 r"""Whether weighted draws may be believed: four signs that have to agree, for none of them does by itself.
 
 Pareto k of the weights below .5 (their variance exists; Vehtari et al. 2024), effective size above 5,000, standard
-errors of means and 2.5%, 50%, 97.5% quantiles from the eight replicates all so small that 2.36 of them (95% of a t with
-7 degrees of freedom) are below .1 posterior sd, and little change from the first half of the draws (stability under
-doubling). Standard errors of .05 would let every tenth limit that has them be off by .1. k alone passes answers wrong by a posterior sd: the
-draws do not see what they have never met. The largest of some hundred standard errors with 7 degrees of freedom each is
-about 1.8 times what most of them are.
+errors of means and 2.5%, 50%, 97.5% quantiles from the eight replicates so small that 2.36 of them (95% of a t with 7
+degrees of freedom) are below .1 posterior sd, and little change from the first half of the draws (stability under
+doubling). Standard errors of .05 would let every tenth limit that has them be off by .1. k alone passes answers wrong
+by a posterior sd: the draws do not see what they have never met. The largest of some hundred standard errors with 7
+degrees of freedom each is about 1.8 times what most of them are.
 """
 
 from __future__ import annotations

@@ -1,12 +1,13 @@
 r"""Bells bent row by row: the proposal where a Gaussian is too far from the posterior to be weighted.
 
-Expectation propagation knows more than its bell: the marginal of each row's eta, ``tilted = cavity x likelihood``, which
-separated outcomes cut off at one side. With d rows that span the coordinates (all of them, where the table is wide), eta
-at these rows says the same as theta, and is drawn as a Gaussian copula: the bell's correlations, each marginal bent into
-its tilted one by the monotone map ``eta_i = T_i(s_i)``, s_i standard normal. Weights correct the rest, so that T need only
-be near: quantiles at points of s, a monotone cubic between them (Fritsch & Butland 1984), straight lines beyond.
+Expectation propagation knows more than its bell: the marginal of each row's eta, ``tilted = cavity x likelihood``,
+which separated outcomes cut off at one side. With d rows that span the coordinates (all of them, where the table is
+wide), eta at these rows says the same as theta, and is drawn as a Gaussian copula: the bell's correlations, each
+marginal bent into its tilted one by the monotone map ``eta_i = T_i(s_i)``, s_i standard normal. Weights correct the
+rest, so that T need only be near: quantiles at points of s, a monotone cubic between them (Fritsch & Butland 1984),
+straight lines beyond.
 
-At 60 x 200 to 60 x 2000, separated, nine draws of ten are effective, and Pareto k is .2; of bells it is .6 to .8.
+At 60 x 200 and 60 x 2000, separated, nine draws of ten are effective, and Pareto k is .2; of bells it is .6 to .8.
 """
 
 from __future__ import annotations
