@@ -60,8 +60,11 @@ class Certificate:
         )
 
     def hopeless(self, growth: float) -> bool:
-        """Whether `growth` times as many draws would not do: the error falls like their root, and k not at all."""
-        return self.pareto_k > LARGEST_K + 0.1 or self.standard_error > ACCURACY * np.sqrt(growth)
+        """Whether `growth` times as many draws would not do: the error falls like their root, and k not at all.
+
+        Of few draws it may be twice what it is.
+        """
+        return self.pareto_k > LARGEST_K + 0.1 or self.standard_error > 2.0 * ACCURACY * np.sqrt(growth)
 
     @property
     def sentence(self) -> str:
