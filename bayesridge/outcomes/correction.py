@@ -78,15 +78,21 @@ class Sampler:
 
     def more(self, count: int) -> Weighted:
         """Return the next `count` draws of each sequence."""
-        found = [self._draw(one, count) for one in self._sequences]
-        theta, node, log_weight = (np.stack(parts) for parts in zip(*found, strict=True))
-        return Weighted(theta, node, log_weight, _mass(node, log_weight, len(self.nodes)))
+        together = REPLICATES if count * self.problem.rows.shape[1] < _BLOCK_VALUES else 1
+        found = []
+        for i in range(0, REPLICATES, together):
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", "The balance properties of Sobol", UserWarning)
+                u = np.concatenate([one.random(count) for one in self._sequences[i : i + together]])
+            found.append(self._placed(np.clip(u, 1e-12, 1.0 - 1e-12)))
+        theta, node, log_weight = (np.concatenate(parts) for parts in zip(*found, strict=True))
+        node, log_weight = node.reshape(REPLICATES, count), log_weight.reshape(REPLICATES, count)
+        mass = _mass(node, log_weight, len(self.nodes))
+        return Weighted(theta.reshape(REPLICATES, count, -1), node, log_weight, mass)
 
-    def _draw(self, sequence: qmc.Sobol, count: int) -> tuple[Array, NDArray[np.intp], Array]:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "The balance properties of Sobol", UserWarning)
-            u = np.clip(sequence.random(count), 1e-12, 1.0 - 1e-12)
-        d = self.problem.rows.shape[1]
+    def _placed(self, u: Array) -> tuple[Array, NDArray[np.intp], Array]:
+        """Coordinates, nodes and log weights of points of the unit cube, (S, width)."""
+        count, d = len(u), self.problem.rows.shape[1]
         node = np.searchsorted(np.cumsum(self.chance)[:-1], u[:, 0], side="right")
         z = ndtri(u[:, 1 : d + 1])
         scale = np.ones(count)
