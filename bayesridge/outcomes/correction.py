@@ -103,7 +103,8 @@ class Sampler:
         squares = np.einsum("ij,ij->i", z, z)
         for k in np.unique(node):
             here = node == k
-            bell, log_bent = self.nodes[k].bell, 0.0
+            bell = self.nodes[k].bell
+            log_bent: Array | float = 0.0
             if self._warps is None:
                 theta[here] = bell.mean + solve_triangular(bell.root, z[here].T, lower=True, trans=1).T
             else:

@@ -121,7 +121,7 @@ class Warps:
 
 def _fall(inner: Array, end: Array, width: Array) -> Array:
     """Integral beyond an end over the value there, the density falling exponentially from the point before it."""
-    return np.asarray(width / np.log(np.maximum(inner / np.maximum(end, _LEAST), np.e)))
+    return np.asarray(width / np.log(np.maximum(inner / np.maximum(end, _LEAST), np.exp(1.0))))
 
 
 def _read(score: Array, T: Array) -> Array:
