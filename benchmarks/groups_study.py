@@ -1,19 +1,22 @@
 """Several scales: calibration over the prior, and coverage at fixed truths on fresh designs.
 
-    python -m benchmarks.groups_study sbc --simulations 1000
-    python -m benchmarks.groups_study coverage --simulations 2000 --only crossed
+    python -m benchmarks.groups_study sbc --simulations 1000 --record sbc.jsonl
+    python -m benchmarks.groups_study "coverage of a plug-in" --simulations 2000 --only crossed
 
-Prints the tables of docs/validation_coverage.md. Designs are drawn anew for every data set. The flat directions and
-sigma stand still at 0 and 1: under the priors that they have (the right Haar measures of location and scale) posterior
-probabilities are uniform whatever they are. Data are simulated from the design's own columns by code of this file.
+Prints the tables of docs/validation_coverage.md; goes on from its record where it was stopped. Designs are drawn anew
+for every data set. The flat directions and sigma stand still at 0 and 1: under the priors that they have (the right
+Haar measures of location and scale) posterior probabilities are uniform whatever they are. Data are simulated from the
+design's own columns by code of this file.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,6 +32,7 @@ from bayesridge.tables.smooth import Spline
 Array = NDArray[np.float64]
 
 _SEED = 14_000  # apart from every other seed of this repository
+_ROUND = 20  # data sets of each case in turn
 
 
 @dataclass
@@ -71,14 +75,8 @@ def from_prior(rng: np.random.Generator, signal: float) -> float:
 
 def at(*ratios: float) -> Ratios:
     """Give these values of tau / sigma, one after the other."""
-    left: list[float] = []
-
-    def value(rng: np.random.Generator, signal: float) -> float:  # noqa: ARG001
-        if not left:
-            left.extend(ratios)
-        return left.pop(0)
-
-    return value
+    left = iter(ratios)
+    return lambda rng, signal: next(left)  # noqa: ARG005
 
 
 def two_groups(rng: np.random.Generator, ratio: Ratios, n: int = 40, sizes: tuple[int, int] = (4, 6)) -> World:
@@ -159,38 +157,27 @@ Found = dict[str, Array]
 
 CALIBRATED = {"two groups": two_groups, "crossed": crossed, "smooth": smooth, "correlated slopes": slopes}
 
-COVERED: dict[str, tuple[Callable[..., World], Ratios]] = {
-    "crossed 6 x 6, tau .3 and 1": (lambda r, t: crossed(r, t, 72, (6, 6)), at(0.3, 1.0)),
-    "crossed 6 x 6, tau 3 and 1": (lambda r, t: crossed(r, t, 72, (6, 6)), at(3.0, 1.0)),
-    "crossed 20 x 5, tau 1 and 0": (lambda r, t: crossed(r, t, 100, (20, 5)), at(1.0, 0.0)),
-    "groups of 10 + 30, n = 60": (lambda r, t: two_groups(r, t, 60, (10, 30)), at(0.5, 0.1)),
-    "slopes of 10 x 6, tau 1 and .5": (slopes, at(1.0, 0.5)),
-    "smooth: a line": (known_curve(lambda x: x), at(0.0)),
-    "smooth: a sine": (known_curve(lambda x: np.sin(2.0 * np.pi * x)), at(0.0)),
-    "smooth: three sines": (known_curve(lambda x: np.sin(6.0 * np.pi * x)), at(0.0)),
+COVERED: dict[str, tuple[Callable[..., World], tuple[float, ...]]] = {
+    "crossed 6 x 6, tau .3 and 1": (lambda r, t: crossed(r, t, 72, (6, 6)), (0.3, 1.0)),
+    "crossed 6 x 6, tau 3 and 1": (lambda r, t: crossed(r, t, 72, (6, 6)), (3.0, 1.0)),
+    "crossed 20 x 5, tau 1 and 0": (lambda r, t: crossed(r, t, 100, (20, 5)), (1.0, 0.0)),
+    "groups of 10 + 30, n = 60": (lambda r, t: two_groups(r, t, 60, (10, 30)), (0.5, 0.1)),
+    "slopes of 10 x 6, tau 1 and .5": (slopes, (1.0, 0.5)),
+    "smooth: a line": (known_curve(lambda x: x), ()),
+    "smooth: a sine": (known_curve(lambda x: np.sin(2.0 * np.pi * x)), ()),
+    "smooth: three sines": (known_curve(lambda x: np.sin(6.0 * np.pi * x)), ()),
 }
 
 
-def probabilities(world: World, **options: Any) -> tuple[Found, Found]:
-    """Posterior probability below every truth, and of scales the truth's place in their 95% HDI (1 within)."""
+def probabilities(world: World, **options: Any) -> tuple[Found, Any]:
+    """Posterior probability below every truth, and the posterior."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", BayesRidgeWarning)  # unseen levels, no signal: that is what is simulated
-        fit = (
-            BayesRidge(**world.options, **options).fit(world.table.drop(columns="y"), world.table["y"])
-            if ("groups" in world.options)
-            else BayesRidge(**world.options, **options).fit(world.table)
-        )
+        table = world.table
+        data = (table.drop(columns="y"), table["y"]) if "groups" in world.options else (table,)
+        fit = BayesRidge(**world.options, **options).fit(*data)
         post = fit.posterior_
-        pits: Found = {}
-        inside: Found = {}
-        for name, value in world.scales.items():
-            scale = post.scales[name]
-            pits[name] = np.atleast_1d(scale.cdf(value))
-            if value > 0:
-                low, high = scale.hdi(0.95)
-                inside[f"{name.split('[')[0]} (HDI)"] = np.append(
-                    inside.get(f"{name.split('[')[0]} (HDI)", []), low <= value <= high
-                )
+        pits = {name: np.atleast_1d(post.scales[name].cdf(value)) for name, value in world.scales.items()}
         if world.fixed:
             names = list(post.design.names)
             some = post.coefficients.take(np.array([names.index(name) for name in world.fixed]))
@@ -200,18 +187,45 @@ def probabilities(world: World, **options: Any) -> tuple[Found, Found]:
             pits[f"effects of {name}"] = found.take(slice(0, len(truth))).cdf(truth)
         if world.new is not None:
             pits[world.kind] = fit.predictive(world.new).expected.cdf(world.expected)
-    return pits, inside
+    return pits, post
 
 
-def calibrate(name: str, simulations: int, first: int = 0, **options: Any) -> dict[str, Array]:
-    """PIT values of each quantity, the first where it is several numbers, (simulations,)."""
-    rows = []
-    for k in range(first, first + simulations):
-        rng = np.random.default_rng([_SEED, *name.encode(), k])
-        rows.append(
-            {key: found[0] for key, found in probabilities(CALIBRATED[name](rng, from_prior), **options)[0].items()}
-        )
-    return {key: np.array([row[key] for row in rows]) for key in rows[0]}
+def pits_of(name: str, k: int, **options: Any) -> dict[str, float]:
+    """PIT value of each quantity of data set k, the first where it is several numbers."""
+    rng = np.random.default_rng([_SEED, *name.encode(), k])
+    found, _ = probabilities(CALIBRATED[name](rng, from_prior), **options)
+    return {key: float(value[0]) for key, value in found.items()}
+
+
+def covered_by(name: str, k: int, **options: Any) -> dict[str, float]:
+    """Share of the truths of data set k within their 95% intervals, equal-tailed, and the shortest ones of tau > 0."""
+    make, ratios = COVERED[name]
+    world = make(np.random.default_rng([_SEED, 1, *name.encode(), k]), at(*ratios))
+    pits, post = probabilities(world, **options)
+    each: dict[str, list[float]] = {}
+    for key, value in pits.items():
+        if key == "sigma" or key not in world.scales:
+            each.setdefault(key.split(" of ")[0], []).extend((np.abs(value - 0.5) <= 0.475).tolist())
+    for key, truth in world.scales.items():
+        if key.startswith("tau") and truth > 0:
+            low, high = post.scales[key].hdi(0.95)
+            each.setdefault("tau (HDI)", []).append(float(low <= truth <= high))
+    return {key: float(np.mean(value)) for key, value in each.items()}
+
+
+STUDIES: dict[str, tuple[Callable[..., dict[str, float]], Any, dict[str, Any]]] = {
+    "sbc": (pits_of, CALIBRATED, {}),
+    "coverage": (covered_by, COVERED, {}),
+    # scales taken for known: what the studies have to find
+    "sbc of a plug-in": (pits_of, CALIBRATED, {"method": "evidence"}),
+    "coverage of a plug-in": (covered_by, COVERED, {"method": "evidence"}),
+}
+
+
+def together(rows: Iterable[dict[str, float]]) -> dict[str, Array]:
+    """Values of each quantity, (simulations,)."""
+    found = list(rows)
+    return {key: np.array([row[key] for row in found]) for key in found[0]}
 
 
 def p_values(pits: dict[str, Array]) -> dict[str, float]:
@@ -220,39 +234,47 @@ def p_values(pits: dict[str, Array]) -> dict[str, float]:
     return dict(zip(pits, holm(found).tolist(), strict=True))
 
 
-def cover(name: str, simulations: int) -> dict[str, tuple[float, float]]:
-    """Coverage of 95% intervals, equal-tailed but for scales, and its standard error over data sets."""
-    make, ratio = COVERED[name]
-    each: dict[str, list[float]] = {}
-    for k in range(simulations):
-        pits, inside = probabilities(make(np.random.default_rng([_SEED, 1, *name.encode(), k]), ratio))
-        for key, value in pits.items():
-            if key == "sigma" or key in ("fixed effects", "unseen level", "curve") or key.startswith("effects"):
-                each.setdefault(key.split(" of ")[0], []).append(float((np.abs(value - 0.5) <= 0.475).mean()))
-        for key, value in inside.items():
-            if not key.startswith("sigma"):
-                each.setdefault(key, []).append(float(value.mean()))
-    return {key: (float(np.mean(v)), float(np.std(v) / np.sqrt(len(v)))) for key, v in each.items()}
+def run(what: str, cases: list[str], simulations: int, record: Path) -> None:
+    """Fit what is not in the record yet, in rounds over the cases, a line of JSON for each data set."""
+    done = {(row["case"], row["k"]) for row in recorded(record, what)}
+    one, _, options = STUDIES[what]
+    with record.open("a", encoding="utf-8") as file:
+        file.write("\n")  # a line that was cut off stays one by itself
+        for start in range(0, simulations, _ROUND):
+            for name in cases:
+                for k in range(start, min(start + _ROUND, simulations)):
+                    if (name, k) not in done:
+                        row = {"what": what, "case": name, "k": k, "found": one(name, k, **options)}
+                        print(json.dumps(row), file=file, flush=True)
+
+
+def recorded(record: Path, what: str) -> list[dict[str, Any]]:
+    """Rows of a record that are of one study, without a line that was cut off."""
+    lines = record.read_text(encoding="utf-8").split("\n") if record.exists() else []
+    return [row for row in (json.loads(one) for one in lines if one.endswith("}}")) if row["what"] == what]
 
 
 def main() -> None:
     """Run and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("what", choices=("sbc", "coverage"))
+    parser.add_argument("what", choices=tuple(STUDIES))
     parser.add_argument("--simulations", type=int, default=200)
-    parser.add_argument("--only", default="")
+    parser.add_argument("--only", default="", help="cases whose name has this in it")
+    parser.add_argument("--record", type=Path, default=Path("groups_study.jsonl"), help="goes on where it ended")
     options = parser.parse_args()
-    cases = [name for name in (CALIBRATED if options.what == "sbc" else COVERED) if options.only in name]
+    cases = [name for name in STUDIES[options.what][1] if options.only in name]
+    run(options.what, cases, options.simulations, options.record)
+    rows = recorded(options.record, options.what)
     print("| case | data sets | found |\n|---|---|---|")
     for name in cases:
-        if options.what == "sbc":
-            found = p_values(calibrate(name, options.simulations))
-            said = ", ".join(f"{key} {value:.2g}" for key, value in found.items())
+        each = together(row["found"] for row in rows if row["case"] == name)
+        if options.what.startswith("sbc"):
+            said = ", ".join(f"{key} {value:.2g}" for key, value in p_values(each).items())
         else:
             said = ", ".join(
-                f"{key} {100 * m:.1f} ± {100 * se:.1f}" for key, (m, se) in cover(name, options.simulations).items()
+                f"{key} {100 * v.mean():.1f} ± {100 * v.std() / np.sqrt(len(v)):.1f}" for key, v in each.items()
             )
-        print(f"| {name} | {options.simulations} | {said} |", flush=True)
+        print(f"| {name} | {len(next(iter(each.values())))} | {said} |")
 
 
 if __name__ == "__main__":

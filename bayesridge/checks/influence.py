@@ -2,7 +2,8 @@ r"""What a single row does to lambda: the posterior of log lambda without it, ex
 
     p(lambda | y_-i) is proportional to p(lambda | y) / p(y_i | y_-i, lambda),
 
-so that the weights of the quadrature nodes without row i come out of leave-one-out at no further cost. Rows for which
+so that the weights of the quadrature nodes without row i come out of leave-one-out at no further cost. Of several
+lambdas each row is told by the one that it moves most, in posterior standard deviations. Rows for which
 the nodes of the full posterior do not serve are refitted (:attr:`LeaveOneOut.refitted` says which).
 
 Column scales, and the prior of lambda, are held fixed.
@@ -19,7 +20,6 @@ from numpy.typing import NDArray
 
 from bayesridge.errors import DataError
 from bayesridge.fit import one_lambda
-from bayesridge.hyper.marginal import PointMass
 from bayesridge.hyper.nodes import HyperPosterior
 from bayesridge.posteriors.shown import Finding
 
@@ -40,19 +40,22 @@ class RowInfluence(Finding):
     ----------
     log_lambda_shift : ndarray of shape (n_rows,)
         Posterior mean of log lambda without one observation of the row less that with it (NaN for weight zero).
-    log_lambda_mean, log_lambda_sd : float
-        With all rows.
+    log_lambda_mean, log_lambda_sd : float, or ndarray of shape (n_rows,)
+        With all rows; where there are several lambdas, of the one in `of`.
     refitted : ndarray of bool, shape (n_rows,)
         Rows done by an actual fit without them.
     input_rows : ndarray of int, shape (n_rows,)
         Where each row stood in the input, counted from 0; rows are named by it.
+    of : tuple of str, length n_rows
+        Which lambda it is.
     """
 
     log_lambda_shift: Array
-    log_lambda_mean: float
-    log_lambda_sd: float
+    log_lambda_mean: float | Array
+    log_lambda_sd: float | Array
     refitted: NDArray[np.bool_]
     input_rows: NDArray[np.intp]
+    of: tuple[str, ...]
 
     @property
     def shift_in_sds(self) -> Array:
@@ -84,12 +87,18 @@ class RowInfluence(Finding):
         """Which row moves lambda most, and by how much."""
         row = self.top(1)[0]
         factor, sds = float(np.exp(self.log_lambda_shift[row])), float(self.shift_in_sds[row])
-        moved = f"without row {self._name(row)} lambda is {factor:.2g} times what it is ({sds:+.2g} posterior sds)"
+        moved = (
+            f"without row {self._name(row)} {self.of[row]} is {factor:.2g} times what it is ({sds:+.2g} posterior sds)"
+        )
         if self.passed:
-            return f"no single row decides lambda: at most, {moved}"
+            return f"no single row decides {self._what}: at most, {moved}"
         n = len(self.influential)
         which = ", ".join(self._name(i) for i in self.influential[:5]) + (" ..." if n > 5 else "")
-        return f"{n} row{'s' if n > 1 else ''} ({which}) move{'' if n > 1 else 's'} lambda noticeably: {moved}"
+        return f"{n} row{'s' if n > 1 else ''} ({which}) move{'' if n > 1 else 's'} {self._what} noticeably: {moved}"
+
+    @property
+    def _what(self) -> str:
+        return "lambda" if np.ndim(self.log_lambda_sd) == 0 else "a lambda"
 
     @property
     def table(self) -> pd.DataFrame:
@@ -97,7 +106,7 @@ class RowInfluence(Finding):
         import pandas as pd
 
         columns = {
-            "log_lambda_shift": self.log_lambda_shift, "factor": np.exp(self.log_lambda_shift),
+            "scale": self.of, "log_lambda_shift": self.log_lambda_shift, "factor": np.exp(self.log_lambda_shift),
             "shift_in_sds": self.shift_in_sds, "refitted": self.refitted,
         }  # fmt: skip
         return pd.DataFrame(columns, index=pd.Index(self.input_rows, name="row"))
@@ -113,6 +122,7 @@ class RowInfluence(Finding):
             "top": [
                 {
                     "row": int(self.input_rows[i]),
+                    "scale": self.of[i],
                     "factor": float(np.exp(self.log_lambda_shift[i])),
                     "sds": float(self.shift_in_sds[i]),
                 }
@@ -145,27 +155,36 @@ def row_influence(posterior: Any) -> RowInfluence:
             raise DataError("rows move lambda only where it is inferred; here it is fixed or plugged in")
         mean, sd, without = posterior.log_lambda_without()
         loo = posterior.loo
-        return RowInfluence(
-            np.where(loo.count > 0, without - mean, np.nan), mean, sd, loo.refitted, posterior.design.input_rows
-        )
-    posterior = one_lambda(posterior)
-    if posterior.method != "posterior" or isinstance(posterior.lambda_, PointMass):
+        shift = np.where(loo.count > 0, without - mean, np.nan)
+        return RowInfluence(shift, mean, sd, loo.refitted, posterior.design.input_rows, ("lambda",) * len(shift))
+    if not posterior.has_terms:
+        posterior = one_lambda(posterior)
+    if posterior.method != "posterior" or posterior.prior.known is not None:
         raise DataError("rows move lambda only where it is inferred; here it is fixed or plugged in")
-    loo = posterior.loo
-    mean, sd = _log_moments(posterior.hyper)
-    nodes = posterior.hyper.nodes
+    loo, nodes = posterior.loo, posterior.hyper.nodes
+    names = [name.removeprefix("log ") for name in posterior.engine.theta_names if name.startswith("log ")]
+    theta = nodes.theta[:, : len(names)]
+    mean, sd = _log_moments(posterior.hyper, len(names))
     J = nodes.noise.share().shape[1]
     # the mixture is padded where a refitted row has more nodes; refitted rows are replaced below
-    weight = loo.mixture.weight[:, : len(nodes.lam) * J].reshape(len(loo.y), -1, J).sum(axis=2)
-    shift = weight @ nodes.log_lam - mean
+    weight = loo.mixture.weight[:, : len(theta) * J].reshape(len(loo.y), -1, J).sum(axis=2)
+    shift = weight @ theta - mean
     for i in np.flatnonzero(loo.refitted):
         hyper = posterior.infer_again(posterior.engine.without(int(i)))
-        shift[i] = _log_moments(hyper)[0] - mean
-    shift[loo.count == 0] = np.nan
-    return RowInfluence(shift, mean, sd, loo.refitted, posterior.design.input_rows)
+        shift[i] = _log_moments(hyper, len(names))[0] - mean
+    most = np.abs(shift / sd).argmax(axis=1)
+    shift = np.where(loo.count > 0, shift[np.arange(len(shift)), most], np.nan)
+    of = tuple([names[k] for k in most])
+    one = len(names) == 1
+    return RowInfluence(
+        shift, float(mean[0]) if one else mean[most], float(sd[0]) if one else sd[most], loo.refitted,
+        posterior.design.input_rows, of,
+    )  # fmt: skip
 
 
-def _log_moments(hyper: HyperPosterior) -> tuple[float, float]:
+def _log_moments(hyper: HyperPosterior, count: int) -> tuple[Array, Array]:
+    """Means and standard deviations of the logarithms of the lambdas."""
     nodes = hyper.nodes
-    mean = float(nodes.weight @ nodes.log_lam)
-    return mean, float(np.sqrt(nodes.weight @ (nodes.log_lam - mean) ** 2))
+    theta = nodes.theta[:, :count]
+    mean = nodes.weight @ theta
+    return mean, np.sqrt(nodes.weight @ np.square(theta - mean))

@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayesridge.checks.calibration import MonteCarloTest, found_by, monte_carlo_tests
-from bayesridge.checks.replicates import Residuals, check_rows, observed_residuals, replicated_residuals
+from bayesridge.checks.refits import Residuals
+from bayesridge.checks.replicates import check_rows, observed_residuals, replicated_residuals
 from bayesridge.errors import check_counts
 from bayesridge.posteriors.posterior import Posterior
 from bayesridge.posteriors.shown import Finding

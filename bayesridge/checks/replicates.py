@@ -19,40 +19,19 @@ Student-t with nu - 1 degrees of freedom if the model holds, and turned into nor
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtri, stdtr
 
 from bayesridge.checks.own_scales import OwnScales, own_scales
+from bayesridge.checks.refits import Residuals, no_residuals, normal_score, refitted, simulated_targets
 from bayesridge.errors import DataError
 from bayesridge.linalg.rows import RowParts, row_parts
 from bayesridge.posteriors.posterior import Posterior
 
 Array = NDArray[np.float64]
 
-_MANY_DF, _SERIES = 1_000.0, 4.0  # from where, and up to which |t|, the series serves
-
 _BLOCK_VALUES = 1 << 21
-
-
-@dataclass(frozen=True, eq=False)
-class Residuals:
-    """Targets of m data sets on the same n rows, and what is left of them when each row is predicted by the others.
-
-    Attributes
-    ----------
-    y : ndarray of shape (m, n)
-    predicted : ndarray of shape (m, n)
-        Leave-one-out predictions, at the data set's own lambda.
-    score : ndarray of shape (m, n)
-        Leave-one-out residuals as normal scores: standard normal if the model holds.
-    """
-
-    y: Array
-    predicted: Array
-    score: Array
 
 
 def check_rows(posterior: Posterior) -> NDArray[np.intp]:
@@ -63,9 +42,10 @@ def check_rows(posterior: Posterior) -> NDArray[np.intp]:
     DataError
         If rows stand for several observations of one and the same value, or leave nothing to estimate the noise.
     """
-    design, spectrum = posterior.design, posterior.spectrum
-    if spectrum.degenerate:
-        what = "a linear function of the columns" if spectrum.degenerate == "perfect" else "constant"
+    design = posterior.design
+    degenerate = no_residuals(posterior) if posterior.has_terms else posterior.spectrum.degenerate
+    if degenerate:
+        what = "a linear function of the columns" if degenerate == "perfect" else "constant"
         raise DataError(f"the target is {what} to rounding: there are no residuals to check")
     if design.nu < 3:
         raise DataError(f"checks of residuals need at least 3 residual degrees of freedom, got {design.nu:g}")
@@ -83,6 +63,8 @@ def check_rows(posterior: Posterior) -> NDArray[np.intp]:
 def observed_residuals(posterior: Posterior) -> Residuals:
     """Leave-one-out residuals of the data (m = 1), computed as those of the replicates are."""
     keep = check_rows(posterior)
+    if posterior.has_terms:
+        return refitted(posterior, posterior.design.y[None, :], keep)
     spectrum = posterior.spectrum
     rows = _rows(posterior, keep)
     r0 = np.array([spectrum.r0])
@@ -109,6 +91,10 @@ def replicated_residuals(
     """
     keep = check_rows(posterior)
     rng = np.random.default_rng(random_state)
+    if posterior.has_terms:
+        for y in simulated_targets(posterior, simulations, rng):
+            yield refitted(posterior, y, keep)
+        return
     rows = _rows(posterior, keep)
     flat = np.linalg.qr(_flat_directions(posterior, keep))[0]
     basis = np.column_stack([flat, rows.U])  # orthonormal: the columns were projected off the flat directions
@@ -169,21 +155,5 @@ def _residuals(
         score = e / np.sqrt(free * scales.variance[:, None])
     else:
         without = np.maximum(scales.Q[:, None] - e * e / free, 1e-14 * scales.Q[:, None])
-        score = _normal_score(e / np.sqrt(free * without / (nu - 1.0)), nu - 1.0)
+        score = normal_score(e / np.sqrt(free * without / (nu - 1.0)), nu - 1.0)
     return Residuals(y, y - e / free / np.sqrt(rows.precision), score)
-
-
-def _normal_score(t: Array, df: float) -> Array:
-    """Turn Student-t values into normal ones of the same probability; from the lower tail, where nothing is lost.
-
-    Many degrees of freedom: Fisher's series in 1/df (Hill 1970), whose next term is below 1e-7 there, in a tenth of the
-    time.
-    """
-    if df < _MANY_DF:
-        return np.asarray(-np.sign(t) * ndtri(np.maximum(stdtr(df, -np.abs(t)), 1e-300)))
-    s, c = t * t, 1.0 / df
-    third = c / 384.0 * (((35.0 * s + 19.0) * s + 1.0) * s - 15.0)
-    z = t * (1.0 - c * (0.25 * (s + 1.0) - c * (((13.0 * s + 8.0) * s + 3.0) / 96.0 - third)))
-    far = np.abs(t) > _SERIES
-    z[far] = -np.sign(t[far]) * ndtri(np.maximum(stdtr(df, -np.abs(t[far])), 1e-300))
-    return np.asarray(z)

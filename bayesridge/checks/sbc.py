@@ -24,6 +24,7 @@ from bayesridge.checks.sbc_study import (
     run_study,
     seed_sequence,
 )
+from bayesridge.checks.sbc_terms import sbc_of_terms
 from bayesridge.checks.simulate import Setup, simulate
 from bayesridge.errors import ConstantColumnWarning, DataError, check_counts
 from bayesridge.fit import one_lambda
@@ -147,17 +148,24 @@ def posterior_sbc(
     posterior : Posterior
         Of real data, as :func:`bayesridge.fit` returns it; frequency weights must be whole numbers.
     simulations, draws, columns, joint, alpha, random_state, n_jobs, progress
-        As for :func:`sbc`.
+        As for :func:`sbc`. With several penalties every simulated data set takes a fit of its own, and of the joint
+        quantities the log likelihood is ranked.
 
     Returns
     -------
     CalibrationResult
     """
-    posterior = one_lambda(posterior)
+    if not posterior.has_terms:
+        posterior = one_lambda(posterior)
     if posterior.method == "evidence":
         raise DataError("method='evidence' chose lambda from the data: it has no posterior to draw lambda from")
     _check_counts(simulations, draws, alpha)
     seed = seed_sequence(random_state)
+    if posterior.has_terms:
+        return sbc_of_terms(
+            posterior, simulations=simulations, draws=draws, columns=columns, alpha=alpha, seed=seed, n_jobs=n_jobs,
+            progress=progress,
+        )  # fmt: skip
     layout, *seeds = seed.spawn(1 + -(-simulations // BLOCK))
     observed, setup = _once_each(posterior, layout)
     stacked = replace(

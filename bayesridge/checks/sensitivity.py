@@ -21,6 +21,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,13 +30,14 @@ from numpy.typing import NDArray
 from bayesridge.errors import DataError, ImproperPosteriorError
 from bayesridge.fit import one_lambda
 from bayesridge.hyper.infer import infer_hyper
-from bayesridge.hyper.marginal import Marginal, PointMass
+from bayesridge.hyper.marginal import PointMass
 from bayesridge.linalg.spectral import SpectralEngine
 from bayesridge.linalg.targets import rows_counted
 from bayesridge.posteriors.mixture import Mixture
 from bayesridge.posteriors.posterior import Posterior
 from bayesridge.posteriors.quantity import MixtureQuantity
 from bayesridge.posteriors.shown import Finding
+from bayesridge.posteriors.terms import single_columns
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -81,7 +83,8 @@ class PowerScaling(Finding):
     Attributes
     ----------
     rows : tuple of Sensitivity
-        lambda, sigma, R^2, intercept, coefficients.
+        lambda, sigma, R^2, intercept, coefficients; with several penalties every lambda, sigma and correlation, and the
+        coefficients that are no effects of levels.
     prior : str
         What was scaled.
     """
@@ -151,7 +154,8 @@ def power_scaling(posterior: Posterior, *, coefficients: bool = True) -> PowerSc
     DataError
         If lambda is fixed or plugged in, or the prior is a pair of gammas (its power need not be a proper prior).
     """
-    posterior = one_lambda(posterior)
+    if not posterior.has_terms:
+        posterior = one_lambda(posterior)
     if posterior.method != "posterior":
         raise DataError("power-scaling needs a prior on lambda; here lambda is fixed or plugged in")
     prior = posterior.prior
@@ -195,9 +199,12 @@ def _scaled_likelihoods(posterior: Posterior) -> dict[float, Posterior]:
 
 
 def _counted(posterior: Posterior, power: float) -> Posterior:
-    spectrum = rows_counted(posterior.spectrum, power, posterior.design.n_flat)
-    design = replace(posterior.design, total_weight=posterior.design.total_weight * power)
-    engine = SpectralEngine(design, spectrum)
+    if posterior.has_terms:
+        engine: Any = posterior.engine.counted(power)  # type: ignore[attr-defined]
+    else:
+        spectrum = rows_counted(posterior.spectrum, power, posterior.design.n_flat)
+        design = replace(posterior.design, total_weight=posterior.design.total_weight * power)
+        engine = SpectralEngine(design, spectrum)
     return replace(posterior, engine=engine, hyper=infer_hyper(engine, posterior.prior, posterior.noise_prior))
 
 
@@ -206,26 +213,29 @@ def _counted(posterior: Posterior, power: float) -> Posterior:
 
 def _quantities(posterior: Posterior, *, coefficients: bool) -> list[tuple[str, Callable[[Posterior], Distribution]]]:
     """Names, and what reads the cdf of a quantity from a posterior together with points that span it."""
+    names = list(posterior.scales) if posterior.has_terms else ["lambda", "sigma", "R2"]
     found: list[tuple[str, Callable[[Posterior], Distribution]]] = [
-        ("lambda", lambda p: _scalar(p.lambda_, logarithm=True)),
-        ("sigma", lambda p: _scalar(p.sigma, logarithm=True)),
-        ("R2", lambda p: _scalar(p.r2, logarithm=False)),
-    ]
-    if isinstance(posterior.sigma, PointMass):
-        del found[1]
+        (name, partial(_scale, name)) for name in names
+        if not name.startswith("tau") and not isinstance(posterior.scales[name], PointMass)
+    ]  # fmt: skip
     if not coefficients:
         return found
     design = posterior.design
     if design.fit_intercept:
         found.append(("intercept", lambda p: _linear(p.intercept)))
     constant = set(design.constant.tolist())
-    for j, name in enumerate(design.names):
-        if j not in constant:
-            found.append((name, lambda p, j=j: _linear(p.coefficients.take(slice(j, j + 1)))))  # type: ignore[misc]
+    found += [
+        (design.names[j], lambda p, j=j: _linear(p.coefficients.take(slice(j, j + 1))))  # type: ignore[misc]
+        for j in np.arange(design.n_columns)[single_columns(design)].tolist() if j not in constant
+    ]  # fmt: skip
     return found
 
 
-def _scalar(marginal: Marginal | PointMass, *, logarithm: bool) -> Distribution:
+def _scale(name: str, posterior: Posterior) -> Distribution:
+    return _scalar(posterior.scales[name], logarithm=name.startswith(("lambda", "sigma")))
+
+
+def _scalar(marginal: Any, *, logarithm: bool) -> Distribution:
     def span() -> Array:
         low, high = (float(end) for end in marginal.quantile(np.array([_TAIL, 1.0 - _TAIL])))
         return np.linspace(np.log(low), np.log(high), _POINTS) if logarithm else np.linspace(low, high, _POINTS)

@@ -98,7 +98,7 @@ def fit(
             post, table = _fit(model, files, method, family, offset, trials, positive)
             asked = loo or loo_rows is not None
             scored = _second_pass(model, files, one_lambda(post), offset, loo_rows) if asked else None
-        sampled = _sample(one_lambda(post), sampler, draws, tune, seed, show=not as_json) if method == "nuts" else None
+        sampled = _sample(post, sampler, draws, tune, seed, show=not as_json) if method == "nuts" else None
         shown = sampled or post
         record = dict(jsonable(to_record(shown, level)))
     if scored is not None:
@@ -186,7 +186,7 @@ def _options(post: AnyPosterior, table: Table, model: Model) -> dict[str, Any]:
 
 
 def _sample(
-    post: Posterior, name: SamplerName | None, draws: int, tune: int, seed: int, *, show: bool
+    post: AnyPosterior, name: SamplerName | None, draws: int, tune: int, seed: int, *, show: bool
 ) -> SampledPosterior:
     from bayesridge.mcmc.chains import Sampler
     from bayesridge.mcmc.sampling import sample

@@ -257,11 +257,13 @@ class BayesRidge(RegressorMixin, Predicting):  # type: ignore[misc]
 
     def _prior(self) -> Prior | Mapping[str, Prior] | None:
         """The prior that was asked for; None for the family's own."""
-        if self.groups is not None and (self.method not in ("posterior", "evidence") or self.lam is not None):
-            raise PriorError("with groups every lambda is learnt: use method='posterior' or 'evidence', without lam")
+        if self.groups is not None and (self.method not in ("posterior", "evidence", "nuts") or self.lam is not None):
+            raise PriorError(
+                "with groups every lambda is learnt: use method='posterior', 'evidence' or 'nuts', without lam"
+            )
         if isinstance(self.prior, Mapping):  # whose groups are known once the formula is read
-            if self.method != "posterior" or self.lam is not None:
-                raise PriorError("a prior for each group takes method='posterior', without lam")
+            if self.method not in ("posterior", "nuts") or self.lam is not None:
+                raise PriorError("a prior for each group takes method='posterior' or 'nuts', without lam")
             return self.prior
         if self.method not in ("posterior", "evidence", "fixed", "nuts"):
             raise PriorError(f"method must be 'posterior', 'evidence', 'fixed' or 'nuts', got {self.method!r}")

@@ -56,14 +56,42 @@ class Filled:
         """Share of the nodes at the cut, about what lies beyond them."""
         return float(self.weight[self.log_f < self.log_f.max() - self.drop].sum())
 
+    def likely(self, own: Array, axes: Array) -> NDArray[np.intp]:
+        """Nodes of a lattice with other axes about the same mode whose nearest node in this one counts."""
+        seen = self.index[self.log_f > self.log_f.max() - self.drop]
+        low, width = seen.min(axis=0) - 1, np.ptp(seen, axis=0) + 3
+        counts = np.zeros(width, dtype=bool)
+        counts[tuple((seen - low).T)] = True
+        back = np.linalg.inv(axes) @ own  # from these coordinates to those
+        reach = np.abs(seen @ back.T).max(axis=0).astype(np.intp) + 1
+        if np.prod(2 * reach + 1) > _MOST_NODES:
+            return np.zeros((1, len(reach)), dtype=np.intp)
+        box = np.stack(np.meshgrid(*[np.arange(-r, r + 1) for r in reach], indexing="ij"), -1).reshape(-1, len(reach))
+        here = np.clip(np.rint(box @ np.linalg.inv(back).T).astype(np.intp) - low, 0, width - 1)
+        return np.asarray(box[counts[tuple(here.T)]])
+
 
 def sizes(target: Target, dims: int) -> tuple[float, float]:
     """Nats below the top at which a lattice ends, and its steps in standard deviations."""
     return target.sizes or (_HEAVY_SIZES if target.engine.heavy else _SIZES[min(dims, 4)])
 
 
-def fill(target: Target | Emulated, centre: Array, axes: Array, drop: float) -> Filled:
+def near_mode(step: float, nats: float, dims: int) -> NDArray[np.intp]:
+    """Nodes less than so many nats below the top, where the density is normal and steps are as long as said."""
+    reach = int(np.sqrt(2.0 * nats) / step)
+    box = np.array(list(product(range(-reach, reach + 1), repeat=dims)), dtype=np.intp)
+    return box[np.square(box).sum(axis=1) * step**2 <= 2.0 * nats]
+
+
+def fill(
+    target: Target | Emulated, centre: Array, axes: Array, drop: float, first: NDArray[np.intp] | None = None
+) -> Filled:
     """Fill a lattice from `centre` outwards; the columns of `axes` are its steps.
+
+    Parameters
+    ----------
+    first : ndarray of int, shape (m, G), optional
+        Nodes that are likely to count, which are asked for together; the centre alone, if left out.
 
     Raises
     ------
@@ -72,11 +100,14 @@ def fill(target: Target | Emulated, centre: Array, axes: Array, drop: float) -> 
     """
     dims = len(centre)
     moves = np.concatenate([np.eye(dims, dtype=np.intp), -np.eye(dims, dtype=np.intp)])
-    front = np.zeros((1, dims), dtype=np.intp)
-    known: set[tuple[int, ...]] = {(0,) * dims}
+    bits = 60 // dims  # a number for each node, of so many bits a coordinate
+    place = (1 << bits) ** np.arange(dims)
+    known = np.zeros(1, dtype=np.intp) if first is None else np.unique(first @ place)
+    new = known
     found: list[tuple[NDArray[np.intp], Array, Array, Array]] = []
     top = -np.inf
-    while len(front):
+    while len(new):
+        front = _nodes_of(new, dims, bits)
         theta = centre + front @ axes.T
         log_f, rate = target(theta)
         found.append((front, theta, log_f, rate))
@@ -87,11 +118,20 @@ def fill(target: Target | Emulated, centre: Array, axes: Array, drop: float) -> 
                 "priors that say more of them"
             )
         inner = front[log_f > top - drop]
-        near = {tuple(map(int, one)) for one in (inner[:, None] + moves).reshape(-1, dims)} - known
-        known |= near
-        front = np.array(sorted(near), dtype=np.intp).reshape(-1, dims)
+        new = np.setdiff1d((inner[:, None] + moves) @ place, known)
+        known = np.union1d(known, new)
     index, theta, log_f, rate = (np.concatenate(part) for part in zip(*found, strict=True))
     return Filled(index, theta, log_f, rate, float(np.log(np.abs(np.linalg.det(axes)))), drop)
+
+
+def _nodes_of(number: NDArray[np.intp], dims: int, bits: int) -> NDArray[np.intp]:
+    """Coordinates (m, dims) of nodes by their numbers, least significant first, about zero."""
+    found = np.empty((len(number), dims), dtype=np.intp)
+    for k in range(dims):
+        half = 1 << (bits - 1)
+        found[:, k] = (number + half) % (2 * half) - half
+        number = (number - found[:, k]) >> bits
+    return found
 
 
 @dataclass(frozen=True, eq=False)

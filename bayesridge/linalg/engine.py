@@ -13,6 +13,7 @@ its :class:`Conditional`. Engines whose noise has no sigma have nu = 0 and floor
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -227,8 +228,30 @@ class Penalties(Protocol):
     def signals(self) -> tuple[float, ...]:
         """Sum over the columns of each of their mean squares."""
 
+    @property
+    def penalties(self) -> NDArray[np.intp]:
+        """Which lambda is that of each column of the design; -1 where it has none, or is left out."""
+        ...
+
+    @property
+    def pairs(self) -> dict[str, NDArray[np.intp]]:
+        """For each correlation the columns of the design that have it, (levels, 2)."""
+        ...
+
     def dof(self, theta: Array) -> Array:
         """Effective degrees of freedom of each at theta, (K, G)."""
+
+    def refits(self, theta: Array, y: Array) -> Iterator[tuple[Array, Array]]:
+        """Root-weighted residuals (m, n) and Q (m,) of m other targets on the same rows, at each theta (K, h)."""
+        ...
+
+    def counted(self, power: float) -> Any:
+        """The engine of the same data with every row counted `power` times."""
+        ...
+
+    def beside(self, y: Array) -> Any:
+        """The engine of all rows twice, the second time with the target y."""
+        ...
 
 
 @runtime_checkable

@@ -25,21 +25,21 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg.lapack import dtrtri
+from scipy.linalg.lapack import dpotrs, dtrtri
 
 from bayesridge.errors import DataError
 from bayesridge.linalg.conditional import with_flat_draws
 from bayesridge.linalg.deletion import RowDeletion, delete
-from bayesridge.linalg.design import Design, State
+from bayesridge.linalg.design import Design, State, some_rows
 from bayesridge.linalg.engine import CoefficientDraws, Deleted, Engine, LinearMoments, mixture_moments
 from bayesridge.linalg.levels import LevelRows
 from bayesridge.linalg.maps import Functionals, contrast_functionals, flat_gram, prediction_functionals
 from bayesridge.linalg.rows import row_parts
 from bayesridge.linalg.schur import LevelEngine, level_engine
 from bayesridge.linalg.spectral import SpectralEngine
-from bayesridge.linalg.spectrum import Spectrum, factorize
+from bayesridge.linalg.spectrum import Spectrum, factorize, left_vectors
 from bayesridge.linalg.stacks import cholesky_of_each, solve_of_each
-from bayesridge.linalg.targets import without_row
+from bayesridge.linalg.targets import on_flat_columns, rows_counted, without_row
 
 Array = NDArray[np.float64]
 
@@ -277,6 +277,35 @@ class GroupEngine:
         member = np.equal.outer(self._member, np.arange(len(self.names))).astype(np.float64)
         of_column = [np.square(one).sum(axis=0) for part in self.at(theta)._factors() for one in part.inverse]
         return np.asarray((1.0 - np.exp(theta[:, self._member]) * np.array(of_column)) @ member)
+
+    # -- other targets -----------------------------------------------------------------------------------------------
+
+    def refits(self, theta: Array, y: Array) -> Iterator[tuple[Array, Array]]:
+        """Root-weighted residuals (m, n) and Q (m,) of m other targets on the same rows, at each theta (K, G)."""
+        design, s, root = self.design, self.factor, self.design.root_weights()
+        weights = np.ones(design.n_rows) if root is None else root**2
+        centred = (y - (y @ weights / weights.sum())[:, None]).T if design.fit_intercept else y.T
+        rest = centred - design.standardized(None, design.unpenalized) @ on_flat_columns(design, s, centred)
+        rest = rest if root is None else rest * root[:, None]
+        U = left_vectors(design, s)
+        z = U.T @ rest
+        rest -= U @ z
+        for one, part in ((one, next(self.factors(one[None]))) for one in theta):
+            beta = dpotrs(part.L[0], s.V @ (s.s[:, None] * z), lower=1)[0]
+            left = z - s.s[:, None] * (s.V.T @ beta)
+            e = rest + U @ left
+            yield e.T, np.square(e).sum(axis=0) + np.exp(one[self._member]) @ np.square(beta)
+
+    def counted(self, power: float) -> GroupEngine:
+        """The engine of the same data with every row counted `power` times (column scales and signals as they are)."""
+        design = replace(self.design, total_weight=power * self.design.total_weight)
+        return replace(self, design=design, factor=rows_counted(self.factor, power, design.n_flat), _latest=[])
+
+    def beside(self, y: Array) -> GroupEngine:
+        """The engine of all rows twice, the second time with the target y; column scales and signals as they are."""
+        twice = np.tile(np.arange(self.design.n_rows), 2)
+        design = some_rows(replace(self.design, scaling="given"), twice, np.concatenate([self.design.y, y]))
+        return replace(self, design=design, factor=factorize(design), _latest=[])
 
     def coefficients(self) -> Functionals:
         """All p coefficients, in the units of the data."""

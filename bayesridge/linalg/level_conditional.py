@@ -119,7 +119,13 @@ class LevelConditional:
 
 def _variances(part: Factors, rows: csr_array, n_numbers: int) -> Array:
     """Diagonal of ``l M^-1 l'`` at each theta, (k, m)."""
-    out = np.empty((len(part.b), rows.shape[0]))  # of few levels: where they are many, entries are looked up
+    out = np.empty((len(part.b), rows.shape[0]))
+    if isinstance(part.W, np.ndarray) and part.inverse.shape[2] == 1 and _of_one(rows, part.W.shape[1]):
+        # l = a e_i of the first block: a^2 (P^-1)_ii (1 + |L2^-1 W_i|^2)
+        half = part.inverse[:, rows.indices, 0, 0] * rows.data
+        across = part.W[:, rows.indices] @ np.swapaxes(part.inverse2, 1, 2)
+        return np.asarray(np.square(half) * (1.0 + np.square(across).sum(axis=2)))
+    # of few levels: where they are many, entries are looked up
     small = isinstance(part.W, np.ndarray) and rows.shape[0] * part.W.shape[1] <= _LITTLE
     few = np.zeros(rows.shape[0], dtype=bool) if small else of_few_levels(rows, n_numbers)
     if few.any():
@@ -131,6 +137,11 @@ def _variances(part: Factors, rows: csr_array, n_numbers: int) -> Array:
     for some in (rest[k : k + step] for k in range(0, len(rest), step)):
         out[:, some] = np.square(part.halves(rows[some])).sum(axis=1)
     return out
+
+
+def _of_one(rows: csr_array, size: int) -> bool:
+    """Whether every functional is of one effect of the first block."""
+    return bool((np.diff(rows.indptr) == 1).all() and (rows.indices < size).all())
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg.lapack import dpotri, dtrtri
+from scipy.linalg.lapack import dpotri, dpotrs, dtrtri
 from scipy.sparse import csr_array
 from scipy.sparse import hstack as sparse_hstack
 
@@ -161,6 +161,14 @@ class Factors:
         if self.L2.shape[1] <= _SMALL:
             return np.linalg.inv(self.L2)
         return np.array([dtrtri(one, lower=1)[0] for one in self.L2])
+
+    def solve(self, right: Array) -> Array:
+        """``M^-1 right`` at the one theta, (q c + r, m)."""
+        size = self.W.shape[-2]
+        half = within_levels(self.inverse, right[None, :size])
+        two = dpotrs(self.L2[0], right[size:] - across(self.W, half)[0], lower=1)[0]
+        one = within_levels(np.swapaxes(self.inverse, 2, 3), half - along(self.W, two[None]))
+        return np.concatenate([one[0], two])
 
     def halves(self, rows: csr_array) -> Array:
         """Z with ``Z'Z = l M^-1 l'`` of some functionals at each theta: (k, q c + r, m)."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -120,6 +120,39 @@ class LevelEngine(LevelSystem):
                     out[:, block.theta[a]] -= S[:, a, b] * (0.25 if a == b else 0.5) * both.sum(axis=0)
         return out
 
+    # -- other targets -----------------------------------------------------------------------------------------------
+
+    def refits(self, theta: Array, y: Array) -> Iterator[tuple[Array, Array]]:
+        """Root-weighted residuals (m, n) and Q (m,) of m other targets on the same rows, at each theta (K, h)."""
+        design, rows = self.design, self.own_rows
+        weights = np.ones(design.n_rows) if design.weights is None else design.weights
+        centred = (y - (y @ weights / weights.sum())[:, None]) if design.fit_intercept else y
+        cross = rows.T @ (weights * centred).T
+        for one in theta:
+            b = next(self.factors(one[None])).solve(cross)
+            e = centred - (rows @ b).T
+            Q = np.square(e) @ weights
+            for block in self.blocks:
+                S, part = block.precision(one[None])[0][0], b[block.columns]
+                Q += np.einsum("qam,ab,qbm->m", part, S, part)
+            yield e * np.sqrt(weights), Q
+
+    def counted(self, power: float) -> LevelEngine:
+        """The engine of the same data with every row counted `power` times (column scales and signals as they are)."""
+        s, design = self.sums, self.design
+        design = replace(design, n_obs=power * design.n_obs, total_weight=power * design.total_weight)
+        sums = Sums(
+            power * s.first, power * s.cross, power * s.second, s.b0, power * s.c0, power * s.q0,
+            s.log_det_flat + self.n_flat * float(np.log(power)),
+        )  # fmt: skip
+        return replace(self, design=design, sums=sums, _latest=[], kept={})
+
+    def beside(self, y: Array) -> LevelEngine:
+        """The engine of all rows twice, the second time with the target y; column scales and signals as they are."""
+        twice = np.tile(np.arange(self.design.n_rows), 2)
+        weights = None if self.design.weights is None else self.design.weights[twice]
+        return self.of_rows(twice, np.concatenate([self.design.y, y]), weights)
+
     def covariance(self, theta: Array, weight: Array, noise: Array) -> Array:
         """Covariance matrix of the coefficients, the scales integrated, (p, p)."""
         if self.design.n_columns > _WIDEST:
@@ -141,14 +174,14 @@ class LevelEngine(LevelSystem):
         weights = np.ones(design.n_rows) if design.weights is None else design.weights.copy()
         frequency = design.weights is not None and design.weight_kind == "frequency"
         weights[row] = weights[row] - 1.0 if frequency else 0.0
-        return self.keeping(weights > 0, None if design.weights is None else weights)
+        keep = np.flatnonzero(weights > 0)
+        return self.of_rows(keep, design.y[keep], None if design.weights is None else weights[keep])
 
-    def keeping(self, keep: NDArray[np.bool_], weights: Array | None) -> LevelEngine:
-        """The engine of some of the rows, with these weights, column scales and the priors held fixed."""
+    def of_rows(self, rows: NDArray[np.intp], y: Array, w: Array | None) -> LevelEngine:
+        """The engine of some of the rows with these targets and weights, column scales and the priors held fixed."""
         design, source = self.design, self.design.source
         assert isinstance(source, LevelRows)
-        w = None if weights is None else weights[keep]
-        rest, y = source.pick(keep), design.y[keep]
+        rest = source.pick(rows)
         total = float(len(y) if w is None else w.sum())
         n_obs = total if design.weight_kind == "frequency" or w is None else float(len(y))
         mean = design.mean.copy()

@@ -18,11 +18,13 @@ from bayesridge.mcmc.rows import RowDraws
 from bayesridge.mcmc.tree_state import tree_from_state, tree_state
 from bayesridge.persistence import prior_from_state, prior_state
 from bayesridge.posteriors.contrasts import Asked
+from bayesridge.posteriors.datatree import coefficient_draws
 from bayesridge.posteriors.drawn import DrawnQuantity, DrawnScalar
 from bayesridge.posteriors.draws import Draws, replicated
 from bayesridge.posteriors.prediction import Prediction, checked_rows, noise_variance, refuse_outcome_terms
 from bayesridge.posteriors.shown import Shown
 from bayesridge.posteriors.summary import ShownPosterior
+from bayesridge.posteriors.terms import level_effects
 from bayesridge.priors import NoisePrior, Prior
 
 if TYPE_CHECKING:
@@ -130,7 +132,12 @@ class SampledPosterior(ShownPosterior, Asked):
     @cached_property
     def coefficients(self) -> DrawnQuantity:
         """Posterior of all p coefficients, in the units of the data."""
-        return DrawnQuantity(self.design.names, self._drawn["coef"].values)
+        return DrawnQuantity(self.design.names, coefficient_draws(self.design, self._drawn))
+
+    def levels(self, name: str) -> DrawnQuantity:
+        """Posterior of the effects of a factor's levels, ``levels("shop")``; the last is of one without rows."""
+        found: Any = level_effects(self, name)
+        return found  # type: ignore[no-any-return]
 
     @cached_property
     def intercept(self) -> DrawnQuantity:
@@ -161,14 +168,33 @@ class SampledPosterior(ShownPosterior, Asked):
 
     @cached_property
     def scales(self) -> dict[str, DrawnScalar]:
-        """Posteriors of lambda, sigma, tau, R2 and the effective dof: those that the model has."""
-        found = {label: self._drawn[name].values for label, name in _SCALES.items() if name in self._drawn}
+        """Posteriors of lambda, sigma, tau, R2 and the effective dof: those there are, of each penalty if several."""
+        found: dict[str, Array] = {}
+        for label, name in _SCALES.items():
+            if name not in self._drawn:
+                continue
+            values = self._drawn[name]
+            parts = (
+                {f"{label}[{one}]": values.sel(scale=one) for one in values["scale"].values}
+                if ("scale" in values.dims)
+                else {label: values}
+            )
+            found |= {one: part.values for one, part in parts.items()}
+        found |= {name: self._drawn[name].values for name in map(str, self._drawn) if name.startswith("rho[")}
         return {label: DrawnScalar(label, values) for label, values in found.items()}
+
+    def _scale(self, name: str) -> DrawnScalar:
+        if name not in self.scales:
+            several = ", ".join([one for one in self.scales if one.startswith(name)])
+            raise DataError(
+                f"the model has several lambdas: ask scales for one of {several}" if several else f"there is no {name}"
+            )
+        return self.scales[name]
 
     @property
     def lambda_(self) -> DrawnScalar:
         """Posterior of lambda = sigma^2 / tau^2."""
-        return self.scales["lambda"]
+        return self._scale("lambda")
 
     @property
     def sigma(self) -> DrawnScalar:
@@ -178,17 +204,17 @@ class SampledPosterior(ShownPosterior, Asked):
     @property
     def tau(self) -> DrawnScalar:
         """Posterior of the prior standard deviation of the standardised coefficients, in units of y."""
-        return self.scales["tau"]
+        return self._scale("tau")
 
     @property
     def r2(self) -> DrawnScalar:
         """Posterior of ``R^2 = W / (1 + W)``, ``W = signal / lambda``."""
-        return self.scales["R2"]
+        return self._scale("R2")
 
     @property
     def effective_dof(self) -> DrawnScalar:
         """Posterior of the effective degrees of freedom of the penalised columns (intercept not counted)."""
-        return self.scales["effective dof"]
+        return self._scale("effective dof")
 
     @property
     def spectrum(self) -> Spectrum:
@@ -274,9 +300,9 @@ class SampledPosterior(ShownPosterior, Asked):
     def drawn(self) -> Draws:
         """All draws of the chains, arrays of shape (chain, draw, ...)."""
         found = {str(name): values.values for name, values in self._drawn.data_vars.items()}
-        extra: dict[str, Array] = {name: found[name] for name in EXTRA if name in found}
+        extra: dict[str, Array] = {name: found[name] for name in found if name in EXTRA or name.startswith("rho[")}
         return Draws(
-            self._intercepts, found["coef"], found["sigma"], found["tau"], found["lambda_"],
+            self._intercepts, self.coefficients.values, found["sigma"], found["tau"], found["lambda_"],
             noise_df=found.get("nu"), extra=extra,
         )  # fmt: skip
 
@@ -384,7 +410,7 @@ class SampledPosterior(ShownPosterior, Asked):
         tree["diagnostics"] = xr.DataTree(table.to_xarray())
         priors = None if facts["priors"] is None else tuple(prior_from_state(one) for one in facts["priors"])
         drawn = tree["posterior"].to_dataset()
-        coef, shape = drawn["coef"].values, drawn["sigma"].shape
+        coef, shape = coefficient_draws(design, drawn), drawn["sigma"].shape
         if coef.shape != (*shape, design.n_columns) or not np.isfinite(coef).all():
             raise ModelFileError("its draws do not fit its columns")
         texts = (str(facts["prior_texts"][0]), str(facts["prior_texts"][1]))

@@ -78,9 +78,17 @@ def sample(
     PriorError
         If lambda was plugged in: that is no prior to sample under.
     """
-    given = one_lambda(posterior_of(X, y, **model))
+    given = posterior_of(X, y, **model)
+    if not given.has_terms:
+        given = one_lambda(given)
     if given.method == "evidence":
         raise PriorError("method='evidence' plugs lambda in: sample a posterior with a prior, or FixedLambda(lambda)")
+    if given.has_terms:
+        if collapsed or centred:
+            raise PriorError(
+                "with several penalties coefficients are sampled non-centred: leave collapsed and centred out"
+            )
+        return _nuts_of_terms(given, read_sampler(sampler), n_jobs, random_state)
     return nuts_posterior(
         given.design, given.spectrum, given.prior, given.noise_prior, read_sampler(sampler), collapsed=collapsed,
         centred=centred, n_jobs=n_jobs, random_state=random_state,
@@ -137,11 +145,31 @@ def nuts_posterior(
     if collapsed:
         found = _collapsed_draws(design, spectrum, drawn.posterior, rng)
     else:
-        found = draws_of(design, drawn.posterior)
+        found = _with_new_levels(design, draws_of(design, drawn.posterior), rng)
     proper = prior_draws(spectrum, prior, noise_prior, found.sigma.size, rng)
     sampled = _result(design, spectrum, exact.prior_texts, found, drawn, name, proper, rng)
     add_log_prior(sampled.datatree, prior, spectrum.signal)
     return replace(sampled, priors=(prior, noise_prior))
+
+
+def _nuts_of_terms(exact: Posterior, sampler: Sampler, n_jobs: int | None, random_state: Seed) -> SampledPosterior:
+    """Sample the model of several penalties, whose exact posterior says which column has which."""
+    from bayesridge.models.mixed import mixed
+
+    engine: Any = exact.engine
+    rng = np.random.default_rng(random_state)
+    model = mixed(engine, prior=exact.prior, noise_prior=exact.noise_prior)
+    drawn = sample_chains(model, sampler, n_jobs=n_jobs, random_state=rng)
+    found = draws_of(engine.design, drawn.posterior, np.flatnonzero(engine.penalties >= 0))
+    if len(engine.names) == 1:
+        found = replace(found, lam=found.lam[..., 0], tau=found.tau[..., 0])
+    rho = {f"rho[{name}]": drawn.posterior["rho"].values[..., k] for k, name in enumerate(engine.pairs)}
+    found = replace(found, extra={**found.extra, **rho})
+    sampled = _result(engine.design, None, exact.prior_texts, found, drawn, "mixed, non-centred", {}, rng)
+    if len(engine.names) > 1:
+        tree = sampled.datatree["posterior"]
+        tree.dataset = tree.to_dataset().assign_coords(scale=list(engine.names))
+    return replace(sampled, priors=(exact.prior, exact.noise_prior))
 
 
 def sample_model(
@@ -259,11 +287,11 @@ def proper_prior_draws(design: Design, model: Any, n: int, rng: np.random.Genera
 # -- from chains to the result type --------------------------------------------------------------------------------
 
 
-def draws_of(design: Design, posterior: xr.Dataset) -> Draws:
-    """Bring a model's draws (``centre``, ``gamma``, ``beta`` and the scales) to the units of the data."""
+def draws_of(design: Design, posterior: xr.Dataset, columns: NDArray[np.intp] | None = None) -> Draws:
+    """Bring a model's draws (``centre``, ``gamma``, ``beta`` of some columns, the scales) to the units of the data."""
     beta, sigma = posterior["beta"].values, posterior["sigma"].values
     coef = np.zeros((*sigma.shape, design.n_columns))
-    coef[..., design.penalized] = beta
+    coef[..., design.penalized if columns is None else columns] = beta
     if len(design.unpenalized):
         coef[..., design.unpenalized] = posterior["gamma"].values
     coef = design.coefficients(coef)
@@ -274,6 +302,17 @@ def draws_of(design: Design, posterior: xr.Dataset) -> Draws:
     extra = {name: posterior[name].values for name in EXTRA if name in posterior}
     tau, lam = posterior["tau"].values, posterior["lambda_"].values
     return Draws(intercept, coef, sigma, tau, lam, noise_df=df, extra=extra)
+
+
+def _with_new_levels(design: Design, found: Draws, rng: np.random.Generator) -> Draws:
+    """Draw the effects of levels without rows, which are no part of the model, from their prior at each tau."""
+    inside = [one.columns for one in design.blocks if one.kind == "levels"]
+    if not inside:
+        return found
+    absent = np.setdiff1d(np.concatenate(inside), design.penalized)
+    coef = found.coef.copy()
+    coef[..., absent] = found.tau[..., None] * rng.standard_normal((*found.shape, len(absent)))
+    return replace(found, coef=coef)
 
 
 def _collapsed_draws(design: Design, spectrum: Spectrum, posterior: xr.Dataset, rng: np.random.Generator) -> Draws:

@@ -168,6 +168,22 @@ def _levels_apart(design: Design, group: xr.Dataset) -> xr.Dataset:
     return group.assign(apart)
 
 
+def coefficient_draws(design: Design, group: xr.Dataset) -> Array:
+    """All p coefficients of a group of draws, effects of levels in their places again, (chain, draw, p)."""
+    coef = group["coef"].values
+    levels = [one for one in design.blocks if one.kind == "levels"]
+    if not levels:
+        return np.asarray(coef)
+    found = np.empty((*coef.shape[:2], design.n_columns))
+    inside = np.concatenate([one.columns for one in levels])
+    found[..., np.setdiff1d(np.arange(design.n_columns), inside)] = coef
+    for one in levels:
+        name = one.name.replace("/", "_")
+        apart = f"effect of {name}"
+        found[..., one.columns] = group[apart if apart in group else name].values
+    return found
+
+
 def _check_shapes(design: Design, draws: Draws) -> None:
     expected = {"coef": (*draws.shape, design.n_columns), "intercept": draws.shape}
     for name, shape in expected.items():

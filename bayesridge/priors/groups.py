@@ -55,6 +55,10 @@ class ByGroup(ScalePrior):
         terms = [one.log_density(t, s) for one, t, s in zip(self.priors, theta.T, signals, strict=False)]
         return np.asarray(np.sum(terms, axis=0)) + uniform_correlations(theta[:, len(signals) :])
 
+    def power(self, power: float) -> ByGroup:
+        """Every one to a power, in its own variable; correlations are uniform, and stay so."""
+        return ByGroup(self.groups, tuple([one.power(power) for one in self.priors]))
+
     @property
     def normalized(self) -> bool:  # type: ignore[override]
         """Whether every one is."""

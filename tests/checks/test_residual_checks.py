@@ -8,7 +8,8 @@ from bayesridge import FixedScales, HalfNormal, InverseGamma, posterior
 from bayesridge.checks.loo_calibration import loo_calibration
 from bayesridge.checks.own_scales import own_scales
 from bayesridge.checks.predictive_checks import predictive_checks
-from bayesridge.checks.replicates import _normal_score, observed_residuals, replicated_residuals
+from bayesridge.checks.refits import normal_score
+from bayesridge.checks.replicates import observed_residuals, replicated_residuals
 from bayesridge.datasets import load_xy
 from bayesridge.errors import DataError
 from tests.truth.problems import NAMES, problems
@@ -242,7 +243,7 @@ def test_false_alarms_are_rare_at_r2_near_1():
 @pytest.mark.parametrize("df", [20.0, 1_000.0, 2_999.0, 1e6])
 def test_normal_scores_have_the_probability_of_the_t_values(df):
     t = np.concatenate([np.linspace(-6.0, 6.0, 241), [-40.0, 40.0]])
-    found = _normal_score(t[None].copy(), df)[0]
+    found = normal_score(t[None].copy(), df)[0]
     inside = np.abs(t) <= 6.0
     expected = stats.t.logcdf(-np.abs(t[inside]), df)
     np.testing.assert_allclose(stats.norm.logcdf(-np.abs(found[inside])), expected, atol=1e-6)
