@@ -55,7 +55,9 @@ def no_residuals(posterior: Posterior) -> str:
     y = posterior.design.y
     if np.ptp(y) <= _ROUNDING * np.abs(y).max(initial=0.0):
         return "constant"
-    return "perfect" if posterior.sigma.median <= _ROUNDING * np.abs(y).max() else ""
+    nodes = posterior.hyper.nodes
+    variance = float(nodes.weight @ nodes.noise.squared_scale().mean(axis=1))
+    return "perfect" if variance <= (_ROUNDING * np.abs(y).max()) ** 2 else ""
 
 
 def simulated_targets(posterior: Posterior, simulations: int, rng: np.random.Generator) -> Iterator[Array]:

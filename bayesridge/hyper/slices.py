@@ -53,6 +53,8 @@ class Slices:
     def tau_marginal(self, name: str, sigma_range: tuple[float, float]) -> Marginal:
         """Distribution of ``tau = sigma / sqrt(lambda)``: sigma^2 inverse-gamma given lambda, by its two moments."""
         low, high = self.ends
+        if not np.isfinite([low, high, self.variance]).all():
+            raise DataError(f"{name} has no distribution here: nothing but rounding is left of the target as noise")
         if self.variance == 0.0:
             v = float(self.log_sigma[0])
             return marginal(

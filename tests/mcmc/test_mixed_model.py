@@ -176,3 +176,55 @@ def test_draws_of_correlated_slopes_are_those_of_the_exact_posterior():
     # and another prior of the scales would have been found out
     other = BayesRidge(formula=formula, prior=BetaR2(2.0, 1.0)).fit(data).posterior_
     assert max(map(abs, scores(other, found).values())) > 8.0
+
+
+@pytest.mark.parametrize("formula", ["y ~ x + (x | g)", "y ~ x + (1 | g) + s(x, k=6)", "y ~ x + (1 | g)"])
+def test_chains_of_the_model_are_a_posterior_of_the_table(formula, monkeypatch, tmp_path):
+    """Draws of the exact posterior in the model's variables, as if chains had brought them."""
+    import xarray as xr
+
+    from bayesridge import load
+    from bayesridge.mcmc import sampling
+    from bayesridge.mcmc.chains import Chains
+
+    data = slopes_of_ten()
+    formula = formula.replace("x + (1 | g) +", "(1 | g) +")
+    exact = BayesRidge(formula=formula).fit(data).posterior_
+    drawn, design = exact.draw(40, 2, 1), exact.design
+    several = exact.has_terms
+    columns = np.flatnonzero(exact.engine.penalties >= 0) if several else design.penalized
+    in_scale = design.coordinates(drawn.coef)
+    values = {
+        "centre": (("chain", "draw"), drawn.intercept + drawn.coef @ design.mean),
+        "gamma": (("chain", "draw", "unpenalized"), in_scale[..., design.unpenalized]),
+        "beta": (("chain", "draw", "penalized"), in_scale[..., columns]),
+        "sigma": (("chain", "draw"), drawn.sigma),
+    }
+    dims = ("chain", "draw", "penalty") if several else ("chain", "draw")
+    values |= {"tau": (dims, drawn.tau), "lambda_": (dims, drawn.lam)}
+    if "rho[g]" in drawn.extra:
+        values["rho"] = (("chain", "draw", "correlated"), drawn.extra["rho[g]"][..., None])
+    stats = xr.Dataset({"diverging": (("chain", "draw"), np.zeros((2, 40), dtype=bool))})
+    chains = Chains(xr.Dataset(values), stats, "none", "none", 1.0, 1.0, 2, 40, 10, False)
+    monkeypatch.setattr(sampling, "sample_chains", lambda *_, **__: chains)
+    monkeypatch.setattr(sampling, "choose_model", lambda *_, **__: ("conjugate", None))
+
+    fit = BayesRidge(formula=formula, method="nuts", random_state=3).fit(data)
+    found = fit.posterior_
+    assert set(exact.scales) == set(found.scales)
+    known = columns if several else np.concatenate([design.penalized, design.unpenalized])
+    np.testing.assert_allclose(found.coefficients.values[..., known], drawn.coef[..., known], rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(
+        found.levels("g").mean[:-1], drawn.coef.mean((0, 1))[exact.design.blocks[-1].columns][:-1]
+    )
+    with pytest.warns(UserWarning, match="elsewhere"):
+        new = fit.predictive(pd.DataFrame({"x": [0.0, 0.0], "g": ["g0", "elsewhere"]})).expected
+    assert new.sd[1] > 1.5 * new.sd[0]  # a level without rows has the spread of the prior
+    assert ("lambda[" in repr(found)) == several
+    fit.save(tmp_path / "sampled.bridge")
+    again = load(tmp_path / "sampled.bridge").posterior_
+    np.testing.assert_array_equal(again.coefficients.values, found.coefficients.values)
+    assert list(again.scales) == list(found.scales)
+    if several:
+        with pytest.raises(DataError, match=r"several lambdas: ask scales for one of lambda\["):
+            _ = found.lambda_
