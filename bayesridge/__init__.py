@@ -15,7 +15,6 @@ _HOMES = {
     "BayesKernelRidge": "estimator.kernel",
     "BayesRidge": "estimator.regressor",
     "BayesRidgeClassifier": "estimator.classifier",
-    "Posterior": "posteriors.posterior",
     "Files": "linalg.accumulate",
     "Moments": "linalg.statistics",
     "Triangle": "linalg.statistics",
@@ -27,7 +26,6 @@ _HOMES = {
     "posterior": "fit",
     "report": "reporting.build",
     "sample": "mcmc.sampling",
-    "sbc": "checks.sbc",
     "validate": "checks.card",
     "BetaR2": "priors",
     "Custom": "priors",
@@ -100,7 +98,6 @@ __all__ = [
     "Moments",
     "NoSignalWarning",
     "PerfectFitWarning",
-    "Posterior",
     "PriorError",
     "ReadingWarning",
     "RowsAbsentError",
@@ -119,7 +116,6 @@ __all__ = [
     "posterior",
     "report",
     "sample",
-    "sbc",
     "translate",
     "validate",
 ]
@@ -127,7 +123,6 @@ __all__ = [
 if TYPE_CHECKING:
     from bayesridge import datasets, inverse, models, plots, translate
     from bayesridge.checks.card import validate
-    from bayesridge.checks.sbc import sbc
     from bayesridge.errors import (
         AccuracyWarning,
         BayesRidgeError,
@@ -158,7 +153,6 @@ if TYPE_CHECKING:
     from bayesridge.linalg.statistics import Moments, Triangle
     from bayesridge.mcmc.sampling import sample
     from bayesridge.posteriors.comparison import compare
-    from bayesridge.posteriors.posterior import Posterior
     from bayesridge.priors import (
         BetaR2,
         Custom,

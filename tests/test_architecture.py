@@ -90,6 +90,14 @@ def test_few_modules_lie_directly_in_the_package():
     assert len(list(PACKAGE.glob("*.py"))) <= 12
 
 
+def test_the_top_offers_few_names():
+    import bayesridge
+    from bayesridge import errors, priors
+
+    beside = [name for name in bayesridge.__all__ if not (hasattr(errors, name) or hasattr(priors, name))]
+    assert len(set(beside) - {"__version__"}) <= 20
+
+
 def test_models_and_data_stand_on_the_ground():
     for path in [*PACKAGE.glob("models/*.py"), *PACKAGE.glob("data/*.py")]:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):

@@ -146,7 +146,7 @@ def posterior_sbc(
     Parameters
     ----------
     posterior : Posterior
-        Of real data, as :func:`bayesridge.fit` returns it; frequency weights must be whole numbers.
+        Of real data, as :func:`bayesridge.posterior` returns it; frequency weights must be whole numbers.
     simulations, draws, columns, joint, alpha, random_state, n_jobs, progress
         As for :func:`sbc`. With several penalties every simulated data set takes a fit of its own, and of the joint
         quantities the log likelihood is ranked.

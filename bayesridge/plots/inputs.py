@@ -24,7 +24,7 @@ _KINDS = {
     "fitted BayesRidge": ("partial_effects", "BayesRidge(...).fit(...), which knows the formula"),
     "LambdaComparison": ("choices", "bayesridge.compare_lambda(X, y)"),
     "SpectralCheck": ("standardized", "bayesridge.checks.spectral_check.spectral_check(post)"),
-    "CalibrationResult": ("pits", "bayesridge.sbc(...) or bayesridge.checks.sbc.posterior_sbc(post)"),
+    "CalibrationResult": ("pits", "bayesridge.checks.sbc.sbc(...) or posterior_sbc(post)"),
 }
 
 

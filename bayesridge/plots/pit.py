@@ -106,7 +106,7 @@ def sbc_ranks(result: CalibrationResult, *, ax: Axes | None = None) -> Axes:
     Parameters
     ----------
     result : CalibrationResult
-        From :func:`bayesridge.sbc` or :func:`bayesridge.posterior_sbc`.
+        From :func:`~bayesridge.checks.sbc.sbc` or :func:`~bayesridge.checks.sbc.posterior_sbc`.
     ax : Axes, optional
 
     Returns
