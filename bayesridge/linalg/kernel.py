@@ -383,14 +383,19 @@ class KernelEngine:
         K += whole - level - level[:, None]
         w = self.design.weights
         left = max(_ROUNDING * top, _LOST * self.least / len(K) / (1.0 if w is None else float(w.max())))
-        packed, order, rank, _ = dpstrf(K, tol=left, lower=1)
-        pivots = np.asarray(order - 1, dtype=np.intp)
+        counted = np.arange(len(K)) if w is None else np.flatnonzero(w > 0)  # rows of no weight have no columns
+        packed, order, rank, _ = dpstrf(K if w is None else K[np.ix_(counted, counted)], tol=left, lower=1)
+        pivots = counted[order - 1]
         F = np.empty((len(K), rank))
         F[pivots] = np.tril(packed[:, :rank])
         del packed
+        if len(counted) < len(K):
+            rest = np.setdiff1d(np.arange(len(K)), counted)
+            F[rest] = solve_triangular(F[pivots[:rank]], K[np.ix_(pivots[:rank], rest)], lower=True).T
         # what is left of a matrix with negative eigenvalues is no rounding; a random product sees it wherever it is
         probe = np.random.default_rng(0).standard_normal(len(F))
-        if np.abs(K @ probe - F @ (F.T @ probe)).max() > max(_NEGATIVE * top, 4.0 * left) * len(F):
+        probe[np.setdiff1d(np.arange(len(F)), counted)] = 0.0
+        if np.abs(K @ probe - F @ (F.T @ probe))[counted].max() > max(_NEGATIVE * top, 4.0 * left) * len(F):
             raise DataError("the kernel makes a matrix that has negative eigenvalues: it is no covariance")
         old = self.design
         with warnings.catch_warnings():

@@ -418,6 +418,18 @@ def test_three_length_scales_against_importance_sampling():
         assert scale.log_sd == pytest.approx(sd, rel=0.1)
 
 
+def test_rows_of_no_weight_are_rows_that_are_not_there():
+    x, y = curve(n=40)
+    w = np.arange(40) % 3.0
+    kernel = RBF(0.5, "fixed")
+    with_them = BayesKernelRidge(kernel=kernel, scale=np.ones(1)).fit(x, y, sample_weight=w)
+    without = BayesKernelRidge(kernel=kernel, scale=np.ones(1)).fit(x[w > 0], y[w > 0], sample_weight=w[w > 0])
+    np.testing.assert_allclose(with_them.predict(NEW), without.predict(NEW), rtol=1e-8)
+    found, wanted = with_them.posterior_, without.posterior_
+    np.testing.assert_allclose(found.predict(NEW).sd, wanted.predict(NEW).sd, rtol=1e-8)
+    assert found.log_marginal_likelihood == pytest.approx(wanted.log_marginal_likelihood, abs=1e-8)
+
+
 def test_a_given_matrix_is_its_kernel(tmp_path):
     (x, y), kernel = curve(), RBF(0.3, "fixed")
     K, whole = kernel(x), kernel(x).copy()
