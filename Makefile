@@ -46,6 +46,8 @@ test-kernels: $(VENV)/.dev ## run them under the BLAS kernels of other processor
 study: $(VENV)/.dev ## run the long studies (marked slow) and record what took how long in build/study.xml
 	mkdir -p build
 	$(PYTEST) -m slow --durations=0 --junit-xml=build/study.xml $(ARGS)
+	$(ONE_THREAD) $(BIN)/python -m benchmarks.inverse > build/inverse.md
+	$(ONE_THREAD) $(BIN)/python -m benchmarks.runge > build/runge.md
 
 fuzz: $(VENV)/.dev ## fuzz 100,000 inputs, or COUNT of them; ARGS="--seed 2 --only 17" repeats one
 	$(ONE_THREAD) $(BIN)/python -m tests.fuzz.run --count $(COUNT) $(ARGS)

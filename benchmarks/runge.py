@@ -1,6 +1,6 @@
 """Runge's function from noisy equispaced points: do 95% intervals of f hold it?
 
-    python -m benchmarks.runge [--count 400] [--beside 100]
+    python -m benchmarks.runge [--count 400] [--beside 100] [--kernels rbf matern]
 
 f(x) = 1 / (1 + 25 x^2) on [-1, 1], three settings of n and noise; the share of the points at which the interval of f
 holds f, its standard error over data sets, and the root mean square error of the mean, for this package's kernel ridge
@@ -53,11 +53,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--count", type=int, default=400)
     parser.add_argument("--beside", type=int, default=100)
+    parser.add_argument("--kernels", nargs="*", default=list(PLUGGED))
     asked = parser.parse_args()
     warnings.simplefilter("ignore")
     print("| kernel | n | noise | method | data sets | f held, % | standard error | rmse |")
     print("|---" * 8 + "|")
-    for kernel in PLUGGED:
+    for kernel in asked.kernels:
         for n, noise in SETTINGS:
             for method, count in ((integrated, asked.count), (plugged_in, asked.beside)):
                 held, squares = np.empty(count), np.empty(count)
