@@ -19,8 +19,9 @@ from bayesridge.linalg.spectrum import trouble_of_moments
 from bayesridge.linalg.statistics import Statistics, Triangle
 from bayesridge.linalg.wide_rows import LARGE, WideRows
 from bayesridge.persistence import Table
+from bayesridge.tables.alignment import by_name
 from bayesridge.tables.blocks import Blocks, Coded, with_gaps
-from bayesridge.tables.columns import Columns, listed, unnamed
+from bayesridge.tables.columns import Columns, is_pandas, listed, unnamed
 from bayesridge.tables.formula import FormulaSpec, fit_expression, text_groups
 from bayesridge.tables.frames import (
     check_shape,
@@ -191,7 +192,7 @@ def _of_table(
         weights=as_counts(read.weights, weight_kind),
         weight_kind="precision" if weight_kind == "precision" else "frequency", survey=weight_kind == "survey",
         fit_intercept=fit_intercept and (read.spec is None or read.spec.has_intercept),
-        scale=_with_ones(_divisors(scale), columns, len(names)), unpenalized=unpenalized, terms=columns.terms,
+        scale=_with_ones(_divisors(scale, columns.names), columns, len(names)), unpenalized=unpenalized, terms=columns.terms,
         kept=kept, unscaled=[*blocks.unscaled, *range(len(columns.names), len(names))], shifted=read.shifted,
         blocks=_blocks(blocks, levels, names),
     )  # fmt: skip
@@ -256,7 +257,9 @@ def _with_ones(scale: bool | Array, columns: Columns, p: int) -> bool | Array:
     return np.append(scale, np.ones(p - len(columns.names))) if given else scale
 
 
-def _divisors(scale: Any) -> bool | Array:
+def _divisors(scale: Any, names: Sequence[str] = ()) -> bool | Array:
+    if is_pandas(scale, "Series") and len(names):
+        scale = by_name(scale.to_frame().T, names)[0]
     return bool(scale) if isinstance(scale, (bool, np.bool_)) else np.asarray(scale, dtype=np.float64)
 
 
@@ -301,7 +304,7 @@ def _added_up(
         groups = {**blocks.groups, **(groups or {})}
         unpenalized = [*unpenalized, *_without_penalty(columns, groups, unpenalized)]
     design = of.design(
-        weight_kind=weight_kind, fit_intercept=fit_intercept, scale=_divisors(scale), unpenalized=unpenalized
+        weight_kind=weight_kind, fit_intercept=fit_intercept, scale=_divisors(scale, of.names), unpenalized=unpenalized
     )
     design = replace(design, blocks=_blocks(blocks, (), of.names))
     absent: Any = design.source

@@ -21,7 +21,7 @@ from bayesridge.posteriors.contrasts import Asked
 from bayesridge.posteriors.datatree import coefficient_draws
 from bayesridge.posteriors.drawn import DrawnQuantity, DrawnScalar
 from bayesridge.posteriors.draws import Draws, replicated
-from bayesridge.posteriors.prediction import Prediction, checked_rows, noise_variance, refuse_outcome_terms
+from bayesridge.posteriors.prediction import Prediction, checked_rows, named_rows, noise_variance, refuse_outcome_terms
 from bayesridge.posteriors.shown import Shown
 from bayesridge.posteriors.summary import ShownPosterior
 from bayesridge.posteriors.terms import level_effects
@@ -235,7 +235,7 @@ class SampledPosterior(ShownPosterior, Asked):
         """Posterior mean of the expected target at new rows, (m,)."""
         refuse_outcome_terms(offset, trials)
         # centred, so that columns with large offsets lose no digits
-        return np.asarray(self.centre + (X - self.design.mean) @ self.coefficients.mean)
+        return np.asarray(self.centre + (named_rows(X, self.design) - self.design.mean) @ self.coefficients.mean)
 
     def predict(
         self,
@@ -249,8 +249,9 @@ class SampledPosterior(ShownPosterior, Asked):
 
         Parameters
         ----------
-        X : array_like of shape (m, p)
-            Numeric, in the units of the data (encode tables with the estimator).
+        X : array_like or table of shape (m, p)
+            In the units of the data; columns with names are taken by them, in any order (tables for a formula go to
+            the estimator).
         weights : array_like of shape (m,), optional
             Precision weights of the new observations (noise variance sigma^2 / w); 1 by default.
         offset, trials : None

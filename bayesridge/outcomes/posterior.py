@@ -237,8 +237,8 @@ class OutcomePosterior(ShownPosterior, Asked):
 
         Parameters
         ----------
-        X : array_like of shape (m, p)
-            Numeric, in the units of the data.
+        X : array_like or table of shape (m, p)
+            In the units of the data; columns with names are taken by them, in any order.
         weights : None
             New observations have none.
         offset, trials : array_like of shape (m,), optional

@@ -14,7 +14,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from bayesridge.errors import DataError
 from bayesridge.posteriors.quantity import Quantity
-from bayesridge.tables.columns import quoted_list
+from bayesridge.tables.alignment import by_name
+from bayesridge.tables.columns import is_pandas, quoted_list
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,7 +35,8 @@ def contrast_rows(what: Contrast, names: Sequence[str]) -> tuple[Array, tuple[st
     Parameters
     ----------
     what : str, mapping, sequence of str, or array_like of shape (m, p)
-        ``"bmi - bp"`` (odd names in backticks), ``{"bmi": 1, "bp": -1}``, several expressions, or the numbers.
+        ``"bmi - bp"`` (odd names in backticks), ``{"bmi": 1, "bp": -1}``, several expressions, or the numbers, of a
+        table by its columns' names.
     names : sequence of str
         Of the p coefficients.
 
@@ -45,6 +47,9 @@ def contrast_rows(what: Contrast, names: Sequence[str]) -> tuple[Array, tuple[st
     """
     if isinstance(what, str):
         what = [what]
+    if is_pandas(what, "Series"):
+        labels: Any = what
+        what = dict(labels) if all(isinstance(name, str) for name in labels.index) else labels.to_numpy()
     if isinstance(what, Mapping):
         row = np.zeros(len(names))
         for name, factor in what.items():
@@ -56,7 +61,7 @@ def contrast_rows(what: Contrast, names: Sequence[str]) -> tuple[Array, tuple[st
             if row[-1]:
                 raise DataError(f"{text!r} adds the number {row[-1]:g}, which no coefficient goes with")
         return np.array(found)[:, :-1], tuple(map(str, what))
-    rows = np.atleast_2d(np.asarray(what, dtype=np.float64))
+    rows = np.atleast_2d(np.asarray(by_name(what, names), dtype=np.float64))
     if rows.ndim != 2 or rows.shape[1] != len(names):
         raise DataError(f"A must have {len(names)} columns, one for each coefficient, got shape {np.shape(what)}")
     return rows, tuple([f"contrast {i}" for i in range(len(rows))])

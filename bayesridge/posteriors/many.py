@@ -34,7 +34,7 @@ from bayesridge.linalg.spectrum import Spectrum, factor_of, join, left_of
 from bayesridge.linalg.targets import on_flat_columns, with_target
 from bayesridge.linalg.threads import threads_for
 from bayesridge.posteriors.posterior import Posterior, infer
-from bayesridge.posteriors.prediction import checked_rows, refuse_outcome_terms
+from bayesridge.posteriors.prediction import checked_rows, named_rows, refuse_outcome_terms
 from bayesridge.posteriors.quantity import check_level
 from bayesridge.posteriors.summary import Estimates
 from bayesridge.priors import NoisePrior, Prior
@@ -183,7 +183,7 @@ class ManyPosteriors:
         """Posterior means of the expected targets at new rows, (m, T)."""
         refuse_outcome_terms(offset, trials)
         # centred, so that columns with large offsets lose no digits
-        return np.asarray(self.y_mean + (X - self.design.mean) @ self.coef.T)
+        return np.asarray(self.y_mean + (named_rows(X, self.design) - self.design.mean) @ self.coef.T)
 
     def predict(
         self, X: ArrayLike, *, offset: ArrayLike | None = None, trials: ArrayLike | None = None

@@ -35,7 +35,7 @@ from bayesridge.posteriors.files_loo import FilesLeaveOneOut, leave_one_out_of_f
 from bayesridge.posteriors.group_loo import LeaveGroupsOut, leave_groups_out
 from bayesridge.posteriors.inferred import Inferred, Method, warn_without_signal
 from bayesridge.posteriors.loo import LeaveOneOut, leave_one_out
-from bayesridge.posteriors.prediction import Prediction, checked_rows, predict, target_shift
+from bayesridge.posteriors.prediction import Prediction, checked_rows, named_rows, predict, target_shift
 from bayesridge.posteriors.quantity import MixtureQuantity, Quantity
 from bayesridge.posteriors.summary import ShownPosterior
 from bayesridge.posteriors.term_table import term_table
@@ -141,8 +141,9 @@ class Posterior(Inferred, ShownPosterior, Asked):
 
     def expected(self, X: Any, *, offset: ArrayLike | None = None, trials: ArrayLike | None = None) -> Array:
         """Posterior mean of the expected target at new rows, (m,)."""
-        shift = target_shift(self.design, offset, trials, X.shape[0])
-        return self.centre + times_about(X, self.design.mean, self.coefficients.mean) + shift
+        rows = codes_of(X) or named_rows(X, self.design)
+        shift = target_shift(self.design, offset, trials, rows.shape[0])
+        return self.centre + times_about(rows, self.design.mean, self.coefficients.mean) + shift
 
     def predict(
         self,
@@ -156,8 +157,9 @@ class Posterior(Inferred, ShownPosterior, Asked):
 
         Parameters
         ----------
-        X : array_like of shape (m, p), or LevelRows
-            Numeric, in the units of the data (encode tables with the estimator).
+        X : array_like or table of shape (m, p), or LevelRows
+            In the units of the data; columns with names are taken by them, in any order (tables for a formula go to
+            the estimator).
         weights : array_like of shape (m,), optional
             Precision weights of the new observations.
         offset : array_like of shape (m,), optional

@@ -15,6 +15,7 @@ from bayesridge.linalg.engine import Engine
 from bayesridge.linalg.levels import LevelRows
 from bayesridge.posteriors.quantity import MixtureQuantity, Quantity, interval_names
 from bayesridge.posteriors.shown import Shown
+from bayesridge.tables.alignment import by_name
 from bayesridge.tables.missing import require_finite
 
 if TYPE_CHECKING:
@@ -115,16 +116,24 @@ def predict(
     return Prediction(expected, replace(expected, noise=noise), np.sqrt(variance * noise))
 
 
-def checked_rows(X: ArrayLike, design: Design, offset: ArrayLike | None, trials: ArrayLike | None) -> Array:
-    """Return new rows as numbers of shape (m, p), of a model that takes neither offset nor trials."""
-    refuse_outcome_terms(offset, trials)
+def named_rows(X: Any, design: Design) -> Array:
+    """Return new rows as finite numbers of shape (m, p), the columns of a table taken by their names."""
     try:
-        rows = np.asarray(X, dtype=np.float64)
+        rows = np.asarray(by_name(X, design.names), dtype=np.float64)
     except (TypeError, ValueError) as error:
+        if isinstance(error, DataError):
+            raise
         raise DataTypeError(f"X must be a table of numbers, {design.n_columns} in each row: {error}") from error
     if rows.ndim != 2 or rows.shape[1] != design.n_columns:
         raise DataError(f"X must have shape (rows, {design.n_columns}), got {rows.shape}")
     require_finite(rows, design.names)
+    return rows
+
+
+def checked_rows(X: ArrayLike, design: Design, offset: ArrayLike | None, trials: ArrayLike | None) -> Array:
+    """Return new rows as numbers of shape (m, p), of a model that takes neither offset nor trials."""
+    refuse_outcome_terms(offset, trials)
+    rows = named_rows(X, design)
     largest = np.maximum(rows.max(axis=0, initial=0.0), -rows.min(axis=0, initial=0.0))
     if (far := largest > _FARTHEST * design.scale).any():
         column = int(far.argmax())

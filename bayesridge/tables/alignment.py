@@ -1,4 +1,8 @@
-"""Columns of a new table, checked against those of the fit, for prediction."""
+"""Columns of a new table, held against those of the fit: by their names everywhere.
+
+Posteriors, formulas and the command line take columns by name, in any order. An estimator without a formula refuses
+another order instead, as scikit-learn's own checks demand. Only what has no names is matched by position.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +12,42 @@ from typing import Any
 import numpy as np
 
 from bayesridge.errors import DataError, warn
-from bayesridge.tables.columns import SHOWN, Float
-from bayesridge.tables.frames import frame_names, read_columns
+from bayesridge.tables.columns import SHOWN, Float, quoted_list, unnamed
+from bayesridge.tables.frames import as_frame, frame_names, read_columns
 from bayesridge.tables.missing import require_finite
 
 _FITTED = "BayesRidge was fitted"
+
+
+def by_name(table: Any, names: Sequence[str]) -> Any:
+    """Return a table's numbers, the columns taken by their names in any order; what is no table stays as it is.
+
+    Raises
+    ------
+    DataError
+        If columns are missing (further ones are ignored), or hold anything but numbers.
+
+    Warns
+    -----
+    UserWarning
+        If the fit's columns had no names (``x0, x1, ...``) and the table's have.
+    """
+    frame = None if type(table) is np.ndarray else as_frame(table)
+    if frame is None:
+        return table
+    given, names = frame_names(frame), tuple(names)
+    absent = [] if given is None else [name for name in names if name not in given]
+    if absent == list(unnamed(len(names))[0]):
+        check_same_columns(given, None)
+    elif absent:
+        raise DataError(
+            f"the model has columns that the table does not have: {quoted_list(absent)}. The table has: "
+            f"{quoted_list(given or ())}. A posterior takes the coded columns of its model: of a table for a formula "
+            "the estimator that was fitted with it makes them."
+        )
+    elif given is not None:
+        frame = frame[list(names)]
+    return read_columns(frame, min_rows=1).values
 
 
 def align_columns(X_new: Any, names: Sequence[str], named: bool) -> Float:
@@ -75,5 +110,8 @@ def check_same_columns(new: tuple[str, ...] | None, fitted: tuple[str, ...] | No
             shown = wrong if len(wrong) <= SHOWN else [*wrong[:SHOWN], "..."]
             message += title + "".join(f"- {name}\n" for name in shown)
     if not (unexpected or missing):
-        message += "Feature names must be in the same order as they were in fit.\n"
+        message += (
+            "Feature names must be in the same order as they were in fit.\n"
+            "X[model.feature_names_in_] puts them in order; a formula and a posterior match columns by name.\n"
+        )
     raise DataError(message)

@@ -275,6 +275,7 @@ def test_the_rule_on_reordered_columns_is_as_written(tmp_path, monkeypatch):
     rng = np.random.default_rng(5)
     frame = pd.DataFrame(rng.standard_normal((20, 2)), columns=["a", "b"])
     frame["y"] = frame["a"] + 0.3 * rng.standard_normal(20)
+    X = frame[["a", "b"]]
     frame.to_csv("t.csv", index=False)
     frame[["b", "y", "a"]].to_csv("turned.csv", index=False)
     assert run(["fit", "t.csv", "--target", "y", "--out", "m"]).exit_code == 0
@@ -285,8 +286,9 @@ def test_the_rule_on_reordered_columns_is_as_written(tmp_path, monkeypatch):
     with_formula = BayesRidge(formula="y ~ a + b").fit(frame)
     np.testing.assert_array_equal(with_formula.predict(frame[["b", "a"]]), with_formula.predict(frame))
     plain = BayesRidge().fit(frame[["a", "b"]], frame["y"])
-    with pytest.raises(DataError, match="order"):
+    with pytest.raises(DataError, match=r"order; a formula and a posterior match columns by name"):
         plain.predict(frame[["b", "a"]])
+    np.testing.assert_array_equal(plain.predict(frame[["b", "a"]][plain.feature_names_in_]), plain.predict(X))
 
 
 def test_probabilities_print_alike_in_python_and_on_the_command_line(tmp_path, monkeypatch):

@@ -2,10 +2,12 @@
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 
 from bayesridge.datasets import load
 from bayesridge.errors import DataError
+from bayesridge.estimator.kernel import BayesKernelRidge
 from bayesridge.estimator.regressor import BayesRidge
 from bayesridge.fit import posterior
 from bayesridge.posteriors.contrasts import contrast_rows, statement_rows
@@ -200,3 +202,55 @@ def test_effects_on_counts_are_on_their_rate_and_not_on_its_logarithm():
     assert slope.mean[0] == pytest.approx(est.coef_[0] * est.predict(table).mean(), rel=0.02)
     assert "poisson" in repr(est.posterior_).lower() or "counts" in repr(est.posterior_)
     assert 0.0 <= est.posterior_.prob("x > 0") <= 1.0
+
+
+# -- names of columns ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def frame():
+    rng = np.random.default_rng(8)
+    return pd.DataFrame(rng.standard_normal((12, 3)), columns=["a", "b", "c"])
+
+
+@pytest.fixture(scope="module")
+def target(frame):
+    return 1.0 + frame["a"] - frame["c"] + 0.3 * np.random.default_rng(9).standard_normal(12)
+
+
+MADE = {
+    "exact": lambda X, y: posterior(X, y),
+    "several targets": lambda X, y: BayesRidge().fit(X, np.column_stack([y, 2.0 - y])).posterior_,
+    "of a function": lambda X, y: BayesKernelRidge().fit(X, y).posterior_,
+    "counts": lambda X, y: posterior(X, np.round(np.exp(y)), family="poisson"),
+}
+
+
+@pytest.mark.parametrize("kind", MADE)
+def test_posteriors_take_columns_by_name(kind, frame, target):
+    post = MADE[kind](frame, target)
+    table = frame.assign(more="text")[["more", "c", "b", "a"]]
+    for turned in (table, pl.from_pandas(table)):
+        np.testing.assert_array_equal(post.predict(turned).mean, post.predict(frame.to_numpy()).mean)
+        np.testing.assert_array_equal(post.expected(turned), post.expected(frame.to_numpy()))
+    with pytest.raises(DataError, match=r"columns that the table does not have: 'b'\. The table has: 'c', 'x', 'a'"):
+        post.predict(frame.rename(columns={"b": "x"})[["c", "x", "a"]])
+    with pytest.raises(DataError, match=r"NaN: 'c' \(1: row 2\)"):
+        post.predict(frame.assign(c=frame["c"].where(frame.index != 2)))
+
+
+def test_numbers_with_names_go_where_the_names_say(frame, target):
+    post = posterior(frame, target)
+    asked = pd.Series({"c": 3.0, "b": 2.0, "a": 1.0})
+    want = post.coefficients.mean @ [1.0, 2.0, 3.0]
+    for what in (asked, asked.to_frame().T):
+        np.testing.assert_allclose(post.contrast(what).mean, want, rtol=1e-12)
+    np.testing.assert_allclose(post.contrast(asked[:2]).mean, post.coefficients.mean @ [0.0, 2.0, 3.0], rtol=1e-12)
+    scaled = posterior(frame, target, scale=asked)
+    np.testing.assert_array_equal(scaled.design.scale, [1.0, 2.0, 3.0])
+
+
+def test_a_fit_without_names_takes_columns_as_they_stand_and_says_so(frame, target):
+    post = posterior(frame.to_numpy(), target)
+    with pytest.warns(UserWarning, match="without feature names"):
+        np.testing.assert_array_equal(post.predict(frame).mean, post.predict(frame.to_numpy()).mean)
