@@ -306,7 +306,8 @@ def working(what: str) -> Iterator[Callable[[int, int | None, float], None]]:
         return
     from rich.console import Console
 
-    with Console(stderr=True).status(what) as status:
+    console = Console(stderr=True)
+    with console.status(what, spinner="dots" if console.encoding.startswith("utf") else "line") as status:
 
         def counted(done: int, rows: int | None, rate: float) -> None:
             of = "" if rows is None else f" of {rows:,}"

@@ -119,7 +119,7 @@ def describe_data(posterior: AnyPosterior) -> str:
     """One line on the data."""
     design = posterior.design
     weights = "" if design.weights is None else f", {design.weighting} weights"
-    dropped = f", {design.n_dropped} rows with missing values dropped" if design.n_dropped else ""
+    dropped = f", dropped for missing values: {design.n_dropped}" if design.n_dropped else ""
     flat = f", {len(design.unpenalized)} unpenalised" if len(design.unpenalized) else ""
     constant = f", {len(design.constant)} without spread left out" if len(design.constant) else ""
     rows = f"{design.n_rows} rows" if design.n_obs == design.n_rows else f"{design.n_rows} rows, n = {design.n_obs:g}"

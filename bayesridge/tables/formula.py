@@ -187,18 +187,20 @@ class FormulaSpec:
         raw = take_columns(frame, {name: None for used in asked for name in used})
         missing = {name: is_missing(column) for name, column in raw.items()}
         n = frame.shape[0]
-        complete = ~np.logical_or.reduce([np.zeros(n, dtype=np.bool), *missing.values()])
-        if complete.sum() < 2:
-            counts = ", ".join(f"{name}: {flags.sum()}" for name, flags in missing.items() if flags.any())
-            raise DataError(
-                f"Found array with {n} sample(s), {complete.sum()} of them complete, while a minimum of 2 is "
-                f"required. Input contains NaN in: {counts or 'no column'}."
-            )
-        learnt = {name: tidy(name, column[complete].reset_index(drop=True)) for name, column in raw.items()}
-        kinds = {name: kind_of(column) for name, column in learnt.items()}
-        rows = _Rows(raw, learnt, kinds, missing, complete)
-
+        rows = _Rows.of(raw, missing, n)
         side, values = _Side.fit(right, uses, rows)
+        idle = {name for term, owned in side.terms.items() if not owned for name in uses[term]}
+        idle -= {name for term, used in uses.items() if side.terms.get(term, True) for name in used}
+        idle -= {name for one in specials for name in variables_of(one)}
+        if any(missing[name].any() for name in idle):
+            # what makes no column makes no row incomplete
+            missing = {name: flags & (name not in idle) for name, flags in missing.items()}
+            rows = _Rows.of(raw, missing, n)
+            side, values = _Side.fit(right, uses, rows)
+        for term, owned in side.terms.items():
+            if not owned:
+                warn(f"The term '{term}' adds no column: it has one category only.", ConstantColumnWarning)
+        learnt, kinds, complete = rows.learnt, rows.kinds, rows.complete
         blocks = Blocks.fit(specials, ridges, learnt, renamed or {})
         values = np.hstack([values, blocks.columns(learnt, missing, complete)])
         levels = blocks.levels(learnt, missing, complete)
@@ -289,6 +291,20 @@ class _Rows:
     missing: Mapping[str, Flags]
     complete: Flags
 
+    @classmethod
+    def of(cls, raw: Mapping[str, Any], missing: Mapping[str, Flags], n: int) -> _Rows:
+        """Find the complete ones of n rows."""
+        complete = ~np.logical_or.reduce([np.zeros(n, dtype=np.bool), *missing.values()])
+        if complete.sum() < 2:
+            counts = ", ".join(f"{name}: {flags.sum()}" for name, flags in missing.items() if flags.any())
+            raise DataError(
+                f"Found array with {n} sample(s), {complete.sum()} of them complete, while a minimum of 2 is "
+                f"required. Input contains NaN in: {counts or 'no column'}."
+            )
+        learnt = {name: tidy(name, column[complete].reset_index(drop=True)) for name, column in raw.items()}
+        kinds = {name: kind_of(column) for name, column in learnt.items()}
+        return cls(raw, learnt, kinds, missing, complete)
+
 
 @dataclass(frozen=True, eq=False)
 class _Side:
@@ -323,9 +339,6 @@ class _Side:
         for expr, known in side.categories.items():
             if expr in rows.learnt and len(known) > max(_MANY, n_complete // 2):
                 raise DataError(_nearly_unique(expr, known, n_complete))
-        for term, owned in side.terms.items():
-            if not owned:
-                warn(f"The term '{term}' adds no column: it has one category only.", ConstantColumnWarning)
         return side, side._spread(rows, n_complete)
 
     @classmethod

@@ -97,7 +97,7 @@ def guess(column: pd.Series[Any], decimal: Decimal, usual: Decimal = ".", *, sur
     stripped = column.astype(object).map(lambda value: str(value).strip(), na_action="ignore")
     missing = stripped.isin(gaps).to_numpy()
     first = int(missing.argmax())
-    said = f"{column.iloc[first]!r} is taken for missing ({int(missing.sum())} rows, the first is row {first})"
+    said = f"{column.iloc[first]!r} is taken for missing ({int(missing.sum())} of {len(missing)}, first in row {first})"
     return Guess(found.values, "; ".join(filter(None, [found.note, said])))
 
 

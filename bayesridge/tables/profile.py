@@ -68,7 +68,10 @@ def _column(name: str, column: pd.Series[Any], note: str) -> Profile:
     said = [note, *_remarks(name, kind, present, different)]
     low, high = (present.unique()[0], present.unique()[1:2]) if kind == "text" else (present.min(), [present.max()])
     useless = (
-        kind == "dates" or (kind == "text" and nearly_unique(different, len(column))) or _counts_rows(name, present)
+        different == 1
+        or kind == "dates"
+        or (kind == "text" and nearly_unique(different, len(column)))
+        or _counts_rows(name, present)
     )
     shown = [_shown(low), *map(_shown, high)]
     return Profile(

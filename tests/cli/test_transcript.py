@@ -64,7 +64,7 @@ def test_from_a_messy_file_to_predictions(tmp_path, monkeypatch):
     assert done.exit_code == 0, done.stderr
     for said in (
         "Latin-1",
-        "'?' is taken for missing (2 rows, the first is row 4)",
+        "'?' is taken for missing (2 of 60, first in row 4)",
         "id: counts the rows",
         "--drop Kennung",
     ):

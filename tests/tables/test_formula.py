@@ -208,6 +208,19 @@ def test_a_single_category_adds_no_column_and_says_so() -> None:
     assert fitted.columns.terms == {"C(site)": (), "x": ("x",)}
 
 
+def test_what_adds_no_column_makes_no_row_incomplete() -> None:
+    # The incomplete rows got the numbers of the first complete one, and were kept.
+    gaps = frame(site=[None, "a", None, "a", None, "a"], x=[nan, 2.0, 3.0, 4.0, 5.0, 6.0])
+    with pytest.warns(ConstantColumnWarning, match="'site' adds no column"):
+        fitted = FormulaSpec.fit("y ~ site + x", gaps)
+    np.testing.assert_array_equal(fitted.columns.values, gaps[["x"]])
+    assert fitted.n_missing == 1
+    # another term that needs the column does want it
+    with pytest.warns(ConstantColumnWarning):
+        fitted = FormulaSpec.fit("y ~ site + x + I(2 * x):site", gaps)
+    np.testing.assert_array_equal(np.isnan(fitted.columns.values).any(axis=1), [1, 0, 1, 0, 1, 0])
+
+
 # ---------------------------------------------------------------- prediction
 
 

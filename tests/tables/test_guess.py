@@ -36,7 +36,7 @@ def series(*values: Any) -> pd.Series[Any]:
         (["$2,783", "-$5"], ".", [2783, -5], "is read as 2783"),
         (["3,5 €", "4 €"], ",", [3.5, 4], "is read as 3.5"),
         (["\u22122.5", "1e3"], ".", [-2.5, 1000], ""),
-        (["1.5", "?", "2", "?"], ".", [1.5, NAN, 2, NAN], r"'\?' is taken for missing \(2 rows, the first is row 1\)"),
+        (["1.5", "?", "2", "?"], ".", [1.5, NAN, 2, NAN], r"'\?' is taken for missing \(2 of 4, first in row 1\)"),
         (["1.5", "Unknown"], ".", [1.5, NAN], "'Unknown' is taken for missing"),
     ],
 )
@@ -138,7 +138,7 @@ def test_what_was_decided_is_said_once(tmp_path: Path) -> None:
         warnings.simplefilter("always")
         read_table(path)
     assert [str(one.message) for one in caught if one.category is ReadingWarning] == [
-        "column 'a': '2,783' is read as 2783; column 'b': '?' is taken for missing (1 rows, the first is row 0)"
+        "column 'a': '2,783' is read as 2783; column 'b': '?' is taken for missing (1 of 2, first in row 0)"
     ]
 
 

@@ -557,8 +557,10 @@ def test_alignment_of_arrays_and_tables() -> None:
     [
         (
             "cba",
-            "Feature names must be in the same order as they were in fit.\nX[model.feature_names_in_] puts them in "
-            "order; a formula and a posterior match columns by name.\n",
+            (
+                "Feature names must be in the same order as they were in fit.\n"
+                "X[model.feature_names_in_] puts them in order; a formula and a posterior match columns by name.\n"
+            ),
         ),
         (
             "abd",
