@@ -192,8 +192,9 @@ def _of_table(
         weights=as_counts(read.weights, weight_kind),
         weight_kind="precision" if weight_kind == "precision" else "frequency", survey=weight_kind == "survey",
         fit_intercept=fit_intercept and (read.spec is None or read.spec.has_intercept),
-        scale=_with_ones(_divisors(scale, columns.names), columns, len(names)), unpenalized=unpenalized, terms=columns.terms,
-        kept=kept, unscaled=[*blocks.unscaled, *range(len(columns.names), len(names))], shifted=read.shifted,
+        scale=_with_ones(_divisors(scale, columns.names), columns, len(names)),
+        unpenalized=unpenalized, terms=columns.terms, kept=kept, shifted=read.shifted,
+        unscaled=[*blocks.unscaled, *range(len(columns.names), len(names))],
         blocks=_blocks(blocks, levels, names),
     )  # fmt: skip
     for one in levels:
