@@ -22,7 +22,9 @@ def look(
     target: Annotated[
         str | None, typer.Option(help="Name of the target column, for the command that is shown.")
     ] = None,
-    drop: Annotated[list[str] | None, typer.Option(help="Column to leave out; may be repeated.")] = None,
+    drop: Annotated[
+        list[str] | None, typer.Option(help="Column to leave out; may be repeated.", metavar="<str>")
+    ] = None,
     encoding: Encoding = None,
     decimal: DecimalMark = None,
     as_json: AsJson = False,

@@ -18,7 +18,7 @@ app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    help="Bayesian ridge regression with the exact posterior, lambda included.",
+    rich_markup_mode=None,  # rich's panels cut names of options and examples on narrow terminals
 )
 
 
@@ -43,8 +43,17 @@ def _main(
     """
 
 
-for _command in (look, fit, predict, choose, validate, report):
-    app.command()(_command)
+#: In the list of commands, where longer lines would be cut.
+_SHORT = {
+    look: "What each column of a table is taken for.",
+    fit: "Coefficients, lambda, noise, leave-one-out.",
+    predict: "Predictions of a saved model, with intervals.",
+    choose: "What every rule for lambda chooses.",
+    validate: "Can this fit be trusted? Tests and a verdict.",
+    report: "All of it on one page, a slider for lambda.",
+}
+for _command, _line in _SHORT.items():
+    app.command(short_help=_line)(_command)
 
 
 def main() -> None:

@@ -70,8 +70,12 @@ class Model:
         Literal["frequency", "precision", "survey"],
         typer.Option(help="A row counted w times; noise variance sigma²/w; or w units of a population."),
     ] = "frequency"
-    unpenalized: Annotated[list[str] | None, typer.Option(help="Column with a flat prior; may be repeated.")] = None
-    drop: Annotated[list[str] | None, typer.Option(help="Column to leave out; may be repeated.")] = None
+    unpenalized: Annotated[
+        list[str] | None, typer.Option(help="Column with a flat prior; may be repeated.", metavar="<str>")
+    ] = None
+    drop: Annotated[list[str] | None, typer.Option(help="Column to leave out; may be repeated.", metavar="<str>")] = (
+        None
+    )
     encoding: Encoding = None
     decimal: DecimalMark = None
     missing: Annotated[

@@ -43,7 +43,9 @@ def predict(
     missing: Annotated[
         Literal["error", "drop"], typer.Option(help="What to do with rows that have missing values.")
     ] = "error",
-    drop: Annotated[list[str] | None, typer.Option(help="Column of the table to ignore; may be repeated.")] = None,
+    drop: Annotated[
+        list[str] | None, typer.Option(help="Column of the table to ignore; may be repeated.", metavar="<str>")
+    ] = None,
     encoding: Encoding = None,
     decimal: DecimalMark = None,
     out: Annotated[Path | None, typer.Option(help="File to write, .csv, .parquet or .json.")] = None,

@@ -88,6 +88,15 @@ def test_ascii_terminals_get_ascii(every, command):
     assert text.isascii()
 
 
+@pytest.mark.parametrize("width", WIDTHS)
+def test_help_is_not_cut_either(width, monkeypatch):
+    monkeypatch.setenv("COLUMNS", str(width))
+    for command in ([], *([name] for name in ("look", "fit", "predict", "choose", "validate", "report"))):
+        shown = CliRunner().invoke(app, [*command, "--help"]).stdout
+        assert "…" not in shown
+        assert not re.search(r"\w\.\.\.$", shown, re.MULTILINE)
+
+
 def test_off_a_terminal_nothing_is_folded(tmp_path, monkeypatch):
     monkeypatch.delenv("COLUMNS", raising=False)
     path = tmp_path / "t.csv"
