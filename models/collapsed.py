@@ -30,8 +30,9 @@ import numpy as np
 import pymc as pm
 
 from bayesridge.errors import DataError, PriorError
-from bayesridge.linalg.spectrum import Spectrum
+from bayesridge.linalg.spectrum import Spectrum, factorize
 from bayesridge.models.log_scales import log_density_of_scales
+from bayesridge.models.parts import as_design
 from bayesridge.priors import (
     FixedLambda,
     FixedScales,
@@ -44,13 +45,16 @@ from bayesridge.priors import (
 )
 
 
-def collapsed(spectrum: Spectrum, *, prior: Prior, noise_prior: NoisePrior, proper: bool = False) -> pm.Model:
+def collapsed(
+    design: Any, y: Any = None, *, prior: Prior, noise_prior: NoisePrior, proper: bool = False
+) -> pm.Model:
     """Build the model of (lambda, sigma) alone.
 
     Parameters
     ----------
-    spectrum : Spectrum
-        Of the design.
+    design : Spectrum, Design or table of shape (n, p)
+    y : array_like of shape (n,), optional
+        The target of a table.
     prior, noise_prior : Prior, NoisePrior
         Any of this package that leave lambda or sigma to be learned, but lambda = 0.
     proper : bool
@@ -65,6 +69,7 @@ def collapsed(spectrum: Spectrum, *, prior: Prior, noise_prior: NoisePrior, prop
             "the collapsed model has neither y nor coefficients to draw from a prior: take conjugate, hierarchical or "
             "gamma_precisions with proper=True, which are the same model with both"
         )
+    spectrum = design if isinstance(design, Spectrum) else factorize(as_design(design, y))
     sigma_known = isinstance(noise_prior, FixedSigma)
     if isinstance(prior, FixedScales) or (sigma_known and isinstance(prior, (FixedLambda, FixedTau))):
         raise PriorError("with lambda and sigma known the collapsed model has nothing to sample; use collapsed=False")

@@ -44,14 +44,19 @@ def of_table(make: Callable[..., pm.Model]) -> Callable[..., pm.Model]:
 
     @wraps(make)
     def model(design: Any, y: Any = None, *, proper: bool = False, **options: Any) -> pm.Model:
-        if not isinstance(design, Design):
-            columns = read_columns(design)
-            target, name = read_target(y, len(columns.values))
-            design = build_design(columns.values, target, names=columns.names, target_name=name or "y")
         with drawable(proper, options.get("prior"), options.get("noise_prior")):
-            return make(design, **options)
+            return make(as_design(design, y), **options)
 
     return model
+
+
+def as_design(design: Any, y: Any = None) -> Design:
+    """A design as it is; of a table and its target the one that they make."""
+    if isinstance(design, Design):
+        return design
+    columns = read_columns(design)
+    target, name = read_target(y, len(columns.values))
+    return build_design(columns.values, target, names=columns.names, target_name=name or "y")
 
 
 @contextmanager

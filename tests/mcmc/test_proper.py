@@ -188,6 +188,8 @@ def test_the_collapsed_model_has_no_y():
     spectrum = factorize(build_design(X, Y["y"]))
     with pytest.raises(DataError, match="take conjugate, hierarchical or gamma_precisions with proper=True"):
         collapsed(spectrum, prior=BetaR2(), noise_prior=Jeffreys(), proper=True)
+    of_table = collapsed(X, Y["y"], prior=BetaR2(), noise_prior=Jeffreys())  # as every other model
+    assert list(of_table.named_vars) == list(collapsed(spectrum, prior=BetaR2(), noise_prior=Jeffreys()).named_vars)
 
 
 @pytest.mark.parametrize(("unit", "rows"), [(1e-30, N), (0.0, N), (1e30, 2)])
