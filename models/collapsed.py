@@ -45,9 +45,7 @@ from bayesridge.priors import (
 )
 
 
-def collapsed(
-    design: Any, y: Any = None, *, prior: Prior, noise_prior: NoisePrior, proper: bool = False
-) -> pm.Model:
+def collapsed(design: Any, y: Any = None, *, prior: Prior, noise_prior: NoisePrior, proper: bool = False) -> pm.Model:
     """Build the model of (lambda, sigma) alone.
 
     Parameters
