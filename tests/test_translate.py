@@ -214,6 +214,23 @@ def test_keras_has_the_gradient_it_is_said_to_have(monkeypatch):
         np.testing.assert_allclose(total, 0.0, atol=1e-5 * size)  # Keras computes losses in float32
 
 
+@pytest.mark.slow
+def test_torch_has_the_gradient_it_is_said_to_have():
+    torch = pytest.importorskip("torch")  # seen with 2.15.0: 6e-17, 4e-9 and .99
+    y, best = Y - Y.mean(), own(LAM)
+
+    def moved(optimiser):
+        b = torch.nn.Parameter(torch.tensor(best))
+        step = optimiser([b], lr=1.0, weight_decay=translate.from_lambda(LAM, "torch.optim.SGD", n=N))
+        torch.mean((torch.tensor(y) - torch.tensor(X) @ b) ** 2).backward()
+        step.step()
+        return np.abs(b.detach().numpy() - best).max()
+
+    assert moved(torch.optim.SGD) < 1e-12
+    assert moved(torch.optim.Adam) < 1e-3  # rounding of a zero gradient over its epsilon
+    assert moved(torch.optim.AdamW) > 0.1
+
+
 def test_precisions_and_prior_sds_follow_the_noise():
     fit = BayesianRidge(tol=1e-12, max_iter=3000).fit(X, Y)
     sigma = fit.alpha_**-0.5
