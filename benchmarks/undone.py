@@ -84,7 +84,7 @@ MENDS = (
     Mend("19", "tau under a fixed lambda and sigma", "hyper/point.py", "np.exp(self.log_sigma - 0.5 * self.log_lam)", "np.exp(self.log_sigma - 0.5 * self.log_lam + 0.01)", EDGES, "tau_under_a_fixed"),
     Mend("19", "sigma's nodes are refined", "hyper/line.py", "_MOST_REFINEMENTS = 6", "_MOST_REFINEMENTS = 0", EDGES, "narrow_bells"),
     Mend("22", "draws are ranked", "checks/sbc_quantities.py", 'tuple([f"{name} (draws)" for name in drawn]), some', "(), ()", "checks/test_sbc.py", "plugged_in_sigma_fails or cdfs_are_right"),
-    Mend("22", "an intercept is drawn with its own sigma", "linalg/conditional.py", "design.y_mean + sigma * rng.standard_normal(n)", "design.y_mean + float(np.median(sigma)) * rng.standard_normal(n)", "checks/test_sbc.py", "weights_flat or shipped_priors"),
+    Mend("22", "an intercept is drawn with its own sigma", "linalg/conditional.py", "design.y_mean + sigma * rng.standard_normal(n)", "design.y_mean + float(np.median(sigma)) * rng.standard_normal(n)", "posteriors/test_draws.py", "own_draw"),
     Mend("heavy", "rows are centred twice", "linalg/routes.py", "    if design.fit_intercept and design.tally is None:", "    if False:", HEAVY, "test"),
     Mend("heavy", "pivot rows by their largest entry", "linalg/heavy_rows.py", "row = k + int(np.abs(A[k:, k]).argmax())", "row = k", HEAVY, "test"),
     Mend("heavy", "V by Jacobi", "linalg/heavy_rows.py", "    if failed:\n", "    if True:\n", HEAVY, "test"),
