@@ -15,10 +15,10 @@ _HOMES = {
     "BayesKernelRidge": "estimator.kernel",
     "BayesRidge": "estimator.regressor",
     "BayesRidgeClassifier": "estimator.classifier",
-    "Files": "linalg.accumulate",
-    "Moments": "linalg.statistics",
-    "Triangle": "linalg.statistics",
-    "accumulate": "linalg.accumulate",
+    "Files": "design.accumulate",
+    "Moments": "design.statistics",
+    "Triangle": "design.statistics",
+    "accumulate": "design.accumulate",
     "backtest": "rules.backtest",
     "compare": "posteriors.comparison",
     "compare_lambda": "rules.comparison",
@@ -123,6 +123,8 @@ __all__ = [
 if TYPE_CHECKING:
     from bayesridge import datasets, inverse, models, plots, translate
     from bayesridge.checks.card import validate
+    from bayesridge.design.accumulate import Files, accumulate
+    from bayesridge.design.statistics import Moments, Triangle
     from bayesridge.errors import (
         AccuracyWarning,
         BayesRidgeError,
@@ -149,8 +151,6 @@ if TYPE_CHECKING:
     from bayesridge.estimator.kernel import BayesKernelRidge
     from bayesridge.estimator.regressor import BayesRidge
     from bayesridge.fit import posterior
-    from bayesridge.linalg.accumulate import Files, accumulate
-    from bayesridge.linalg.statistics import Moments, Triangle
     from bayesridge.mcmc.sampling import sample
     from bayesridge.posteriors.comparison import compare
     from bayesridge.priors import (

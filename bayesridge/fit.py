@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from bayesridge.design.design import Design
+from bayesridge.design.levels import LAID_OUT, codes_of, levels_of
+from bayesridge.engines.groups import group_engine
 from bayesridge.errors import DataError, DataTypeError, PriorError
-from bayesridge.linalg.design import Design
-from bayesridge.linalg.groups import group_engine
-from bayesridge.linalg.levels import LAID_OUT, codes_of, levels_of
 from bayesridge.linalg.spectrum import factorize
 from bayesridge.posteriors.contract import AnyPosterior
 from bayesridge.posteriors.inferred import Method

@@ -21,8 +21,8 @@ import scipy
 from bayesridge import priors
 from bayesridge.atomic import write_atomically
 from bayesridge.bundle import Bundle, pack, unpack
+from bayesridge.design.design import State
 from bayesridge.errors import DataError, ModelFileError
-from bayesridge.linalg.design import State
 from bayesridge.priors.stored_density import StoredDensity
 from bayesridge.tables.formula import FormulaSpec
 

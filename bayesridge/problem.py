@@ -10,14 +10,14 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from bayesridge.design.accumulate import accumulate, is_streamed
+from bayesridge.design.design import Block, Design, build_design
+from bayesridge.design.levels import Levels, level_rows
+from bayesridge.design.sparse_rows import SparseRows, sparse_rows
+from bayesridge.design.statistics import Statistics, Triangle
+from bayesridge.design.wide_rows import LARGE, WideRows
 from bayesridge.errors import DataError
-from bayesridge.linalg.accumulate import accumulate, is_streamed
-from bayesridge.linalg.design import Block, Design, build_design
-from bayesridge.linalg.levels import Levels, level_rows
-from bayesridge.linalg.sparse_rows import SparseRows, sparse_rows
 from bayesridge.linalg.spectrum import trouble_of_moments
-from bayesridge.linalg.statistics import Statistics, Triangle
-from bayesridge.linalg.wide_rows import LARGE, WideRows
 from bayesridge.persistence import Table
 from bayesridge.tables.alignment import by_name
 from bayesridge.tables.blocks import Blocks, Coded, with_gaps

@@ -26,8 +26,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayesridge.datasets import load_xy
-from bayesridge.linalg.design import Design, build_design
-from bayesridge.linalg.spectral import SpectralEngine
+from bayesridge.design.design import Design, build_design
+from bayesridge.engines.spectral import SpectralEngine
 from bayesridge.linalg.spectrum import factorize
 from bayesridge.mcmc.chains import Sampler
 from bayesridge.mcmc.posterior import SampledPosterior

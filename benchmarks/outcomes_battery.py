@@ -27,8 +27,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
+from bayesridge.design.design import build_design
 from bayesridge.errors import BayesRidgeError, BayesRidgeWarning
-from bayesridge.linalg.design import build_design
 from bayesridge.outcomes import nodes as lattice
 from bayesridge.outcomes.correction import Sampler, Weighted, joined
 from bayesridge.outcomes.family import FAMILIES

@@ -48,7 +48,7 @@ def by_nuts(X: Array, y: Array, post: Any) -> tuple[float, float]:
     """Seconds without compilation, and the largest standard error of a mean or 95% limit in posterior sds."""
     import arviz as az
 
-    from bayesridge.linalg.design import build_design
+    from bayesridge.design.design import build_design
     from bayesridge.mcmc.chains import Sampler, sample_chains
     from bayesridge.models.binomial import binomial
 

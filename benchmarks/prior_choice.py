@@ -10,7 +10,7 @@ import argparse
 import numpy as np
 
 from bayesridge.datasets import load_xy
-from bayesridge.linalg.design import Design, build_design
+from bayesridge.design.design import Design, build_design
 from bayesridge.mcmc.comparison import compare_priors
 
 ROWS, COLUMNS = 100, 30

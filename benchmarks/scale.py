@@ -63,7 +63,7 @@ measured(read)
 
 _FIT = """
 from bayesridge import posterior
-import bayesridge.linalg.accumulate
+import bayesridge.design.accumulate
 measured(lambda: posterior(sys.argv[1], "y").coefficients.sd)
 """
 

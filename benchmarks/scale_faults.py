@@ -85,7 +85,7 @@ def added_up(path: Path, n_workers: int, flag: Path | None = None) -> tuple[Mome
     count = parquet.ParquetFile(path).num_row_groups
     asked: dict[str, Any] = {"threads_per_worker": 1, "dashboard_address": None, "silence_logs": 50}
     with LocalCluster(n_workers=n_workers, **asked) as cluster, Client(cluster) as client:
-        wait(client.map(lambda _: __import__("bayesridge.linalg.accumulate") and None, range(4 * n_workers)))
+        wait(client.map(lambda _: __import__("bayesridge.design.accumulate") and None, range(4 * n_workers)))
         start = time.perf_counter()
         where = None if flag is None else str(flag)
         total = accumulate([delayed(group)(str(path), k, where) for k in range(count)])

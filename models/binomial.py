@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 import pymc as pm
 
+from bayesridge.design.design import Design
 from bayesridge.errors import DataError
-from bayesridge.linalg.design import Design
 from bayesridge.models.parts import linear_predictor, of_table, refuse_what_is_no_count, repeat, standardized
 from bayesridge.priors import Prior
 

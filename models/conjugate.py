@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import pymc as pm
 
-from bayesridge.linalg.design import Design
+from bayesridge.design.design import Design
 from bayesridge.models.parts import coefficients, flat_part, observe, of_table, standardized, wide
 from bayesridge.models.scales import flat, noise_scale, penalty
 from bayesridge.priors import BetaR2, Custom, FixedLambda, Gamma, HalfPrior, LogNormal, NoisePrior

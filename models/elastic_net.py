@@ -22,7 +22,7 @@ import pymc as pm
 import pytensor.tensor as pt
 from scipy.stats import truncnorm
 
-from bayesridge.linalg.design import Design
+from bayesridge.design.design import Design
 from bayesridge.models.parts import flat_part, observe, of_table, standardized
 from bayesridge.models.scales import noise_scale, penalty
 from bayesridge.priors import BetaR2, NoisePrior

@@ -14,7 +14,7 @@ from __future__ import annotations
 import numpy as np
 import pymc as pm
 
-from bayesridge.linalg.design import Design
+from bayesridge.design.design import Design
 from bayesridge.models.parts import coefficients, flat_part, observe, of_table, standardized
 
 

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import pymc as pm
 
-from bayesridge.linalg.design import Design
+from bayesridge.design.design import Design
 from bayesridge.models.parts import coefficients, flat_part, observe, of_table, standardized
 from bayesridge.models.scales import noise_scale, prior_scale
 from bayesridge.priors import Custom, FixedTau, HalfPrior, NoisePrior

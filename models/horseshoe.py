@@ -16,8 +16,8 @@ from __future__ import annotations
 import numpy as np
 import pymc as pm
 
+from bayesridge.design.design import Design
 from bayesridge.errors import PriorError
-from bayesridge.linalg.design import Design
 from bayesridge.models.parts import flat_part, observe, of_table, standardized
 from bayesridge.models.scales import noise_scale
 from bayesridge.priors import NoisePrior

@@ -15,8 +15,8 @@ from __future__ import annotations
 import numpy as np
 import pymc as pm
 
+from bayesridge.design.design import Design
 from bayesridge.errors import DataError
-from bayesridge.linalg.design import Design
 from bayesridge.models.parts import of_table, standardized
 
 

@@ -24,9 +24,9 @@ from dataclasses import replace
 import numpy as np
 import pymc as pm
 
+from bayesridge.engines.groups import GroupEngine
+from bayesridge.engines.schur import LevelEngine
 from bayesridge.errors import DataError
-from bayesridge.linalg.groups import GroupEngine
-from bayesridge.linalg.schur import LevelEngine
 from bayesridge.models.parts import drawable, flat_part, observe, standardized
 from bayesridge.models.scales import noise_scale, penalty
 from bayesridge.priors import NoisePrior, Prior
@@ -41,7 +41,7 @@ def mixed(
     Parameters
     ----------
     engine : GroupEngine or LevelEngine
-        Of a fit, ``fit.posterior_.engine``, or made of a design by :func:`bayesridge.linalg.groups.group_engine`: it
+        Of a fit, ``fit.posterior_.engine``, or made of a design by :func:`bayesridge.engines.groups.group_engine`: it
         says which column has which penalty, and which are correlated.
     prior : Prior
         One for each group, or ``ByGroup``: of R^2, lambda or tau/sigma.

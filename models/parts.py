@@ -30,8 +30,8 @@ import pymc as pm
 from numpy.typing import NDArray
 from pymc.logprob.transforms import Transform
 
+from bayesridge.design.design import Design, build_design
 from bayesridge.errors import DataError
-from bayesridge.linalg.design import Design, build_design
 from bayesridge.models.scales import PROPER, flat, prior_scale, refuse_what_cannot_be_drawn
 from bayesridge.priors import Prior
 from bayesridge.tables.frames import read_columns, read_target

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pymc as pm
 
-from bayesridge.linalg.design import Design
+from bayesridge.design.design import Design
 from bayesridge.models.parts import linear_predictor, of_table, refuse_what_is_no_count, repeat, standardized
 from bayesridge.priors import Prior
 

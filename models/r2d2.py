@@ -16,7 +16,7 @@ from __future__ import annotations
 import numpy as np
 import pymc as pm
 
-from bayesridge.linalg.design import Design
+from bayesridge.design.design import Design
 from bayesridge.models.parts import flat_part, observe, of_table, standardized
 from bayesridge.models.scales import noise_scale, penalty
 from bayesridge.priors import BetaR2, NoisePrior

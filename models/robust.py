@@ -16,8 +16,8 @@ from __future__ import annotations
 import numpy as np
 import pymc as pm
 
+from bayesridge.design.design import Design
 from bayesridge.errors import DataError, PriorError
-from bayesridge.linalg.design import Design
 from bayesridge.models.parts import coefficients, flat_part, of_table, standardized
 from bayesridge.models.scales import noise_scale, penalty
 from bayesridge.priors import BetaR2, Custom, FixedLambda, Gamma, HalfPrior, LogNormal, NoisePrior

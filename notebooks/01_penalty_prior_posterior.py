@@ -26,7 +26,7 @@ import numpy as np
 
 from bayesridge import BayesRidge, FixedScales
 from bayesridge.datasets import load_xy
-from bayesridge.linalg.design import build_design
+from bayesridge.design.design import build_design
 from bayesridge.linalg.filters import ridge_path, standardized_coefficients
 from bayesridge.linalg.optimizer import map_estimate
 from bayesridge.linalg.spectrum import factorize

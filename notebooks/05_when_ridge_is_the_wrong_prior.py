@@ -24,7 +24,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from scipy import stats
 
-from bayesridge.linalg.design import build_design
+from bayesridge.design.design import build_design
 from bayesridge.mcmc.comparison import compare_priors
 
 COLORS = {"ridge": "#0072b2", "lasso": "#d55e00", "horseshoe": "#009e73"}

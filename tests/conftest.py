@@ -15,7 +15,8 @@ HERE = Path(__file__).resolve().parent
 NUMERICS = tuple(
     HERE / part
     for part in (
-        "linalg", "truth", "hyper/test_dense_evidence.py", "hyper/test_edges.py", "posteriors/test_degenerate.py",
+        "design", "engines", "linalg", "truth",
+        "hyper/test_dense_evidence.py", "hyper/test_edges.py", "posteriors/test_degenerate.py",
         "posteriors/test_dense_loo.py", "posteriors/test_leave_one_out.py",
         "posteriors/test_weights.py",
     )

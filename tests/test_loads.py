@@ -47,7 +47,7 @@ def test_twenty_four_threads_at_once():
 
 PROCESSES = """
 import multiprocessing, sys, threading, warnings
-from bayesridge.linalg.threads import _SECTION
+from bayesridge.parallel.threads import _SECTION
 from tests.test_loads import fit
 
 if __name__ == "__main__":

@@ -29,8 +29,8 @@ from bayesridge import (
     posterior,
 )
 from bayesridge.bundle import Bundle, pack, unpack
+from bayesridge.design.absent import AbsentRows
 from bayesridge.errors import BayesRidgeError, DataError, ModelFileError, PriorError, RowsAbsentError
-from bayesridge.linalg.absent import AbsentRows
 from bayesridge.mcmc.diagnostics import diagnose
 from bayesridge.mcmc.posterior import SampledPosterior
 

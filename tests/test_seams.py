@@ -16,12 +16,12 @@ import pytest
 from scipy.linalg import cho_factor, cho_solve
 from scipy.special import gammaln
 
+from bayesridge.design.design import build_design
+from bayesridge.engines.engine import CoefficientDraws, mixture_moments
 from bayesridge.errors import DataError
 from bayesridge.fit import posterior
 from bayesridge.hyper.marginal import Interval
 from bayesridge.hyper.nodes import ConjugateNoise, Nodes
-from bayesridge.linalg.design import build_design
-from bayesridge.linalg.engine import CoefficientDraws, mixture_moments
 from bayesridge.mcmc.posterior import SampledPosterior
 from bayesridge.posteriors.drawn import WeightedQuantity
 from bayesridge.posteriors.draws import Draws

@@ -26,9 +26,9 @@ from bayesridge.checks.sbc_study import (
 )
 from bayesridge.checks.sbc_terms import sbc_of_terms
 from bayesridge.checks.simulate import Setup, simulate
+from bayesridge.design.design import Design
 from bayesridge.errors import ConstantColumnWarning, DataError, check_counts
 from bayesridge.fit import one_lambda
-from bayesridge.linalg.design import Design
 from bayesridge.linalg.spectrum import Spectrum
 from bayesridge.posteriors.posterior import Posterior, infer
 from bayesridge.priors import BetaR2, Jeffreys, NoisePrior, Prior, check_priors

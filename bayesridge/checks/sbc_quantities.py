@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 from scipy.special import gammaincc
 
 from bayesridge.checks.simulate import Setup, Truth
+from bayesridge.design.design import Design
 from bayesridge.errors import DataError
 from bayesridge.hyper.marginal import PointMass
 from bayesridge.hyper.nodes import ConjugateNoise, HyperPosterior, Nodes
-from bayesridge.linalg.design import Design
 from bayesridge.posteriors.posterior import Posterior
 from bayesridge.priors import (
     NoisePrior,

@@ -24,11 +24,11 @@ from bayesridge.checks.sbc_quantities import (
     tested_columns,
 )
 from bayesridge.checks.simulate import Setup, Simulation, Truth, observe, simulate
+from bayesridge.design.design import Design, build_design
 from bayesridge.errors import DataError, ImproperPosteriorError, NoSignalWarning
-from bayesridge.linalg.design import Design, build_design
-from bayesridge.linalg.runs import run_jobs
 from bayesridge.linalg.spectrum import Spectrum, factorize
 from bayesridge.linalg.targets import with_left_vectors, with_target
+from bayesridge.parallel.runs import run_jobs
 from bayesridge.posteriors.inferred import Method
 from bayesridge.posteriors.posterior import Posterior, infer
 from bayesridge.priors import NoisePrior, Prior

@@ -15,7 +15,7 @@ from bayesridge.checks.calibration import CalibrationResult
 from bayesridge.checks.sbc_quantities import spread_rank
 from bayesridge.errors import BayesRidgeWarning, DataError
 from bayesridge.hyper.infer import infer_hyper
-from bayesridge.linalg.runs import run_many
+from bayesridge.parallel.runs import run_many
 from bayesridge.posteriors.posterior import Posterior
 
 Array = NDArray[np.float64]

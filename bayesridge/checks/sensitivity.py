@@ -27,11 +27,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bayesridge.engines.spectral import SpectralEngine
 from bayesridge.errors import DataError, ImproperPosteriorError
 from bayesridge.fit import one_lambda
 from bayesridge.hyper.infer import infer_hyper
 from bayesridge.hyper.marginal import PointMass
-from bayesridge.linalg.spectral import SpectralEngine
 from bayesridge.linalg.targets import rows_counted
 from bayesridge.posteriors.mixture import Mixture
 from bayesridge.posteriors.posterior import Posterior

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
-    from bayesridge.linalg.accumulate import Files
+    from bayesridge.design.accumulate import Files
     from bayesridge.mcmc.chains import SamplerName
     from bayesridge.mcmc.posterior import SampledPosterior
     from bayesridge.persistence import Table
@@ -129,7 +129,7 @@ def _files(model: Model, batches: bool | None, checkpoint: Path | None, counted:
         if checkpoint is not None:
             raise DataError("--checkpoint is for --batches")
         return None
-    from bayesridge.linalg.accumulate import Files
+    from bayesridge.design.accumulate import Files
 
     return Files(model.table, tuple(model.drop or ()), checkpoint, counted)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -44,7 +45,7 @@ def _main(
 
 
 #: In the list of commands, where longer lines would be cut.
-_SHORT = {
+_SHORT: dict[Callable[..., None], str] = {
     look: "What each column of a table is taken for.",
     fit: "Coefficients, lambda, noise, leave-one-out.",
     predict: "Predictions of a saved model, with intervals.",

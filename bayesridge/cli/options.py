@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn, get_type_hi
 import typer
 
 if TYPE_CHECKING:
-    from bayesridge.linalg.accumulate import Files
+    from bayesridge.design.accumulate import Files
 
 # Only what --help needs is imported here; the rest waits until there is something to do.
 

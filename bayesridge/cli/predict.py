@@ -61,9 +61,9 @@ def predict(
         from bayesridge.estimator.batches import write_predictions
         from bayesridge.estimator.files import load
         from bayesridge.posteriors.summary import jsonable
+        from bayesridge.posteriors.written import ENDINGS, refuse_own_source
         from bayesridge.tables.batches import is_large
         from bayesridge.tables.files import read_table
-        from bayesridge.tables.written import ENDINGS, refuse_own_source
 
         if out is not None and out.suffix not in (*ENDINGS, ".json"):
             raise DataError(f"--out {out}: the name should end in .csv, .parquet or .json")
@@ -128,9 +128,9 @@ def _in_batches(
     offset: str | None, trials: str | None,
 ) -> None:  # fmt: skip
     """Predict rows of files a batch at a time, and show the first of them."""
+    from bayesridge.design.accumulate import Files
     from bayesridge.estimator.batches import predictions_of_files, write_predictions
     from bayesridge.estimator.files import load
-    from bayesridge.linalg.accumulate import Files
 
     shown: list[pd.DataFrame] = []
     count = 0

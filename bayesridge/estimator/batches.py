@@ -7,15 +7,15 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from bayesridge.design.accumulate import Files
 from bayesridge.errors import DataError, DroppedRowsWarning, warn
-from bayesridge.linalg.accumulate import Files
 from bayesridge.posteriors.quantity import check_level
 from bayesridge.posteriors.summary import keyed
+from bayesridge.posteriors.written import write_rows
 from bayesridge.tables.batches import as_pandas, in_place, open_files
 from bayesridge.tables.columns import listed, quoted_list
 from bayesridge.tables.missing import check_missing
 from bayesridge.tables.streamed import fit_by_row
-from bayesridge.tables.written import write_rows
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from sklearn.base import RegressorMixin
 
+from bayesridge.engines.kernel import KernelEngine
+from bayesridge.engines.kernels import kernel_of
 from bayesridge.estimator.shared import Predicting
-from bayesridge.linalg.kernel import KernelEngine
-from bayesridge.linalg.kernels import kernel_of
 from bayesridge.posteriors.kernel import infer_kernel
 from bayesridge.priors import BetaR2, Jeffreys, NoisePrior, Prior, check_priors
 from bayesridge.problem import read_problem, source_table

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import RegressorMixin
 
+from bayesridge.design.statistics import Triangle
 from bayesridge.errors import DataError, PriorError
 from bayesridge.estimator.shared import Predicting, prior_of_lambda
 from bayesridge.fit import infer_problem
-from bayesridge.linalg.statistics import Triangle
 from bayesridge.posteriors.contract import AnyPosterior
 from bayesridge.posteriors.many import infer_many
 from bayesridge.priors import BetaR2, Jeffreys, NoisePrior, Prior, check_priors

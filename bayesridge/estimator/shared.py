@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
+from bayesridge.design.levels import LAID_OUT, LevelRows, Levels
+from bayesridge.design.sparse_rows import sparse_rows
 from bayesridge.errors import DataError, PriorError
-from bayesridge.linalg.levels import LAID_OUT, LevelRows, Levels
-from bayesridge.linalg.sparse_rows import sparse_rows
 from bayesridge.persistence import Table, save_model
 from bayesridge.posteriors.contract import AnyPosterior
 from bayesridge.posteriors.contrasts import effect_steps, partial_steps
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
-    from bayesridge.linalg.accumulate import Files
+    from bayesridge.design.accumulate import Files
 
 Array = NDArray[np.float64]
 
@@ -196,7 +196,7 @@ class Fitted(BaseEstimator):  # type: ignore[misc]
             For data that cannot be used, naming file, column and row.
         """
         from bayesridge.estimator.batches import predictions_of_files, write_predictions
-        from bayesridge.tables.written import refuse_own_source
+        from bayesridge.posteriors.written import refuse_own_source
 
         check_is_fitted(self)
         refuse_own_source(out, source)

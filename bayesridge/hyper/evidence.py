@@ -17,8 +17,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from bayesridge.design.design import Design
 from bayesridge.errors import DataError
-from bayesridge.linalg.design import Design
 from bayesridge.linalg.filters import (
     check_lambda,
     effective_dof,

@@ -19,6 +19,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from bayesridge.engines.engine import Engine, Nested
+from bayesridge.engines.spectral import least_squares_of
 from bayesridge.errors import AccuracyWarning, ImproperPosteriorError, warn
 from bayesridge.hyper.lattice import LatticePosterior, lattice_posterior
 from bayesridge.hyper.likelihood import Likelihood, NoiseFactor
@@ -28,8 +30,6 @@ from bayesridge.hyper.nodes import HyperPosterior
 from bayesridge.hyper.plane import plane_posterior
 from bayesridge.hyper.point import conjugate_point, known_point
 from bayesridge.hyper.quadrature import ASKED_ACCURACY, integrate
-from bayesridge.linalg.engine import Engine, Nested
-from bayesridge.linalg.spectral import least_squares_of
 from bayesridge.priors import NoisePrior, Prior, ScalePrior, check_priors
 
 Array = NDArray[np.float64]

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import digamma, logsumexp, polygamma
 
+from bayesridge.engines.engine import Engine
 from bayesridge.errors import DataError
 from bayesridge.hyper.filled_lattice import Emulated, Filled, emulate, fill, locate, near_mode, sizes
 from bayesridge.hyper.importance import WeightedPosterior, weighted_posterior
@@ -29,7 +30,6 @@ from bayesridge.hyper.marginal import Marginal, PointMass, Scalar, correlation, 
 from bayesridge.hyper.nodes import ConjugateNoise, KnownNoise, Nodes
 from bayesridge.hyper.slices import SPLINE_ERROR, Slices
 from bayesridge.hyper.target import Target
-from bayesridge.linalg.engine import Engine
 from bayesridge.priors import ScalePrior
 
 Array = NDArray[np.float64]

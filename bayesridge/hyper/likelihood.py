@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaln
 
-from bayesridge.linalg.engine import Engine
+from bayesridge.engines.engine import Engine
 
 Array = NDArray[np.float64]
 

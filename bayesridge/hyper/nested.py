@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from scipy.interpolate import make_interp_spline
 from scipy.special import logsumexp
 
+from bayesridge.engines.engine import Engine, Nested
 from bayesridge.errors import DataError
 from bayesridge.hyper.filled_lattice import fill, locate
 from bayesridge.hyper.lattice import LatticePosterior
@@ -32,7 +33,6 @@ from bayesridge.hyper.line import ConjugateLine, FineGrid
 from bayesridge.hyper.marginal import Marginal, PointMass, Scalar, marginal
 from bayesridge.hyper.nodes import ConjugateNoise, HyperPosterior, KnownNoise, Nodes
 from bayesridge.hyper.slices import Slices
-from bayesridge.linalg.engine import Engine, Nested
 
 Array = NDArray[np.float64]
 

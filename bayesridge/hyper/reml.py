@@ -25,12 +25,12 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq, minimize
 from scipy.stats import chi2, norm
 
+from bayesridge.engines.engine import Engine
 from bayesridge.errors import DataError, ImproperPosteriorError, NoSignalWarning, warn
 from bayesridge.hyper.infer import infer_hyper
 from bayesridge.hyper.marginal import Marginal, PointMass, Scalar
 from bayesridge.hyper.nodes import ConjugateNoise, Nodes
 from bayesridge.hyper.point import ConjugatePoint, conjugate_point
-from bayesridge.linalg.engine import Engine
 from bayesridge.priors import ByGroup, Conjugate, NoisePrior, Prior
 
 Array = NDArray[np.float64]

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaln
 
+from bayesridge.engines.engine import Engine
 from bayesridge.hyper.likelihood import log_growth
-from bayesridge.linalg.engine import Engine
 from bayesridge.priors import Conjugate, ScalePrior
 
 Array = NDArray[np.float64]

@@ -24,12 +24,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import fft
 
+from bayesridge.engines.spectral import SpectralEngine
 from bayesridge.errors import DataError, PriorError, check_counts
 from bayesridge.hyper.infer import infer_hyper
 from bayesridge.hyper.marginal import Marginal, PointMass
 from bayesridge.hyper.nodes import HyperPosterior
 from bayesridge.inverse.tikhonov import PENALTIES, numbers, refuse_units
-from bayesridge.linalg.spectral import SpectralEngine
 from bayesridge.linalg.spectrum import Spectrum
 from bayesridge.posteriors.quantity import check_level, flatten
 from bayesridge.priors import BetaR2, Jeffreys, NoisePrior, Prior, check_priors

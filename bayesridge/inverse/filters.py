@@ -18,9 +18,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from bayesridge.design.design import Design
 from bayesridge.errors import DataError
 from bayesridge.inverse.tikhonov import LARGEST, numbers
-from bayesridge.linalg.design import Design
 from bayesridge.linalg.filters import filter_factors, original_scale
 from bayesridge.linalg.spectrum import Spectrum
 from bayesridge.posteriors.contract import AnyPosterior

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bayesridge.design.design import Design, in_directions
 from bayesridge.errors import DataError
-from bayesridge.linalg.design import Design, in_directions
 from bayesridge.linalg.spectrum import factorize
 from bayesridge.posteriors.inferred import Method
 from bayesridge.posteriors.posterior import Posterior, infer

@@ -22,7 +22,7 @@ from bayesridge.linalg.filters import spectral_terms
 from bayesridge.linalg.rows import RowBasis, RowParts
 from bayesridge.linalg.spectrum import Spectrum
 from bayesridge.linalg.student import log_t_constant
-from bayesridge.linalg.threads import run_blocks
+from bayesridge.parallel.threads import run_blocks
 
 Array = NDArray[np.float64]
 

@@ -68,7 +68,7 @@ class Factor:
     sum_log_weights : float
         Sum of the logarithms of positive precision weights (zero for frequency weights).
     n_obs, signal : float
-        As in :class:`~bayesridge.linalg.design.Design`.
+        As in :class:`~bayesridge.design.design.Design`.
     flat : FlatPart or None
         Unpenalised columns beside the intercept.
     left : ndarray of shape (n_rows, rank) or None

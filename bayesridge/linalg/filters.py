@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit
 
+from bayesridge.design.design import Design
 from bayesridge.errors import DataError
-from bayesridge.linalg.design import Design
 from bayesridge.linalg.spectrum import Spectrum
 
 Array = NDArray[np.float64]

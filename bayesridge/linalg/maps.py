@@ -19,10 +19,10 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesridge.linalg.design import Design
+from bayesridge.design.design import Design
+from bayesridge.design.levels import LevelRows
+from bayesridge.design.row_source import RowIndex
 from bayesridge.linalg.factor import RowSpace
-from bayesridge.linalg.levels import LevelRows
-from bayesridge.linalg.row_source import RowIndex
 from bayesridge.linalg.spectrum import Spectrum
 
 Array = NDArray[np.float64]

@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
+from bayesridge.design.design import Design
 from bayesridge.errors import DataError
-from bayesridge.linalg.design import Design
 from bayesridge.linalg.filters import original_scale, standardized_coefficients
 from bayesridge.linalg.spectrum import Spectrum
 

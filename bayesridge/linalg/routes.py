@@ -11,12 +11,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from bayesridge.design.design import Design
+from bayesridge.design.sparse_rows import SparseRows
+from bayesridge.design.wide_rows import StandardRows, WideRows
 from bayesridge.errors import AccuracyWarning, DataError, warn
-from bayesridge.linalg.design import Design
 from bayesridge.linalg.factor import FlatPart, RowSpace
 from bayesridge.linalg.heavy_rows import decompose, digits_lost, eliminate, heaviest_row, rows_on_basis
-from bayesridge.linalg.sparse_rows import SparseRows
-from bayesridge.linalg.wide_rows import StandardRows, WideRows
 
 Array = NDArray[np.float64]
 

@@ -18,11 +18,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from bayesridge.design.design import Design
 from bayesridge.errors import DataError
-from bayesridge.linalg.design import Design
 from bayesridge.linalg.filters import SearchRange, filter_factors, shrinkage, spectral_terms
 from bayesridge.linalg.spectrum import Spectrum, left_vectors
-from bayesridge.linalg.threads import run_blocks, threads_for
+from bayesridge.parallel.threads import run_blocks, threads_for
 
 Array = NDArray[np.float64]
 

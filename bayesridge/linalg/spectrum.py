@@ -22,8 +22,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from bayesridge.design.design import Design
 from bayesridge.errors import AccuracyWarning, ConstantTargetWarning, DataError, PerfectFitWarning, warn
-from bayesridge.linalg.design import Design
 from bayesridge.linalg.factor import Factor
 from bayesridge.linalg.routes import (
     Factors,
@@ -35,7 +35,7 @@ from bayesridge.linalg.routes import (
     weighted,
     weighted_target,
 )
-from bayesridge.linalg.threads import threads_for
+from bayesridge.parallel.threads import threads_for
 
 Array = NDArray[np.float64]
 

@@ -8,8 +8,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from bayesridge.design.design import Design, some_rows
 from bayesridge.errors import BayesRidgeWarning
-from bayesridge.linalg.design import Design, some_rows
 from bayesridge.linalg.factor import Factor
 from bayesridge.linalg.routes import rounding_floor
 from bayesridge.linalg.rows import flat_residuals

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
+from bayesridge.design.design import Design
 from bayesridge.errors import DataError
-from bayesridge.linalg.design import Design
 from bayesridge.linalg.spectrum import factorize
 from bayesridge.mcmc.chains import Sampler, read_sampler
 from bayesridge.mcmc.posterior import PARETO_LIMIT

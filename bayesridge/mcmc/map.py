@@ -22,9 +22,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bayesridge.design.design import Design
 from bayesridge.errors import PriorError
 from bayesridge.hyper.evidence import log_det_ratio
-from bayesridge.linalg.design import Design
 from bayesridge.linalg.filters import original_scale, penalized_rss, standardized_coefficients
 from bayesridge.linalg.optimizer import map_estimate
 from bayesridge.linalg.spectrum import Spectrum

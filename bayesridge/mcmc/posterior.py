@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from bayesridge.design.design import Design, State
 from bayesridge.errors import DataError, ModelFileError, RowsAbsentError, check_counts
-from bayesridge.linalg.design import Design, State
 from bayesridge.linalg.spectrum import Spectrum
 from bayesridge.mcmc.rows import RowDraws
 from bayesridge.mcmc.tree_state import tree_from_state, tree_state

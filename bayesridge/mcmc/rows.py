@@ -13,8 +13,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from bayesridge.design.row_source import RowIndex
 from bayesridge.errors import DataError
-from bayesridge.linalg.row_source import RowIndex
 from bayesridge.posteriors.drawn import DrawnQuantity
 from bayesridge.posteriors.mixture import Mixture
 from bayesridge.posteriors.quantity import Quantity, check_level

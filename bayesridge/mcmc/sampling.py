@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bayesridge.design.design import Design
+from bayesridge.engines.spectral import SpectralEngine
 from bayesridge.errors import ImproperPosteriorError, PriorError
 from bayesridge.fit import one_lambda, posterior_of
-from bayesridge.linalg.design import Design
 from bayesridge.linalg.filters import effective_dof
-from bayesridge.linalg.spectral import SpectralEngine
 from bayesridge.linalg.spectrum import Spectrum
 from bayesridge.mcmc.chains import DEFAULT_SAMPLER, Chains, Sampler, read_sampler, sample_chains
 from bayesridge.mcmc.diagnostics import diagnose

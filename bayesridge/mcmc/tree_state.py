@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesridge.linalg.design import State
+from bayesridge.design.design import State
 
 if TYPE_CHECKING:
     import xarray as xr

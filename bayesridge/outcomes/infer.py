@@ -9,9 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from bayesridge.design.design import Design
 from bayesridge.errors import AccuracyWarning, ModelFileError, PriorError, warn
-from bayesridge.linalg.design import Design
-from bayesridge.linalg.threads import threads_for
 from bayesridge.outcomes.certificate import ACCURACY, WITHIN, Certificate, Judged, certify
 from bayesridge.outcomes.correction import Sampler, Weighted, joined
 from bayesridge.outcomes.family import Family, family_of
@@ -21,6 +20,7 @@ from bayesridge.outcomes.posterior import DRAWS, OutcomePosterior
 from bayesridge.outcomes.prior import default_prior, density_of_t, fixed_t
 from bayesridge.outcomes.problem import Directions, Outcome, make_outcome
 from bayesridge.outcomes.separation import refuse_flat_separation, separation
+from bayesridge.parallel.threads import threads_for
 from bayesridge.persistence import prior_from_state
 from bayesridge.priors import FixedLambda, Prior
 

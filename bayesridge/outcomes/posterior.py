@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from bayesridge.design.design import Design, State
 from bayesridge.errors import BayesRidgeWarning, DataError, ImproperPosteriorError, RowsAbsentError, check_counts
 from bayesridge.hyper.marginal import Link, Marginal, PointMass, transformed
-from bayesridge.linalg.design import Design, State
 from bayesridge.outcomes.correction import Weighted
 from bayesridge.outcomes.curves import Curves, Tilted, curves_of, log_lambda_without, tilted
 from bayesridge.outcomes.family import Family

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from bayesridge.design.design import Design
 from bayesridge.errors import PriorError
-from bayesridge.linalg.design import Design
 from bayesridge.outcomes.family import Family
 from bayesridge.priors import HalfT, Jeffreys, Prior, check_priors
 

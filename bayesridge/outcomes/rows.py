@@ -10,8 +10,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from bayesridge.design.row_source import RowIndex
 from bayesridge.errors import DataError
-from bayesridge.linalg.row_source import RowIndex
 from bayesridge.outcomes.family import Family
 from bayesridge.posteriors.drawn import WeightedQuantity
 from bayesridge.posteriors.quantity import Quantity, check_level

@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from bayesridge.design.design import Design, State
 from bayesridge.errors import AccuracyWarning, DataError, ModelFileError, PriorError, check_counts, warn
 from bayesridge.hyper.marginal import Marginal, PointMass
-from bayesridge.linalg.design import Design, State
-from bayesridge.linalg.threads import threads_for
 from bayesridge.outcomes.correction import Weighted, joined
 from bayesridge.outcomes.family import Student
 from bayesridge.outcomes.gibbs import CHAINS, Gibbs
 from bayesridge.outcomes.infer import SEED, accuracy_text, judge, outcome_from_state
 from bayesridge.outcomes.posterior import OutcomePosterior
 from bayesridge.outcomes.problem import Outcome, make_outcome
+from bayesridge.parallel.threads import threads_for
 from bayesridge.persistence import prior_from_state, prior_state
 from bayesridge.posteriors.datatree import to_datatree
 from bayesridge.posteriors.drawn import DrawnScalar

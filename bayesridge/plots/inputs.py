@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bayesridge.design.design import Design
 from bayesridge.errors import DataTypeError
-from bayesridge.linalg.design import Design
 from bayesridge.plots.layout import shorten
 from bayesridge.posteriors.posterior import Posterior
 

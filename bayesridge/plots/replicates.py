@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from bayesridge.design.design import Design
 from bayesridge.errors import DataError, check_counts
-from bayesridge.linalg.design import Design
 from bayesridge.plots.inputs import expect, target
 from bayesridge.plots.lambda_axis import percent
 from bayesridge.plots.layout import describe, legend_below, one_axes

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from bayesridge.design.design import Design, State
 from bayesridge.hyper.marginal import Scalar
-from bayesridge.linalg.design import Design, State
 from bayesridge.posteriors.contrasts import Contrast, Step
 from bayesridge.posteriors.draws import Draws
 from bayesridge.posteriors.prediction import Prediction

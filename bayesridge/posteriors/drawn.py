@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from bayesridge.design.row_source import RowIndex
 from bayesridge.hyper.marginal import Interval
-from bayesridge.linalg.row_source import RowIndex
 from bayesridge.posteriors.quantity import Quantity, check_level, probability
 
 Array = NDArray[np.float64]

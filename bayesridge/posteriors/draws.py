@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from bayesridge.design.design import Design
+from bayesridge.design.row_source import RowIndex
+from bayesridge.engines.engine import Engine
 from bayesridge.errors import check_counts
 from bayesridge.hyper.nodes import HyperPosterior
-from bayesridge.linalg.design import Design
-from bayesridge.linalg.engine import Engine
-from bayesridge.linalg.row_source import RowIndex
 
 Array = NDArray[np.float64]
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from bayesridge.design.design import Design
+from bayesridge.engines.engine import Engine
 from bayesridge.errors import DataError, PriorError, check_counts
 from bayesridge.hyper.nodes import HyperPosterior
-from bayesridge.linalg.design import Design
-from bayesridge.linalg.engine import Engine
 from bayesridge.linalg.filters import effective_dof
 from bayesridge.linalg.spectrum import Spectrum
 from bayesridge.posteriors.datatree import to_datatree

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from bayesridge.design.design import Design
 from bayesridge.errors import DataError
 from bayesridge.hyper.evidence import ModeShare
 from bayesridge.hyper.marginal import Scalar
 from bayesridge.hyper.nodes import HyperPosterior
-from bayesridge.linalg.design import Design
 from bayesridge.linalg.filters import conditioning
 from bayesridge.linalg.optimizer import newton_gap
 from bayesridge.linalg.spectrum import Spectrum

@@ -16,15 +16,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from bayesridge.design.accumulate import Files, ahead
+from bayesridge.engines.engine import Engine
 from bayesridge.errors import AccuracyWarning, DataError, warn
 from bayesridge.hyper.nodes import HyperPosterior
-from bayesridge.linalg.accumulate import Files, ahead
-from bayesridge.linalg.engine import Engine
 from bayesridge.posteriors.loo import LeaveOneOut, leave_one_out, why_no_loo
 from bayesridge.posteriors.shown import Shown
+from bayesridge.posteriors.written import check_ending, refuse_own_source, write_rows
 from bayesridge.tables.batches import Batch, in_place, open_files
 from bayesridge.tables.streamed import row_reader
-from bayesridge.tables.written import check_ending, refuse_own_source, write_rows
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -19,9 +19,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import gammaln, logsumexp
 
+from bayesridge.engines.engine import Engine
 from bayesridge.errors import AccuracyWarning, DataError, warn
 from bayesridge.hyper.nodes import ConjugateNoise, HyperPosterior
-from bayesridge.linalg.engine import Engine
 
 Array = NDArray[np.float64]
 

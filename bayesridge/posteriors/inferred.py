@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from bayesridge.design.design import Design
+from bayesridge.engines.engine import Engine
+from bayesridge.engines.spectral import spectrum_of
 from bayesridge.errors import DataError, NoSignalWarning, warn
 from bayesridge.hyper.evidence import EvidenceMaximum, ModeShare, maximize_evidence
 from bayesridge.hyper.marginal import Marginal, PointMass, Scalar
 from bayesridge.hyper.nodes import HyperPosterior
 from bayesridge.hyper.reml import Deviance, estimate, log_marginal_without
-from bayesridge.linalg.design import Design
-from bayesridge.linalg.engine import Engine
-from bayesridge.linalg.spectral import spectrum_of
 from bayesridge.linalg.spectrum import Spectrum
 from bayesridge.posteriors.comparison import log_bayes_factor
 from bayesridge.posteriors.scales_of_lambda import effective_dof_of, r2_of

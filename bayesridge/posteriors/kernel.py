@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from bayesridge.engines.kernel import KernelEngine
+from bayesridge.engines.kernels import kernel_from_state
 from bayesridge.errors import BayesRidgeWarning, DataError
 from bayesridge.hyper.infer import infer_hyper
-from bayesridge.linalg.kernel import KernelEngine
-from bayesridge.linalg.kernels import kernel_from_state
 from bayesridge.persistence import prior_from_state
 from bayesridge.posteriors.posterior import Posterior
 from bayesridge.posteriors.prediction import checked_rows, predict

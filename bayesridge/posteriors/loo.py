@@ -10,7 +10,7 @@ deleting the row leaves  B_-i = B - w e^2 / (2 (1 - h)), and at that lambda
     p(y_i | y_-i) = 1 / E_{lambda | y}[ 1 / p(y_i | y_-i, lambda) ],
     p(lambda | y_-i) ∝ p(lambda | y) / p(y_i | y_-i, lambda).
 
-The engine deletes the rows (:class:`bayesridge.linalg.engine.Deletion`).
+The engine deletes the rows (:class:`bayesridge.engines.engine.Deletion`).
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from bayesridge.design.design import Design
+from bayesridge.engines.engine import Deletion, Engine
 from bayesridge.errors import DataError
 from bayesridge.hyper.nodes import ConjugateNoise, HyperPosterior, Nodes
 from bayesridge.hyper.quadrature import weights_error
-from bayesridge.linalg.design import Design
-from bayesridge.linalg.engine import Deletion, Engine
 from bayesridge.linalg.student import log_t_constant
-from bayesridge.linalg.threads import run_blocks
+from bayesridge.parallel.threads import run_blocks
 from bayesridge.posteriors.mixture import Mixture
 from bayesridge.posteriors.prediction import noise_variance
 from bayesridge.posteriors.quantity import MixtureQuantity, check_level, interval_names

@@ -22,17 +22,17 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from bayesridge.design.design import Design
+from bayesridge.engines.spectral import SpectralEngine
 from bayesridge.errors import ConstantTargetWarning, DataError, PerfectFitWarning, PriorError, warn
 from bayesridge.hyper.infer import separate
 from bayesridge.hyper.many import Block, Targets, integrate_targets, sigma_quantile
-from bayesridge.linalg.design import Design
 from bayesridge.linalg.factor import Factor
 from bayesridge.linalg.maps import LinearMap, coefficient_map, prediction_map
 from bayesridge.linalg.routes import rounding_floor
-from bayesridge.linalg.spectral import SpectralEngine
 from bayesridge.linalg.spectrum import Spectrum, factor_of, join, left_of
 from bayesridge.linalg.targets import on_flat_columns, with_target
-from bayesridge.linalg.threads import threads_for
+from bayesridge.parallel.threads import threads_for
 from bayesridge.posteriors.posterior import Posterior, infer
 from bayesridge.posteriors.prediction import checked_rows, named_rows, refuse_outcome_terms
 from bayesridge.posteriors.quantity import check_level

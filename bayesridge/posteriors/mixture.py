@@ -12,7 +12,7 @@ from scipy.optimize import brentq
 from scipy.special import ndtr, ndtri, stdtr, stdtrit
 
 from bayesridge.linalg.student import log_t_constant
-from bayesridge.linalg.threads import run_blocks
+from bayesridge.parallel.threads import run_blocks
 
 Array = NDArray[np.float64]
 Flags = NDArray[np.bool]

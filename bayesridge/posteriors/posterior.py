@@ -11,6 +11,13 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from bayesridge.design.design import Design, State
+from bayesridge.design.levels import codes_of, times_about
+from bayesridge.engines.engine import Engine, Penalties
+from bayesridge.engines.few_nodes import AGREED
+from bayesridge.engines.groups import GroupEngine, groups_of
+from bayesridge.engines.schur import LevelEngine
+from bayesridge.engines.spectral import SpectralEngine
 from bayesridge.errors import DataError, ImproperPosteriorError, PriorError
 from bayesridge.hyper.evidence import maximize_evidence
 from bayesridge.hyper.infer import infer_hyper
@@ -18,13 +25,6 @@ from bayesridge.hyper.likelihood import Likelihood
 from bayesridge.hyper.nodes import HyperPosterior
 from bayesridge.hyper.point import plug_in
 from bayesridge.hyper.reml import PluggedIn, plug_in_scales, plugged_at
-from bayesridge.linalg.design import Design, State
-from bayesridge.linalg.engine import Engine, Penalties
-from bayesridge.linalg.few_nodes import AGREED
-from bayesridge.linalg.groups import GroupEngine, groups_of
-from bayesridge.linalg.levels import codes_of, times_about
-from bayesridge.linalg.schur import LevelEngine
-from bayesridge.linalg.spectral import SpectralEngine
 from bayesridge.linalg.spectrum import Spectrum
 from bayesridge.persistence import prior_from_state, prior_state
 from bayesridge.posteriors.contrasts import Asked

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from bayesridge.design.design import Design
+from bayesridge.design.levels import LevelRows
+from bayesridge.engines.engine import Engine
 from bayesridge.errors import DataError, DataTypeError
 from bayesridge.hyper.nodes import HyperPosterior
-from bayesridge.linalg.design import Design
-from bayesridge.linalg.engine import Engine
-from bayesridge.linalg.levels import LevelRows
 from bayesridge.posteriors.quantity import MixtureQuantity, Quantity, interval_names
 from bayesridge.posteriors.shown import Shown
 from bayesridge.tables.alignment import by_name

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from bayesridge.design.row_source import RowIndex
+from bayesridge.engines.engine import Conditional, Engine, LateMoments, Linear, LinearMoments
 from bayesridge.errors import DataError
 from bayesridge.hyper.nodes import HyperPosterior, Nodes
-from bayesridge.linalg.engine import Conditional, Engine, LateMoments, Linear, LinearMoments
-from bayesridge.linalg.row_source import RowIndex
 from bayesridge.posteriors.mixture import Mixture
 from bayesridge.posteriors.shown import Shown
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bayesridge.design.design import Design
 from bayesridge.errors import DataError
-from bayesridge.linalg.design import Design
 from bayesridge.posteriors.contract import AnyPosterior
 from bayesridge.posteriors.quantity import Quantity
 from bayesridge.posteriors.shown import number

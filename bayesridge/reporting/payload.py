@@ -22,10 +22,10 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.fft import dct
 from scipy.special import ndtri, stdtrit
 
+from bayesridge.design.design import Design
 from bayesridge.errors import DataError
 from bayesridge.hyper.infer import separate
 from bayesridge.hyper.marginal import Marginal
-from bayesridge.linalg.design import Design
 from bayesridge.linalg.factor import RowSpace
 from bayesridge.linalg.filters import shrinkage, spectral_coefficients
 from bayesridge.linalg.maps import LinearMap, coefficient_map, outside, prediction_functionals

@@ -30,10 +30,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 
+from bayesridge.design.design import Design
 from bayesridge.errors import BayesRidgeError, BayesRidgeWarning, DataError, warn
-from bayesridge.linalg.design import Design
-from bayesridge.linalg.runs import run_many
-from bayesridge.linalg.threads import threads_for
+from bayesridge.parallel.runs import run_many
+from bayesridge.parallel.threads import threads_for
 from bayesridge.posteriors.inferred import Method
 from bayesridge.posteriors.posterior import Posterior, infer
 from bayesridge.posteriors.shown import Finding

@@ -45,15 +45,15 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from bayesridge.design.design import Design
+from bayesridge.design.row_source import ArrayRows
 from bayesridge.errors import BayesRidgeError, BayesRidgeWarning, DataError, check_counts, warn
-from bayesridge.linalg.design import Design
 from bayesridge.linalg.filters import shrinkage
-from bayesridge.linalg.row_source import ArrayRows
 from bayesridge.linalg.rows import row_parts
-from bayesridge.linalg.runs import run_many
 from bayesridge.linalg.spectrum import Spectrum
 from bayesridge.linalg.targets import with_left_vectors, with_target
-from bayesridge.linalg.threads import threads_for
+from bayesridge.parallel.runs import run_many
+from bayesridge.parallel.threads import threads_for
 from bayesridge.posteriors.inferred import Method
 from bayesridge.posteriors.posterior import infer
 from bayesridge.posteriors.quantity import check_level

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bayesridge.engines.spectral import SpectralEngine
 from bayesridge.fit import one_lambda, posterior_of
 from bayesridge.linalg.rows import is_small
-from bayesridge.linalg.spectral import SpectralEngine
 from bayesridge.linalg.targets import with_left_vectors
 from bayesridge.rules.catalogue import default_rules
 from bayesridge.rules.curve_problem import CurveProblem

@@ -12,7 +12,7 @@ import numpy as np
 
 from bayesridge.errors import DataError
 from bayesridge.hyper.marginal import Marginal
-from bayesridge.linalg.threads import threads_for
+from bayesridge.parallel.threads import threads_for
 from bayesridge.posteriors.quantity import check_level
 from bayesridge.posteriors.shown import Shown
 from bayesridge.rules.bootstrap import BootstrapChoices, Kind, bootstrap_choices, usual_kind

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from scipy.interpolate import CubicSpline
 from scipy.special import ndtri
 
+from bayesridge.design.design import Design
 from bayesridge.errors import DataError
-from bayesridge.linalg.design import Design
 from bayesridge.linalg.filters import SearchRange
 from bayesridge.linalg.optimum import Optimum, minimize_values
 from bayesridge.rules.catalogue import CatalogueRule, posterior_rules

@@ -41,8 +41,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from bayesridge.design.design import Design
 from bayesridge.errors import DataError
-from bayesridge.linalg.design import Design
 from bayesridge.posteriors.shown import Finding
 from bayesridge.rules.row_matching import (
     MOST_CANDIDATES,

@@ -26,10 +26,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from bayesridge.linalg.design import Design
+from bayesridge.design.design import Design
 from bayesridge.linalg.filters import unit_variances
 from bayesridge.linalg.routes import GRAM_CONDITION_LIMIT, GRAM_RESIDUAL_SHARE
-from bayesridge.linalg.threads import run_blocks
+from bayesridge.parallel.threads import run_blocks
 from bayesridge.rules.folds import Rows
 
 Array = NDArray[np.float64]

@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from bayesridge.design.design import Design, some_rows
 from bayesridge.errors import BayesRidgeWarning, DataError
-from bayesridge.linalg.design import Design, some_rows
 from bayesridge.linalg.filters import (
     penalized_rss,
     penalized_rss_slope,

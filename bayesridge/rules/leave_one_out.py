@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from bayesridge.design.design import Design
 from bayesridge.errors import DataError
 from bayesridge.linalg.deletion import (
     DeletedRows,
@@ -26,7 +27,6 @@ from bayesridge.linalg.deletion import (
     log_density_slope,
     row_errors,
 )
-from bayesridge.linalg.design import Design
 from bayesridge.linalg.optimum import Curve
 from bayesridge.linalg.rows import RowBasis, flat_leverage
 from bayesridge.linalg.spectrum import Spectrum

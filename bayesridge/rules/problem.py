@@ -10,10 +10,10 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from bayesridge.design.design import Design
 from bayesridge.errors import DataError
 from bayesridge.fit import one_lambda, posterior_of
 from bayesridge.linalg.deletion import LooNoise
-from bayesridge.linalg.design import Design
 from bayesridge.linalg.filters import SearchRange, SpectralTerms, search_range, spectral_terms
 from bayesridge.linalg.optimum import Optima, Optimum, Place
 from bayesridge.linalg.rows import RowBasis, RowParts, row_basis, row_parts

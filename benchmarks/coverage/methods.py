@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import t as student_t
 
+from bayesridge.engines.spectral import SpectralEngine
 from bayesridge.errors import BayesRidgeError, ImproperPosteriorError
 from bayesridge.hyper.likelihood import Likelihood
 from bayesridge.hyper.marginal import PointMass
 from bayesridge.hyper.point import plug_in
-from bayesridge.linalg.spectral import SpectralEngine
 from bayesridge.posteriors.posterior import Posterior, infer
 from bayesridge.priors import FixedLambda, Jeffreys, NoisePrior, Prior
 from bayesridge.rules.problem import LambdaProblem, Rule

@@ -15,7 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bayesridge.errors import NoSignalWarning
-from bayesridge.linalg.runs import run_jobs
+from bayesridge.parallel.runs import run_jobs
 from benchmarks.coverage.methods import Answer, Method
 from benchmarks.coverage.worlds import SIGMA, DataSet, Scenario, make_data
 

@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 
+from bayesridge.design.design import Design, build_design
 from bayesridge.errors import DataError
-from bayesridge.linalg.design import Design, build_design
 from bayesridge.linalg.filters import spectral_coefficients
 from bayesridge.linalg.spectrum import Spectrum, factorize
 from bayesridge.posteriors.posterior import Posterior, infer

@@ -12,14 +12,14 @@ from statsmodels.stats.multitest import multipletests
 from bayesridge.checks.calibration import CalibrationResult, holm, shape_of
 from bayesridge.checks.prior_draws import Reference
 from bayesridge.checks.sbc import posterior_sbc, sbc
+from bayesridge.checks.sbc_of_chains import sbc_nuts, sbc_sampler
 from bayesridge.checks.simulate import Setup, simulate
 from bayesridge.datasets import load_xy
+from bayesridge.design.design import build_design
 from bayesridge.errors import ConstantColumnWarning, DataError, PerfectFitWarning, PriorError
 from bayesridge.fit import posterior
-from bayesridge.linalg.design import build_design
 from bayesridge.linalg.spectrum import factorize
 from bayesridge.linalg.targets import with_target
-from bayesridge.mcmc.sbc import sbc_nuts, sbc_sampler
 from bayesridge.posteriors.draws import Draws
 from bayesridge.posteriors.posterior import Posterior, infer
 from bayesridge.posteriors.summary import jsonable

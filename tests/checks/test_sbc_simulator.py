@@ -7,8 +7,8 @@ from scipy import stats
 from bayesridge.checks.prior_draws import Reference, draw_scales
 from bayesridge.checks.sbc_quantities import scale_cdf
 from bayesridge.checks.simulate import Setup, simulate
+from bayesridge.design.design import build_design
 from bayesridge.errors import DataError, PriorError
-from bayesridge.linalg.design import build_design
 from bayesridge.linalg.spectrum import factorize
 from bayesridge.linalg.targets import with_left_vectors, with_target
 from bayesridge.posteriors.posterior import infer

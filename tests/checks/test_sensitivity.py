@@ -7,9 +7,9 @@ import pytest
 
 from bayesridge import BetaR2, FixedLambda, GammaPrecisions, HalfCauchy, HalfNormal, LogNormal, posterior
 from bayesridge.checks.sensitivity import cumulative_jensen_shannon, power_scaling
+from bayesridge.engines.spectral import SpectralEngine
 from bayesridge.errors import DataError
 from bayesridge.hyper.infer import infer_hyper
-from bayesridge.linalg.spectral import SpectralEngine
 from bayesridge.linalg.targets import rows_counted
 from bayesridge.priors import Gamma, Jeffreys
 

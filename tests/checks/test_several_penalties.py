@@ -14,9 +14,9 @@ from bayesridge.checks.predictive_checks import predictive_checks
 from bayesridge.checks.refits import simulated_targets
 from bayesridge.checks.sbc import posterior_sbc
 from bayesridge.checks.sensitivity import power_scaling
+from bayesridge.design.levels import LevelRows
+from bayesridge.engines.groups import GroupEngine
 from bayesridge.errors import DataError
-from bayesridge.linalg.groups import GroupEngine
-from bayesridge.linalg.levels import LevelRows
 from bayesridge.posteriors.posterior import infer_groups
 from bayesridge.priors.groups import by_group
 

@@ -4,9 +4,9 @@ lambda."""
 import numpy as np
 import pytest
 
+from bayesridge.design.design import build_design
 from bayesridge.fit import posterior
 from bayesridge.hyper.evidence import maximize_evidence, profile_log_evidence
-from bayesridge.linalg.design import build_design
 from bayesridge.linalg.spectrum import factorize
 from bayesridge.priors import FixedLambda
 

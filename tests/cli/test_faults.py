@@ -69,7 +69,7 @@ def test_a_folder_with_other_files_is_refused_before_any_work(tmp_path, monkeypa
 #: Long work of each command: what computes there, as (module, function).
 LONG = {
     "fit --method nuts": ("bayesridge.mcmc.sampling", "sample"),
-    "choose --bootstrap 4": ("bayesridge.linalg.runs", "_batch"),
+    "choose --bootstrap 4": ("bayesridge.parallel.runs", "_batch"),
     "choose --rules cv5": ("bayesridge.rules.cross_validation", "choice_of_losses"),
     "validate --simulations 200": ("bayesridge.checks.sbc_study", "_block"),
     "report": ("bayesridge.reporting.build", "report_html"),

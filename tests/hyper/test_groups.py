@@ -9,12 +9,12 @@ import pytest
 from scipy.special import betaln, gammaln, logsumexp
 
 from bayesridge import BayesRidge, load, posterior
+from bayesridge.design.design import build_design
+from bayesridge.design.levels import LevelRows, Levels
+from bayesridge.engines.groups import group_engine
 from bayesridge.errors import DataError, NoSignalWarning, PriorError
 from bayesridge.hyper.filled_lattice import locate
 from bayesridge.hyper.target import Target
-from bayesridge.linalg.design import build_design
-from bayesridge.linalg.groups import group_engine
-from bayesridge.linalg.levels import LevelRows, Levels
 from bayesridge.posteriors.posterior import infer_groups
 from bayesridge.posteriors.summary import hyper_table, to_record
 from bayesridge.priors import (

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from bayesridge import posterior
+from bayesridge.design.design import build_design
+from bayesridge.design.levels import LevelRows, Levels
+from bayesridge.engines.groups import group_engine
 from bayesridge.errors import DataError
 from bayesridge.hyper import importance
 from bayesridge.hyper.importance import _slices, _two_sided, weighted_posterior
-from bayesridge.linalg.design import build_design
-from bayesridge.linalg.groups import group_engine
-from bayesridge.linalg.levels import LevelRows, Levels
 from bayesridge.posteriors.posterior import infer_groups
 from bayesridge.priors import Jeffreys, by_group
 from tests.hyper.test_groups import GROUPS, table, two_groups
@@ -93,8 +93,8 @@ def test_a_heavy_engine_takes_fewer_nodes_to_the_same_posterior(monkeypatch):
 
     light = fitted()
     assert light.check == ()
-    monkeypatch.setattr("bayesridge.linalg.level_system._HEAVY", 0)
-    monkeypatch.setattr("bayesridge.linalg.level_sums._DENSE", 0)
+    monkeypatch.setattr("bayesridge.engines.level_system._HEAVY", 0)
+    monkeypatch.setattr("bayesridge.engines.level_sums._DENSE", 0)
     heavy = fitted()
     assert "1e-04 of a variance" in heavy.check[-1]
     assert len(heavy.hyper.nodes.weight) < 0.5 * len(light.hyper.nodes.weight)

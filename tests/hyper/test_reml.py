@@ -9,11 +9,11 @@ from scipy.special import gammaln
 from scipy.stats import chi2
 
 from bayesridge import BayesRidge, load, posterior
+from bayesridge.design.design import build_design
+from bayesridge.design.levels import LevelRows, Levels
+from bayesridge.engines.groups import group_engine
 from bayesridge.errors import DataError, ImproperPosteriorError, NoSignalWarning
 from bayesridge.hyper.reml import Deviance, estimate, log_marginal_without
-from bayesridge.linalg.design import build_design
-from bayesridge.linalg.groups import group_engine
-from bayesridge.linalg.levels import LevelRows, Levels
 from bayesridge.posteriors.quantity import MixtureQuantity
 from tests.hyper.test_groups import GROUPS, dummies, mixed_engine, table
 from tests.truth.published import published, text_table

@@ -9,12 +9,12 @@ from sklearn.linear_model import BayesianRidge
 
 from bayesridge import posterior
 from bayesridge.datasets import load_xy
+from bayesridge.design.design import build_design
 from bayesridge.hyper.evidence import (
     maximize_evidence,
     profile_derivatives,
     profile_log_evidence,
 )
-from bayesridge.linalg.design import build_design
 from bayesridge.linalg.filters import penalized_rss
 from bayesridge.linalg.spectrum import factorize
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bayesridge.linalg.design import build_design
+from bayesridge.design.design import build_design
 from bayesridge.linalg.filters import (
     conditioning,
     constraint_radius,

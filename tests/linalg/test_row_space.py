@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
+from bayesridge.design.design import build_design
+from bayesridge.engines.spectral import SpectralEngine
 from bayesridge.hyper.infer import infer_hyper
-from bayesridge.linalg.design import build_design
 from bayesridge.linalg.maps import RowSpaceCoefficients, coefficient_map
-from bayesridge.linalg.spectral import SpectralEngine
 from bayesridge.linalg.spectrum import factorize
 from bayesridge.priors import BetaR2, Jeffreys
 

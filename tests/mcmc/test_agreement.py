@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from bayesridge import datasets
-from bayesridge.linalg.design import build_design
-from bayesridge.linalg.spectral import SpectralEngine
+from bayesridge.design.design import build_design
+from bayesridge.engines.spectral import SpectralEngine
 from bayesridge.linalg.spectrum import factorize
 from bayesridge.mcmc.sampling import nuts_posterior
 from bayesridge.posteriors.datatree import to_datatree

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from bayesridge import BetaR2, FixedTau, HalfT, Jeffreys, posterior
-from bayesridge.linalg.design import build_design
+from bayesridge.design.design import build_design
 from bayesridge.mcmc.chains import sample_chains
 from bayesridge.outcomes.family import NegativeBinomial, Student
 from tests.mcmc.agreement import LIMIT, PYMC

@@ -9,11 +9,11 @@ import pandas as pd
 import pytest
 
 from bayesridge import BayesRidge
+from bayesridge.design.design import build_design
+from bayesridge.design.levels import LevelRows, Levels
+from bayesridge.engines.groups import group_engine
 from bayesridge.errors import DataError, PriorError
 from bayesridge.hyper.target import Target
-from bayesridge.linalg.design import build_design
-from bayesridge.linalg.groups import group_engine
-from bayesridge.linalg.levels import LevelRows, Levels
 from bayesridge.priors import BetaR2, HalfT, Jeffreys, LogNormal
 from bayesridge.priors.groups import ByGroup
 from tests.mcmc.test_models_density import ROUNDING, density_of

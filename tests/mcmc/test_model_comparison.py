@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from bayesridge.design.design import build_design
 from bayesridge.errors import DataError
-from bayesridge.linalg.design import build_design
 from bayesridge.linalg.spectrum import factorize
 from bayesridge.mcmc import comparison as model_comparison
 from bayesridge.mcmc.comparison import PRIOR_NAMES, compare_priors

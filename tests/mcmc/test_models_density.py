@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from bayesridge.design.design import build_design
 from bayesridge.errors import PriorError
 from bayesridge.hyper.evidence import log_evidence
-from bayesridge.linalg.design import build_design
 from bayesridge.linalg.filters import standardized_coefficients
 from bayesridge.linalg.spectrum import factorize
 from bayesridge.priors import (

@@ -6,8 +6,8 @@ import pytest
 from scipy.optimize import minimize
 
 from bayesridge import datasets
+from bayesridge.design.design import build_design
 from bayesridge.errors import PriorError
-from bayesridge.linalg.design import build_design
 from bayesridge.linalg.spectrum import factorize
 from bayesridge.mcmc.map import find_map, joint_profile, map_three_ways
 from bayesridge.posteriors.posterior import infer

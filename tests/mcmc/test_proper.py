@@ -8,9 +8,9 @@ import pytest
 from scipy import stats
 from scipy.integrate import cumulative_trapezoid
 
+from bayesridge.design.design import build_design
+from bayesridge.engines.groups import group_engine
 from bayesridge.errors import DataError, PriorError
-from bayesridge.linalg.design import build_design
-from bayesridge.linalg.groups import group_engine
 from bayesridge.linalg.spectrum import factorize
 from bayesridge.priors import (
     BetaR2,

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from bayesridge.linalg.design import build_design
+from bayesridge.design.design import build_design
 from bayesridge.linalg.spectrum import factorize
 from bayesridge.mcmc.chains import sample_chains
 from bayesridge.mcmc.sampling import nuts_posterior

@@ -8,8 +8,8 @@ import pytest
 import xarray as xr
 from scipy import stats
 
+from bayesridge.design.design import build_design
 from bayesridge.errors import DataError
-from bayesridge.linalg.design import build_design
 from bayesridge.linalg.spectrum import factorize
 from bayesridge.mcmc.diagnostics import diagnose
 from bayesridge.mcmc.posterior import SampledPosterior

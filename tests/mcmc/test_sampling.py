@@ -12,8 +12,8 @@ from scipy import stats
 
 import bayesridge.mcmc.chains
 from bayesridge import datasets
+from bayesridge.design.design import build_design
 from bayesridge.errors import DataError, ImproperPosteriorError, MissingExtraError, PriorError
-from bayesridge.linalg.design import build_design
 from bayesridge.linalg.spectrum import factorize
 from bayesridge.mcmc.chains import quiet
 from bayesridge.mcmc.sampling import nuts_posterior, sample_model

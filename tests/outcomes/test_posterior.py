@@ -9,7 +9,7 @@ import pytest
 from scipy.special import ndtr
 
 from bayesridge import FixedLambda, HalfT, posterior
-from bayesridge.linalg.design import build_design
+from bayesridge.design.design import build_design
 from bayesridge.outcomes import nodes as lattice
 from bayesridge.outcomes.certificate import effective_size, pareto_k
 from bayesridge.outcomes.correction import Sampler, joined

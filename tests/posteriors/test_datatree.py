@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from bayesridge.design.design import build_design
 from bayesridge.errors import DataError
-from bayesridge.linalg.design import build_design
 from bayesridge.linalg.filters import original_scale
 from bayesridge.linalg.spectrum import factorize
 from bayesridge.posteriors.datatree import Draws, to_datatree

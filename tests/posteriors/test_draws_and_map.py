@@ -8,9 +8,9 @@ from scipy.stats import kstest
 
 from bayesridge import BetaR2, FixedScales, FixedTau, GammaPrecisions, HalfCauchy, HalfNormal, HalfT
 from bayesridge.datasets import load_xy
+from bayesridge.design.design import build_design
 from bayesridge.errors import DataError
 from bayesridge.fit import posterior
-from bayesridge.linalg.design import build_design
 from bayesridge.linalg.optimizer import map_estimate
 from bayesridge.linalg.spectrum import factorize
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from bayesridge.linalg.design import build_design
-from bayesridge.linalg.spectral import SpectralEngine
+from bayesridge.design.design import build_design
+from bayesridge.engines.spectral import SpectralEngine
 from bayesridge.linalg.spectrum import factorize
 from bayesridge.posteriors.draws import draws_given
 

@@ -10,8 +10,8 @@ from bayesridge import posterior
 from bayesridge.errors import DataError
 from bayesridge.hyper.nodes import ConjugateNoise, Nodes
 from bayesridge.posteriors.group_loo import leave_groups_out
+from tests.engines.test_schur import THETA, engines, problem
 from tests.hyper.test_groups import GROUPS, table
-from tests.linalg.test_schur import THETA, engines, problem
 
 
 @dataclass

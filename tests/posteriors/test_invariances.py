@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bayesridge import BetaR2, FixedLambda, posterior
+from bayesridge.design.design import build_design
 from bayesridge.errors import NoSignalWarning, PerfectFitWarning
 from bayesridge.hyper.evidence import log_evidence
-from bayesridge.linalg.design import build_design
 from bayesridge.linalg.filters import (
     conditioning,
     constraint_radius,

@@ -10,9 +10,9 @@ import pytest
 
 from bayesridge import BetaR2, Custom, FixedLambda, HalfNormal, HalfT, InverseGamma, LogNormal
 from bayesridge.datasets import load_xy
+from bayesridge.design.design import build_design
 from bayesridge.errors import AccuracyWarning, DataError, NoSignalWarning, WeightsWarning
 from bayesridge.fit import posterior
-from bayesridge.linalg.design import build_design
 from bayesridge.linalg.filters import ridge_path
 from bayesridge.linalg.rows import leverage, loo_residuals
 from bayesridge.linalg.spectrum import factorize

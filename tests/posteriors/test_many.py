@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from bayesridge import BayesRidge
+from bayesridge.design.design import build_design
 from bayesridge.errors import AccuracyWarning, ConstantTargetWarning, DataError, PerfectFitWarning, PriorError
-from bayesridge.linalg.design import build_design
 from bayesridge.linalg.spectrum import factorize
 from bayesridge.posteriors.many import infer_many
 from bayesridge.posteriors.posterior import infer

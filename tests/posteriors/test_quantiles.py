@@ -7,9 +7,9 @@ import pytest
 from scipy import stats
 
 from bayesridge.datasets import load_xy
+from bayesridge.design.design import build_design
 from bayesridge.fit import posterior
 from bayesridge.hyper.marginal import marginal
-from bayesridge.linalg.design import build_design
 from bayesridge.linalg.spectrum import factorize
 from bayesridge.posteriors.mixture import Mixture
 from bayesridge.posteriors.posterior import infer

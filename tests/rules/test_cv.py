@@ -24,8 +24,8 @@ from sklearn.preprocessing import StandardScaler
 
 from bayesridge import FixedLambda, posterior
 from bayesridge.datasets import load_xy
+from bayesridge.design.design import build_design
 from bayesridge.errors import DataError
-from bayesridge.linalg.design import build_design
 from bayesridge.linalg.rows import loo_residuals
 from bayesridge.linalg.spectrum import factorize
 from bayesridge.rules.cross_validation import CrossValidatedLoss, CrossValidation

@@ -10,8 +10,8 @@ from scipy.spatial.distance import pdist, squareform
 
 from bayesridge import posterior
 from bayesridge.datasets import load_xy
+from bayesridge.design.design import build_design
 from bayesridge.errors import DataError
-from bayesridge.linalg.design import build_design
 from bayesridge.rules.catalogue import make_rule
 from bayesridge.rules.cross_validation import CrossValidation
 from bayesridge.rules.duplicates import find_near_duplicates

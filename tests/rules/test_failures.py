@@ -6,9 +6,9 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 
+from bayesridge.design.design import build_design
 from bayesridge.errors import BayesRidgeWarning, NoSignalWarning, PerfectFitWarning
 from bayesridge.fit import posterior
-from bayesridge.linalg.design import build_design
 from bayesridge.linalg.filters import standardized_coefficients
 from bayesridge.linalg.spectrum import factorize
 from bayesridge.rules.catalogue import standard_rules

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from bayesridge.linalg.design import build_design
+from bayesridge.design.design import build_design
 from bayesridge.rules import cross_validation
 from bayesridge.rules.cross_validation import CrossValidation
 from bayesridge.rules.fold_moments import FoldMoments

@@ -11,13 +11,13 @@ import pytest
 from sklearn.model_selection import LeaveOneGroupOut
 
 from bayesridge import FixedLambda, posterior
+from bayesridge.design.design import build_design
 from bayesridge.errors import BayesRidgeWarning, DataError, WeightsWarning
-from bayesridge.linalg.design import build_design
 from bayesridge.linalg.filters import ridge_path
 from bayesridge.linalg.optimum import Optimum
 from bayesridge.linalg.rows import leverage
-from bayesridge.linalg.runs import run_many
 from bayesridge.linalg.spectrum import factorize
+from bayesridge.parallel.runs import run_many
 from bayesridge.rules.bootstrap import BootstrapChoices, bootstrap_choices, observations, resampling_task
 from bayesridge.rules.catalogue import make_rule
 from bayesridge.rules.cross_validation import CrossValidation

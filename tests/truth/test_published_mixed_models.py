@@ -9,6 +9,7 @@ from functools import cache
 import numpy as np
 import pytest
 
+from bayesridge.design.design import build_design
 from bayesridge.fit import posterior
 from bayesridge.hyper.evidence import (
     maximize_evidence,
@@ -16,7 +17,6 @@ from bayesridge.hyper.evidence import (
     profile_log_evidence_ml,
     profile_sigma,
 )
-from bayesridge.linalg.design import build_design
 from bayesridge.linalg.filters import effective_dof, penalized_rss, ridge_path
 from bayesridge.linalg.spectrum import factorize
 from bayesridge.priors import FixedLambda, FixedScales

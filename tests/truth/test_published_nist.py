@@ -16,9 +16,9 @@ from functools import cache
 import numpy as np
 import pytest
 
+from bayesridge.design.design import build_design
 from bayesridge.errors import PerfectFitWarning
 from bayesridge.fit import posterior
-from bayesridge.linalg.design import build_design
 from bayesridge.linalg.filters import ridge_path
 from bayesridge.linalg.spectrum import factorize
 from bayesridge.priors import FixedLambda

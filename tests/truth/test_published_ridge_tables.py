@@ -11,8 +11,8 @@ from functools import cache
 import numpy as np
 import pytest
 
+from bayesridge.design.design import build_design
 from bayesridge.fit import posterior
-from bayesridge.linalg.design import build_design
 from bayesridge.linalg.filters import effective_dof, filter_factors, residual_squares, ridge_path, shrinkage
 from bayesridge.linalg.rows import leverage
 from bayesridge.linalg.spectrum import factorize

@@ -1,0 +1,1 @@
+"""Threads of the linear algebra, and independent runs in processes."""
