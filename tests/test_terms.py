@@ -130,6 +130,19 @@ def test_a_curve_for_each_level():
         fit.predict(new.assign(kind="c"))
 
 
+def test_a_spline_function_that_hardly_a_row_touches():
+    """One row of level a lies 1e-6 beyond the third knot: a column of 1e-17 beside columns of one."""
+    rng = np.random.default_rng(8)
+    a, b = np.linspace(0.0, 0.2, 25), np.linspace(0.0, 1.0, 35)
+    y = np.sin(5.0 * np.concatenate([a, b])) + 0.2 * rng.standard_normal(60)
+    found = []
+    for beyond in (0.0, 1e-6):
+        x = np.concatenate([a[:-1], [0.2 + beyond], b])
+        table = pd.DataFrame({"y": y, "x": x, "kind": ["a"] * 25 + ["b"] * 35})
+        found.append(BayesRidge(formula="y ~ kind + s(x, k=8, by=kind)").fit(table).predictive(table).expected)
+    assert np.abs(found[1].mean - found[0].mean).max() <= 1e-4 * found[0].sd.min()  # the point itself moves by 1e-6
+
+
 @pytest.mark.parametrize(
     "formula",
     ["y ~ z + s(x, k=8) + (1 | shop)", "y ~ (1 | city/shop)", "y ~ (z || shop)", "y ~ (z | shop)", "y ~ x + ridge(z)"],

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bayesridge.posteriors.posterior import Posterior
+from bayesridge.posteriors.inferred import Inferred
 from bayesridge.posteriors.quantity import MixtureQuantity
 from tests.fuzz import run
 from tests.fuzz.cases import ORDINARY, Case, make_case, table
@@ -75,7 +75,7 @@ def _drifting(_):
 PLANTED = {
     "quantiles the wrong way round": (MixtureQuantity, "interval", _crossed, "not in order"),
     "probabilities above one": (MixtureQuantity, "cdf", _beyond_one, "a cdf is"),
-    "a constant lost": (Posterior, "log_marginal_likelihood", _drifting, "exactly"),
+    "a constant lost": (Inferred, "log_marginal_likelihood", _drifting, "exactly"),
 }
 
 
