@@ -224,12 +224,7 @@ def leave_one_out(
     if reason:
         raise DataError(reason)
     rows = engine.deletion()
-    bad = rows.alone
-    if len(bad):
-        raise DataError(
-            f"row {int(design.input_rows[bad[0]])} alone determines an unpenalised coefficient: without it there is no "
-            "posterior, so leave-one-out does not exist; penalise that column or drop the row"
-        )
+    refuse_alone(rows.alone, design)
     unseen = rows.count == 0
     tolerance = max(
         _TOLERANCE, hyper.error
@@ -292,6 +287,15 @@ def _with_row(mixture: Mixture, row: int, one: Mixture) -> Mixture:
     scale[row] = widened(one.scale, 1.0)[0]
     weight[row] = widened(np.atleast_2d(one.weight), 0.0)[0]
     return Mixture(location, scale, weight, mixture.df)
+
+
+def refuse_alone(rows: NDArray[np.intp], design: Design) -> None:
+    """Refuse rows without which a flat direction has no posterior."""
+    if len(rows):
+        raise DataError(
+            f"row {int(design.input_rows[rows[0]])} alone determines an unpenalised coefficient: without it there is "
+            "no posterior, so leave-one-out does not exist; penalise that column or drop the row"
+        )
 
 
 def why_no_loo(design: Design, df: float | None = None) -> str:

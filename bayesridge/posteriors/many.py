@@ -24,15 +24,18 @@ from numpy.typing import ArrayLike, NDArray
 
 from bayesridge.design.design import Design
 from bayesridge.engines.spectral import SpectralEngine
-from bayesridge.errors import ConstantTargetWarning, DataError, PerfectFitWarning, PriorError, warn
+from bayesridge.errors import AccuracyWarning, ConstantTargetWarning, DataError, PerfectFitWarning, PriorError, warn
 from bayesridge.hyper.infer import separate
 from bayesridge.hyper.many import Block, Targets, integrate_targets, sigma_quantile
 from bayesridge.linalg.factor import Factor
 from bayesridge.linalg.maps import LinearMap, coefficient_map, prediction_map
 from bayesridge.linalg.routes import rounding_floor
+from bayesridge.linalg.rows import row_parts, row_weights
 from bayesridge.linalg.spectrum import Spectrum, factor_of, join, left_of
 from bayesridge.linalg.targets import on_flat_columns, with_target
 from bayesridge.parallel.threads import threads_for
+from bayesridge.posteriors.loo import refuse_alone, why_no_loo
+from bayesridge.posteriors.many_loo import ManyScores, scores
 from bayesridge.posteriors.posterior import Posterior, infer
 from bayesridge.posteriors.prediction import checked_rows, named_rows, refuse_outcome_terms
 from bayesridge.posteriors.quantity import check_level
@@ -168,6 +171,41 @@ class ManyPosteriors:
     def log_marginal_likelihood(self) -> Array:
         """Log p(y) of each target, (T,)."""
         return self._gather(lambda block: block.log_evidence)
+
+    @cached_property
+    def loo(self) -> ManyScores:
+        """Exact leave-one-out scores of each target, lambda integrated; ``many[k].loo`` has those of its rows.
+
+        Raises
+        ------
+        DataError
+            If the rows, whatever the target, have no leave-one-out.
+        """
+        if reason := why_no_loo(self.design, 2.0 * self.targets.shape):
+            raise DataError(reason)
+        rows = row_parts(*with_target(self.design, self.factor, np.ascontiguousarray(self.Y[:, 0])))
+        refuse_alone(rows.alone, self.design)
+        spanned = self.factor.rank >= self.factor.nu
+        root = np.sqrt(row_weights(self.design)[2])[:, None]
+        elpd, se, doubt = np.empty(len(self)), np.empty(len(self)), np.empty(len(self), dtype=bool)
+        size = max(1, _BLOCK_VALUES // self.design.n_rows)
+        for block in self.blocks:
+            for some in (slice(k, k + size) for k in range(0, len(block.index), size)):
+                index = block.index[some]
+                rest = _centred(self.design, self.factor, self.Y[:, index])[2] / root
+                rest = np.zeros_like(rest) if spanned else rest - rows.U @ self.targets.z[index].T
+                elpd[index], se[index], doubt[index] = scores(rows, rest, self.targets, block, some)
+        for k in np.flatnonzero(doubt):
+            elpd[k], se[k] = self._score_alone(int(k))
+        return ManyScores(elpd, se, doubt)
+
+    def _score_alone(self, k: int) -> tuple[float, float]:
+        try:
+            found = self[k].loo
+        except DataError as error:
+            warn(f"{self.names[k]} has no leave-one-out: {error}", AccuracyWarning)
+            return np.nan, np.nan
+        return found.elpd_loo, found.se
 
     @cached_property
     def quadrature_error(self) -> Array:
@@ -377,27 +415,15 @@ def infer_many(
 
 def _project(design: Design, factor: Factor, Y: Array, names: tuple[str, ...]) -> tuple[Array, Array, Array, Array]:
     """Means, z, r0 and the coefficients on the flat columns of all targets; what :func:`with_target` does for one."""
-    U, root, w = left_of(design, factor), design.root_weights(), design.weights
-    T = Y.shape[1]
+    U, T = left_of(design, factor), Y.shape[1]
     y_mean, z, r0 = np.zeros(T), np.empty((T, factor.rank)), np.empty(T)
     on_flat = np.empty((len(design.unpenalized), T))
     constant, perfect = np.zeros(T, dtype=bool), np.zeros(T, dtype=bool)
-    Z = design.standardized(None, design.unpenalized)
     size = max(1, _BLOCK_VALUES // design.n_rows)
-    share = None if w is None else w / design.total_weight
     spanned = factor.rank >= factor.nu
     for start in range(0, T, size):
         part = slice(start, start + size)
-        rest = np.array(Y[:, part])
-        if design.fit_intercept:
-            for _ in range(2):  # the second takes what the rounding of the first left
-                mean = rest.mean(axis=0) if share is None else share @ rest
-                rest -= mean
-                y_mean[part] += mean
-        on_flat[:, part] = on_flat_columns(design, factor, rest)
-        rest -= Z @ on_flat[:, part]
-        if root is not None:
-            rest *= root[:, None]
+        y_mean[part], on_flat[:, part], rest = _centred(design, factor, Y[:, part])
         z[part] = rest.T @ U
         total = np.einsum("ij,ij->j", rest, rest)
         rest -= U @ z[part].T
@@ -415,3 +441,17 @@ def _project(design: Design, factor: Factor, Y: Array, names: tuple[str, ...]) -
             some = ", ".join([names[k] for k in np.flatnonzero(bad)[:5]])
             warn(f"{np.count_nonzero(bad)} of {T} targets {what}, the noise is an upper bound: {some}", kind)
     return y_mean, z, r0, on_flat
+
+
+def _centred(design: Design, factor: Factor, Y: Array) -> tuple[Array, Array, Array]:
+    """Means (B,), coefficients on the flat columns (u, B), and targets without them times root weights, (n, B)."""
+    rest, mean, w = np.array(Y), np.zeros(Y.shape[1]), design.weights
+    if design.fit_intercept:
+        for _ in range(2):  # the second takes what the rounding of the first left
+            more = rest.mean(axis=0) if w is None else (w / design.total_weight) @ rest
+            rest -= more
+            mean += more
+    on_flat = on_flat_columns(design, factor, rest)
+    rest -= design.standardized(None, design.unpenalized) @ on_flat
+    root = design.root_weights()
+    return mean, on_flat, rest if root is None else rest * root[:, None]

@@ -60,6 +60,32 @@ def test_each_target_is_what_it_is_alone(case, prior, noise):
             assert (intercepts[k] - one.intercept.mean[0]) / one.intercept.sd[0] == pytest.approx(0.0, abs=1e-8)
 
 
+@pytest.mark.parametrize("case", TABLES)
+@pytest.mark.filterwarnings("ignore::bayesridge.errors.NoSignalWarning")
+def test_scores_of_rows_left_out_are_those_of_each_alone(case):
+    n, p, options = TABLES[case]
+    X, Y = table(n, p)
+    Y = Y - Y.mean(axis=0)  # both lose the digits of an offset
+    Y[2, 3] += 1e4  # an outlier, without which lambda lies elsewhere
+    many = infer_many(build_design(X, Y[:, 0].copy(), **options), Y, BetaR2(), InverseGamma(2.0, 3.0))
+    found = many.loo
+    assert found.alone[3] == (case != "counts")  # where the outlier is there twice
+    assert found.alone.sum() <= 4
+    for k in range(len(many)):
+        one = alone(X, Y[:, k].copy(), BetaR2(), InverseGamma(2.0, 3.0), options).loo
+        assert found.elpd[k] == pytest.approx(one.elpd_loo, abs=1e-7)
+        assert found.se[k] == pytest.approx(one.se, rel=1e-6)
+
+
+def test_targets_without_leave_one_out_are_named():
+    X, Y = table(30, 4)
+    Y[:, 2] = 0.0
+    with pytest.warns(ConstantTargetWarning):
+        many = infer_many(build_design(X, Y[:, 0].copy()), Y, BetaR2(), Jeffreys())
+    found = many.loo
+    assert np.isfinite(np.delete(found.elpd, 2)).all()
+
+
 @pytest.mark.filterwarnings("ignore::bayesridge.errors.NoSignalWarning")
 def test_one_of_them_is_a_whole_posterior():
     X, Y = table(60, 5)
