@@ -1,6 +1,6 @@
 """A fit of ten million rows that is killed and goes on, and Dask's workers, one of which dies: the same bits?
 
-    python -m benchmarks.scale_faults [--rows 1e7] [--folder DIR] [--only files,dask] [--keep]
+    python -m benchmarks.scale_faults [--rows 1e7] [--folder DIR] [--only files,dask] [--csv] [--keep]
 
 The file is written in pieces and removed. Killed: by SIGKILL after a tenth, a half and nine tenths of the rows, each
 run going on from the checkpoint of the last. Dask: worker processes with one thread each add up row groups of the same
@@ -30,8 +30,8 @@ _KILLED = """
 import os, signal, sys
 from bayesridge import Files, accumulate
 stop = float(sys.argv[3])
-def progress(rows, of_all, _):
-    if rows >= stop * of_all:
+def progress(rows, *_):  # of a CSV file nobody knows how many there are
+    if rows >= stop:
         os.kill(os.getpid(), signal.SIGKILL)
 accumulate(Files(sys.argv[1], checkpoint=sys.argv[2], progress=progress), "y")
 """
@@ -53,14 +53,14 @@ def files(path: Path) -> None:
     print(f"in one go:  {bits(whole)}  {time.perf_counter() - start:.1f} s, peak {peak:.0f} MB", flush=True)
     checkpoint = path.with_suffix(".sums")
     for share in (0.1, 0.5, 0.9):
-        words = [sys.executable, "-c", _KILLED, str(path), str(checkpoint), str(share)]
+        words = [sys.executable, "-c", _KILLED, str(path), str(checkpoint), str(share * float(path.stem))]
         done = subprocess.run(words, check=False)
         size = checkpoint.stat().st_size if checkpoint.exists() else 0
         print(f"killed at {share:.0%}: signal {-done.returncode}, checkpoint {size} bytes", flush=True)
         assert done.returncode == -signal.SIGKILL
     seen: list[int] = []
     after = accumulate(Files(path, checkpoint=checkpoint, progress=lambda rows, *_: seen.append(rows)), "y")
-    print(f"resumed:    {bits(after)}  {len(seen)} row groups were left", flush=True)
+    print(f"resumed:    {bits(after)}  {len(seen)} pieces were left", flush=True)
     assert bits(after) == bits(whole)
 
 
@@ -114,11 +114,12 @@ def main() -> None:
     parser.add_argument("--rows", default="1e7", help="rows of the file")
     parser.add_argument("--folder", help="where to write it")
     parser.add_argument("--only", default="files,dask", help="files, dask")
+    parser.add_argument("--csv", action="store_true", help="a CSV file, for files alone")
     parser.add_argument("--keep", action="store_true", help="leave the file there, and take it if it is")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
         where = Path(arguments.folder or ".") if arguments.keep else Path(folder)
-        path = where / f"{int(float(arguments.rows))}.parquet"
+        path = where / f"{int(float(arguments.rows))}.{'csv' if arguments.csv else 'parquet'}"
         if not path.exists():
             write(path, int(float(arguments.rows)))
         for name, run in (("files", files), ("dask", dask)):
