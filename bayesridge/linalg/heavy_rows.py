@@ -141,7 +141,10 @@ def decompose(X: Array, y: Array) -> Decomposed:
     long as columns are independent. Jacobi's method keeps the digits of the small entries of V, by which columns that
     are 1e6 in some rows, once scaled, have coefficients of 1e-6 beside others of one.
     """
-    found, p = eliminate(X, y[:, None]), X.shape[1]
+    p = X.shape[1]
+    if p == 0:  # flat directions leave no row, and so no direction
+        return Decomposed(np.empty(0), np.empty((0, 0)), np.empty(0), float(y @ y), None, None, np.empty((0, 1)))
+    found = eliminate(X, y[:, None])
     triangle = np.empty((p, p))
     triangle[:, found.order] = found.R
     s, U, V, work, _, failed = dgejsv(triangle, joba=0)

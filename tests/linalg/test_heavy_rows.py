@@ -8,7 +8,7 @@ import pytest
 
 from bayesridge.errors import AccuracyWarning, DataError
 from bayesridge.fit import posterior
-from bayesridge.linalg.heavy_rows import eliminate
+from bayesridge.linalg.heavy_rows import decompose, eliminate
 from bayesridge.priors import FixedLambda, FixedSigma
 
 N, P, LAM = 12, 5, 0.5
@@ -139,3 +139,11 @@ def test_dependent_columns_are_told_from_graded_ones():
     X, y, w = table(5, 0)
     with pytest.raises(DataError, match="linearly dependent"):
         posterior(np.column_stack([X, X[:, 0] + X[:, 1]]), y, weights=w, weight_kind="precision", unpenalized=[0, 1, 5])
+
+
+def test_no_direction_is_left_beside_flat_columns():
+    """Two rows, two flat columns, one heavy row: LAPACK's matrices of no columns were 1 x 1."""
+    found = decompose(np.empty((0, 0)), np.empty(0))
+    assert found.s.shape == found.z.shape == (0,)
+    assert found.V.shape == (0, 0)
+    assert found.rest == 0.0
