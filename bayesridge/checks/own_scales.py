@@ -16,8 +16,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from bayesridge.hyper.many import Targets
 from bayesridge.hyper.marginal import PointMass
-from bayesridge.linalg.spectrum import Spectrum
 from bayesridge.posteriors.posterior import Posterior
 from bayesridge.priors import BetaR2
 
@@ -51,61 +51,51 @@ class OwnScales:
     known: bool
 
 
-def own_scales(posterior: Posterior, z2: Array, r0: Array) -> OwnScales:
+def own_scales(posterior: Posterior, z: Array, r0: Array) -> OwnScales:
     """Learn the scales of many data sets.
 
     Parameters
     ----------
     posterior : Posterior
         Gives the columns and the priors.
-    z2 : ndarray of shape (m, rank)
-        Squared projections on the left singular vectors.
+    z : ndarray of shape (m, rank)
+        Projections on the left singular vectors.
     r0 : ndarray of shape (m,)
         Squared residuals outside them.
     """
     spectrum = posterior.spectrum
-    log_lam = _log_lambda(posterior, z2, r0)
-    Q = np.empty(len(z2))
-    step = max(1, _BLOCK_VALUES // max(z2.shape[1], 1))
-    for k in range(0, len(z2), step):
-        part = slice(k, k + step)
-        with np.errstate(over="ignore", divide="ignore"):
-            relative = 1.0 + spectrum.s2 * np.exp(-log_lam[part, None])
-        Q[part] = r0[part] + (z2[part] / relative).sum(axis=1)
-    known = isinstance(posterior.sigma, PointMass)
-    variance = np.full(len(z2), posterior.sigma.median**2) if known else Q / spectrum.nu
-    return OwnScales(np.exp(log_lam), Q, variance, known)
-
-
-def _log_lambda(posterior: Posterior, z2: Array, r0: Array) -> Array:
-    if isinstance(posterior.lambda_, PointMass):
-        with np.errstate(divide="ignore"):
-            return np.full(len(z2), np.log(posterior.lambda_.median))
-    spectrum = posterior.spectrum
-    if spectrum.rank == 0:
-        return np.zeros(len(z2))
     prior = posterior.prior if posterior.prior.variable == "lambda" else BetaR2()
-    low, high = np.log(spectrum.s2[-1]) - _MARGIN, np.log(spectrum.s2[0]) + _MARGIN
+    targets = Targets(spectrum, z, r0, 0.5 * spectrum.nu, prior)
+    lam = _lambda(posterior, targets)
+    Q = targets.own_squares(lam)
+    known = isinstance(posterior.sigma, PointMass)
+    variance = np.full(len(z), posterior.sigma.median**2) if known else Q / spectrum.nu
+    return OwnScales(lam, Q, variance, known)
+
+
+def _lambda(posterior: Posterior, targets: Targets) -> Array:
+    count = len(targets.floor)
+    if isinstance(posterior.lambda_, PointMass):
+        return np.full(count, posterior.lambda_.median)
+    if targets.factor.rank == 0:
+        return np.ones(count)
+    low, high = targets.factor.log_range
+    low, high = low - _MARGIN, high + _MARGIN
     for _ in range(_MOST_STEPS):
-        t = np.arange(low, high + _STEP, _STEP)
-        mean, first, last = _means(spectrum, t, prior.log_density(t, spectrum.signal), z2, r0)
+        mean, first, last = _means(targets, np.arange(low, high + _STEP, _STEP))
         if max(first, last) <= _NEGLIGIBLE:
             break
         low, high = low - _MARGIN * (first > _NEGLIGIBLE), high + _MARGIN * (last > _NEGLIGIBLE)
-    return mean
+    return np.exp(mean)
 
 
-def _means(spectrum: Spectrum, t: Array, log_prior: Array, z2: Array, r0: Array) -> tuple[Array, float, float]:
+def _means(targets: Targets, t: Array) -> tuple[Array, float, float]:
     """Posterior means of log lambda on a grid; the largest relative density of any data set at its two ends."""
-    ratio = spectrum.s2[:, None] * np.exp(-t)
-    log_rest = log_prior - 0.5 * np.log1p(ratio).sum(axis=0)
-    shrink = 1.0 / (1.0 + ratio)
-    mean, ends = np.empty(len(z2)), np.zeros(2)
-    step = max(1, _BLOCK_VALUES // (len(t) + z2.shape[1]))
-    for k in range(0, len(z2), step):
+    mean, ends = np.empty(len(targets.floor)), np.zeros(2)
+    step = max(1, _BLOCK_VALUES // (len(t) + targets.factor.rank))
+    for k in range(0, len(mean), step):
         part = slice(k, k + step)
-        Q = r0[part, None] + z2[part] @ shrink
-        log_f = log_rest - 0.5 * spectrum.nu * np.log(Q)
+        log_f = targets.log_f(part, t)
         weight = np.exp(log_f - log_f.max(axis=1, keepdims=True))
         ends = np.maximum(ends, weight[:, [0, -1]].max(axis=0))
         mean[part] = weight @ t / weight.sum(axis=1)

@@ -19,6 +19,7 @@ Student-t with nu - 1 degrees of freedom if the model holds, and turned into nor
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +27,7 @@ from numpy.typing import NDArray
 from bayesridge.checks.own_scales import OwnScales, own_scales
 from bayesridge.checks.refits import Residuals, no_residuals, normal_score, refitted, simulated_targets
 from bayesridge.errors import DataError
+from bayesridge.linalg.filters import expected_sizes
 from bayesridge.linalg.rows import RowParts, row_parts
 from bayesridge.posteriors.posterior import Posterior
 
@@ -65,11 +67,9 @@ def observed_residuals(posterior: Posterior) -> Residuals:
     keep = check_rows(posterior)
     if posterior.has_terms:
         return refitted(posterior, posterior.design.y[None, :], keep)
-    spectrum = posterior.spectrum
-    rows = _rows(posterior, keep)
-    r0 = np.array([spectrum.r0])
-    scales = own_scales(posterior, spectrum.z2[None, :], r0)
-    return _residuals(posterior, rows, scales, spectrum.z[None, :], rows.residual[None, :], rows.y[None, :])
+    rows, (_, z, r0) = _rows(posterior, keep), posterior.spectrum.coordinates
+    scales = own_scales(posterior, z[None, :], np.array([r0]))
+    return _residuals(posterior, rows, scales, z[None, :], rows.residual[None, :], rows.y[None, :])
 
 
 def replicated_residuals(
@@ -98,7 +98,7 @@ def replicated_residuals(
     rows = _rows(posterior, keep)
     flat = np.linalg.qr(_flat_directions(posterior, keep))[0]
     basis = np.column_stack([flat, rows.U])  # orthonormal: the columns were projected off the flat directions
-    flat_fit = rows.y - (rows.residual + rows.U @ posterior.spectrum.z) / np.sqrt(rows.precision)
+    flat_fit = rows.y - rows.at(posterior.spectrum, np.inf)[0] / np.sqrt(rows.precision)
     lam, sigma = posterior.hyper.draw(simulations, rng)
     step = max(1, _BLOCK_VALUES // (len(keep) + 1))
     for k in range(0, simulations, step):
@@ -115,15 +115,15 @@ def _replicate(
     sigma: Array,
     rng: np.random.Generator,
 ) -> Residuals:
-    spectrum = posterior.spectrum
     m, n = len(lam), len(rows.y)
-    z = sigma[:, None] * np.sqrt(1.0 + spectrum.s2 / lam[:, None]) * rng.standard_normal((m, spectrum.rank))
+    z = expected_sizes(posterior.spectrum, lam, sigma)
+    z = z * rng.standard_normal(z.shape)
     if basis.shape[1] < n:
         noise = sigma[:, None] * rng.standard_normal((m, n))
         residual = noise - (noise @ basis) @ basis.T
     else:
         residual = np.zeros((m, n))  # the columns span every target
-    scales = own_scales(posterior, np.square(z), np.square(residual).sum(axis=1))
+    scales = own_scales(posterior, z, np.square(residual).sum(axis=1))
     y = flat_fit + (z @ rows.U.T + residual) / np.sqrt(rows.precision)
     return _residuals(posterior, rows, scales, z, residual, y)
 
@@ -147,10 +147,8 @@ def _flat_directions(posterior: Posterior, keep: NDArray[np.intp]) -> Array:
 def _residuals(
     posterior: Posterior, rows: RowParts, scales: OwnScales, z: Array, residual: Array, y: Array
 ) -> Residuals:
-    spectrum, nu = posterior.spectrum, posterior.design.nu
-    shrink = 1.0 / (1.0 + spectrum.s2 / scales.lam[:, None])
-    e = residual + (shrink * z) @ rows.U.T
-    free = rows.rest + shrink @ np.square(rows.U).T  # 1 - h
+    nu = posterior.design.nu
+    e, free = replace(rows, residual=residual).at(posterior.spectrum, scales.lam, z)  # free: 1 - h
     if scales.known:
         score = e / np.sqrt(free * scales.variance[:, None])
     else:

@@ -17,6 +17,7 @@ from bayesridge.checks.sbc_study import Seed, check_joint, joint_ranks, make_set
 from bayesridge.checks.simulate import Setup, Truth, simulate
 from bayesridge.design.design import Design, build_design
 from bayesridge.errors import check_counts
+from bayesridge.linalg.shares import explained
 from bayesridge.linalg.spectrum import Spectrum, factorize
 from bayesridge.mcmc.chains import MIN_DRAWS, Sampler, read_sampler, sample_chains
 from bayesridge.mcmc.sampling import draws_of, nuts_posterior
@@ -237,6 +238,6 @@ def _new_draws(setup: Setup, flat: Truth, rng: np.random.Generator) -> Array:
 def _values(setup: Setup, truth: Truth, new: Array) -> list[Array]:
     """The quantities of :func:`_names`, each of shape (S,)."""
     columns = np.sort(np.concatenate([setup.penalized, np.array(setup.unpenalized, dtype=np.intp)]))
-    r2 = setup.signal / (setup.signal + truth.lam)
+    r2 = explained(setup.signal, truth.lam)
     intercept = [truth.intercept] if setup.fit_intercept else []
     return [truth.lam, truth.sigma, truth.tau, r2, *truth.coef[:, columns].T, *intercept, *new.T]

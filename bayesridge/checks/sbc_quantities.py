@@ -23,6 +23,7 @@ from bayesridge.design.design import Design
 from bayesridge.errors import DataError
 from bayesridge.hyper.marginal import PointMass
 from bayesridge.hyper.nodes import ConjugateNoise, HyperPosterior, Nodes
+from bayesridge.linalg.shares import explained
 from bayesridge.posteriors.posterior import Posterior
 from bayesridge.priors import (
     NoisePrior,
@@ -126,7 +127,7 @@ def exact_pit(
         "lambda": lambda: float(posterior.lambda_.cdf(lam)),
         "sigma": lambda: scale_cdf(posterior, "sigma", sigma),
         "tau": lambda: scale_cdf(posterior, "tau", tau),
-        "R2": lambda: float(posterior.r2.cdf(posterior.spectrum.signal / (posterior.spectrum.signal + lam))),
+        "R2": lambda: float(posterior.r2.cdf(explained(posterior.spectrum.signal, np.asarray(lam)))),
     }
     out += [scales[name]() for name in SCALES if name in quantities.exact]
     out += _coefficient_pit(posterior, columns, truth.coef[i])

@@ -27,7 +27,7 @@ from scipy.special import log_ndtr
 from bayesridge.checks.calibration import MonteCarloTest, found_by, monte_carlo_tests
 from bayesridge.checks.own_scales import own_scales
 from bayesridge.errors import DataError, check_counts
-from bayesridge.linalg.spectrum import Spectrum
+from bayesridge.linalg.filters import expected_sizes
 from bayesridge.posteriors.posterior import Posterior
 from bayesridge.posteriors.shown import Finding
 
@@ -149,13 +149,13 @@ def spectral_check(
     check_counts(least=100, simulations=simulations)  # to judge a p-value
     rng = np.random.default_rng(random_state)
     lam, sigma = posterior.hyper.draw(simulations, rng)
-    size = sigma[:, None] * np.sqrt(1.0 + spectrum.s2 / lam[:, None])
-    z = np.vstack([spectrum.z, size * rng.standard_normal(size.shape)])
+    size, (s, own_z, own_r0) = expected_sizes(spectrum, lam, sigma), spectrum.coordinates
+    z = np.vstack([own_z, size * rng.standard_normal(size.shape)])
     left = max(spectrum.nu - spectrum.rank, 0.0)
     chi2 = rng.chisquare(left, simulations) if left > 0 else np.zeros(simulations)
-    r0 = np.append(spectrum.r0, sigma**2 * chi2)
+    r0 = np.append(own_r0, sigma**2 * chi2)
     u, noise = _standardized(posterior, z, r0, left)
-    statistics = _statistics(u, noise, spectrum)
+    statistics = _statistics(u, noise, np.log(s))
     tests = monte_carlo_tests(
         {name: float(values[0]) for name, values in statistics.items()},
         {name: values[1:] for name, values in statistics.items()}, {"shape", "largest"}, _reading,
@@ -163,7 +163,7 @@ def spectral_check(
     limit = np.quantile(np.abs(u[1:]).max(axis=1), 1.0 - alpha / len(statistics))  # Bonferroni over the tests
     outliers = np.flatnonzero(np.abs(u[0]) > limit)
     return SpectralCheck(
-        s=spectrum.s, z=spectrum.z, expected=np.quantile(size, [0.025, 0.5, 0.975], axis=0).T, standardized=u[0],
+        s=s, z=own_z, expected=np.quantile(size, [0.025, 0.5, 0.975], axis=0).T, standardized=u[0],
         band=np.quantile(np.sort(u[1:], axis=1), [0.025, 0.975], axis=0).T, tests=tests,
         outliers=tuple(outliers.tolist()), columns=tuple([_columns(posterior, int(j)) for j in outliers]),
         simulations=simulations, alpha=alpha,
@@ -178,13 +178,13 @@ def _standardized(posterior: Posterior, z: Array, r0: Array, left: float) -> tup
 
     Returns u of shape (m, rank) and log(residual variance / sigma^2), shape (m,).
     """
-    scales = own_scales(posterior, np.square(z), r0)
-    u = z / np.sqrt(scales.variance[:, None] * (1.0 + posterior.spectrum.s2 / scales.lam[:, None]))
+    scales = own_scales(posterior, z, r0)
+    u = z / expected_sizes(posterior.spectrum, scales.lam, np.sqrt(scales.variance))
     return u, np.log(r0 / left / scales.variance) if left > 0 else np.zeros(len(z))
 
 
-def _statistics(u: Array, noise: Array, spectrum: Spectrum) -> dict[str, Array]:
-    statistics = {"shape": _anderson_darling(u), "trend": _trend(u, np.log(spectrum.s2))}
+def _statistics(u: Array, noise: Array, log_s: Array) -> dict[str, Array]:
+    statistics = {"shape": _anderson_darling(u), "trend": _trend(u, log_s)}
     statistics["largest"] = np.abs(u).max(axis=1)
     if noise.any():
         statistics["noise"] = noise
@@ -219,7 +219,7 @@ def _reading(name: str, high: bool) -> str:
 
 
 def _columns(posterior: Posterior, direction: int, most: int = 3) -> tuple[tuple[str, float], ...]:
-    share = np.square(posterior.spectrum.V[:, direction])
+    share = posterior.spectrum.shares(direction)
     names = [posterior.design.directions[j] for j in posterior.design.penalized]
     return tuple([(names[k], float(share[k])) for k in np.argsort(-share, kind="stable")[:most]])
 

@@ -20,6 +20,7 @@ from bayesridge.engines.engine import CoefficientDraws, LinearMoments
 from bayesridge.errors import DataError
 from bayesridge.linalg.factor import RowSpace
 from bayesridge.linalg.maps import AnyLinearMap, LinearMap, RowSpaceCoefficients
+from bayesridge.linalg.shares import kept, resolvent
 from bayesridge.linalg.spectrum import Spectrum
 from bayesridge.parallel.threads import threads_for
 
@@ -47,7 +48,7 @@ class SpectralConditional:
     @cached_property
     def _inverse(self) -> Array:
         """``1 / (s_j^2 + lambda_k)``, shape (rank, K)."""
-        return np.asarray(1.0 / (self.spectrum.s2[:, None] + self.lam))
+        return resolvent(self.spectrum.s2[:, None], self.lam)
 
     @cached_property
     def _factors(self) -> tuple[Array, Array] | None:
@@ -55,7 +56,7 @@ class SpectralConditional:
         s2 = self.spectrum.s2
         if len(s2) <= _COMPRESSED_RANK or len(self.lam) < _COMPRESSED_NODES:
             return None
-        smallest = 1.0 / (s2.max() + self.lam)
+        smallest = resolvent(s2.max(), self.lam)
         if not ((s2.min() + self.lam) * smallest > _EVEN).all():
             return None
         left, size, right = np.linalg.svd(self._inverse / smallest, full_matrices=False)
@@ -171,8 +172,7 @@ class _Inner:
 
 
 def _shared_moments(spectrum: Spectrum, lam: Array, weight: Array, mean_variance: Array) -> tuple[Array, Array, _Inner]:
-    inverse = np.add.outer(spectrum.s2, lam)
-    np.reciprocal(inverse, out=inverse)
+    inverse = resolvent(spectrum.s2[:, None], lam)
     exists = bool(np.isfinite(mean_variance).all())
     noise = weight * (mean_variance if exists else 1.0)
     directions = inverse @ noise
@@ -224,7 +224,7 @@ def _row_space_moments(
     spectrum, right = linear.spectrum, linear.right
     s2 = spectrum.s2[:, None]
     seen = lam > 0
-    gain = (s2 / (lam[seen] * (s2 + lam[seen]))) @ inner.node_noise[seen]  # n - d without cancellation
+    gain = kept(s2, lam[seen]) @ (inner.node_noise[seen] / lam[seen])  # n - d without cancellation
     if not (np.isfinite(inner.null) and np.isfinite(gain).all()):
         return _moments(linear.take(slice(None)), spectrum, centre, spread, inner)
     wide = np.column_stack([centre, _compressed(spread, 1e-14 * float(inner.directions.min()))]).T @ right.turn
@@ -287,8 +287,7 @@ def _compressed(spread: Array, tolerance: float) -> Array:
 
 
 def _draw_beta(spectrum: Spectrum, lam: Array, sigma: Array, rng: np.random.Generator) -> Array:
-    share = np.add.outer(lam, spectrum.s2)
-    np.reciprocal(share, out=share)  # 1 / (s^2 + lambda), zero for an infinite lambda
+    share = resolvent(spectrum.s2, lam[:, None])
     if spectrum.rank == spectrum.n_features:
         a = rng.standard_normal(share.shape)
         a *= np.sqrt(share)

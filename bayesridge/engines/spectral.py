@@ -29,6 +29,7 @@ from bayesridge.linalg.maps import (
     standardized_rows,
 )
 from bayesridge.linalg.rows import flat_leverage, row_parts, row_weights
+from bayesridge.linalg.shares import growth_and_shrunk
 from bayesridge.linalg.spectrum import Spectrum, factorize, join, refuse_changed
 from bayesridge.linalg.targets import without_row
 
@@ -111,11 +112,8 @@ def _parts(theta: Array, rank: int, values: int) -> list[Array]:
 
 
 def _log_det_and_excess(spectrum: Spectrum, log_lam: Array) -> tuple[Array, Array]:
-    with np.errstate(over="ignore"):  # lambda below 1e-308 is zero
-        ratio = np.multiply.outer(np.exp(-log_lam), spectrum.s2)
-    log_det = np.log1p(ratio).sum(axis=-1)
-    ratio += 1.0
-    return -0.5 * log_det, np.reciprocal(ratio, out=ratio) @ spectrum.z2
+    log_det, shrink = growth_and_shrunk(spectrum.s2, log_lam[:, None])
+    return -0.5 * log_det, shrink @ spectrum.z2
 
 
 @dataclass(frozen=True, eq=False)
@@ -172,13 +170,10 @@ class SpectralEngine:
     def region(self) -> Array:
         """Points in log lambda that see every feature of the evidence: sigmoids one unit wide at log s^2; (m, 1)."""
         s = self.spectrum
-        if s.rank == 0:
-            low = high = 0.0
-        else:
-            low, high = float(np.log(s.s2[-1])), float(np.log(s.s2[0]))
-            if s.r0 > 0:
-                # rank r0/nu / |beta|^2 (Hoerl, Kennard & Baldwin 1975): where much data put lambda
-                low = min(low, float(np.log(s.r0 * s.rank / s.nu) - np.log((s.z2 / s.s2).sum() + 1e-290)))
+        low, high = s.log_range
+        if s.rank and s.r0 > 0:
+            # rank r0/nu / |beta|^2 (Hoerl, Kennard & Baldwin 1975): where much data put lambda
+            low = min(low, float(np.log(s.r0 * s.rank / s.nu) - np.log(s.squared_norm + 1e-290)))
         low, high = low - 5.0, high + 5.0
         core = np.linspace(low, high, int(2.0 * (high - low)) + 1)
         return np.concatenate([low - _TAIL[::-1], core, high + _TAIL])[:, None]

@@ -26,8 +26,10 @@ from bayesridge.linalg.filters import (
     penalized_rss,
     search_range,
     shrinkage,
+    unit_variances,
 )
 from bayesridge.linalg.optimum import crossings
+from bayesridge.linalg.shares import log_growth
 from bayesridge.linalg.spectrum import Spectrum
 
 Array = NDArray[np.float64]
@@ -37,8 +39,7 @@ _LIMIT = 600.0  # exp(+-600) and its square root times anything ordinary are sti
 
 def log_det_ratio(spectrum: Spectrum, lam: ArrayLike) -> Array:
     """Return ``sum_j log(1 + s_j^2 / lambda)``: log determinant of the prior over the posterior covariance."""
-    with np.errstate(divide="ignore"):
-        return np.asarray(np.log1p(spectrum.s2 / check_lambda(lam)[..., None]).sum(axis=-1))
+    return np.asarray(log_growth(spectrum.s2, check_lambda(lam)[..., None]).sum(axis=-1))
 
 
 def log_evidence(spectrum: Spectrum, lam: ArrayLike, sigma: ArrayLike) -> Array:
@@ -100,7 +101,7 @@ def log_det_uncentred(design: Design, spectrum: Spectrum, lam: ArrayLike) -> Arr
     inside = C @ spectrum.V
     outside = C @ C.T - inside @ inside.T
     with np.errstate(divide="ignore", invalid="ignore"):
-        small = np.einsum("ij,kj,lj->kil", inside, 1.0 / (spectrum.s2 + grid[:, None]), inside)
+        small = np.einsum("ij,kj,lj->kil", inside, unit_variances(spectrum, grid), inside)
         small += np.where(np.abs(outside) > 1e-14 * (C * C).sum(), outside, 0.0) / grid[:, None, None]
     log_det = np.linalg.slogdet(np.eye(len(C)) + small)[1]
     return np.asarray((log_det_ratio(spectrum, grid) + log_det).reshape(np.shape(lam)))
@@ -137,6 +138,12 @@ def profile_log_evidence_ml(design: Design, spectrum: Spectrum, lam: ArrayLike) 
         -0.5 * n * (np.log(2.0 * np.pi * penalized_rss(spectrum, lam) / n) + 1.0)
         - 0.5 * (log_det_uncentred(design, spectrum, lam) - spectrum.sum_log_weights)
     )
+
+
+def rises_to_infinity(spectrum: Spectrum) -> bool:
+    """Whether the profile evidence rises towards lambda -> infinity: the sign of its slope there, times lambda."""
+    share = spectrum.s2 / spectrum.s2.sum()
+    return bool(spectrum.nu * (share @ (spectrum.z2 / spectrum.total_squares)) < 1.0)
 
 
 Place = Literal["interior", "zero", "infinity", "flat"]
@@ -261,7 +268,7 @@ def _mode(spectrum: Spectrum, lam: float, place: Place) -> EvidenceMode:
     if place in ("infinity", "flat"):
         return EvidenceMode(lam, sigma, 0.0, float(profile_log_evidence(spectrum, lam)), np.nan, place)
     # lambda -> 0 with r0 = 0: sigma -> 0 and tau^2 = Q / (nu lambda) -> sum z^2/s^2 / nu, evidence finite
-    tau2 = float((spectrum.z2 / spectrum.s2).sum()) / spectrum.nu
+    tau2 = spectrum.squared_norm / spectrum.nu
     value = (
         -0.5 * spectrum.nu * (np.log(2.0 * np.pi * tau2) + 1.0)
         - 0.5 * (spectrum.log_det_flat - spectrum.sum_log_weights + float(np.log(spectrum.s2).sum()))

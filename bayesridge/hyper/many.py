@@ -21,6 +21,9 @@ from scipy.special import gammaincc, gammainccinv, gammaln, sici
 
 from bayesridge.errors import AccuracyWarning, ImproperPosteriorError, PriorError, warn
 from bayesridge.hyper.quadrature import ASKED_ACCURACY, weights_error
+from bayesridge.linalg.factor import Factor
+from bayesridge.linalg.filters import shrinkage
+from bayesridge.linalg.shares import log_growth_at, resolvent, shrunk_at
 from bayesridge.priors import ScalePrior
 
 Array = NDArray[np.float64]
@@ -41,7 +44,7 @@ class Targets:
 
     Attributes
     ----------
-    s2 : ndarray of shape (rank,)
+    factor : Factor
     z : ndarray of shape (T, rank)
     floor : ndarray of shape (T,)
         Twice the rate of sigma^2 where no direction is shrunk: ``r0 + 2 b0`` with an inverse-gamma prior (a0, b0).
@@ -49,18 +52,16 @@ class Targets:
         Of sigma^2 given lambda, ``nu / 2 + a0``.
     prior : ScalePrior
         Of lambda.
-    signal : float
     constant : float
         Terms of log p(y) that no target and no lambda move.
     """
 
-    s2: Array
+    factor: Factor
     z: Array
     floor: Array
     shape: float
     prior: ScalePrior
-    signal: float
-    constant: float
+    constant: float = 0.0
 
     def log_f(self, rows: NDArray[np.intp] | slice, log_lam: Array) -> Array:
         """Log density of log lambda, up to the constant, (targets, K)."""
@@ -68,17 +69,35 @@ class Targets:
         known = floor > 0
         with np.errstate(divide="ignore"):
             growth = np.log1p(excess / floor) if known.all() else np.log(excess / np.where(known, floor, 1.0) + known)
-        # log(1 + s^2 / lambda) where the ratio overflows
-        log_det = np.logaddexp(0.0, np.log(self.s2)[:, None] - log_lam).sum(axis=0)
-        return np.asarray(self.prior.log_density(log_lam, self.signal) - 0.5 * log_det - self.shape * growth)
+        log_det = log_growth_at(self.factor.s2[:, None], log_lam).sum(axis=0)
+        return np.asarray(self.prior.log_density(log_lam, self.factor.signal) - 0.5 * log_det - self.shape * growth)
 
     def rate(self, rows: NDArray[np.intp] | slice, log_lam: Array) -> Array:
         """Rate of sigma^2 given lambda, (targets, K)."""
         return np.asarray(0.5 * (self.floor[rows, None] + self._excess(rows, log_lam)))
 
     def _excess(self, rows: NDArray[np.intp] | slice, log_lam: Array) -> Array:
-        with np.errstate(over="ignore"):  # an infinite ratio means that nothing is left
-            return np.square(self.z[rows]) @ (1.0 / (1.0 + np.multiply.outer(self.s2, np.exp(-log_lam))))
+        return np.square(self.z[rows]) @ shrunk_at(self.factor.s2[:, None], log_lam)
+
+    def own_squares(self, lam: Array) -> Array:
+        """``Q``, or twice the rate of sigma^2, of each target at a lambda of its own, (T,)."""
+        size = max(1, _SCANNED // max(self.factor.rank, 1))
+        parts = (slice(start, start + size) for start in range(0, len(lam), size))
+        squares = [np.einsum("ij,ij->i", np.square(self.z[k]), shrinkage(self.factor, lam[k])) for k in parts]
+        return np.asarray(self.floor + np.concatenate(squares))
+
+    def left(self, rows: NDArray[np.intp], log_lam: float) -> tuple[Array, Array]:
+        """What a lambda leaves of the targets along the directions, (targets, rank), and its share (rank,)."""
+        g = shrunk_at(self.factor.s2, log_lam)
+        return self.z[rows] * g, g
+
+    def resolvent(self, log_lam: Array) -> Array:
+        """``1 / (s^2 + lambda)``, (K, rank)."""
+        return resolvent(self.factor.s2, np.exp(log_lam)[:, None])
+
+    def right_sides(self, rows: NDArray[np.intp]) -> Array:
+        """``s z``: times the resolvent they are the coefficients along the directions, (targets, rank)."""
+        return np.asarray(self.factor.s * self.z[rows])
 
     def log_offset(self, rows: NDArray[np.intp]) -> Array:
         """What the log density of each target is relative to."""
@@ -135,13 +154,8 @@ class Block:
         return np.asarray(np.exp(self.center + self.width * np.sinh(x / self.width)))
 
 
-def integrate_targets(targets: Targets, low: float, high: float) -> list[Block]:
+def integrate_targets(targets: Targets) -> list[Block]:
     """Place the nodes of all targets.
-
-    Parameters
-    ----------
-    low, high : float
-        Log of the smallest and the largest squared singular value.
 
     Raises
     ------
@@ -155,8 +169,8 @@ def integrate_targets(targets: Targets, low: float, high: float) -> list[Block]:
     AccuracyWarning
         If an integral is not as accurate as asked for.
     """
-    sd = np.sqrt(2.0 / max(len(targets.s2), 1))
-    where = _where_the_mass_is(targets, low, high, min(0.5, 3.0 * sd))
+    sd = np.sqrt(2.0 / max(targets.factor.rank, 1))
+    where = _where_the_mass_is(targets, *targets.factor.log_range, min(0.5, 3.0 * sd))
     order = np.argsort(0.5 * (where.bulk_low + where.bulk_high), kind="stable")
     blocks = []
     for start in range(0, len(order), _BLOCK):

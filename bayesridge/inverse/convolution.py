@@ -30,6 +30,7 @@ from bayesridge.hyper.infer import infer_hyper
 from bayesridge.hyper.marginal import Marginal, PointMass
 from bayesridge.hyper.nodes import HyperPosterior
 from bayesridge.inverse.tikhonov import PENALTIES, numbers, refuse_units
+from bayesridge.linalg.shares import resolvent
 from bayesridge.linalg.spectrum import Spectrum
 from bayesridge.posteriors.quantity import check_level, flatten
 from bayesridge.priors import BetaR2, Jeffreys, NoisePrior, Prior, check_priors
@@ -148,7 +149,7 @@ class Deblurred:
 
     def _variance(self, lam: float) -> Array:
         """Of the coefficients, over sigma^2."""
-        return np.asarray(1.0 / (np.square(np.abs(self.transfer)) + lam * self.penalty))
+        return resolvent(np.square(np.abs(self.transfer)), lam * self.penalty)
 
     @property
     def mean(self) -> Array:

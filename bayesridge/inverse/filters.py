@@ -21,7 +21,16 @@ from numpy.typing import ArrayLike, NDArray
 from bayesridge.design.design import Design
 from bayesridge.errors import DataError
 from bayesridge.inverse.tikhonov import LARGEST, numbers
-from bayesridge.linalg.filters import filter_factors, original_scale
+from bayesridge.linalg.filters import (
+    filter_factors,
+    filtered_coefficients,
+    filtered_squares,
+    from_directions,
+    landweber_factors,
+    original_scale,
+    signal_squares,
+    wiener_factors,
+)
 from bayesridge.linalg.spectrum import Spectrum
 from bayesridge.posteriors.contract import AnyPosterior
 from bayesridge.posteriors.posterior import Posterior
@@ -59,13 +68,13 @@ class Filtered:
     @property
     def residual_squares(self) -> Array:
         """Weighted residual sums of squares, (K,)."""
-        return np.asarray(self.spectrum.r0 + np.square(1.0 - self.factors) @ self.spectrum.z2)
+        return filtered_squares(self.spectrum, self.factors)
 
     @property
     def coefficients(self) -> Array:
         """The solutions x, (K, p)."""
-        beta = (self.factors * (self.spectrum.z / self.spectrum.s)) @ self.spectrum.V.T
-        return original_scale(self.design, self.spectrum, beta)[0]
+        along = filtered_coefficients(self.spectrum, self.factors)
+        return original_scale(self.design, self.spectrum, from_directions(self.spectrum, along))[0]
 
     def choose(self, rule: Literal["gcv", "discrepancy", "cp"], sigma: float | None = None) -> int:
         """Which solution a rule takes (its position).
@@ -119,7 +128,7 @@ def filter_path(
         Values of lambda, numbers of directions or steps, noise variances; by default all numbers of directions, and 60
         values over what makes a difference of the others.
     power : array_like of shape (rank,), optional
-        For "wiener": prior variance along each direction, ``spectrum.V`` in the coordinates of the penalty.
+        For "wiener": prior variance along each direction, the right singular vectors in the coordinates of the penalty.
     """
     if not isinstance(post, AnyPosterior):
         raise DataError(f"filters are of a posterior with one lambda, got {type(post).__name__}: posterior_ of a fit")
@@ -142,9 +151,9 @@ def _default(s: Spectrum, kind: Kind, power: ArrayLike | None) -> Array:
     if kind == "truncated":
         return np.arange(s.rank + 1, dtype=np.float64)
     if kind == "landweber":
-        most = min(1e7, 10.0 * float(s.s2[0] / s.s2[-1]))
+        most = min(1e7, 10.0 * s.condition**2)
         return np.unique(np.round(np.geomspace(1.0, max(most, 2.0), _STEPS)))
-    scale = s.s2 if power is None else _checked(power, s.rank) * s.s2
+    scale = signal_squares(s, 1.0 if power is None else _checked(power, s.rank))
     scale = scale[scale > 0] if (scale > 0).any() else np.ones(1)
     return np.geomspace(1e-2 * scale.min(), 1e2 * scale.max(), _STEPS)
 
@@ -155,14 +164,9 @@ def _factors(s: Spectrum, kind: Kind, values: Array, power: ArrayLike | None) ->
     if kind == "truncated":
         return np.asarray(np.arange(s.rank) < values[:, None], dtype=np.float64)
     if kind == "landweber":
-        with np.errstate(divide="ignore"):  # log 0 for the first direction: one step has all of it
-            left = np.log1p(-np.minimum(s.s2 / s.s2[0], 1.0))
-        with np.errstate(invalid="ignore"):
-            return np.asarray(np.where(values[:, None] > 0, -np.expm1(values[:, None] * left), 0.0))
+        return landweber_factors(s, values)
     if kind == "wiener":
-        signal = s.s2 * _checked(power, s.rank)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            return np.asarray(np.where(signal > 0, 1.0 / (1.0 + values[:, None] / signal), 0.0))
+        return wiener_factors(s, _checked(power, s.rank), values)
     raise DataError(f"kind must be 'ridge', 'truncated', 'landweber' or 'wiener', got {kind!r}")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -107,6 +107,11 @@ class Factor:
         return float(self.s[0] / self.s[-1]) if self.rank else 1.0
 
     @property
+    def mean_square(self) -> float:
+        """Mean of the squared singular values over the numerical rank."""
+        return float(self.s2.mean())
+
+    @property
     def n_features(self) -> int:
         """Number of penalised columns."""
         return self.right.rows.shape[1] if isinstance(self.right, RowSpace) else len(self.right)
@@ -115,6 +120,19 @@ class Factor:
     def V(self) -> Array:  # noqa: N802
         """Right singular vectors, shape (p_penalized, rank)."""
         return (self.right.turn @ self.right.rows).T if isinstance(self.right, RowSpace) else self.right
+
+    @cached_property
+    def log_range(self) -> tuple[float, float]:
+        """Log of the smallest and the largest squared singular value; zeros where there is none."""
+        return (float(np.log(self.s2[-1])), float(np.log(self.s2[0]))) if self.rank else (0.0, 0.0)
+
+    def formed(self) -> Factor:
+        """The same with V made."""
+        return replace(self, right=self.V)
+
+    def shares(self, direction: int) -> Array:
+        """The share of each penalised column in a direction, ``V_lj^2``: they add up to one."""
+        return np.square(self.V[:, direction])
 
     def gram(self, columns: NDArray[np.intp]) -> Array:
         """Cross-products of some of the penalised columns, scaled and with the flat directions projected out."""

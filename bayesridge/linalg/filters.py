@@ -17,6 +17,7 @@ from scipy.special import expit
 
 from bayesridge.design.design import Design
 from bayesridge.errors import DataError
+from bayesridge.linalg.shares import kept, log_growth_at, resolvent, shrunk
 from bayesridge.linalg.spectrum import Spectrum
 
 Array = NDArray[np.float64]
@@ -41,13 +42,12 @@ def filter_factors(spectrum: Spectrum, lam: ArrayLike) -> Array:
     -------
     ndarray of shape lam.shape + (rank,)
     """
-    return 1.0 / (1.0 + check_lambda(lam)[..., None] / spectrum.s2)
+    return kept(spectrum.s2, check_lambda(lam)[..., None])
 
 
-def shrinkage(spectrum: Spectrum, lam: ArrayLike) -> Array:
+def shrinkage(spectrum: Directions, lam: ArrayLike) -> Array:
     """Return ``1 - f_j = lambda / (s_j^2 + lambda)``, the prior's share, without cancellation."""
-    with np.errstate(divide="ignore"):
-        return np.asarray(1.0 / (1.0 + spectrum.s2 / check_lambda(lam)[..., None]))
+    return shrunk(spectrum.s2, check_lambda(lam)[..., None])
 
 
 def effective_dof(spectrum: Spectrum, lam: ArrayLike) -> Array:
@@ -88,7 +88,7 @@ def prior_share_fall(spectrum: Spectrum, lam: Array) -> Array:
 
 def unit_variances(spectrum: Directions, lam: ArrayLike) -> Array:
     """Variances over sigma^2 of the coefficients along the right singular vectors, ``1 / (s_j^2 + lambda)``."""
-    return np.asarray(1.0 / (spectrum.s2 + check_lambda(lam)[..., None]))
+    return resolvent(spectrum.s2, check_lambda(lam)[..., None])
 
 
 def expected_squares(spectrum: Spectrum, lam: ArrayLike, sigma2: ArrayLike, weight: Array) -> Array:
@@ -108,9 +108,48 @@ def squared_bias(spectrum: Spectrum, lam: ArrayLike, squares: Array) -> Array:
     return np.asarray(shrinkage(spectrum, lam) ** 2 @ (spectrum.s2 * squares))
 
 
+def from_directions(spectrum: Spectrum, along: Array) -> Array:
+    """Standardised coefficients (..., p_penalized) from their coordinates along the right singular vectors."""
+    return np.asarray(along @ spectrum.V.T)
+
+
 def along_directions(spectrum: Spectrum, beta: Array) -> Array:
     """Coordinates of standardised coefficients along the right singular vectors."""
     return np.asarray(beta @ spectrum.V)
+
+
+def expected_sizes(spectrum: Spectrum, lam: Array, sigma: Array) -> Array:
+    """Standard deviations of ``z = U'y`` with the coefficients from their prior, ``sigma (1 + s^2 / lambda)^(1/2)``."""
+    return np.asarray(sigma[..., None] / np.sqrt(shrinkage(spectrum, lam)))
+
+
+def filtered_coefficients(spectrum: Spectrum, factors: Array) -> Array:
+    """Coefficients along the right singular vectors under any filter factors f (..., rank), ``f_j z_j / s_j``."""
+    return factors * (spectrum.z / spectrum.s)
+
+
+def filtered_squares(spectrum: Spectrum, factors: Array) -> Array:
+    """Weighted residual sums of squares under any filter factors (..., rank), ``r0 + sum_j (1 - f_j)^2 z_j^2``."""
+    return np.asarray(spectrum.r0 + np.square(1.0 - factors) @ spectrum.z2)
+
+
+def landweber_factors(spectrum: Spectrum, steps: Array) -> Array:
+    """Filter factors of k steps of gradient descent from zero, ``1 - (1 - s_j^2 / s_1^2)^k``; (K, rank)."""
+    with np.errstate(divide="ignore", invalid="ignore"):  # log 0 for the first direction: one step has all of it
+        left = np.log1p(-np.minimum(spectrum.s2 / spectrum.s2[0], 1.0))
+        return np.asarray(np.where(steps[:, None] > 0, -np.expm1(steps[:, None] * left), 0.0))
+
+
+def signal_squares(spectrum: Spectrum, power: Array | float = 1.0) -> Array:
+    """Variance in the data of coefficients of variance P_j along each direction, ``s_j^2 P_j``."""
+    return np.asarray(spectrum.s2 * power)
+
+
+def wiener_factors(spectrum: Spectrum, power: Array, noise: Array) -> Array:
+    """Filter factors of directions of known variance P_j, ``s_j^2 P_j / (s_j^2 P_j + sigma^2)``; (K, rank)."""
+    signal = signal_squares(spectrum, power)
+    with np.errstate(invalid="ignore"):
+        return np.where(signal > 0, kept(signal, noise[:, None]), 0.0)
 
 
 def halving_lambdas(spectrum: Spectrum) -> tuple[float, float, float]:
@@ -122,12 +161,12 @@ def halving_lambdas(spectrum: Spectrum) -> tuple[float, float, float]:
 
 def spectral_coefficients(spectrum: Spectrum, lam: ArrayLike) -> Array:
     """Ridge coefficients along the right singular vectors, ``s_j z_j / (s_j^2 + lambda)``."""
-    return spectrum.s * spectrum.z / (spectrum.s2 + check_lambda(lam)[..., None])
+    return spectrum.s * spectrum.z * unit_variances(spectrum, lam)
 
 
 def standardized_coefficients(spectrum: Spectrum, lam: ArrayLike) -> Array:
     """Ridge coefficients of the standardised penalised columns, shape lam.shape + (p_penalized,)."""
-    return np.asarray(spectral_coefficients(spectrum, lam) @ spectrum.V.T)
+    return from_directions(spectrum, spectral_coefficients(spectrum, lam))
 
 
 @dataclass(frozen=True, eq=False)
@@ -326,6 +365,11 @@ class SpectralTerms:
         return self.f * self.g
 
     @cached_property
+    def log_det(self) -> Array:
+        """``sum log(1 + s^2 / lambda)``."""
+        return np.asarray(log_growth_at(self.spectrum.s2, self.log_lam[:, None]).sum(axis=1))
+
+    @cached_property
     def dof(self) -> Array:
         """Effective degrees of freedom of the penalised columns (flat directions not counted)."""
         return np.asarray(self.f.sum(axis=1))
@@ -343,22 +387,40 @@ class SpectralTerms:
     @cached_property
     def rss(self) -> Array:
         """Residual sum of squares ``r0 + sum z^2 g^2``."""
-        return np.asarray(self.spectrum.r0 + (self.g * self.g) @ self.spectrum.z2)
+        return self.spectrum.r0 + self.of_target(self.g * self.g)
 
     @cached_property
     def rss_slope(self) -> Array:
         """Derivative of the residual sum of squares, ``2 sum z^2 f g^2``."""
-        return np.asarray(2.0 * (self.fg * self.g) @ self.spectrum.z2)
+        return 2.0 * self.of_target(self.fg * self.g)
 
     @cached_property
     def penalized_rss(self) -> Array:
         """``Q = r0 + sum z^2 g``."""
-        return np.asarray(self.spectrum.r0 + self.g @ self.spectrum.z2)
+        return self.spectrum.r0 + self.of_target(self.g)
 
     @cached_property
     def penalized_rss_slope(self) -> Array:
         """Derivative of Q, ``sum z^2 f g``."""
-        return np.asarray(self.fg @ self.spectrum.z2)
+        return self.of_target(self.fg)
+
+    @cached_property
+    def trace(self) -> Array:
+        """``sum 1 / (s^2 + lambda)``."""
+        return np.asarray((self.f / self.spectrum.s2).sum(axis=1))
+
+    @cached_property
+    def squared_norm(self) -> Array:
+        """``|beta|^2 = sum (z / s)^2 f^2``, beta the standardised coefficients."""
+        return self.of_coefficients(self.f * self.f)
+
+    def of_target(self, values: Array) -> Array:
+        """``sum z^2 v`` of values v (K, rank)."""
+        return np.asarray(values @ self.spectrum.z2)
+
+    def of_coefficients(self, values: Array) -> Array:
+        """``sum (z / s)^2 v`` of values v (K, rank): z / s are the least-squares coefficients along the directions."""
+        return np.asarray(values @ (self.spectrum.z2 / self.spectrum.s2))
 
 
 def spectral_terms(spectrum: Spectrum, log_lam: ArrayLike) -> SpectralTerms:

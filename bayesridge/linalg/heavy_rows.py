@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from scipy.linalg import solve_triangular
 from scipy.linalg.lapack import dgejsv
 
+from bayesridge.linalg.shares import resolvent
+
 Array = NDArray[np.float64]
 
 _EPS = float(np.finfo(np.float64).eps)
@@ -189,7 +191,8 @@ def _lost_by_shrinking(found: Decomposed, sigma: float) -> float:
     for lam in np.exp(0.5 * (log_s2[gaps] + log_s2[gaps + 1])):
         penalised = np.vstack([found.triangle, np.sqrt(lam) * np.eye(p, p + 1)])
         exact = eliminate(penalised[:, :-1], penalised[:, -1:]).coefficients[:, 0]
-        by_v = found.V @ (found.s * found.z / (found.s**2 + lam))
-        sd = sigma * np.sqrt(np.square(found.V) @ (1.0 / (found.s**2 + lam)))
+        variances = resolvent(found.s**2, lam)
+        by_v = found.V @ (found.s * found.z * variances)
+        sd = sigma * np.sqrt(np.square(found.V) @ variances)
         worst = max(worst, float((np.abs(by_v - exact) / sd).max()))
     return worst

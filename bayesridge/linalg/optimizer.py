@@ -20,7 +20,7 @@ from scipy.optimize import minimize
 
 from bayesridge.design.design import Design
 from bayesridge.errors import DataError
-from bayesridge.linalg.filters import original_scale, standardized_coefficients
+from bayesridge.linalg.filters import original_scale, standardized_coefficients, unit_variances
 from bayesridge.linalg.spectrum import Spectrum
 
 Array = NDArray[np.float64]
@@ -129,7 +129,7 @@ def newton_gap(design: Design, spectrum: Spectrum, sigma: float, tau: float) -> 
     if spectrum.flat is not None:
         rest = rest - slope[k : k + u] @ spectrum.flat.on_predictors
     along = rest @ spectrum.V
-    step = spectrum.V @ (along / (spectrum.s2 + lam))
+    step = spectrum.V @ (along * unit_variances(spectrum, lam))
     if spectrum.rank < spectrum.n_features:
         step += (rest - spectrum.V @ along) / lam
     largest = float(np.abs(beta).max(initial=0.0))

@@ -14,6 +14,7 @@ the smallest s first, so that the accuracy is relative even where lambda is smal
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -59,10 +60,29 @@ class RowParts:
     count: Array
     y: Array
 
+    @cached_property
+    def squares(self) -> Array:
+        """U, squared elementwise."""
+        return np.square(self.U)
+
+    def at(self, spectrum: Spectrum, lam: ArrayLike, z: Array | None = None) -> tuple[Array, Array]:
+        """Root-weighted residuals and 1 - leverages at each lambda, of each shape lam.shape + (n_rows,).
+
+        z may be that of other targets, one for each lambda: `residual` is theirs then, (len(lam), n_rows).
+        """
+        shrink = shrinkage(spectrum, lam)
+        left = shrink * (spectrum.z if z is None else z)
+        return self.residual + left @ self.U.T, self.rest + shrink @ self.squares.T
+
+    def limit_at_zero(self, spectrum: Spectrum) -> Array:
+        """Residual over 1 - leverage as lambda -> 0 where both vanish there, root-weighted, (n_rows,)."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.asarray(self.U @ (spectrum.z / spectrum.s2) / (self.squares @ (1.0 / spectrum.s2)))
+
     @property
     def alone(self) -> NDArray[np.intp]:
         """Rows without which a flat direction has no posterior."""
-        left = self.rest + np.square(self.U).sum(axis=1)
+        left = self.rest + self.squares.sum(axis=1)
         return np.flatnonzero((self.count > 0) & (left <= 1e-13))
 
 
@@ -139,9 +159,7 @@ def loo_residuals(design: Design, spectrum: Spectrum, lam: ArrayLike) -> Array:
     ndarray of shape lam.shape + (n_rows,)
     """
     rows = row_parts(design, spectrum)
-    shrink = shrinkage(spectrum, lam)
-    e = rows.residual + (shrink * spectrum.z) @ rows.U.T
-    keep = rows.rest + shrink @ np.square(rows.U).T
+    e, keep = rows.at(spectrum, lam)
     with np.errstate(divide="ignore", invalid="ignore"):
         value = e / keep / np.sqrt(rows.precision)
     return np.asarray(np.where(rows.count > 0, value, np.nan))

@@ -69,15 +69,46 @@ class Spectrum(Factor):
         object.__setattr__(self, "z2", self.z * self.z)
 
     @property
+    def coordinates(self) -> tuple[Array, Array, float]:
+        """All that a model of one lambda knows of the data: s and z, each (rank,), and r0."""
+        return self.s, self.z, self.r0
+
+    @property
+    def leaves_noise(self) -> bool:
+        """Whether some of y is out of the columns' reach."""
+        return self.r0 > 0.0
+
+    @property
+    def least_squares_variance(self) -> float:
+        """Noise variance as least squares estimates it, ``r0 / (nu - rank)``; for ``nu > rank``."""
+        return self.r0 / (self.nu - self.rank)
+
+    @property
+    def explained_squares(self) -> float:
+        """``|z|^2``: what the columns explain at lambda = 0."""
+        return float(self.z2.sum())
+
+    @property
+    def squared_norm(self) -> float:
+        """``sum_j z_j^2 / s_j^2``: squared length of the least-squares coefficients, standardised columns."""
+        return float((self.z2 / self.s2).sum())
+
+    @property
     def total_squares(self) -> float:
         """``|yc|^2``, what is left of y when the flat directions are projected out."""
-        return self.r0 + float(self.z2.sum())
+        return self.r0 + self.explained_squares
 
 
 def join(factor: Factor, z: Array, r0: float, on_flat: Array, degenerate: Degenerate = "") -> Spectrum:
     """Put a target to a factor."""
     shared = {one.name: getattr(factor, one.name) for one in fields(Factor) if one.init}
     return Spectrum(**shared, z=z, r0=r0, on_flat=on_flat, degenerate=degenerate)
+
+
+def without_target(factor: Factor) -> Spectrum:
+    """A factor with a target of zeros: functionals of the coefficients, and what is free of y, depend on no target."""
+    u = 0 if factor.flat is None else len(factor.flat.on_predictors)
+    return join(factor, np.zeros(factor.rank), 1.0, np.zeros(u))
 
 
 def factorize(design: Design, route: Literal["auto", "gram", "svd", "dual"] = "auto") -> Spectrum:

@@ -163,8 +163,8 @@ def joint_profile(
     if prior.variable != "lambda" or prior.known is not None:
         raise PriorError(f"the profile is over lambda, and {prior.text} depends on sigma; use BetaR2() or the like")
     if lam is None:
-        low, high = np.log(spectrum.s2[-1]) - 7.0, np.log(spectrum.s2[0]) + 14.0
-        lam = np.exp(np.linspace(low, high, 2000))
+        low, high = spectrum.log_range
+        lam = np.exp(np.linspace(low - 7.0, high + 14.0, 2000))
 
     def density(t: Array) -> Array:
         return prior.log_density(t, spectrum.signal)

@@ -18,6 +18,7 @@ from bayesridge.engines.spectral import SpectralEngine
 from bayesridge.errors import ImproperPosteriorError, PriorError
 from bayesridge.fit import one_lambda, posterior_of
 from bayesridge.linalg.filters import effective_dof
+from bayesridge.linalg.shares import explained
 from bayesridge.linalg.spectrum import Spectrum
 from bayesridge.mcmc.chains import DEFAULT_SAMPLER, Chains, Sampler, read_sampler, sample_chains
 from bayesridge.mcmc.diagnostics import diagnose
@@ -244,7 +245,7 @@ def choose_model(
 def _data_determine(exact: Posterior) -> bool:
     spectrum = exact.spectrum
     p = spectrum.n_features
-    if spectrum.rank < p or spectrum.r0 == 0.0:  # directions the data say nothing about, or y fitted exactly
+    if spectrum.rank < p or not spectrum.leaves_noise:  # directions the data say nothing about, or y fitted exactly
         return False
     return float(effective_dof(spectrum, exact.lambda_.median)) >= 0.5 * p
 
@@ -280,7 +281,7 @@ def proper_prior_draws(design: Design, model: Any, n: int, rng: np.random.Genera
     values = pm.draw(list(wanted.values()), draws=n, random_seed=rng, mode="FAST_COMPILE")
     out = {name: np.asarray(value, dtype=np.float64) for name, value in zip(wanted, values, strict=True)}
     if "lambda_" in out and design.signal > 0:
-        out["r2"] = design.signal / (design.signal + out["lambda_"])
+        out["r2"] = explained(design.signal, out["lambda_"])
     return out
 
 

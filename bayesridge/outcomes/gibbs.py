@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from scipy.special import gammaln, logsumexp
 
 from bayesridge.errors import ImproperPosteriorError
+from bayesridge.linalg.shares import growth_and_shrunk, resolvent
 from bayesridge.outcomes.correction import REPLICATES, Weighted
 from bayesridge.outcomes.problem import Outcome
 from bayesridge.priors import NoisePrior, Prior
@@ -66,9 +67,8 @@ class Ridge:
 
     def along(self, t: Array) -> tuple[Array, Array]:
         """``Q`` and ``-1/2 sum log(1 + l / lambda)`` at log lambdas (K,): two arrays (C, K)."""
-        ratio = 1.0 + self.values[:, None, :] * np.exp(-t)[:, None]
-        Q = self.r0[:, None] + ((1.0 / ratio) @ (np.square(self.z) / self.values)[..., None])[..., 0]
-        return Q, -0.5 * np.log(ratio).sum(axis=-1)
+        log_det, shrink = growth_and_shrunk(self.values[:, None, :], t[:, None])
+        return self.r0[:, None] + (shrink @ (np.square(self.z) / self.values)[..., None])[..., 0], -0.5 * log_det
 
 
 def ridge(D: Array, y: Array, weights: Array, q: int) -> Ridge:
@@ -186,8 +186,8 @@ class Gibbs:
                 "; give a noise_prior that keeps sigma from zero, as InverseGamma(2, scale)"
             )
         lam = np.exp(self.t[self.node])[:, None]
-        sum_of = given.values + lam
-        along = given.z / sum_of + self.sigma[:, None] * rng.standard_normal(sum_of.shape) / np.sqrt(sum_of)
+        variance = resolvent(given.values, lam)
+        along = given.z * variance + self.sigma[:, None] * rng.standard_normal(variance.shape) * np.sqrt(variance)
         b = (given.V @ along[..., None])[..., 0]
         side = (
             given.flat_side - (given.cross @ b[..., None])[..., 0] + self.sigma[:, None] * rng.standard_normal((C, q))

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from bayesridge.design.design import Design
 from bayesridge.errors import DataError
 from bayesridge.linalg.filters import effective_dof
+from bayesridge.linalg.shares import explained
 from bayesridge.linalg.spectrum import Spectrum
 from bayesridge.linalg.student import log_t_constant
 from bayesridge.posteriors.draws import Draws
@@ -218,7 +219,7 @@ def _parameters(design: Design, draws: Draws, spectrum: Spectrum | None) -> xr.D
         values = {"intercept": draws.intercept, **values}
     values["lambda_"] = draws.lam
     if draws.lam.ndim == 2:  # W / (1 + W) with W = signal / lambda, which may be infinite
-        values["r2"] = 1.0 / (1.0 + draws.lam / design.signal) if design.signal > 0 else np.zeros(draws.shape)
+        values["r2"] = explained(design.signal, draws.lam)
     if spectrum is not None:
         values["effective_dof"] = _effective_dof(spectrum, draws.lam)
     if draws.noise_df is not None:

@@ -12,6 +12,7 @@ from bayesridge.engines.engine import Engine
 from bayesridge.errors import DataError, PriorError, check_counts
 from bayesridge.hyper.nodes import HyperPosterior
 from bayesridge.linalg.filters import effective_dof
+from bayesridge.linalg.shares import explained
 from bayesridge.linalg.spectrum import Spectrum
 from bayesridge.posteriors.datatree import to_datatree
 from bayesridge.posteriors.draws import draw_posterior
@@ -132,7 +133,7 @@ def prior_draws(
     out: dict[str, Array] = {}
     if lam is not None:
         out["lambda_"] = lam
-        out["r2"] = signal / (signal + lam) if signal > 0 else np.zeros(n)
+        out["r2"] = explained(signal, lam)
         out["effective_dof"] = effective_dof(spectrum, lam)
     if sigma is not None:
         out["sigma"] = sigma

@@ -249,7 +249,7 @@ def _refuse_others(engine: Engine, sums: Array) -> None:
             same &= bool((np.abs(squares / weight / design.scale**2 - 1.0)[moving] < 10.0 * _SAME).all())
         known = None if design.cross is None else design.cross[-1, -1]
         if known is None and spectrum is not None and not len(design.unpenalized):
-            known = spectrum.r0 + spectrum.z @ spectrum.z
+            known = spectrum.total_squares
         if known is not None:
             same &= bool(abs(of_squares - known) <= 10.0 * _SAME * max(of_squares, 1e-300))
     if not same:

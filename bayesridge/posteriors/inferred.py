@@ -13,7 +13,7 @@ from bayesridge.design.design import Design
 from bayesridge.engines.engine import Engine
 from bayesridge.engines.spectral import spectrum_of
 from bayesridge.errors import DataError, NoSignalWarning, warn
-from bayesridge.hyper.evidence import EvidenceMaximum, ModeShare, maximize_evidence
+from bayesridge.hyper.evidence import EvidenceMaximum, ModeShare, maximize_evidence, rises_to_infinity
 from bayesridge.hyper.marginal import Marginal, PointMass, Scalar
 from bayesridge.hyper.nodes import HyperPosterior
 from bayesridge.hyper.reml import Deviance, estimate, log_marginal_without
@@ -199,9 +199,7 @@ def warn_without_signal(design: Design, spectrum: Spectrum) -> None:
     """Warn where the evidence is highest as lambda -> infinity."""
     if spectrum.degenerate or spectrum.rank == 0:
         return
-    # the evidence rises towards lambda = infinity (its slope there, times lambda): only then is it worth a search
-    rising = 1.0 - spectrum.nu * ((spectrum.s2 / spectrum.s2.sum()) @ (spectrum.z2 / spectrum.total_squares))
-    if rising > 0 and maximize_evidence(spectrum).best.place == "infinity":
+    if rises_to_infinity(spectrum) and maximize_evidence(spectrum).best.place == "infinity":
         what = (
             f"no signal of the columns in {design.target_name}; predictions stay near its mean" if design.basis is None
             else f"in {design.target_name} nothing of what is penalised; x stays near what the penalty does not see"

@@ -31,7 +31,7 @@ from bayesridge.linalg.factor import Factor
 from bayesridge.linalg.maps import LinearMap, coefficient_map, prediction_map
 from bayesridge.linalg.routes import rounding_floor
 from bayesridge.linalg.rows import row_parts, row_weights
-from bayesridge.linalg.spectrum import Spectrum, factor_of, join, left_of
+from bayesridge.linalg.spectrum import Spectrum, factor_of, left_of, without_target
 from bayesridge.linalg.targets import on_flat_columns, with_target
 from bayesridge.parallel.threads import threads_for
 from bayesridge.posteriors.loo import refuse_alone, why_no_loo
@@ -193,7 +193,7 @@ class ManyPosteriors:
             for some in (slice(k, k + size) for k in range(0, len(block.index), size)):
                 index = block.index[some]
                 rest = _centred(self.design, self.factor, self.Y[:, index])[2] / root
-                rest = np.zeros_like(rest) if spanned else rest - rows.U @ self.targets.z[index].T
+                rest = np.zeros_like(rest) if spanned else rest - rows.U @ self.targets.left(index, np.inf)[0].T
                 elpd[index], se[index], doubt[index] = scores(rows, rest, self.targets, block, some)
         for k in np.flatnonzero(doubt):
             elpd[k], se[k] = self._score_alone(int(k))
@@ -271,9 +271,7 @@ class ManyPosteriors:
 
     @cached_property
     def _spectrum(self) -> Spectrum:
-        """The factor with a target of zeros: functionals of the coefficients depend on no target."""
-        factor = replace(self.factor, right=self.factor.V)
-        return join(factor, np.zeros(factor.rank), 1.0, np.zeros(len(self.on_flat)))
+        return without_target(self.factor.formed())
 
     @cached_property
     def _coefficients(self) -> LinearMap:
@@ -304,16 +302,13 @@ class ManyPosteriors:
         """Means of functionals of every target, (T, m), the flat directions' part included."""
         out = np.empty((len(self), len(linear)))
         for block in self.blocks:
-            directions = (block.weight @ self._resolvent(block)) * (self.factor.s * self.targets.z[block.index])
+            resolvent = self.targets.resolvent(block.log_lam)
+            directions = (block.weight @ resolvent) * self.targets.right_sides(block.index)
             out[block.index] = directions @ linear.loadings.T
         if len(self.on_flat):
             out[:, self.design.unpenalized] += self.on_flat.T
         out *= linear.unit
         return out
-
-    def _resolvent(self, block: Block) -> Array:
-        """``1 / (s^2 + lambda)``, (K, rank)."""
-        return np.asarray(1.0 / (self.factor.s2 + np.exp(block.log_lam)[:, None]))
 
     def _variances(self, linear: LinearMap) -> Array:
         out = np.empty((len(self), len(linear)))
@@ -323,7 +318,7 @@ class ManyPosteriors:
         squares = np.square(linear.loadings).T
         for block in self.blocks:
             noise = block.weight * self._rate(block) / (self.targets.shape - 1.0)
-            part = (noise @ self._resolvent(block)) @ squares
+            part = (noise @ self.targets.resolvent(block.log_lam)) @ squares
             part += np.multiply.outer(noise.sum(axis=1), linear.fixed)
             if self.factor.rank < self.factor.n_features:
                 part += np.multiply.outer(noise @ np.exp(-block.log_lam), linear.null)
@@ -337,7 +332,7 @@ class ManyPosteriors:
 
     def _between(self, block: Block) -> Iterator[Array]:
         """Directions whose squares add up to the variance of the conditional means over the nodes, each (B, rank)."""
-        H = self._resolvent(block)
+        H = self.targets.resolvent(block.log_lam)
         size = H.max(axis=0)
         H = (H - block.weight.mean(axis=0) @ H) / size
         axes = _row_space(H * np.sqrt(block.weight.max(axis=0))[:, None])  # of the rows that a target gives weight to
@@ -345,7 +340,7 @@ class ManyPosteriors:
         apart = A - (block.weight @ A)[:, None, :]  # (B, K, m)
         apart *= np.sqrt(block.weight)[:, :, None]
         values, vectors = np.linalg.eigh(apart.transpose(0, 2, 1) @ apart)
-        scaled = self.factor.s * self.targets.z[block.index]
+        scaled = self.targets.right_sides(block.index)
         largest = values.max()
         roots = vectors * np.sqrt(np.maximum(values, 0.0))[:, None, :]
         seen = np.flatnonzero(values.max(axis=0) > 1e-14 * largest)
@@ -403,13 +398,10 @@ def infer_many(
     with threads_for(design.n_columns):
         factor = factor_of(design)
     y_mean, z, r0, on_flat = _project(design, factor, Y, names)
-    engine = SpectralEngine(design, join(factor, np.zeros(factor.rank), 1.0, np.zeros(len(on_flat))))
-    targets = Targets(
-        factor.s2, z, r0 + 2.0 * noise.scale, 0.5 * factor.nu + noise.shape, of_lambda, factor.signal,
-        engine.constant + noise.log_norm,
-    )  # fmt: skip
-    ends = np.log(factor.s2[[-1, 0]]) if factor.rank else np.zeros(2)
-    blocks = integrate_targets(targets, float(ends[0]), float(ends[1]))
+    engine = SpectralEngine(design, without_target(factor))
+    shape, constant = 0.5 * factor.nu + noise.shape, engine.constant + noise.log_norm
+    targets = Targets(factor, z, r0 + 2.0 * noise.scale, shape, of_lambda, constant)
+    blocks = integrate_targets(targets)
     return ManyPosteriors(design, factor, Y, names, y_mean, on_flat, prior, noise_prior, targets, blocks)
 
 

@@ -94,15 +94,15 @@ def _pointwise(rows: RowParts, residual: Array, targets: Targets, nodes: _Nodes)
     index, log_lam, weight, error = nodes
     seen = rows.count > 0
     U, rest, precision = rows.U[seen], rows.rest[seen, None], rows.precision[seen, None]
-    z, a = targets.z[index], targets.shape
+    a = targets.shape
     rate = targets.rate(index, log_lam)
     constant = log_t_constant(2.0 * a - 1.0) + 0.5 * np.log((2.0 * a - 1.0) * precision)
     U2 = np.square(U)
     nearest = np.ones_like(residual)
 
     def log_density(k: int, of: NDArray[np.intp]) -> Array:
-        g = 1.0 / (1.0 + targets.s2 * np.exp(-log_lam[k]))
-        left = U @ (z[of] * g).T
+        unexplained, g = targets.left(index[of], log_lam[k])
+        left = U @ unexplained.T
         left += residual[:, of]
         m = rest + (U2 @ g)[:, None]
         left *= left

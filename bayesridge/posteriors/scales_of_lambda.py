@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from bayesridge.hyper.marginal import Link, Marginal, PointMass, monotone_link, transformed
 from bayesridge.linalg.filters import effective_dof, filter_factors, shrinkage
+from bayesridge.linalg.shares import explained
 from bayesridge.linalg.spectrum import Spectrum
 
 Array = NDArray[np.float64]
@@ -17,13 +18,13 @@ def r2_of(spectrum: Spectrum, lambda_: Marginal | PointMass) -> Marginal | Point
     signal = spectrum.signal
     if isinstance(lambda_, PointMass):
         lam = lambda_.value
-        return PointMass("R2", 0.0 if np.isinf(lam) or signal == 0 else signal / (signal + lam))
+        return PointMass("R2", float(explained(signal, np.asarray(lam))))
     if signal == 0:
         return PointMass("R2", 0.0)
     shift = float(np.log(signal))
 
     def value(x: Array) -> Array:
-        return np.asarray(1.0 / (1.0 + np.exp(np.clip(x - shift, -700.0, 700.0))))
+        return explained(1.0, np.exp(np.clip(x - shift, -700.0, 700.0)))
 
     def inverse(r2: Array) -> Array:
         with np.errstate(divide="ignore"):

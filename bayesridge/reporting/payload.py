@@ -13,7 +13,6 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -27,7 +26,7 @@ from bayesridge.errors import DataError
 from bayesridge.hyper.infer import separate
 from bayesridge.hyper.marginal import Marginal
 from bayesridge.linalg.factor import RowSpace
-from bayesridge.linalg.filters import shrinkage, spectral_coefficients
+from bayesridge.linalg.filters import spectral_coefficients
 from bayesridge.linalg.maps import LinearMap, coefficient_map, outside, prediction_functionals
 from bayesridge.linalg.rows import RowParts, row_parts
 from bayesridge.linalg.spectrum import Spectrum
@@ -74,9 +73,7 @@ class RowErrors:
         return np.concatenate([self._block(lam[k : k + size]) for k in range(0, len(lam), size)])
 
     def _block(self, lam: Array) -> Array:
-        shrink = shrinkage(self.spectrum, lam)
-        e = self.rows.residual + (shrink * self.spectrum.z) @ self.rows.U.T
-        keep = self.rows.rest + shrink @ self._squares.T
+        e, keep = self.rows.at(self.spectrum, lam)
         share = self.rows.count / self.rows.count.sum() / self.rows.precision
         with np.errstate(divide="ignore", invalid="ignore"):
             return np.log(np.column_stack([np.square(e) @ share, np.square(e / keep) @ share]))
@@ -84,19 +81,13 @@ class RowErrors:
     def root_mean_squares_at_the_ends(self) -> Array:
         """RMSE in the sample and left out at lambda = 0 and at infinity, shape (2, 2); NaN where there is none."""
         found = np.exp(0.5 * self.log_mean_squares([-np.inf, np.inf]))
-        rows, s2, seen = self.rows, self.spectrum.s2, self.rows.count > 0
+        rows, seen = self.rows, self.rows.count > 0
         if not rows.residual.any() and not rows.rest[seen].any():  # y is met exactly: the limit of 0 / 0
             share = rows.count / rows.count.sum() / rows.precision
-            with np.errstate(divide="ignore", invalid="ignore"):
-                left_out = (rows.U @ (self.spectrum.z / s2) / (self._squares @ (1.0 / s2)))[seen]
-            found[0] = 0.0, np.sqrt(np.square(left_out) @ share[seen])
+            found[0] = 0.0, np.sqrt(np.square(rows.limit_at_zero(self.spectrum)[seen]) @ share[seen])
         elif (rows.rest[seen] < 1e-12).any():
             found[0, 1] = np.nan
         return found
-
-    @cached_property
-    def _squares(self) -> Array:
-        return np.square(self.rows.U)
 
 
 @dataclass(frozen=True, eq=False)
@@ -225,10 +216,8 @@ def chebyshev(function: Callable[[Array], Array], low: float, high: float) -> Ch
 
 def slider_range(post: Posterior, marks: ArrayLike = ()) -> tuple[float, float]:
     """Ends of the slider in log lambda: the posterior's 0.05% to 99.95%, and the marks that can be reached."""
-    spectrum, marginal = post.spectrum, post.lambda_
-    # beyond these nothing moves any more: every filter factor is within 1e-4 of 1, or of 0
-    floor = float(np.log(spectrum.s2[-1])) - 9.0 if spectrum.rank else -9.0
-    ceiling = float(np.log(spectrum.s2[0])) + 9.0 if spectrum.rank else 9.0
+    marginal, (low, high) = post.lambda_, post.spectrum.log_range
+    floor, ceiling = low - 9.0, high + 9.0  # beyond nothing moves: every filter factor is within 1e-4 of 1, or of 0
     values = np.asarray([*marginal.quantile([0.0005, 0.9995]), *np.ravel(np.asarray(marks, dtype=np.float64))])
     values = values[np.isfinite(values) & (values > 0)]
     t = np.clip(np.log(values), floor, ceiling)
@@ -294,13 +283,14 @@ def packed(values: ArrayLike) -> str:
 def to_json(data: SliderData, level: float) -> dict[str, Any]:
     """Everything for the page's script; arrays in base 64 (:func:`packed`); `level` is of the intervals."""
     spectrum = data.spectrum
+    s, z, r0 = spectrum.coordinates
     record: dict[str, Any] = {
         "low": data.low,
         "high": data.high,
         "rank": spectrum.rank,
-        "s": packed(spectrum.s),
-        "z": packed(spectrum.z),
-        "r0": spectrum.r0,
+        "s": packed(s),
+        "z": packed(z),
+        "r0": r0,
         "nu": spectrum.nu,
         "logDet": spectrum.log_det_flat - spectrum.sum_log_weights,
         "bestEvidence": data.posterior.evidence.best.log_evidence,

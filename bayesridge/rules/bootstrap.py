@@ -48,7 +48,6 @@ from numpy.typing import NDArray
 from bayesridge.design.design import Design
 from bayesridge.design.row_source import ArrayRows
 from bayesridge.errors import BayesRidgeError, BayesRidgeWarning, DataError, check_counts, warn
-from bayesridge.linalg.filters import shrinkage
 from bayesridge.linalg.rows import row_parts
 from bayesridge.linalg.spectrum import Spectrum
 from bayesridge.linalg.targets import with_left_vectors, with_target
@@ -306,9 +305,7 @@ def _of_rows(design: Design, rows: NDArray[np.intp], weights: Array | None) -> D
 def _residuals(design: Design, spectrum: Spectrum, lam: float) -> tuple[Array, Array]:
     """Fitted values, and residuals of a row of weight one, made as large as the noise: e / sqrt(1 - h), centred."""
     rows = row_parts(design, spectrum)
-    shrink = shrinkage(spectrum, lam)
-    e = rows.residual + rows.U @ (shrink * spectrum.z)
-    keep = rows.rest + np.square(rows.U) @ shrink
+    e, keep = rows.at(spectrum, lam)
     fitted = design.y - e / np.sqrt(rows.precision)
     determined = keep <= 1e-10  # such a row fits itself: its residual says nothing about the noise
     if determined.all():

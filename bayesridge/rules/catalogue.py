@@ -211,7 +211,7 @@ def _quasi_optimality(problem: LambdaProblem) -> Choice:
 
 
 def _need_signal(problem: LambdaProblem) -> None:
-    if not problem.spectrum.z2.any():
+    if not problem.spectrum.explained_squares:
         raise NotAvailableError("the columns explain nothing of the target: the coefficients are zero at every lambda")
 
 
@@ -259,11 +259,9 @@ def _moments(problem: LambdaProblem, of: str, subtract: int = 2) -> Choice:
         raise NotAvailableError(f"needs sigma of the least-squares fit, which leaves {left:g} degrees of freedom")
     if p <= subtract:
         raise NotAvailableError(f"p - {subtract} is not positive with {p} columns; subtract=0 gives the original form")
-    numerator = (p - subtract) * spectrum.r0 / left
-    if of == "coefficients":
-        denominator = float((spectrum.z2 / spectrum.s2).sum())
-    else:
-        numerator, denominator = numerator * float(spectrum.s2.mean()), float(spectrum.z2.sum())
+    numerator, denominator = (p - subtract) * spectrum.least_squares_variance, spectrum.squared_norm
+    if of != "coefficients":
+        numerator, denominator = numerator * spectrum.mean_square, spectrum.explained_squares
     note = f"with p - {subtract}" if subtract else "with p"
     if denominator == 0:
         return Choice(Optimum(np.inf, "infinity", np.nan), note=note)

@@ -23,7 +23,7 @@ def negative_log_evidence(terms: SpectralTerms, degrees: float) -> Curve:
     likelihood: flat directions maximised, columns with the flat directions projected out (centred).
     """
     spectrum = terms.spectrum
-    log_det = np.logaddexp(0.0, np.log(spectrum.s2) - terms.log_lam[:, None]).sum(axis=1)
+    log_det = terms.log_det
     if degrees == spectrum.nu:  # the integral over flat directions leaves their determinant
         log_det = log_det + spectrum.log_det_flat
     Q = terms.penalized_rss
@@ -37,7 +37,7 @@ def negative_log_evidence(terms: SpectralTerms, degrees: float) -> Curve:
 def evidence_curvature(terms: SpectralTerms, degrees: float) -> Array:
     """Second derivative in log lambda of :func:`negative_log_evidence`: the observed information of log lambda."""
     Q, first = terms.penalized_rss, terms.penalized_rss_slope
-    second = (terms.fg * (terms.f - terms.g)) @ terms.spectrum.z2
+    second = terms.of_target(terms.fg * (terms.f - terms.g))
     return np.asarray(0.5 * degrees * (second / Q - (first / Q) ** 2) + 0.5 * terms.dof_fall)
 
 
@@ -108,9 +108,8 @@ def quasi_optimality(terms: SpectralTerms) -> Curve:
 
     It vanishes at both ends by construction; only interior minima mean something.
     """
-    ratio = terms.spectrum.z2 / terms.spectrum.s2
-    squares = terms.fg * terms.fg
-    return Curve(squares @ ratio, 2.0 * (squares * (terms.f - terms.g)) @ ratio)
+    squares, of = terms.fg * terms.fg, terms.of_coefficients
+    return Curve(of(squares), 2.0 * of(squares * (terms.f - terms.g)))
 
 
 def l_curve(terms: SpectralTerms) -> Curve:
@@ -122,19 +121,18 @@ def l_curve(terms: SpectralTerms) -> Curve:
         kappa' M^(5/2) = N' M - 3/2 N M',   N' = a b'' - a'' b,   M' = 2 (a a' + b b').
     """
     f, g, fg = terms.f, terms.g, terms.fg
-    z2, ratio = terms.spectrum.z2, terms.spectrum.z2 / terms.spectrum.s2
     # derivatives of sum z^2 g^2 and of sum (z/s)^2 f^2, from dg/dt = f g = -df/dt
     R = (
         terms.rss,
         terms.rss_slope,
-        2.0 * (fg * g * (2.0 * f - g)) @ z2,
-        2.0 * (fg * g * (4.0 * f * (f - g) - 3.0 * f * g + g * g)) @ z2,
+        2.0 * terms.of_target(fg * g * (2.0 * f - g)),
+        2.0 * terms.of_target(fg * g * (4.0 * f * (f - g) - 3.0 * f * g + g * g)),
     )
     E = (
-        (f * f) @ ratio,
-        -2.0 * (fg * f) @ ratio,
-        2.0 * (fg * f * (2.0 * g - f)) @ ratio,
-        2.0 * (fg * f * (4.0 * g * (f - g) + 3.0 * f * g - f * f)) @ ratio,
+        terms.squared_norm,
+        -2.0 * terms.of_coefficients(fg * f),
+        2.0 * terms.of_coefficients(fg * f * (2.0 * g - f)),
+        2.0 * terms.of_coefficients(fg * f * (4.0 * g * (f - g) + 3.0 * f * g - f * f)),
     )
     a, a1, a2 = _half_log_derivatives(*R)
     b, b1, b2 = _half_log_derivatives(*E)

@@ -11,7 +11,13 @@ from bayesridge.errors import DataError
 from bayesridge.hyper.evidence import profile_sigma
 from bayesridge.hyper.nodes import ConjugateNoise
 from bayesridge.linalg.deletion import in_blocks
-from bayesridge.linalg.filters import constraint_radius, effective_dof, filter_factors, spectral_terms
+from bayesridge.linalg.filters import (
+    constraint_radius,
+    effective_dof,
+    filter_factors,
+    filtered_coefficients,
+    spectral_terms,
+)
 from bayesridge.posteriors.loo import MOST_LOST
 from bayesridge.rules.leave_one_out import check_leave_one_out, loo_mixture, loo_rows
 from bayesridge.rules.problem import LambdaProblem
@@ -79,7 +85,7 @@ def evaluate(problem: LambdaProblem, lam: Array) -> Evaluation:
     mean_fit = nodes.weight @ f
     dof = np.append(effective_dof(spectrum, lam), mean_fit.sum())
     sigma = np.append(profile_sigma(spectrum, lam), problem.sigma)
-    norm = np.append(constraint_radius(spectrum, lam), np.linalg.norm(mean_fit * spectrum.z / spectrum.s))
+    norm = np.append(constraint_radius(spectrum, lam), np.linalg.norm(filtered_coefficients(spectrum, mean_fit)))
     K = len(lam)
     rows = problem.row_basis
     rmse, pointwise, why = np.full(K + 1, np.nan), np.full((len(rows.index), K + 1), np.nan), ""

@@ -13,21 +13,18 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bayesridge.hyper.evidence import profile_log_evidence
-from bayesridge.linalg.filters import SpectralTerms, spectral_terms
+from bayesridge.linalg.filters import spectral_terms
 from bayesridge.linalg.optimum import Optimum
 from bayesridge.linalg.spectrum import Spectrum
 from bayesridge.rules.problem import Choice, LambdaProblem
-
-Array = NDArray[np.float64]
 
 
 def mackay_step(spectrum: Spectrum, log_lam: float) -> float:
     """One MacKay step in log lambda."""
     terms = spectral_terms(spectrum, log_lam)
-    log_tau2 = np.log(_squared_norm(terms)) - np.log(terms.dof)
+    log_tau2 = np.log(terms.squared_norm) - np.log(terms.dof)
     return float((np.log(terms.rss) - np.log(terms.residual_dof) - log_tau2)[0])
 
 
@@ -35,13 +32,8 @@ def em_step(spectrum: Spectrum, log_lam: float, variance: float) -> tuple[float,
     """One EM step: (log lambda, sigma^2) -> the same, at which the evidence is not lower."""
     terms = spectral_terms(spectrum, log_lam)
     sigma2 = (terms.rss + variance * terms.dof) / spectrum.nu
-    tau2 = (_squared_norm(terms) + variance * (terms.f / spectrum.s2).sum(axis=1)) / spectrum.rank
+    tau2 = (terms.squared_norm + variance * terms.trace) / spectrum.rank
     return float((np.log(sigma2) - np.log(tau2))[0]), float(sigma2[0])
-
-
-def _squared_norm(terms: SpectralTerms) -> Array:
-    """``|beta|^2``, beta the standardised coefficients."""
-    return np.asarray((terms.f * terms.f) @ (terms.spectrum.z2 / terms.spectrum.s2))
 
 
 def mackay(problem: LambdaProblem, tol: float = 1e-10, max_iter: int = 1000) -> Choice:
@@ -75,7 +67,7 @@ def expectation_maximization(problem: LambdaProblem, tol: float = 1e-8, max_iter
 
 def _iterate(problem: LambdaProblem, step: Callable[[float], float], tol: float, max_iter: int) -> Choice:
     spectrum, where = problem.spectrum, problem.where
-    if not spectrum.z2.any():
+    if not spectrum.explained_squares:
         return Choice(Optimum(np.inf, "infinity", np.nan), note="the columns explain nothing of the target")
     t, moved, count = float(np.log(spectrum.signal)), np.inf, 0
     while count < max_iter and abs(moved) > tol and where.zero < t < where.infinity:

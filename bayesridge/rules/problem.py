@@ -219,7 +219,9 @@ def noise_of(problem: LambdaProblem, sigma: float | None) -> Noise:
             f"needs sigma, and the unpenalised fit leaves no degrees of freedom to estimate it ({spectrum.nu:g} for "
             f"{spectrum.rank} directions)"
         )
-    return Noise(float(np.sqrt(spectrum.r0 / left)), f"sigma of the unpenalised fit, {left:g} degrees of freedom")
+    return Noise(
+        float(np.sqrt(spectrum.least_squares_variance)), f"sigma of the unpenalised fit, {left:g} degrees of freedom"
+    )
 
 
 def choice_of(found: Optima, sign: float = 1.0) -> Choice:

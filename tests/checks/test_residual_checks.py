@@ -23,7 +23,7 @@ def simulated(rng, n, p, noise=None):
 
 
 def own_lambda(post):
-    return float(own_scales(post, post.spectrum.z2[None], np.array([post.spectrum.r0])).lam[0])
+    return float(own_scales(post, post.spectrum.z[None], np.array([post.spectrum.r0])).lam[0])
 
 
 @pytest.mark.parametrize(("n", "p", "weighted"), [(30, 5, False), (12, 20, False), (25, 4, True)])

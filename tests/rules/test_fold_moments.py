@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from bayesridge.design.design import build_design
+from bayesridge.linalg.fold_moments import FoldMoments
 from bayesridge.rules import cross_validation
 from bayesridge.rules.cross_validation import CrossValidation
-from bayesridge.rules.fold_moments import FoldMoments
 from bayesridge.rules.folds import HeldOut
 
 LAM = np.array([0.0, 1e-3, 1.0, 30.0, 2e3, 1e9, np.inf])

@@ -27,12 +27,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bayesridge.design.design import Design
-from bayesridge.linalg.filters import unit_variances
+from bayesridge.linalg.filters import shrinkage, unit_variances
 from bayesridge.linalg.routes import GRAM_CONDITION_LIMIT, GRAM_RESIDUAL_SHARE
 from bayesridge.parallel.threads import run_blocks
-from bayesridge.rules.folds import Rows
 
 Array = NDArray[np.float64]
+Rows = NDArray[np.intp]
 
 _LEAST_VALUES = 4_000  # rows times columns from which on a pass over the rows of every fold is worth avoiding
 _MOST_VALUES = 1 << 25  # numbers in the cross-products of all folds
@@ -85,11 +85,10 @@ class FoldMoments:
 
     def squared_error_curve(self, log_lam: Array) -> tuple[Array, Array]:
         """:meth:`squared_error` and its derivative in log lambda, each of shape (K,)."""
-        lam = np.exp(log_lam)[:, None]
-        inverse = unit_variances(self.spectrum, lam[:, 0])
-        b = self.numerator * inverse
+        lam = np.exp(log_lam)
+        b = self.numerator * unit_variances(self.spectrum, lam)
         half = b @ self.squares - self.products
-        slope = -2.0 * (half * (b * (lam * inverse))).sum(axis=1)
+        slope = -2.0 * (half * (b * shrinkage(self.spectrum, lam))).sum(axis=1)
         return self.total + ((half - self.products) * b).sum(axis=1), slope
 
 
