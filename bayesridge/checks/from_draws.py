@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -241,7 +241,7 @@ def draws_sensitivity(post: Any, *, coefficients: bool = True) -> PowerScaling:
         if design.fit_intercept:
             quantities.append(("intercept", lambda one: _drawn(one.intercept, one.weight)))
         quantities += [
-            (name, lambda one, j=j: _drawn(one.coef[..., j], one.weight))  # type: ignore[misc]
+            (name, partial(_coefficient, j))
             for j, name in enumerate(design.names) if j not in constant
         ]  # fmt: skip
     rows = []
@@ -258,6 +258,10 @@ def _log_lambda(one: Any) -> Distribution:
     edges = np.append(one.t, 2.0 * one.t[-1] - one.t[-2]) - 0.5 * (one.t[1] - one.t[0])
     inside = edges[(below > _TAIL) & (below < 1.0 - _TAIL)]
     return lambda x: np.interp(x, edges, below), lambda: np.linspace(inside[0], inside[-1], _POINTS)
+
+
+def _coefficient(j: int, one: Any) -> Distribution:
+    return _drawn(one.coef[..., j], one.weight)
 
 
 def _drawn(values: Array, weight: Array) -> Distribution:

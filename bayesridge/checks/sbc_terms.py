@@ -40,7 +40,7 @@ class _Task:
         y = expected[0] + sigma * rng.standard_normal(design.n_rows) / _root(post)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", BayesRidgeWarning)  # simulated data may show no signal: that is no news
-            engine: Any = post.engine.beside(y)  # type: ignore[attr-defined]
+            engine = post.penalties.beside(y)
             both = replace(post, engine=engine, hyper=infer_hyper(engine, post.prior, post.noise_prior))
             return self._place(both, theta[0], float(sigma[0]), coef[0], intercept, y, rng)
 

@@ -200,7 +200,7 @@ def _scaled_likelihoods(posterior: Posterior) -> dict[float, Posterior]:
 
 def _counted(posterior: Posterior, power: float) -> Posterior:
     if posterior.has_terms:
-        engine: Any = posterior.engine.counted(power)  # type: ignore[attr-defined]
+        engine = posterior.penalties.counted(power)
     else:
         spectrum = rows_counted(posterior.spectrum, power, posterior.design.n_flat)
         design = replace(posterior.design, total_weight=posterior.design.total_weight * power)
@@ -209,6 +209,10 @@ def _counted(posterior: Posterior, power: float) -> Posterior:
 
 
 # -- distances -----------------------------------------------------------------------------------------------------
+
+
+def _coefficient(j: int, posterior: Posterior) -> Distribution:
+    return _linear(posterior.coefficients.take(slice(j, j + 1)))
 
 
 def _quantities(posterior: Posterior, *, coefficients: bool) -> list[tuple[str, Callable[[Posterior], Distribution]]]:
@@ -225,7 +229,7 @@ def _quantities(posterior: Posterior, *, coefficients: bool) -> list[tuple[str, 
         found.append(("intercept", lambda p: _linear(p.intercept)))
     constant = set(design.constant.tolist())
     found += [
-        (design.names[j], lambda p, j=j: _linear(p.coefficients.take(slice(j, j + 1))))  # type: ignore[misc]
+        (design.names[j], partial(_coefficient, j))
         for j in np.arange(design.n_columns)[single_columns(design)].tolist() if j not in constant
     ]  # fmt: skip
     return found

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import accumulate
 
 import numpy as np
 from numpy.typing import NDArray
@@ -119,7 +120,7 @@ class LevelRows:
     def starts(self) -> list[int]:
         """First column of each block, and the end of the last."""
         sizes = [self.X.shape[1], *[block.n_columns for block in self.levels]]
-        return np.cumsum(sizes).tolist()  # type: ignore[no-any-return]
+        return list(accumulate(sizes))
 
     @property
     def unscaled(self) -> NDArray[np.intp]:

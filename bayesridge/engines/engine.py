@@ -245,11 +245,11 @@ class Penalties(Protocol):
         """Root-weighted residuals (m, n) and Q (m,) of m other targets on the same rows, at each theta (K, h)."""
         ...
 
-    def counted(self, power: float) -> Any:
+    def counted(self, power: float) -> Engine:
         """The engine of the same data with every row counted `power` times."""
         ...
 
-    def beside(self, y: Array) -> Any:
+    def beside(self, y: Array) -> Engine:
         """The engine of all rows twice, the second time with the target y."""
         ...
 

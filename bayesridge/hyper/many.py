@@ -22,8 +22,7 @@ from scipy.special import gammaincc, gammainccinv, gammaln, sici
 from bayesridge.errors import AccuracyWarning, ImproperPosteriorError, PriorError, warn
 from bayesridge.hyper.quadrature import ASKED_ACCURACY, weights_error
 from bayesridge.linalg.factor import Factor
-from bayesridge.linalg.filters import shrinkage
-from bayesridge.linalg.shares import log_growth_at, resolvent, shrunk_at
+from bayesridge.linalg.shares import log_growth_at, resolvent, shrunk, shrunk_at
 from bayesridge.priors import ScalePrior
 
 Array = NDArray[np.float64]
@@ -81,10 +80,10 @@ class Targets:
 
     def own_squares(self, lam: Array) -> Array:
         """``Q``, or twice the rate of sigma^2, of each target at a lambda of its own, (T,)."""
-        size = max(1, _SCANNED // max(self.factor.rank, 1))
-        parts = (slice(start, start + size) for start in range(0, len(lam), size))
-        squares = [np.einsum("ij,ij->i", np.square(self.z[k]), shrinkage(self.factor, lam[k])) for k in parts]
-        return np.asarray(self.floor + np.concatenate(squares))
+        Q = self.floor.copy()
+        for part in _parts(len(Q), max(self.factor.rank, 1)):
+            Q[part] += (np.square(self.z[part]) * shrunk(self.factor.s2, lam[part, None])).sum(axis=1)
+        return Q
 
     def left(self, rows: NDArray[np.intp], log_lam: float) -> tuple[Array, Array]:
         """What a lambda leaves of the targets along the directions, (targets, rank), and its share (rank,)."""

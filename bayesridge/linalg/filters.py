@@ -45,7 +45,7 @@ def filter_factors(spectrum: Spectrum, lam: ArrayLike) -> Array:
     return kept(spectrum.s2, check_lambda(lam)[..., None])
 
 
-def shrinkage(spectrum: Directions, lam: ArrayLike) -> Array:
+def shrinkage(spectrum: Squares, lam: ArrayLike) -> Array:
     """Return ``1 - f_j = lambda / (s_j^2 + lambda)``, the prior's share, without cancellation."""
     return shrunk(spectrum.s2, check_lambda(lam)[..., None])
 
@@ -86,7 +86,7 @@ def prior_share_fall(spectrum: Spectrum, lam: Array) -> Array:
     return np.asarray(spectrum.r0 / lam + (unit_variances(spectrum, lam) * shrinkage(spectrum, lam)) @ spectrum.z2)
 
 
-def unit_variances(spectrum: Directions, lam: ArrayLike) -> Array:
+def unit_variances(spectrum: Squares, lam: ArrayLike) -> Array:
     """Variances over sigma^2 of the coefficients along the right singular vectors, ``1 / (s_j^2 + lambda)``."""
     return resolvent(spectrum.s2, check_lambda(lam)[..., None])
 
@@ -295,11 +295,15 @@ class SearchRange:
         return SearchRange(np.concatenate([low_tail, inner, high_tail]), self.zero, self.infinity)
 
 
-class Directions(Protocol):
-    """What a search range is found from: squared singular values (decreasing), z squared, r0."""
+class Squares(Protocol):
+    """What shares are made of: squared singular values, decreasing."""
 
     @property
     def s2(self) -> Array: ...  # noqa: D102
+
+
+class Directions(Squares, Protocol):
+    """What a search range is found from: these, z squared and r0."""
 
     @property
     def z2(self) -> Array: ...  # noqa: D102

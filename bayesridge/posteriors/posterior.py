@@ -109,6 +109,12 @@ class Posterior(Inferred, ShownPosterior, Asked):
         """Whether there are several penalties, and :meth:`terms` says what each is worth."""
         return isinstance(self.engine, Penalties)
 
+    @property
+    def penalties(self) -> Penalties:
+        """The engine as one of several penalties, for what :attr:`has_terms`."""
+        assert isinstance(self.engine, Penalties)
+        return self.engine
+
     def terms(self, level: float = 0.95) -> pd.DataFrame:
         """Spread, share of variance and effective degrees of freedom of each penalty; see :func:`term_table`."""
         return term_table(self, level)
