@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +14,7 @@ from scipy.special import gammaln
 
 from bayesridge.hyper.likelihood import Likelihood, log_density_of_log_sigma, log_growth, log_sigma_range
 from bayesridge.hyper.marginal import Marginal, PointMass, marginal, marginal_of_rule
-from bayesridge.hyper.nodes import ConjugateNoise, HyperPosterior, KnownNoise, Nodes, OneLambda
+from bayesridge.hyper.nodes import ConjugateNoise, KnownNoise, Nodes, OneLambda
 from bayesridge.hyper.quadrature import LineRule, gauss_points, integrate, refine
 from bayesridge.hyper.rows import RowRule, integrate_rows
 from bayesridge.priors import Conjugate, Density, ScalePrior
@@ -21,14 +23,12 @@ Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
-class ConjugateLine(OneLambda):
-    """Lambda free, sigma^2 inverse-gamma given lambda: Student-t nodes along log lambda."""
+class Line(OneLambda):
+    """A density along one of log lambda and log sigma, integrated by a rule."""
 
     rule: LineRule
     log_f: Density
     constant: float
-    shape: float
-    rate_at: Callable[[Array], Array]
 
     @property
     def log_marginal(self) -> float:
@@ -40,21 +40,32 @@ class ConjugateLine(OneLambda):
         """Estimated relative error of the quadrature."""
         return self.rule.error
 
-    @cached_property
-    def nodes(self) -> Nodes:
-        """Nodes along log lambda."""
-        return replace(self._nodes(self.rule.x, self.rule.weight), fewer=lambda k: self._nodes(*self.rule.gauss(k)))
-
-    def _nodes(self, x: Array, weight: Array) -> Nodes:
-        return Nodes(x[:, None], weight, ConjugateNoise(self.shape, self.rate_at(x)))
-
-    def finer(self) -> HyperPosterior:
+    def finer(self) -> Self:
         """Half the step."""
         return replace(self, rule=refine(self.rule, self.log_f))
 
-    def log_density(self, log_lam: Array) -> Array:
-        """Normalised log density of log lambda."""
-        return self.log_f(log_lam) - self.rule.log_total
+    def log_density(self, x: Array) -> Array:
+        """Normalised log density along the line."""
+        return self.log_f(x) - self.rule.log_total
+
+    @cached_property
+    def nodes(self) -> Nodes:
+        """Nodes along the line."""
+        return replace(self._nodes(self.rule.x, self.rule.weight), fewer=lambda k: self._nodes(*self.rule.gauss(k)))
+
+    @abstractmethod
+    def _nodes(self, x: Array, weight: Array) -> Nodes: ...
+
+
+@dataclass(frozen=True, eq=False)
+class ConjugateLine(Line):
+    """Lambda free, sigma^2 inverse-gamma given lambda: Student-t nodes along log lambda."""
+
+    shape: float
+    rate_at: Callable[[Array], Array]
+
+    def _nodes(self, x: Array, weight: Array) -> Nodes:
+        return Nodes(x[:, None], weight, ConjugateNoise(self.shape, self.rate_at(x)))
 
     @cached_property
     def _lambda(self) -> Marginal:
@@ -217,40 +228,18 @@ def _log_sum(terms: Array) -> Array:
 
 
 @dataclass(frozen=True, eq=False)
-class KnownSigmaLine(OneLambda):
+class KnownSigmaLine(Line):
     """Sigma known, lambda free: Gaussian nodes along log lambda."""
 
-    rule: LineRule
-    log_f: Density
-    constant: float
     log_sigma: float
-
-    @property
-    def log_marginal(self) -> float:
-        """Log p(y)."""
-        return self.rule.log_total + self.constant
-
-    @property
-    def error(self) -> float:
-        """Estimated relative error of the quadrature."""
-        return self.rule.error
-
-    @cached_property
-    def nodes(self) -> Nodes:
-        """Nodes along log lambda."""
-        return replace(self._nodes(self.rule.x, self.rule.weight), fewer=lambda k: self._nodes(*self.rule.gauss(k)))
 
     def _nodes(self, x: Array, weight: Array) -> Nodes:
         column = np.full((len(x), 1), self.log_sigma)
         return Nodes(x[:, None], weight, KnownNoise(column, np.ones_like(column)))
 
-    def finer(self) -> HyperPosterior:
-        """Half the step."""
-        return replace(self, rule=refine(self.rule, self.log_f))
-
     def lambda_marginal(self) -> Marginal:
         """Distribution of lambda."""
-        return marginal_of_rule("lambda", lambda t: self.log_f(t) - self.rule.log_total, self.rule)
+        return marginal_of_rule("lambda", self.log_density, self.rule)
 
     def sigma_marginal(self) -> PointMass:
         """A point."""
@@ -261,7 +250,7 @@ class KnownSigmaLine(OneLambda):
         low, high = (self.log_sigma - 0.5 * end for end in self.rule.ends[::-1])
 
         def log_density(x: Array) -> Array:
-            return np.asarray(self.log_f(2.0 * (self.log_sigma - x)) - self.rule.log_total + np.log(2.0))
+            return np.asarray(self.log_density(2.0 * (self.log_sigma - x)) + np.log(2.0))
 
         return marginal("tau", log_density, low, high, rounding=self.rule.rounding)
 
@@ -271,24 +260,11 @@ class KnownSigmaLine(OneLambda):
 
 
 @dataclass(frozen=True, eq=False)
-class SigmaLine(OneLambda):
+class SigmaLine(Line):
     """Sigma free with tau or lambda known: Gaussian nodes along log sigma."""
 
-    rule: LineRule
-    log_f: Density
-    constant: float
     log_lam: float | None
     log_tau: float | None
-
-    @property
-    def log_marginal(self) -> float:
-        """Log p(y)."""
-        return self.rule.log_total + self.constant
-
-    @property
-    def error(self) -> float:
-        """Estimated relative error of the quadrature."""
-        return self.rule.error
 
     def _log_lam(self, log_sigma: Array) -> Array:
         if self.log_lam is not None:
@@ -299,21 +275,16 @@ class SigmaLine(OneLambda):
     @cached_property
     def nodes(self) -> Nodes:
         """Nodes along log sigma; one node of lambda with many sigmas when lambda is known."""
-        v, weight = self.rule.x, self.rule.weight
+        return self._nodes(self.rule.x, self.rule.weight)
+
+    def _nodes(self, v: Array, weight: Array) -> Nodes:
         if self.log_lam is not None:
             return Nodes(np.array([[self.log_lam]]), np.ones(1), KnownNoise(v[None, :], weight[None, :]))
         return Nodes(self._log_lam(v)[:, None], weight, KnownNoise(v[:, None], np.ones((len(v), 1))))
 
-    def finer(self) -> HyperPosterior:
-        """Half the step."""
-        return replace(self, rule=refine(self.rule, self.log_f))
-
-    def _sigma_density(self, v: Array) -> Array:
-        return self.log_f(v) - self.rule.log_total
-
     def sigma_marginal(self) -> Marginal:
         """Distribution of sigma."""
-        return marginal_of_rule("sigma", self._sigma_density, self.rule)
+        return marginal_of_rule("sigma", self.log_density, self.rule)
 
     def lambda_marginal(self) -> Marginal | PointMass:
         """A point, or ``sigma^2 / tau^2``."""
@@ -324,7 +295,7 @@ class SigmaLine(OneLambda):
         low, high = (2.0 * (end - shift) for end in self.rule.ends)
 
         def log_density(t: Array) -> Array:
-            return np.asarray(self._sigma_density(0.5 * t + shift) - np.log(2.0))
+            return np.asarray(self.log_density(0.5 * t + shift) - np.log(2.0))
 
         return marginal("lambda", log_density, low, high, rounding=self.rule.rounding)
 
@@ -337,7 +308,7 @@ class SigmaLine(OneLambda):
             return PointMass("tau", np.inf)
         shift = 0.5 * self.log_lam
         low, high = (end - shift for end in self.rule.ends)
-        return marginal("tau", lambda x: self._sigma_density(x + shift), low, high, rounding=self.rule.rounding)
+        return marginal("tau", lambda x: self.log_density(x + shift), low, high, rounding=self.rule.rounding)
 
     def draw(self, n: int, rng: np.random.Generator) -> tuple[Array, Array]:
         """Independent draws of (lambda, sigma)."""
