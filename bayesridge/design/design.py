@@ -424,10 +424,11 @@ def build_design(
     penalized, constant = split_columns(p, flat, constant_mask, columns, fit_intercept)
     spread = squares[penalized] / divisor[penalized] ** 2
     scaling = "given" if len(as_given) else scaling_of(scale)
-    # a spline function that hardly a row touches has its prior: no number hangs on its digits
-    seen = (spread > 0) & ~np.isin(penalized, as_given)
-    if scaling_of(scale) != "unit sd" and seen.any() and not isinstance(source, LevelRows):
-        check_grades(np.sqrt(spread[seen]), [columns[j] for j in penalized[seen]], source.shape)
+    if scaling_of(scale) != "unit sd" and not isinstance(source, LevelRows):
+        # a spline function that hardly a row touches has its prior: no number hangs on its digits
+        seen = (spread > 0) & ~np.isin(penalized, as_given)
+        if seen.any():
+            check_grades(np.sqrt(spread[seen]), [columns[j] for j in penalized[seen]], source.shape)
     return Design(
         source=source, y=y, weights=weights, weight_kind=weight_kind, fit_intercept=fit_intercept, names=columns,
         target_name=target_name, penalized=penalized, unpenalized=flat, constant=constant, mean=mean[:p],

@@ -102,6 +102,7 @@ class LeastSquares(NamedTuple):
     log_norm: float
 
 
+_TABLE = 1 << 18  # numbers that stay in the cache
 _TAIL = np.array([1.5, 4.0, 8.0, 14.0, 24.0, 38.0, 56.0, 80.0])
 
 
@@ -157,9 +158,9 @@ class SpectralEngine:
         s = self.spectrum
         if s.rank == 0:
             return np.zeros(len(theta)), np.zeros(len(theta))
-        parts = [_log_det_and_excess(s, part[:, 0]) for part in _parts(theta, s.rank, 1 << 18)]
-        if len(parts) == 1:
-            return parts[0]
+        if len(theta) * s.rank <= _TABLE:
+            return _log_det_and_excess(s, theta[:, 0])
+        parts = [_log_det_and_excess(s, part[:, 0]) for part in _parts(theta, s.rank, _TABLE)]
         return np.concatenate([log_det for log_det, _ in parts]), np.concatenate([excess for _, excess in parts])
 
     def excess(self, theta: Array) -> Array:
@@ -175,7 +176,8 @@ class SpectralEngine:
             # rank r0/nu / |beta|^2 (Hoerl, Kennard & Baldwin 1975): where much data put lambda
             low = min(low, float(np.log(s.r0 * s.rank / s.nu) - np.log(s.squared_norm + 1e-290)))
         low, high = low - 5.0, high + 5.0
-        core = np.linspace(low, high, int(2.0 * (high - low)) + 1)
+        steps = int(2.0 * (high - low))
+        core = low + np.arange(steps + 1.0) * ((high - low) / steps)  # linspace takes as long as a small table
         return np.concatenate([low - _TAIL[::-1], core, high + _TAIL])[:, None]
 
     def least_squares(self) -> LeastSquares:

@@ -316,7 +316,7 @@ def infer(
 
 def check_method(method: str | None, *, fixed: bool = False) -> None:
     """Refuse methods that there are not, and "fixed" where the prior fixes nothing."""
-    if method not in (None, *get_args(Method)):
+    if method is not None and method not in get_args(Method):
         raise PriorError(f"method must be 'posterior', 'evidence' or 'fixed', got {method!r}")
     if method == "fixed" and not fixed:
         raise PriorError("method='fixed' takes a prior that fixes lambda: prior=FixedLambda(10.0)")
