@@ -24,11 +24,11 @@ from bayesridge.linalg.filters import (
     effective_dof,
     filter_factors,
     penalized_rss,
-    search_range,
     shrinkage,
     unit_variances,
 )
 from bayesridge.linalg.optimum import crossings
+from bayesridge.linalg.search_range import search_range
 from bayesridge.linalg.shares import log_growth
 from bayesridge.linalg.spectrum import Spectrum
 
@@ -209,8 +209,8 @@ class ModeShare:
 def maximize_evidence(spectrum: Spectrum) -> EvidenceMaximum:
     """Find every local maximum of the profile evidence over lambda in [0, infinity].
 
-    A scan sees every change of sign of the derivative (:func:`bayesridge.linalg.filters.search_range`), and each is
-    then refined to rounding. The limits count as maxima when the evidence rises towards them: lambda -> infinity means
+    A scan (:mod:`bayesridge.linalg.search_range`) sees every change of sign of the derivative, and each is then refined
+    to rounding. The limits count as maxima when the evidence rises towards them: lambda -> infinity means
     the data show no signal, lambda -> 0 that they ask for interpolation.
 
     Returns

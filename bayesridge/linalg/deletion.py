@@ -18,10 +18,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesridge.linalg.filters import spectral_terms
 from bayesridge.linalg.rows import RowBasis, RowParts
 from bayesridge.linalg.spectrum import Spectrum
 from bayesridge.linalg.student import log_t_constant
+from bayesridge.linalg.terms import spectral_terms
 from bayesridge.parallel.threads import run_blocks
 
 Array = NDArray[np.float64]

@@ -8,23 +8,24 @@ allowed and mean the limits.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import expit
 
 from bayesridge.design.design import Design
 from bayesridge.errors import DataError
-from bayesridge.linalg.shares import kept, log_growth_at, resolvent, shrunk
+from bayesridge.linalg.shares import kept, resolvent, shrunk
 from bayesridge.linalg.spectrum import Spectrum
 
 Array = NDArray[np.float64]
 
-_MARGIN = 14.0  # beyond the last feature of the spectrum a criterion differs from its limit by exp(-14) at most
-_LIMIT_MARGIN = 36.0  # and here by less than the rounding of float64
-_STEP = 0.2
+
+class Squares(Protocol):
+    """What shares are made of: squared singular values, decreasing."""
+
+    @property
+    def s2(self) -> Array: ...  # noqa: D102
 
 
 def check_lambda(lam: ArrayLike) -> Array:
@@ -253,180 +254,10 @@ def conditioning(spectrum: Spectrum, lam: float) -> Conditioning:
     before = largest / smallest if smallest > 0 else np.inf
     if np.isinf(lam):
         return Conditioning(before, 1.0)
-    after = (largest + lam) / (smallest + lam) if smallest + lam > 0 else np.inf
+    after = (largest + lam) * float(resolvent(smallest, lam)) if smallest + lam > 0 else np.inf
     return Conditioning(before, after)
 
 
 def constraint_radius(spectrum: Spectrum, lam: ArrayLike) -> Array:
     """Radius t of the constraint ``|beta| <= t`` (standardised) that gives the same solution as lambda."""
     return np.asarray(np.linalg.norm(spectral_coefficients(spectrum, lam), axis=-1))
-
-
-@dataclass(frozen=True, eq=False)
-class SearchRange:
-    """Where in log lambda a criterion is looked at.
-
-    Attributes
-    ----------
-    grid : ndarray of shape (K,)
-        Log lambda, equally spaced, from well below the smallest to well above the largest squared singular value (and
-        below the lambda at which the penalty disappears behind the residual that no lambda can explain).
-    zero, infinity : float
-        Log lambda so far out that every criterion equals its limit for lambda -> 0 and -> infinity to rounding.
-    """
-
-    grid: Array
-    zero: float
-    infinity: float
-
-    def log_lambda(self, lam: ArrayLike) -> Array:
-        """Return log lambda, with the far ends in the place of lambda = 0 and infinity."""
-        with np.errstate(divide="ignore"):
-            t = np.log(np.asarray(lam, dtype=np.float64))
-        return np.asarray(np.where(t == -np.inf, self.zero, np.where(t == np.inf, self.infinity, t)))
-
-    def coarser(self) -> SearchRange:
-        """Return the same range with fewer points: three times the step, and eight times near the ends."""
-        low, high = float(self.grid[0]), float(self.grid[-1])
-        inner_low, inner_high = low + 0.6 * _MARGIN, high - 0.6 * _MARGIN
-        inner = np.linspace(inner_low, inner_high, int((inner_high - inner_low) / (3.0 * _STEP)) + 2)
-        count = int(0.6 * _MARGIN / (8.0 * _STEP)) + 2
-        low_tail, high_tail = np.linspace(low, inner_low, count)[:-1], np.linspace(inner_high, high, count)[1:]
-        return SearchRange(np.concatenate([low_tail, inner, high_tail]), self.zero, self.infinity)
-
-
-class Squares(Protocol):
-    """What shares are made of: squared singular values, decreasing."""
-
-    @property
-    def s2(self) -> Array: ...  # noqa: D102
-
-
-class Directions(Squares, Protocol):
-    """What a search range is found from: these, z squared and r0."""
-
-    @property
-    def z2(self) -> Array: ...  # noqa: D102
-
-    @property
-    def r0(self) -> float: ...  # noqa: D102
-
-    @property
-    def rank(self) -> int: ...  # noqa: D102
-
-
-def search_range(spectrum: Directions) -> SearchRange:
-    """Find the range of log lambda outside of which nothing happens.
-
-    Every term of every criterion is a function of ``f_j``, a sigmoid in log lambda around ``log s_j^2`` some four units
-    wide, or of its ratio to the residual ``r0``, whose crossover lies where ``lambda sum z^2/s^2`` or
-    ``lambda^2 sum z^2/s^4`` equals r0. A spectrum of rank zero has the range of a single s = 1.
-    """
-    if spectrum.rank == 0:
-        low = high = 0.0
-    else:
-        low, high = float(np.log(spectrum.s2[-1])), float(np.log(spectrum.s2[0]))
-        seen = spectrum.z2 > 0
-        if spectrum.r0 > 0 and seen.any():
-            log_r0, log_s2 = float(np.log(spectrum.r0)), np.log(spectrum.s2[seen])
-            log_ratio = np.log(spectrum.z2[seen]) - log_s2  # logarithms: s^4 may overflow
-            first = log_r0 - float(np.logaddexp.reduce(log_ratio))
-            second = 0.5 * (log_r0 - float(np.logaddexp.reduce(log_ratio - log_s2)))
-            low = min(low, first, second)
-    low, high = low - _MARGIN, high + _MARGIN
-    far = _LIMIT_MARGIN - _MARGIN
-    return SearchRange(np.linspace(low, high, int((high - low) / _STEP) + 2), low - far, high + far)
-
-
-@dataclass(frozen=True, eq=False)
-class SpectralTerms:
-    """Filter factors and their sums at K values of lambda, with derivatives in ``t = log(lambda)``.
-
-    ``df_j/dt = -f_j g_j`` with ``g_j = 1 - f_j``, hence the derivatives below. Build with :func:`spectral_terms`.
-
-    Attributes
-    ----------
-    spectrum : Spectrum
-    log_lam : ndarray of shape (K,)
-    """
-
-    spectrum: Spectrum
-    log_lam: Array
-
-    @cached_property
-    def f(self) -> Array:
-        """Filter factors ``s^2 / (s^2 + lambda)``, shape (K, rank)."""
-        return np.asarray(expit(np.log(self.spectrum.s2) - self.log_lam[:, None]))
-
-    @cached_property
-    def g(self) -> Array:
-        """``1 - f = lambda / (s^2 + lambda)``, without cancellation, shape (K, rank)."""
-        return np.asarray(expit(self.log_lam[:, None] - np.log(self.spectrum.s2)))
-
-    @cached_property
-    def fg(self) -> Array:
-        """``f (1 - f)``, shape (K, rank)."""
-        return self.f * self.g
-
-    @cached_property
-    def log_det(self) -> Array:
-        """``sum log(1 + s^2 / lambda)``."""
-        return np.asarray(log_growth_at(self.spectrum.s2, self.log_lam[:, None]).sum(axis=1))
-
-    @cached_property
-    def dof(self) -> Array:
-        """Effective degrees of freedom of the penalised columns (flat directions not counted)."""
-        return np.asarray(self.f.sum(axis=1))
-
-    @cached_property
-    def residual_dof(self) -> Array:
-        """``nu - dof = (nu - rank) + sum g``: the trace of what maps y to residuals."""
-        return np.asarray((self.spectrum.nu - self.spectrum.rank) + self.g.sum(axis=1))
-
-    @cached_property
-    def dof_fall(self) -> Array:
-        """``sum f g``: minus the derivative of the effective dof."""
-        return np.asarray(self.fg.sum(axis=1))
-
-    @cached_property
-    def rss(self) -> Array:
-        """Residual sum of squares ``r0 + sum z^2 g^2``."""
-        return self.spectrum.r0 + self.of_target(self.g * self.g)
-
-    @cached_property
-    def rss_slope(self) -> Array:
-        """Derivative of the residual sum of squares, ``2 sum z^2 f g^2``."""
-        return 2.0 * self.of_target(self.fg * self.g)
-
-    @cached_property
-    def penalized_rss(self) -> Array:
-        """``Q = r0 + sum z^2 g``."""
-        return self.spectrum.r0 + self.of_target(self.g)
-
-    @cached_property
-    def penalized_rss_slope(self) -> Array:
-        """Derivative of Q, ``sum z^2 f g``."""
-        return self.of_target(self.fg)
-
-    @cached_property
-    def trace(self) -> Array:
-        """``sum 1 / (s^2 + lambda)``."""
-        return np.asarray((self.f / self.spectrum.s2).sum(axis=1))
-
-    @cached_property
-    def squared_norm(self) -> Array:
-        """``|beta|^2 = sum (z / s)^2 f^2``, beta the standardised coefficients."""
-        return self.of_coefficients(self.f * self.f)
-
-    def of_target(self, values: Array) -> Array:
-        """``sum z^2 v`` of values v (K, rank)."""
-        return np.asarray(values @ self.spectrum.z2)
-
-    def of_coefficients(self, values: Array) -> Array:
-        """``sum (z / s)^2 v`` of values v (K, rank): z / s are the least-squares coefficients along the directions."""
-        return np.asarray(values @ (self.spectrum.z2 / self.spectrum.s2))
-
-
-def spectral_terms(spectrum: Spectrum, log_lam: ArrayLike) -> SpectralTerms:
-    """Prepare the sums at each log lambda (finite; the limits are taken far out, see :class:`SearchRange`)."""
-    return SpectralTerms(spectrum, np.atleast_1d(np.asarray(log_lam, dtype=np.float64)))

@@ -18,7 +18,7 @@ from numpy.polynomial import chebyshev
 from numpy.typing import NDArray
 from scipy.optimize import brentq, minimize_scalar
 
-from bayesridge.linalg.filters import SearchRange
+from bayesridge.linalg.search_range import SearchRange
 
 Array = NDArray[np.float64]
 Place = Literal["interior", "zero", "infinity"]

@@ -21,8 +21,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from bayesridge.design.design import Design
 from bayesridge.errors import DataError
-from bayesridge.linalg.filters import SearchRange, filter_factors, shrinkage, spectral_terms
+from bayesridge.linalg.filters import filter_factors, shrinkage
+from bayesridge.linalg.search_range import SearchRange
 from bayesridge.linalg.spectrum import Spectrum, left_vectors
+from bayesridge.linalg.terms import spectral_terms
 from bayesridge.parallel.threads import run_blocks, threads_for
 
 Array = NDArray[np.float64]

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import expit
 
 Array = NDArray[np.float64]
 
@@ -24,10 +25,14 @@ def shrunk(square: ArrayLike, lam: ArrayLike) -> Array:
     return _one_over_one_plus(square, lam)
 
 
+def kept_at(square: ArrayLike, log_lam: ArrayLike) -> Array:
+    """:func:`kept` at log lambda, however far out."""
+    return np.asarray(expit(np.log(square) - log_lam))
+
+
 def shrunk_at(square: ArrayLike, log_lam: ArrayLike) -> Array:
     """:func:`shrunk` at log lambda, however far out."""
-    with np.errstate(over="ignore"):
-        return shrunk(square * np.exp(np.negative(log_lam)), 1.0)
+    return np.asarray(expit(log_lam - np.log(square)))
 
 
 def resolvent(square: ArrayLike, lam: ArrayLike) -> Array:

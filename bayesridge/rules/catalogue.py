@@ -18,8 +18,9 @@ from scipy.special import ndtri
 
 from bayesridge.errors import DataError
 from bayesridge.hyper.marginal import Marginal
-from bayesridge.linalg.filters import SpectralTerms, check_lambda, spectral_terms
+from bayesridge.linalg.filters import check_lambda
 from bayesridge.linalg.optimum import Curve, Optimum, choose_best, minimize, minimize_values, root
+from bayesridge.linalg.terms import SpectralTerms, spectral_terms
 from bayesridge.rules import criteria
 from bayesridge.rules.cross_validation import CrossValidation
 from bayesridge.rules.duplicates import NearDuplicates

@@ -1,6 +1,6 @@
 r"""Criteria for lambda that cost O(rank) each, with exact derivatives in ``t = log(lambda)``.
 
-Each is a function of :class:`~bayesridge.linalg.filters.SpectralTerms` and is to be minimised. Notation: f_j filter
+Each is a function of :class:`~bayesridge.linalg.terms.SpectralTerms` and is to be minimised. Notation: f_j filter
 factors, g = 1 - f, R the residual sum of squares, q the number of flat directions (intercept, unpenalised columns), n
 the number of observations, T = n - q - sum f the residual degrees of freedom. Sources: docs/rules.md.
 """
@@ -10,8 +10,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesridge.linalg.filters import SpectralTerms
 from bayesridge.linalg.optimum import Curve
+from bayesridge.linalg.terms import SpectralTerms
 
 Array = NDArray[np.float64]
 

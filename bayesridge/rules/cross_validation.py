@@ -30,9 +30,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from bayesridge.design.design import Design
 from bayesridge.errors import DataError
-from bayesridge.linalg.filters import SearchRange, search_range
 from bayesridge.linalg.fold_moments import FoldMoments, fold_moments, moments_serve
 from bayesridge.linalg.optimum import Curve, Optima, Optimum, minimize, root
+from bayesridge.linalg.search_range import SearchRange, search_range
 from bayesridge.parallel.threads import threads_for
 from bayesridge.rules.folds import HeldOut, Rows, groups_of_rows, split_fit, split_rows
 from bayesridge.rules.problem import Choice, LambdaInterval, LambdaProblem, central_range

@@ -18,8 +18,8 @@ from scipy.special import ndtri
 
 from bayesridge.design.design import Design
 from bayesridge.errors import DataError
-from bayesridge.linalg.filters import SearchRange
 from bayesridge.linalg.optimum import Optimum, minimize_values
+from bayesridge.linalg.search_range import SearchRange
 from bayesridge.rules.catalogue import CatalogueRule, posterior_rules
 from bayesridge.rules.cross_validation import CrossValidation
 from bayesridge.rules.duplicates import NearDuplicates, find_near_duplicates

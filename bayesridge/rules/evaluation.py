@@ -11,13 +11,8 @@ from bayesridge.errors import DataError
 from bayesridge.hyper.evidence import profile_sigma
 from bayesridge.hyper.nodes import ConjugateNoise
 from bayesridge.linalg.deletion import in_blocks
-from bayesridge.linalg.filters import (
-    constraint_radius,
-    effective_dof,
-    filter_factors,
-    filtered_coefficients,
-    spectral_terms,
-)
+from bayesridge.linalg.filters import constraint_radius, effective_dof, filter_factors, filtered_coefficients
+from bayesridge.linalg.terms import spectral_terms
 from bayesridge.posteriors.loo import MOST_LOST
 from bayesridge.rules.leave_one_out import check_leave_one_out, loo_mixture, loo_rows
 from bayesridge.rules.problem import LambdaProblem

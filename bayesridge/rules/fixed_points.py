@@ -15,9 +15,9 @@ from collections.abc import Callable
 import numpy as np
 
 from bayesridge.hyper.evidence import profile_log_evidence
-from bayesridge.linalg.filters import spectral_terms
 from bayesridge.linalg.optimum import Optimum
 from bayesridge.linalg.spectrum import Spectrum
+from bayesridge.linalg.terms import spectral_terms
 from bayesridge.rules.problem import Choice, LambdaProblem
 
 

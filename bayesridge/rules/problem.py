@@ -14,10 +14,11 @@ from bayesridge.design.design import Design
 from bayesridge.errors import DataError
 from bayesridge.fit import one_lambda, posterior_of
 from bayesridge.linalg.deletion import LooNoise
-from bayesridge.linalg.filters import SearchRange, SpectralTerms, search_range, spectral_terms
 from bayesridge.linalg.optimum import Optima, Optimum, Place
 from bayesridge.linalg.rows import RowBasis, RowParts, row_basis, row_parts
+from bayesridge.linalg.search_range import SearchRange, search_range
 from bayesridge.linalg.spectrum import Spectrum
+from bayesridge.linalg.terms import SpectralTerms, spectral_terms
 from bayesridge.posteriors.posterior import Posterior
 from bayesridge.rules.duplicates import NearDuplicates, find_near_duplicates
 from bayesridge.rules.leave_one_out import LooCurves, check_leave_one_out, loo_curves, loo_noise

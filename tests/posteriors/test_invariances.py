@@ -13,13 +13,7 @@ from bayesridge import BetaR2, FixedLambda, posterior
 from bayesridge.design.design import build_design
 from bayesridge.errors import NoSignalWarning, PerfectFitWarning
 from bayesridge.hyper.evidence import log_evidence
-from bayesridge.linalg.filters import (
-    conditioning,
-    constraint_radius,
-    effective_dof,
-    penalized_rss,
-    ridge_path,
-)
+from bayesridge.linalg.filters import conditioning, constraint_radius, effective_dof, penalized_rss, ridge_path
 from bayesridge.linalg.spectrum import factorize
 from bayesridge.posteriors.posterior import Posterior
 

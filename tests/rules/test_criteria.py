@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bayesridge.linalg.filters import spectral_terms
+from bayesridge.linalg.terms import spectral_terms
 from bayesridge.priors import FixedSigma, InverseGamma
 from bayesridge.rules import criteria
 from bayesridge.rules.catalogue import make_rule

@@ -5,9 +5,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bayesridge.linalg.filters import SearchRange, search_range, spectral_terms
 from bayesridge.linalg.optimum import Curve, minimize, minimize_values, root
+from bayesridge.linalg.search_range import SearchRange, search_range
 from bayesridge.linalg.spectrum import factorize
+from bayesridge.linalg.terms import spectral_terms
 from bayesridge.posteriors.posterior import infer
 from bayesridge.priors import BetaR2, Jeffreys
 from bayesridge.problem import read_problem
