@@ -136,8 +136,9 @@ def filtered_squares(spectrum: Spectrum, factors: Array) -> Array:
 
 def landweber_factors(spectrum: Spectrum, steps: Array) -> Array:
     """Filter factors of k steps of gradient descent from zero, ``1 - (1 - s_j^2 / s_1^2)^k``; (K, rank)."""
+    relative = np.minimum(spectrum.s2 / spectrum.s2[0], 1.0)
     with np.errstate(divide="ignore", invalid="ignore"):  # log 0 for the first direction: one step has all of it
-        left = np.log1p(-np.minimum(spectrum.s2 / spectrum.s2[0], 1.0))
+        left = np.log1p(-relative)
         return np.asarray(np.where(steps[:, None] > 0, -np.expm1(steps[:, None] * left), 0.0))
 
 
