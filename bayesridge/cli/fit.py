@@ -43,44 +43,53 @@ if TYPE_CHECKING:
 _FILES = ("coefficients.csv", "draws.nc", "fit.json", "model.bridge")
 
 
+MethodName = Annotated[
+    Literal["posterior", "evidence", "fixed", "nuts"],
+    typer.Option(
+        help="Integrate lambda, plug in the evidence maximum, take lambda from a fixing --prior, or sample the "
+        "posterior with PyMC's NUTS."
+    ),
+]
+Draws = Annotated[
+    int, typer.Option(help="Draws saved with --out, and made by --method nuts (4 chains of a quarter each).")
+]
+Tune = Annotated[int, typer.Option(help="Warm-up steps of each chain of --method nuts.")]
+SamplerOption = Annotated[
+    Literal["pymc", "nutpie", "numpyro", "blackjax"] | None,
+    typer.Option(help="Who samples under --method nuts: by default nutpie where installed, otherwise PyMC."),
+]
+Batches = Annotated[
+    bool | None,
+    typer.Option(help="Read rows in batches and keep their sums alone; by default of folders and large files."),
+]
+Checkpoint = Annotated[
+    Path | None, typer.Option(help="File for the sums so far: an interrupted fit of batches goes on from there.")
+]
+LooRows = Annotated[
+    Path | None, typer.Option(help="The same, and the scores of every row to this file (.csv, .parquet).")
+]
+
+
 @command
 def fit(
     model: Model,
-    method: Annotated[
-        Literal["posterior", "evidence", "fixed", "nuts"],
-        typer.Option(
-            help="Integrate lambda, plug in the evidence maximum, take lambda from a fixing --prior, or sample the "
-            "posterior with PyMC's NUTS."
-        ),
-    ] = "posterior",
+    method: MethodName = "posterior",
     level: Level = 0.95,
     out: Annotated[
         Path | None, typer.Option(help="Folder for coefficients.csv, draws.nc, fit.json and model.bridge.")
     ] = None,
-    draws: Annotated[
-        int, typer.Option(help="Draws saved with --out, and made by --method nuts (4 chains of a quarter each).")
-    ] = 4000,
-    tune: Annotated[int, typer.Option(help="Warm-up steps of each chain of --method nuts.")] = 1000,
-    sampler: Annotated[
-        Literal["pymc", "nutpie", "numpyro", "blackjax"] | None,
-        typer.Option(help="Who samples under --method nuts: by default nutpie where installed, otherwise PyMC."),
-    ] = None,
+    draws: Draws = 4000,
+    tune: Tune = 1000,
+    sampler: SamplerOption = None,
     family: FamilyName = "gaussian",
     offset: Offset = None,
     trials: Trials = None,
     positive: Positive = None,
     seed: Seed = 0,
-    batches: Annotated[
-        bool | None,
-        typer.Option(help="Read rows in batches and keep their sums alone; by default of folders and large files."),
-    ] = None,
-    checkpoint: Annotated[
-        Path | None, typer.Option(help="File for the sums so far: an interrupted fit of batches goes on from there.")
-    ] = None,
+    batches: Batches = None,
+    checkpoint: Checkpoint = None,
     loo: Annotated[bool, typer.Option("--loo", help="Of batches: read the rows once more for leave-one-out.")] = False,
-    loo_rows: Annotated[
-        Path | None, typer.Option(help="The same, and the scores of every row to this file (.csv, .parquet).")
-    ] = None,
+    loo_rows: LooRows = None,
     as_json: AsJson = False,
 ) -> None:
     """Fit a table and print coefficients, lambda with its uncertainty, noise, leave-one-out and diagnostics."""

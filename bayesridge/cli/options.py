@@ -51,6 +51,8 @@ Offset = Annotated[
     str | None, typer.Option(help="Of counts: an expression added to the linear predictor, as log(exposure).")
 ]
 Trials = Annotated[str | None, typer.Option(help="Column with the numbers of trials of --family binomial.")]
+Missing = Annotated[Literal["error", "drop"], typer.Option(help="What to do with rows that have missing values.")]
+Drop = Annotated[list[str] | None, typer.Option(help="Column to leave out; may be repeated.", metavar="<str>")]
 Jobs = Annotated[int, typer.Option(help="Processes for long work (-1: one a core).")]
 
 
@@ -73,14 +75,10 @@ class Model:
     unpenalized: Annotated[
         list[str] | None, typer.Option(help="Column with a flat prior; may be repeated.", metavar="<str>")
     ] = None
-    drop: Annotated[list[str] | None, typer.Option(help="Column to leave out; may be repeated.", metavar="<str>")] = (
-        None
-    )
+    drop: Drop = None
     encoding: Encoding = None
     decimal: DecimalMark = None
-    missing: Annotated[
-        Literal["error", "drop"], typer.Option(help="What to do with rows that have missing values.")
-    ] = "error"
+    missing: Missing = "error"
     no_scale: Annotated[bool, typer.Option("--no-scale", help="Do not scale the columns to unit sd.")] = False
     no_intercept: Annotated[bool, typer.Option("--no-intercept", help="Fit without an intercept.")] = False
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 import typer
 
@@ -12,8 +13,10 @@ from bayesridge.atomic import write_atomically
 from bayesridge.cli.options import (
     AsJson,
     DecimalMark,
+    Drop,
     Encoding,
     Level,
+    Missing,
     as_text,
     collected_warnings,
     echo_json,
@@ -40,12 +43,8 @@ def predict(
         str | None, typer.Option(help="Column or expression, as log(years); what the fit was told, if left out.")
     ] = None,
     trials: Annotated[str | None, typer.Option(help="Column with the numbers of trials.")] = None,
-    missing: Annotated[
-        Literal["error", "drop"], typer.Option(help="What to do with rows that have missing values.")
-    ] = "error",
-    drop: Annotated[
-        list[str] | None, typer.Option(help="Column of the table to ignore; may be repeated.", metavar="<str>")
-    ] = None,
+    missing: Missing = "error",
+    drop: Drop = None,
     encoding: Encoding = None,
     decimal: DecimalMark = None,
     out: Annotated[Path | None, typer.Option(help="File to write, .csv, .parquet or .json.")] = None,
@@ -58,9 +57,6 @@ def predict(
     """Predict the target of new rows: mean, sd and interval of a new observation, and interval of its expectation."""
     with one_line_errors():
         from bayesridge.errors import DataError
-        from bayesridge.estimator.batches import write_predictions
-        from bayesridge.estimator.files import load
-        from bayesridge.posteriors.summary import jsonable
         from bayesridge.posteriors.written import ENDINGS, refuse_own_source
         from bayesridge.tables.batches import is_large
         from bayesridge.tables.files import read_table
@@ -69,30 +65,55 @@ def predict(
             raise DataError(f"--out {out}: the name should end in .csv, .parquet or .json")
         if out is not None:
             refuse_own_source(out, table)
-        path = model / "model.bridge" if model.is_dir() else model
-        if batches or (batches is None and is_large(table)):
-            if as_json or out is None or out.suffix == ".json" or encoding is not None or decimal is not None:
-                raise DataError(
-                    "predictions of rows in batches are written to a file: say --out NAME.csv or NAME.parquet, and "
-                    "leave --json, --encoding and --decimal out"
-                )
-            _in_batches(path, table, out, drop or [], level=level, missing=missing, offset=offset, trials=trials)
+        asked = _Asked(model, table, out, level, missing, offset, trials)
+        if not (batches or (batches is None and is_large(table))):
+            read = partial(read_table, table, encoding=encoding, decimal=decimal, drop=drop or [])
+            _in_memory(asked, read, as_json=as_json)
             return
-        warned: list[str] = []
-        with collected_warnings(warned), working(f"predicting {table}"):
-            fitted = load(path)
-            new = read_table(table, encoding=encoding, decimal=decimal, drop=drop or [])
-            found = _predicted(fitted, new, level, missing=missing, offset=offset, trials=trials)
-        about = {"model": str(model), "table": str(table), "target": fitted.posterior_.design.target_name}
-        record = {**_record(about, found, level), "warnings": warned}
-        if out is not None and out.suffix == ".json":
-            write_atomically(out, as_text(jsonable(record)) + "\n")
-        elif out is not None:
-            write_predictions(out, [found], level)
-        if as_json:
-            echo_json(jsonable(record))
-            return
-        _print(fitted, found, len(found), warned, out)
+        if as_json or out is None or out.suffix == ".json" or encoding is not None or decimal is not None:
+            raise DataError(
+                "predictions of rows in batches are written to a file: say --out NAME.csv or NAME.parquet, and "
+                "leave --json, --encoding and --decimal out"
+            )
+        _in_batches(asked, out, drop or [])
+
+
+class _Asked(NamedTuple):
+    """What is to be predicted, and how."""
+
+    model: Path
+    table: Path
+    out: Path | None
+    level: float
+    missing: Literal["error", "drop"]
+    offset: str | None
+    trials: str | None
+
+    def load(self) -> Fitted:
+        from bayesridge.estimator.files import load
+
+        return load(self.model / "model.bridge" if self.model.is_dir() else self.model)
+
+
+def _in_memory(asked: _Asked, read: Callable[[], pd.DataFrame], *, as_json: bool) -> None:
+    from bayesridge.estimator.batches import write_predictions
+    from bayesridge.posteriors.summary import jsonable
+
+    warned: list[str] = []
+    out, level = asked.out, asked.level
+    with collected_warnings(warned), working(f"predicting {asked.table}"):
+        fitted = asked.load()
+        found = _predicted(fitted, read(), level, missing=asked.missing, offset=asked.offset, trials=asked.trials)
+    about = {"model": str(asked.model), "table": str(asked.table), "target": fitted.posterior_.design.target_name}
+    record = {**_record(about, found, level), "warnings": warned}
+    if out is not None and out.suffix == ".json":
+        write_atomically(out, as_text(jsonable(record)) + "\n")
+    elif out is not None:
+        write_predictions(out, [found], level)
+    if as_json:
+        echo_json(jsonable(record))
+        return
+    _print(fitted, found, len(found), warned, out)
 
 
 def _predicted(
@@ -123,14 +144,10 @@ def _record(about: dict[str, str], found: pd.DataFrame, level: float) -> dict[st
     }  # fmt: skip
 
 
-def _in_batches(
-    path: Path, table: Path, out: Path, drop: list[str], *, level: float, missing: Literal["error", "drop"],
-    offset: str | None, trials: str | None,
-) -> None:  # fmt: skip
+def _in_batches(asked: _Asked, out: Path, drop: list[str]) -> None:
     """Predict rows of files a batch at a time, and show the first of them."""
     from bayesridge.design.accumulate import Files
     from bayesridge.estimator.batches import predictions_of_files, write_predictions
-    from bayesridge.estimator.files import load
 
     shown: list[pd.DataFrame] = []
     count = 0
@@ -143,11 +160,13 @@ def _in_batches(
             yield frame
 
     warned: list[str] = []
-    with collected_warnings(warned), working(f"predicting {table}") as counted:
-        fitted = load(path)
-        files = Files(table, drop, progress=counted)
-        found = predictions_of_files(fitted, files, level=level, missing=missing, offset=offset, trials=trials)
-        write_predictions(out, seen(found), level)
+    with collected_warnings(warned), working(f"predicting {asked.table}") as counted:
+        fitted = asked.load()
+        files = Files(asked.table, drop, progress=counted)
+        found = predictions_of_files(
+            fitted, files, level=asked.level, missing=asked.missing, offset=asked.offset, trials=asked.trials
+        )
+        write_predictions(out, seen(found), asked.level)
     _print(fitted, shown[0], count, warned, out)
 
 

@@ -25,12 +25,12 @@ def shrunk(square: ArrayLike, lam: ArrayLike) -> Array:
     return _one_over_one_plus(square, lam)
 
 
-def kept_at(square: ArrayLike, log_lam: ArrayLike) -> Array:
+def kept_at(square: Array, log_lam: Array | float) -> Array:
     """:func:`kept` at log lambda, however far out."""
     return np.asarray(expit(np.log(square) - log_lam))
 
 
-def shrunk_at(square: ArrayLike, log_lam: ArrayLike) -> Array:
+def shrunk_at(square: Array, log_lam: Array | float) -> Array:
     """:func:`shrunk` at log lambda, however far out."""
     return np.asarray(expit(log_lam - np.log(square)))
 
