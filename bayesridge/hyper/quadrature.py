@@ -39,8 +39,10 @@ _TOLERANCE = 1e-10
 #: Relative accuracy that integrals and distribution functions are to have; an AccuracyWarning says when they have not.
 ASKED_ACCURACY = 1e-8
 _MOST_ROUNDING = 1e-2  # of the log density: beyond it there is nothing to integrate
+_PROGRESS = 0.3  # of the exponent, of what an analytic function makes
 _MOST_NODES = 20_000
 _MOST_CELLS = 2_048
+_CELLS_OF_NOISE = 64
 _EPS = float(np.finfo(np.float64).eps)
 
 _ORDER = 16
@@ -181,6 +183,7 @@ def integrate(log_f: LogFunction, scan: Array, what: str, noise: float = 0.0) ->
             stretch.center, stretch.width, stretch.start - extra * stretch.step * grow[0], stretch.step,
             stretch.count + extra * sum(grow),
         )  # fmt: skip
+    least = 1.0  # of log(error)
     for _ in range(8):
         if _has_jump(values) or noise > _TOLERANCE:
             break  # the estimate below may be small by accident
@@ -191,8 +194,10 @@ def integrate(log_f: LogFunction, scan: Array, what: str, noise: float = 0.0) ->
         # the error falls like exp(-c / step): take the step that should do, but neither too bold nor too timid
         factor = float(np.clip(np.log(error) / np.log(0.1 * _TOLERANCE), 0.5, 0.85))
         stretch = _resized(stretch, factor)
-        if stretch.count > _MOST_NODES:
+        if stretch.count > _MOST_NODES or np.log(error) > least:
             break
+        # where it falls so no more, there is a kink (or noise), and a power of the step: cells find it, steps do not
+        least = float(np.log(error)) * (1.0 + _PROGRESS * (1.0 / factor - 1.0)) if error < 1.0 else 1.0
         points, log_jacobian = stretch.nodes()
         values = log_f(points)
     return _cells(log_f, points, values, noise)
@@ -429,7 +434,13 @@ def _cells(log_f: LogFunction, points: Array, values: Array, noise: float) -> Li
     low = _boundary(log_f, points, values, int(keep[0]), -1)
     high = _boundary(log_f, points, values, int(keep[-1]), 1)
     rounding = _rounding(float(values.max())) + noise
-    edges, _, unresolved = adaptive_cells(log_f, np.linspace(low, high, 17), 1e-12 + rounding)
+    tolerance = 1e-12 + rounding
+    edges, _, unresolved = adaptive_cells(log_f, np.linspace(low, high, 17), tolerance)
+    if unresolved > 0.0:  # log f is rougher than its size says: cells that follow it only make more of every mixture
+        while len(edges) > _CELLS_OF_NOISE and tolerance < _MOST_ROUNDING:
+            tolerance *= 16.0
+            edges, _, unresolved = adaptive_cells(log_f, np.linspace(low, high, 17), tolerance)
+        unresolved += tolerance
     coarse = _gauss_rule(log_f, edges, 0.0)
     fine = _gauss_rule(log_f, np.sort(np.concatenate([edges, 0.5 * (edges[1:] + edges[:-1])])), 0.0)
     error = abs(float(np.expm1(fine.log_total - coarse.log_total))) + unresolved + rounding

@@ -84,12 +84,12 @@ class RowSpaceCoefficients:
     @cached_property
     def null(self) -> Array:
         """What X never saw of each coefficient, shape (p,)."""
-        return outside(np.ones(len(self)), self.loadings, self.spectrum)
+        return _null_of_columns(self.spectrum, self.loadings)
 
     def take(self, index: RowIndex) -> LinearMap:
         """Return a few of the coefficients by their own loadings."""
         loadings = (self.right.turn @ self.right.rows[:, index]).T
-        null = outside(np.ones(len(loadings)), loadings, self.spectrum)
+        null = _null_of_columns(self.spectrum, loadings, index)
         return LinearMap(self.offset[index], loadings, null, self.fixed[index], self.unit[index])
 
 
@@ -106,7 +106,7 @@ def coefficient_map(design: Design, spectrum: Spectrum) -> AnyLinearMap:
     if isinstance(right, RowSpace) and len(design.penalized) == p and 0 < spectrum.rank < p:
         return RowSpaceCoefficients(spectrum, right, 1.0 / design.scale, zero, zero)
     V = spectrum.V
-    null = _null_of_columns(spectrum)
+    null = _null_of_columns(spectrum, V)
     if len(design.penalized) == p:
         return LinearMap(zero, V, null, zero, 1.0 / design.scale)
     offset, fixed, all_null = np.zeros(p), np.zeros(p), np.zeros(p)
@@ -203,20 +203,28 @@ def outside(squares: Array, loadings: Array, spectrum: Spectrum) -> Array:
     return np.where(rest > 64.0 * np.finfo(np.float64).eps * squares * max(spectrum.rank, 1) ** 0.5, rest, 0.0)
 
 
-_FEW, _CANCELLED = 200, 1e-6
+_CANCELLED, _MOST_WORK = 1e-6, 1e8
 
 
-def _null_of_columns(spectrum: Spectrum) -> Array:
-    """What null directions have of each column; by a basis of theirs where one less nearly one says too little.
+def _null_of_columns(spectrum: Spectrum, loadings: Array, index: RowIndex = slice(None)) -> Array:
+    """What null directions have of some columns (`loadings` are their rows of V).
 
-    A prior 1e5 times wider than the noise multiplies 1e-16 of rounding by 1e10.
+    Where one less nearly one says too little it is the length of what V leaves of the column's unit vector: a prior
+    1e5 times wider than the noise multiplies 1e-16 of rounding by 1e10.
     """
-    V = spectrum.V
-    null = outside(np.ones(len(V)), V, spectrum)
-    few = null < _CANCELLED
-    if spectrum.rank < len(V) <= _FEW and few.any():
-        share = np.square(np.linalg.qr(V[:, : spectrum.rank], mode="complete")[0][:, spectrum.rank :]).sum(axis=1)
-        null[few] = np.where(share > (64.0 * np.finfo(np.float64).eps) ** 2, share, 0.0)[few]
+    null = outside(np.ones(len(loadings)), loadings, spectrum)
+    few = np.flatnonzero(null < _CANCELLED)
+    p, right = spectrum.n_features, spectrum.right
+    if spectrum.rank < p and 0 < len(few) * p * spectrum.rank < _MOST_WORK:
+        rest = np.zeros((p, len(few)))
+        rest[np.arange(p)[index][few], np.arange(len(few))] = 1.0
+        for _ in range(2):  # orthogonal to V to rounding
+            if isinstance(right, RowSpace):
+                rest -= ((right.turn.T @ (right.turn @ (right.rows @ rest))).T @ right.rows).T
+            else:
+                rest -= right @ (right.T @ rest)
+        share = np.square(rest).sum(axis=0)
+        null[few] = np.where(share > (64.0 * np.finfo(np.float64).eps) ** 2, share, 0.0)
     return null
 
 

@@ -252,7 +252,7 @@ def exact_route(design: Design) -> Factors:
             norms = np.sqrt(np.square(largest[:, :-1]).sum(axis=1))
             largest = np.column_stack([np.broadcast_to(norms[:, None], lower.shape), largest[:, -1]])
         s, z, r0 = found.s, found.z, found.rest
-        likely = _likely_rest(s, z, r0)
+        likely = likely_rest(s, z, r0)
         if design.nu > len(s) >= degrees_of_rows(design):  # a perfect fit by rows that count more than once
             likely = min(likely, rounding_floor(design, design.largest_target))
         sigma = float(np.sqrt(likely / design.nu))
@@ -287,7 +287,7 @@ def _projected(Q: Array, X: Array) -> Array:
     return X
 
 
-def _likely_rest(s: Array, z: Array, r0: float) -> float:
+def likely_rest(s: Array, z: Array, r0: float) -> float:
     """Sum of squares left of y; by a lambda in the middle of the spectrum where columns could explain all of it."""
     middle = float(np.median(s * s)) if len(s) else 1.0
     with np.errstate(divide="ignore", invalid="ignore"):

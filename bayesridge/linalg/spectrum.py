@@ -31,6 +31,7 @@ from bayesridge.linalg.routes import (
     dual_route,
     exact_route,
     gram_route,
+    likely_rest,
     rounding_floor,
     weighted,
     weighted_target,
@@ -40,6 +41,7 @@ from bayesridge.parallel.threads import threads_for
 Array = NDArray[np.float64]
 
 Degenerate = Literal["", "perfect", "constant"]
+_MOST_LOST = 1e-3  # posterior sds
 
 
 @dataclass(frozen=True, eq=False)
@@ -216,8 +218,26 @@ def _finish(design: Design, f: Factors, route: str, reason: str) -> Spectrum:
             "the noise reported is an upper bound"
         )
         warn(message, PerfectFitWarning)
+    else:
+        _warn_of_size(design, f, r0)
     shared = _shared(design, f, route, reason)
     return Spectrum(**shared, z=z, r0=r0, on_flat=f.on_flat, degenerate=degenerate)
+
+
+def _warn_of_size(design: Design, f: Factors, r0: float) -> None:
+    """Warn where y is so much larger than its noise that its rounding alone moves coefficients visibly.
+
+    They move by ``A^-1 X'e``, which is at most ``|e| / sigma`` of their sds (Cauchy and Schwarz), and |e| is eps |y|.
+    """
+    rest = likely_rest(f.s, f.z, r0)
+    lost = float(np.finfo(np.float64).eps * np.sqrt((r0 + float(f.z @ f.z)) * design.nu / rest)) if rest > 0 else 0.0
+    if lost > _MOST_LOST:
+        warn(
+            f"{design.target_name} is so large beside its noise, for rows of so much weight, that its rounding moves "
+            f"coefficients by up to {lost:.0e} posterior sds: subtract a constant or fit an intercept, or use smaller "
+            "weights",
+            AccuracyWarning,
+        )
 
 
 def left_vectors(design: Design, spectrum: Spectrum) -> Array:

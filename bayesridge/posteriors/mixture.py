@@ -220,6 +220,7 @@ def _quantile_rows(part: Mixture, q: Array) -> Array:
     else:
         seen = part.weight > 1e-13
         low, high = np.where(seen, ends, np.inf).min(axis=1), np.where(seen, ends, -np.inf).max(axis=1)
+    x = np.clip(x, low, high)  # all of the weight but its rounding at one point: there is nothing to solve
     for start in starts:
         x = _solve(start, q, x, low.copy(), high.copy(), 1e-2)
     return centre + _solve(part, q, x, low, high, 3e-4)

@@ -90,4 +90,20 @@ FOUND = {
         **ORDINARY | {"target": "heavy tails", "layout": "read-only", "intercept": False, "prior": "gamma",
         "prior_decade": 10, "noise_decade": 8, "relation": "order of columns"},
     ),
+    "null directions by less than the rounding of one, where the rows are the basis": Case(
+        1952854980, 2, ("offset 1e6", "plain", "offset 1e6"),
+        **ORDINARY | {"graded": 20, "decade_x": -30, "weights": "fractions", "weight_kind": "precision",
+        "intercept": False, "prior": "fixed scales", "prior_decade": 10},
+    ),
+    "all components at one point, but for one without weight far away": Case(
+        692237116, 3, ("plain", "nearly duplicate", "heavy tails"),
+        **ORDINARY | {"target": "offset 1e8", "decade_y": 3, "layout": "strided", "weights": "counts",
+        "intercept": False, "prior": "custom r2", "prior_decade": 7, "relation": "rows repeated"},
+    ),
+    "a target 1e8 times its noise": Case(
+        2039093967, 12, ("constant", "plain", "sum of two", "plain", "one row", "plain", "one row", "tied",
+        "heavy tails", "one row", "heavy tails"),
+        **ORDINARY | {"target": "offset 1e8", "decade_y": 30, "weights": "counts", "intercept": False, "scale": False,
+        "unpenalized": (1, 9), "prior": "custom r2", "noise": "fixed", "relation": "order of columns"},
+    ),
 }  # fmt: skip

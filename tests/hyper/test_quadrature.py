@@ -39,6 +39,23 @@ def test_known_integrals(name):
     assert refine(rule, f).log_total == pytest.approx(log_total, abs=1e-11)
 
 
+def test_a_kink_is_left_to_cells_and_noise_to_few():
+    """Steps of a trapezoid converge to neither: work and nodes are bounded, the error says what is left."""
+    seen = []
+
+    def kink(x):
+        seen.append(len(x))
+        return -3.0 * np.abs(x - 0.1234)
+
+    rule = integrate(kink, SCAN, "x")
+    assert rule.log_total == pytest.approx(np.log(2.0 / 3.0), abs=1e-9)
+    assert sum(seen) < 6000  # 35,000 by halving steps to the end
+    rough = integrate(lambda x: -0.5 * x * x + 1e-3 * np.sin(1e9 * x), SCAN, "x")
+    assert len(rough.x) <= 64 * 16
+    assert rough.log_total == pytest.approx(0.5 * np.log(2.0 * np.pi), abs=2e-3)
+    assert 1e-8 < rough.error < 1e-1
+
+
 @pytest.mark.parametrize("low", [-3.0, -0.71234, 0.3])
 @pytest.mark.parametrize("length", [1.7, 6.1])
 def test_a_function_with_jumps(low, length):
@@ -131,6 +148,14 @@ def test_mixture_against_scipy(df):
         shortest = (one.quantile(grid + 0.8) - one.quantile(grid)).min()
         # at the optimum the length is flat: a grid of 5e-5 sees it to 1e-6
         assert high[k] - low[k] <= shortest * (1 + 1e-6)
+
+
+def test_a_mixture_at_one_point_but_for_what_has_no_weight():
+    """The median of symmetric components about zero is zero; it was the mean, which another's 1e-15 moves."""
+    mixture = Mixture(
+        np.r_[np.zeros(40), -5e10][None], np.r_[np.ones(40), 1e9][None], np.r_[np.full(40, 0.025), 2e-15], 9
+    )
+    assert mixture.quantile(0.5)[0] == 0.0
 
 
 def test_bounded_prior_keeps_its_bounds():
