@@ -12,8 +12,8 @@ PACKAGE = Path(__file__).resolve().parents[1] / "bayesridge"
 
 #: From the ground up; what stands on one floor does not import one another, nor what stands above.
 FLOORS = (
-    ("errors", "parallel"),
-    ("atomic", "bundle", "datasets", "priors", "tables", "translate"),
+    ("errors",),
+    ("atomic", "bundle", "datasets", "parallel", "priors", "tables", "translate"),
     ("design",),
     ("linalg", "persistence"),
     ("engines", "problem"),

@@ -21,6 +21,7 @@ from bayesridge.checks.ecdf_bands import uniformity_pvalue
 from bayesridge.checks.predictive_checks import PredictiveChecks
 from bayesridge.checks.sensitivity import Distribution, PowerScaling, Sensitivity, change, diagnosis
 from bayesridge.errors import DataError
+from bayesridge.parallel.runs import generator
 from bayesridge.posteriors.shown import Finding
 
 if TYPE_CHECKING:
@@ -159,7 +160,7 @@ def outcome_calibration(
     Reliability: how much of the Brier score is miscalibration, the score less that of the predictions recalibrated by
     isotonic regression (Dimitriadis, Gneiting & Jordan 2021); its p-value is where simulated data sets have it.
     """
-    left = left_out(post, simulations, np.random.default_rng(random_state))
+    left = left_out(post, simulations, generator(random_state))
     if not left.binary:
         return OutcomeCalibration(left, None, None, None, uniformity_pvalue(left.pit), alpha, simulations)
     order = np.argsort(left.mean, kind="stable")
@@ -186,7 +187,7 @@ def outcome_checks(
 
     Of outcomes that are one of two, whose mean says all of their spread, only neighbouring rows.
     """
-    left = left_out(post, simulations, np.random.default_rng(random_state))
+    left = left_out(post, simulations, generator(random_state))
     sd = np.maximum(left.sd, 1e-150)
     every = np.vstack([left.y, left.simulated])
     z = (every - left.mean) / sd

@@ -18,6 +18,7 @@ from bayesridge.checks.calibration import MonteCarloTest, found_by, monte_carlo_
 from bayesridge.checks.refits import Residuals
 from bayesridge.checks.replicates import check_rows, observed_residuals, replicated_residuals
 from bayesridge.errors import check_counts
+from bayesridge.parallel.runs import generator
 from bayesridge.posteriors.posterior import Posterior
 from bayesridge.posteriors.shown import Finding
 
@@ -112,7 +113,7 @@ def predictive_checks(
         If rows cannot be judged one by one (several observations in a row, no residuals).
     """
     check_counts(least=100, simulations=simulations)  # to judge a p-value
-    rng = np.random.default_rng(random_state)
+    rng = generator(random_state)
     keep = check_rows(posterior)
     data = observed_residuals(posterior)
     blocks = [_statistics(block) for block in replicated_residuals(posterior, simulations, rng)]

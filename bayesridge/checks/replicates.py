@@ -29,6 +29,7 @@ from bayesridge.checks.refits import Residuals, no_residuals, normal_score, refi
 from bayesridge.errors import DataError
 from bayesridge.linalg.filters import expected_sizes
 from bayesridge.linalg.rows import RowParts, row_parts
+from bayesridge.parallel.runs import generator
 from bayesridge.posteriors.posterior import Posterior
 
 Array = NDArray[np.float64]
@@ -90,7 +91,7 @@ def replicated_residuals(
         Together `simulations` data sets.
     """
     keep = check_rows(posterior)
-    rng = np.random.default_rng(random_state)
+    rng = generator(random_state)
     if posterior.has_terms:
         for y in simulated_targets(posterior, simulations, rng):
             yield refitted(posterior, y, keep)

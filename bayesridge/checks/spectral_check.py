@@ -28,6 +28,7 @@ from bayesridge.checks.calibration import MonteCarloTest, found_by, monte_carlo_
 from bayesridge.checks.own_scales import own_scales
 from bayesridge.errors import DataError, check_counts
 from bayesridge.linalg.filters import expected_sizes
+from bayesridge.parallel.runs import generator
 from bayesridge.posteriors.posterior import Posterior
 from bayesridge.posteriors.shown import Finding
 
@@ -147,7 +148,7 @@ def spectral_check(
     if spectrum.degenerate:
         raise DataError(f"the target is {_DEGENERATE[spectrum.degenerate]}: its directions cannot be checked")
     check_counts(least=100, simulations=simulations)  # to judge a p-value
-    rng = np.random.default_rng(random_state)
+    rng = generator(random_state)
     lam, sigma = posterior.hyper.draw(simulations, rng)
     size, (s, own_z, own_r0) = expected_sizes(spectrum, lam, sigma), spectrum.coordinates
     z = np.vstack([own_z, size * rng.standard_normal(size.shape)])

@@ -32,6 +32,7 @@ from bayesridge.hyper.nodes import HyperPosterior
 from bayesridge.inverse.tikhonov import PENALTIES, numbers, refuse_units
 from bayesridge.linalg.shares import resolvent
 from bayesridge.linalg.spectrum import Spectrum
+from bayesridge.parallel.runs import generator
 from bayesridge.posteriors.quantity import check_level, flatten
 from bayesridge.priors import BetaR2, Jeffreys, NoisePrior, Prior, check_priors
 
@@ -185,7 +186,7 @@ class Deblurred:
     def draw(self, n: int, random_state: int | np.random.Generator | None = None) -> Array:
         """Independent images from the posterior, (n, ...)."""
         check_counts(n=n)
-        rng = np.random.default_rng(random_state)
+        rng = generator(random_state)
         lam, sigma = self.hyper.draw(n, rng)
         out = np.empty((n, *self.grid.shape))
         for k in range(n):

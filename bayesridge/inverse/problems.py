@@ -27,6 +27,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bayesridge.errors import DataError
+from bayesridge.parallel.runs import generator
 
 Array = NDArray[np.float64]
 
@@ -56,7 +57,7 @@ class InverseProblem:
 
     def data(self, noise: float, random_state: int | np.random.Generator | None = None) -> Array:
         """``A x + e``, e Gaussian with `noise` times the root mean square of ``A x`` as standard deviation."""
-        rng, b = np.random.default_rng(random_state), self.exact
+        rng, b = generator(random_state), self.exact
         return np.asarray(b + noise * np.sqrt(np.mean(b * b)) * rng.standard_normal(len(b)))
 
     def relative_error(self, x: ArrayLike) -> float:

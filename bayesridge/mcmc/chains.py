@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import numpy as np
 
 from bayesridge.errors import DataError, MissingExtraError, check_counts, require
+from bayesridge.parallel.runs import generator
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -149,7 +150,7 @@ def sample_chains(
     compiler = sampler.backend or _default_backend(model, name)
     cores = n_jobs or min(chains, os.cpu_count() or 1)
     options = _options(name, draws + tune, chains, cores, sampler.target_accept)
-    seed = int(np.random.default_rng(random_state).integers(2**31 - 1))
+    seed = int(generator(random_state).integers(2**31 - 1))
     start = time.perf_counter()
     with quiet(), model, _explained(name):
         tree = pm.sample(

@@ -16,6 +16,7 @@ from bayesridge.errors import DataError, ModelFileError, RowsAbsentError, check_
 from bayesridge.linalg.spectrum import Spectrum
 from bayesridge.mcmc.rows import RowDraws
 from bayesridge.mcmc.tree_state import tree_from_state, tree_state
+from bayesridge.parallel.runs import generator
 from bayesridge.persistence import prior_from_state, prior_state
 from bayesridge.posteriors.contrasts import Asked
 from bayesridge.posteriors.datatree import coefficient_draws
@@ -366,7 +367,7 @@ class SampledPosterior(ShownPosterior, Asked):
     def _pick(self, draws: int, chains: int, random_state: Seed) -> NDArray[np.int64]:
         check_counts(draws=draws, chains=chains)
         sizes = self._drawn.sizes
-        return np.random.default_rng(random_state).integers(sizes["chain"] * sizes["draw"], size=(chains, draws))
+        return generator(random_state).integers(sizes["chain"] * sizes["draw"], size=(chains, draws))
 
     def options(self) -> dict[str, Any]:
         """Return the arguments of the estimator that makes this posterior from plain columns.

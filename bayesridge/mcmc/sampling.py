@@ -23,6 +23,7 @@ from bayesridge.linalg.spectrum import Spectrum
 from bayesridge.mcmc.chains import DEFAULT_SAMPLER, Chains, Sampler, read_sampler, sample_chains
 from bayesridge.mcmc.diagnostics import diagnose
 from bayesridge.mcmc.posterior import EXTRA, SampledPosterior
+from bayesridge.parallel.runs import generator
 from bayesridge.posteriors.datatree import to_datatree
 from bayesridge.posteriors.draws import Draws, draws_given
 from bayesridge.posteriors.exact_datatree import add_log_prior, prior_draws
@@ -141,7 +142,7 @@ def nuts_posterior(
     if centred is None:
         centred = _data_determine(exact)
     name, model = choose_model(design, spectrum, prior, noise_prior, collapsed=collapsed, centred=centred)
-    rng = np.random.default_rng(random_state)
+    rng = generator(random_state)
     drawn = sample_chains(model, sampler, n_jobs=n_jobs, random_state=rng)
     if collapsed:
         found = _collapsed_draws(design, spectrum, drawn.posterior, rng)
@@ -158,7 +159,7 @@ def _nuts_of_terms(exact: Posterior, sampler: Sampler, n_jobs: int | None, rando
     from bayesridge.models.mixed import mixed
 
     engine: Any = exact.engine
-    rng = np.random.default_rng(random_state)
+    rng = generator(random_state)
     model = mixed(engine, prior=exact.prior, noise_prior=exact.noise_prior)
     drawn = sample_chains(model, sampler, n_jobs=n_jobs, random_state=rng)
     found = draws_of(engine.design, drawn.posterior, np.flatnonzero(engine.penalties >= 0))
@@ -199,7 +200,7 @@ def sample_model(
     -------
     SampledPosterior
     """
-    rng = np.random.default_rng(random_state)
+    rng = generator(random_state)
     drawn = sample_chains(model, sampler, n_jobs=n_jobs, random_state=rng)
     found = draws_of(design, drawn.posterior)
     proper = proper_prior_draws(design, model, found.sigma.size, rng)

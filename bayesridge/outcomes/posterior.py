@@ -23,6 +23,7 @@ from bayesridge.outcomes.prior import default_prior, density_of_t
 from bayesridge.outcomes.problem import Directions, Outcome
 from bayesridge.outcomes.rows import ExpectedRows, ObservedRows, PlaneDraws
 from bayesridge.outcomes.scaling import Scaled, power_scaled
+from bayesridge.parallel.runs import generator
 from bayesridge.persistence import prior_state
 from bayesridge.posteriors.comparison import log_bayes_factor
 from bayesridge.posteriors.contrasts import Asked, Step, step_labels
@@ -360,7 +361,7 @@ class OutcomePosterior(ShownPosterior, Asked):
     def draw(self, draws: int = 1000, chains: int = 4, random_state: int | np.random.Generator | None = None) -> Draws:
         """Draws of all parameters in proportion to the weights, arrays of shape (chains, draws, ...)."""
         check_counts(draws=draws, chains=chains)
-        rng = np.random.default_rng(random_state)
+        rng = generator(random_state)
         weight = self.draws_.weight.ravel()
         picked = rng.choice(len(weight), (chains, draws), p=weight)
         theta = self.draws_.theta.reshape(len(weight), -1)[picked]
@@ -418,7 +419,7 @@ class OutcomePosterior(ShownPosterior, Asked):
         Groups posterior, observed_data and constant_data; with ``predictive=True`` posterior_predictive and
         log_likelihood.
         """
-        rng = np.random.default_rng(random_state)
+        rng = generator(random_state)
         attrs: dict[str, str | int | float] = {
             "method": self.method, "family": self.family.text, "prior": self.prior.text, "sampler": self.how,
             "check": "; ".join(self.check),

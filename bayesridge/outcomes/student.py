@@ -19,6 +19,7 @@ from bayesridge.outcomes.gibbs import CHAINS, Gibbs
 from bayesridge.outcomes.infer import SEED, accuracy_text, judge, outcome_from_state
 from bayesridge.outcomes.posterior import OutcomePosterior
 from bayesridge.outcomes.problem import Outcome, make_outcome
+from bayesridge.parallel.runs import generator
 from bayesridge.parallel.threads import threads_for
 from bayesridge.persistence import prior_from_state, prior_state
 from bayesridge.posteriors.datatree import to_datatree
@@ -95,7 +96,7 @@ class StudentPosterior(OutcomePosterior):
     def draw(self, draws: int = 1000, chains: int = 4, random_state: int | np.random.Generator | None = None) -> Draws:
         """Draws picked at random, with replacement, from those of the chains: arrays of shape (chains, draws, ...)."""
         check_counts(draws=draws, chains=chains)
-        rng = np.random.default_rng(random_state)
+        rng = generator(random_state)
         node = self.draws_.node.ravel()
         picked = rng.integers(len(node), size=(chains, draws))
         sigma, df = (values.ravel()[picked] for values in self._own)
@@ -117,7 +118,7 @@ class StudentPosterior(OutcomePosterior):
         predictive: bool = False,
     ) -> xr.DataTree:
         """Draws as an ArviZ ``xarray.DataTree``, by default four chains of 1000, picked at random."""
-        rng = np.random.default_rng(random_state)
+        rng = generator(random_state)
         attrs: dict[str, str | int | float] = {
             "method": self.method, "family": self.family.in_words, "prior": self.prior.text,
             "noise_prior": self.noise_prior.text, "sampler": self.how, "check": "; ".join(self.check),

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from bayesridge.errors import DataTypeError
+
 _BATCHES_PER_JOB = 8
 _LARGEST_BATCH = 25  # so that the bar moves, and an interruption loses little
 
@@ -34,6 +36,16 @@ class Runs[Result]:
         return len(self.results) < self.asked
 
 
+def generator(random_state: Any) -> np.random.Generator:
+    """Return numpy's generator of a seed, or the generator that was given."""
+    try:
+        return np.random.default_rng(random_state)
+    except (TypeError, ValueError) as error:
+        raise DataTypeError(
+            f"random_state is a whole number of at least 0, a numpy Generator or None, got {random_state!r:.60}"
+        ) from error
+
+
 def run_many[Result](
     task: Callable[[int, np.random.Generator], Result],
     count: int,
@@ -57,8 +69,8 @@ def run_many[Result](
         As for :func:`run_jobs`.
     random_state : int, SeedSequence or None
     """
-    root = random_state if isinstance(random_state, np.random.SeedSequence) else np.random.SeedSequence(random_state)
-    seeds = root.spawn(count)
+    own: Any = generator(random_state).bit_generator.seed_seq  # of a SeedSequence itself
+    seeds = own.spawn(count)
     size = 1
     if n_jobs != 1:
         from joblib import effective_n_jobs

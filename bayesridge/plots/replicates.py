@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from bayesridge.design.design import Design
 from bayesridge.errors import DataError, check_counts
+from bayesridge.parallel.runs import generator
 from bayesridge.plots.inputs import expect, target
 from bayesridge.plots.lambda_axis import percent
 from bayesridge.plots.layout import describe, legend_below, one_axes
@@ -152,7 +153,7 @@ def _ecdfs(
     y = np.sort(post.design.y[rows])
     low, high = y[0], y[-1]
     grid = np.linspace(low - 0.25 * (high - low), high + 0.25 * (high - low), _POINTS)
-    rng = np.random.default_rng(random_state)
+    rng = generator(random_state)
     size = max(1, _BLOCK_VALUES // len(rows))
     curves = np.empty((draws, _POINTS))
     for start in range(0, draws, size):

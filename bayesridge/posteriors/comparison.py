@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from bayesridge.design.design import Design
 from bayesridge.errors import DataError
-from bayesridge.posteriors.contract import AnyPosterior
+from bayesridge.posteriors.contract import AnyPosterior, require_posterior
 from bayesridge.posteriors.quantity import interval_names
 from bayesridge.posteriors.shown import Shown
 
@@ -106,6 +106,8 @@ def compare(posteriors: Mapping[str, AnyPosterior] | Sequence[AnyPosterior]) -> 
     named = dict(posteriors) if isinstance(posteriors, Mapping) else _numbered(posteriors)
     if len(named) < 2:
         raise DataError(f"a comparison takes two posteriors or more, got {len(named)}")
+    for post in named.values():
+        require_posterior(post, "compare")
     _same_data(named)
     notes: list[str] = []
     loos = _leave_one_outs(named, notes)

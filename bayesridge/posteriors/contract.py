@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bayesridge.design.design import Design, State
+from bayesridge.errors import DataTypeError
 from bayesridge.hyper.marginal import Scalar
 from bayesridge.posteriors.contrasts import Contrast, Step
 from bayesridge.posteriors.draws import Draws
@@ -141,3 +142,11 @@ class AnyPosterior(Protocol):
 
     def facts(self) -> dict[str, Any]:
         """What a record holds beside the tables."""
+
+
+def require_posterior(post: object, use: str) -> None:
+    """Refuse what is no posterior, by name."""
+    if not isinstance(post, AnyPosterior):
+        raise DataTypeError(
+            f"{use} takes a posterior, got {type(post).__name__}; of a fitted estimator it is fit.posterior_"
+        )

@@ -24,6 +24,7 @@ from bayesridge.linalg.filters import effective_dof
 from bayesridge.linalg.shares import explained
 from bayesridge.linalg.spectrum import Spectrum
 from bayesridge.linalg.student import log_t_constant
+from bayesridge.parallel.runs import generator
 from bayesridge.posteriors.draws import Draws
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ def to_datatree(
     """
     import xarray as xr
 
-    rng = np.random.default_rng(random_state)
+    rng = generator(random_state)
     _check_shapes(design, draws)
     seen = _observations(design) if predictive or design.has_rows else None
     labels = _root_attrs(design, attrs or {})

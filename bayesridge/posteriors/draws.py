@@ -13,6 +13,7 @@ from bayesridge.design.row_source import RowIndex
 from bayesridge.engines.engine import Engine
 from bayesridge.errors import check_counts
 from bayesridge.hyper.nodes import HyperPosterior
+from bayesridge.parallel.runs import generator
 
 Array = NDArray[np.float64]
 
@@ -70,7 +71,7 @@ def draw_posterior(
         Seed.
     """
     check_counts(draws=draws, chains=chains)
-    rng = np.random.default_rng(random_state)
+    rng = generator(random_state)
     lam, sigma = hyper.draw(draws * chains, rng)
     return draws_given(engine, lam, sigma, (chains, draws), rng)
 

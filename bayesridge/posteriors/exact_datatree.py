@@ -14,6 +14,7 @@ from bayesridge.hyper.nodes import HyperPosterior
 from bayesridge.linalg.filters import effective_dof
 from bayesridge.linalg.shares import explained
 from bayesridge.linalg.spectrum import Spectrum
+from bayesridge.parallel.runs import generator
 from bayesridge.posteriors.datatree import to_datatree
 from bayesridge.posteriors.draws import draw_posterior
 from bayesridge.posteriors.facts import evidence_facts
@@ -55,7 +56,7 @@ def exact_datatree(
     """
     check_counts(draws=draws, chains=chains)
     _check_size(engine.design, draws * chains, predictive=predictive)
-    rng = np.random.default_rng(random_state)
+    rng = generator(random_state)
     plugged_in = method == "evidence"
     attrs: dict[str, str | int | float] = {
         "method": method,

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from bayesridge.atomic import write_atomically
 from bayesridge.errors import DataError
 from bayesridge.fit import one_lambda
-from bayesridge.posteriors.contract import AnyPosterior
+from bayesridge.parallel.runs import generator
+from bayesridge.posteriors.contract import AnyPosterior, require_posterior
 from bayesridge.posteriors.posterior import Posterior
 from bayesridge.posteriors.quantity import check_level
 from bayesridge.posteriors.summary import describe_data
@@ -75,7 +76,9 @@ def report_html(
         If `comparison` is of other data, or given where there is not one lambda, or lambda is fixed at 0 or infinity,
         where there is no slider.
     """
+    require_posterior(post, "a report")
     check_level(level)
+    generator(random_state)  # here, or each check that takes it would be said to be impossible
     source = source or Source()
     try:
         one = one_lambda(post)
