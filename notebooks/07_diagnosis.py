@@ -86,7 +86,7 @@ for k, row in enumerate(rules.rows[1:]):
             arrowprops={"arrowstyle": "-", "color": GREY},
         )
 ax.set(xscale="log", yscale="log", xlabel=r"$\lambda = 1/C$", ylabel="surprise by held-out tumours (nats each)")
-ax.legend(loc="upper right")
+ax.legend(loc="lower left", bbox_to_anchor=(0.0, 0.12))
 plt.show()
 
 # %% [markdown]

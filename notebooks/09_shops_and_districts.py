@@ -45,8 +45,7 @@ sales.shape
 # ## Three answers to one question
 #
 # *No pooling*: each shop by itself. *Complete pooling*: all shops are alike. *Partial pooling*: effects of shops come
-# from
-# one distribution whose spread is learned, and so do those of districts.
+# from one distribution whose spread is learned, and so do those of districts.
 
 # %%
 fit = BayesRidge(formula="sold ~ price + (1 | district) + (1 | district:shop)").fit(sales)
@@ -77,8 +76,7 @@ plt.show()
 
 # %% [markdown]
 # A shop with two days is drawn far towards the others of its district, one with thirty hardly moves. Nobody chose how
-# far:
-# it follows from the spreads, which were learned.
+# far: it follows from the spreads, which were learned.
 
 # %%
 error = pd.Series(
@@ -94,8 +92,8 @@ error.round(1)
 # ## Beside lme4
 #
 # R's `lmer(sold ~ price + (1 | district) + (1 | district:shop))` maximises the REML criterion. So does
-# `method="evidence"`:
-# the same estimates. The posterior says how well the spreads are known, which with six districts is: not very.
+# `method="evidence"`: the same estimates. The posterior says how well the spreads are known, which with six districts
+# is: not very.
 
 # %%
 reml = BayesRidge(formula="sold ~ price + (1 | district) + (1 | district:shop)", method="evidence").fit(sales)
@@ -113,7 +111,6 @@ fit.hyper_summary().loc[["tau[district]", "tau[district:shop]", "sigma"]].iloc[:
 # In a known district, and in a new one. A warning says which rows are of new levels; here it is silenced.
 
 # %%
-
 new = pd.DataFrame({"price": 0.0, "district": ["d0", "d0", "d9"], "shop": ["s04", "s99", "s99"]})
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -121,9 +118,11 @@ with warnings.catch_warnings():
 pd.DataFrame({"mean": opened.mean, "sd": opened.sd}, index=["known shop", "new shop", "new district"]).round(1)
 
 # %% [markdown]
-# **Exercise.** Leave the districts out, `(1 | shop)` alone. What happens to the spread of shops, and to the
-# prediction of a
-# new shop in `d0`?
+# **Exercise.** Leave the districts out, `(1 | shop)` alone. What happens to the spread of shops, and to the prediction
+# of a new shop in `d0`?
+#
+# **To remember:** how far a shop is drawn to the others depends on its days and on how much shops differ, and the data
+# say both.
 
 # %%
 assert error["partial pooling"] < min(error["no pooling"], error["complete pooling"])

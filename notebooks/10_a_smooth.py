@@ -14,8 +14,7 @@
 # # 10 A smooth
 #
 # **Guess first.** A curve with twenty coefficients is fitted to 150 points. How many parameters does it use: two, ten
-# or
-# twenty?
+# or twenty?
 #
 # What the penalty of a smooth means, what its degrees of freedom count, and what its bands promise. The truth is known.
 
@@ -71,8 +70,7 @@ fit.hyper_summary().iloc[:, :3].round(2)
 # ## Beside mgcv
 #
 # `gam(y ~ s(x, bs = "ps", k = 20), method = "REML")` in R has the same basis and penalty, and plugs in the lambda of
-# the largest
-# REML criterion. `method="evidence"` does that too.
+# the largest REML criterion. `method="evidence"` does that too.
 
 # %%
 reml = BayesRidge(formula="y ~ s(x)", method="evidence").fit(table)
@@ -108,8 +106,10 @@ print(f"this band holds {100 * covered:.0f}% of this curve")
 
 # %% [markdown]
 # **Exercise.** Fit `s(x, k=40)`. Which of lambda, the degrees of freedom and the curve change, and why does one of
-# them change
-# by a factor of about ten?
+# them change by a factor of about ten?
+#
+# **To remember:** the number of bumps is a ceiling, and the penalty, learned from the data, says how many degrees of
+# freedom a curve uses.
 
 # %%
 assert covered > 0.5

@@ -126,9 +126,9 @@ axis.semilogx(grid, off, color=GREY)
 axis.set_ylim(0.0, 0.8)
 low, high = steps.lambda_.interval()
 axis.axvspan(low, high, color=BLUE, alpha=0.15, lw=0)
-for level, (name, lam) in enumerate(chosen.items()):
-    axis.axvline(lam, color=BLUE, lw=0.8, ls=":")
-    axis.text(lam, 0.75 - 0.06 * level, f" {name}", fontsize=8)
+for level, (name, lam) in enumerate(sorted(chosen.items(), key=lambda one: one[1])):  # no line crosses a name
+    axis.vlines(lam, 0.0, 0.79 - 0.06 * level, color=BLUE, lw=0.8, ls=":")
+    axis.text(lam, 0.79 - 0.06 * level, f" {name}", fontsize=8, va="top")
 axis.plot(best, off.min(), "o", color=GREEN)
 axis.annotate("best: needs the truth", (best, off.min()), (0, -16), textcoords="offset points", fontsize=8, color=GREEN)
 axis.set_xlabel("lambda (band: 95% ETI of the posterior)")
@@ -214,7 +214,7 @@ ax.plot(fine, drawn.mean, color=BLUE, lw=2.0, label="kernel ridge, 95% ETI of th
 ax.plot(fine, 1.0 / (1.0 + 25.0 * fine**2), color=GREEN, lw=1.2, label="the truth")
 ax.plot(x, noisy, ".", color=GREY)
 ax.set_ylim(-0.7, 1.5)
-ax.legend(fontsize=8, loc="upper left")
+ax.legend(fontsize=8, loc="lower center")
 plt.show()
 
 # %% [markdown]
