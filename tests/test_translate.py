@@ -257,9 +257,10 @@ def test_r_answers_as_recorded():
     np.testing.assert_allclose(found, R["glmnet poisson"]["coef"], rtol=1e-5)
 
 
-def test_a_prior_sd_is_that_of_rstanarm():
-    """Means and sds of 20,000 draws of stan_glm, recorded with Monte Carlo errors (tests/truth/data/rstanarm.R)."""
-    said = json.loads((Path(__file__).parent / "truth" / "data" / "rstanarm.json").read_text(encoding="utf-8"))
+@pytest.mark.parametrize("package", ["rstanarm", "brms"])
+def test_a_prior_sd_is_that_of(package):
+    """Means and sds of 20,000 draws of NUTS, recorded with Monte Carlo errors (tests/truth/data/*.R)."""
+    said = json.loads((Path(__file__).parent / "truth" / "data" / f"{package}.json").read_text(encoding="utf-8"))
     longley, y = load_xy("longley")
     noise = HalfT(1.0, said["cauchy"], on="sigma")
 

@@ -120,28 +120,34 @@ class LevelConditional:
 def _variances(part: Factors, rows: csr_array, n_numbers: int) -> Array:
     """Diagonal of ``l M^-1 l'`` at each theta, (k, m)."""
     out = np.empty((len(part.b), rows.shape[0]))
-    if isinstance(part.W, np.ndarray) and part.inverse.shape[2] == 1 and _of_one(rows, part.W.shape[1]):
+    rest = np.arange(rows.shape[0])
+    dense = isinstance(part.W, np.ndarray)
+    if dense and part.inverse.shape[2] == 1:
         # l = a e_i of the first block: a^2 (P^-1)_ii (1 + |L2^-1 W_i|^2)
-        half = part.inverse[:, rows.indices, 0, 0] * rows.data
-        across = part.W[:, rows.indices] @ np.swapaxes(part.inverse2, 1, 2)
-        return np.asarray(np.square(half) * (1.0 + np.square(across).sum(axis=2)))
+        one = _of_one(rows, part.W.shape[1])
+        which, value = rows.indices[rows.indptr[:-1][one]], rows.data[rows.indptr[:-1][one]]
+        half = part.inverse[:, which, 0, 0] * value
+        across = part.W[:, which] @ np.swapaxes(part.inverse2, 1, 2)
+        out[:, one] = np.square(half) * (1.0 + np.square(across).sum(axis=2))
+        rest = np.flatnonzero(~one)
     # of few levels: where they are many, entries are looked up
-    small = isinstance(part.W, np.ndarray) and rows.shape[0] * part.W.shape[1] <= _LITTLE
-    few = np.zeros(rows.shape[0], dtype=bool) if small else of_few_levels(rows, n_numbers)
-    if few.any():
-        chosen = rows[few]
-        for k, one in enumerate(part.each()):
-            out[k, few] = looked_up(one, chosen, n_numbers)
-    rest = np.flatnonzero(~few)
+    if not dense or len(rest) * part.W.shape[1] > _LITTLE:
+        few = of_few_levels(rows[rest], n_numbers)
+        chosen, rest = rest[few], rest[~few]
+        if len(chosen):
+            for k, each in enumerate(part.each()):
+                out[k, chosen] = looked_up(each, rows[chosen], n_numbers)
     step = max(1, _TOGETHER // part.b.size)
     for some in (rest[k : k + step] for k in range(0, len(rest), step)):
         out[:, some] = np.square(part.halves(rows[some])).sum(axis=1)
     return out
 
 
-def _of_one(rows: csr_array, size: int) -> bool:
-    """Whether every functional is of one effect of the first block."""
-    return bool((np.diff(rows.indptr) == 1).all() and (rows.indices < size).all())
+def _of_one(rows: csr_array, size: int) -> NDArray[np.bool_]:
+    """Which functionals are of one effect of the first block."""
+    single = np.diff(rows.indptr) == 1
+    single[single] = rows.indices[rows.indptr[:-1][single]] < size
+    return np.asarray(single)
 
 
 @dataclass(frozen=True, eq=False)
