@@ -5,8 +5,8 @@
 Ours is the posterior: means and sds of scales, fixed effects and all level effects. The peers maximise: GPBoost REML
 over its scales, fixed effects and predicted effects; statsmodels' ``MixedLM`` too (it has no crossed effects of this
 size). They live in an environment of their own (``pip install gpboost statsmodels pandas``), whose Python is named;
-contenders take turns. PyMC's NUTS is not run to the end: from a few draws after as many of tuning, compilation apart, it
-is extrapolated to four chains of 1000 + 1000. Its model has the same priors, level effects by index, centred.
+contenders take turns. PyMC's NUTS is not run to the end: from a few draws after as many of tuning, compilation apart,
+it is extrapolated to four chains of 1000 + 1000. Its model has the same priors, level effects by index, centred.
 """
 
 from __future__ import annotations
@@ -160,7 +160,7 @@ def main() -> None:
         ours = float(np.median(lines["bayesridge"][0]))
         for one, (seconds, said) in lines.items():
             middle = float(np.median(seconds))
-            print(f"  {one:12} {middle:7.3f} s, {ours / middle:5.2f} of which are ours; {said}", flush=True)
+            print(f"  {one:12} {middle:7.3f} s, {middle / ours:5.2f} times ours; {said}", flush=True)
         if asked.nuts:
             print(f"  {'pymc':12} {pymc(name, asked.nuts)}", flush=True)
 

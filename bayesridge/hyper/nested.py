@@ -312,7 +312,8 @@ class _Asked:
             if len(self.found) >= _MOST * 4 ** (len(self.centre) - 1):
                 raise DataError(
                     f"the posterior of {', '.join(self.theta_names)} takes more than {len(self.found)} decompositions: "
-                    "state bounds nearer to it"
+                    "state bounds nearer to it, or leave rows out (many rows without noise say it to more digits than "
+                    "a decomposition has)"
                 )
             hyper = self.infer(self.nested.inner(np.array(key)))
             log_prior = -0.5 * np.square((v - self.centre) / self.sd) - np.log(self.sd * np.sqrt(2.0 * np.pi))
