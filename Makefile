@@ -17,7 +17,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.12 --gen
 ONE_THREAD := OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 VECLIB_MAXIMUM_THREADS=1
 # Kernels that can be forced anywhere; SkylakeX needs AVX-512. Forcing Haswell or Zen on a newer Zen crashes OpenBLAS.
 KERNELS := Nehalem Sandybridge Prescott $(shell grep -qs avx512f /proc/cpuinfo && echo SkylakeX)
-PYTEST := $(ONE_THREAD) $(BIN)/python -m pytest -n auto --dist loadgroup
+PYTEST := $(ONE_THREAD) $(BIN)/python -m pytest -n auto --no-loadscope-reorder
 
 # Without byte-code every start of Python compiles its libraries again; an empty value means "do write it".
 export PYTHONDONTWRITEBYTECODE :=

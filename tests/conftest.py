@@ -1,4 +1,4 @@
-"""Keeps a file's tests in one worker, and marks the numerics: tests of what the processor's BLAS kernel decides.
+"""Keeps a file's tests in one process, and marks the numerics: tests of what the processor's BLAS kernel decides.
 
 There is half a minute of them for each kernel.
 
@@ -34,10 +34,23 @@ def pytest_ignore_collect(collection_path, config):
     return True if others and config.option.markexpr.startswith("numerics") else None
 
 
-@pytest.hookimpl(tryfirst=True)
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """What a file's fixtures make is made in one process only, and so are the pages that tests of the report share.
+
+    `--dist loadgroup` would say it with marks, which xdist 3.8 loses under pytest 9.2 without a word (its issue 1386).
+    """
+    from xdist.scheduler import LoadFileScheduling
+
+    class ByFile(LoadFileScheduling):
+        def _split_scope(self, nodeid):
+            file = super()._split_scope(nodeid)
+            return "tests/reporting" if file.startswith("tests/reporting/") else file
+
+    return ByFile(config, log)
+
+
 def pytest_collection_modifyitems(items):
     for item in items:
-        if not item.get_closest_marker("xdist_group"):  # what a file's fixtures make is made in one worker only
-            item.add_marker(pytest.mark.xdist_group(item.path.name))
         if _numeric(item.path) and not (item.get_closest_marker("slow") or item.get_closest_marker("mcmc")):
             item.add_marker(pytest.mark.numerics)

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.polynomial import Chebyshev, legendre
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq, minimize_scalar
+from scipy.special import eval_legendre
 
 from bayesridge.errors import AccuracyWarning, DataError, warn
 from bayesridge.hyper.quadrature import ASKED_ACCURACY, TO_LEGENDRE, LineRule, LogFunction, adaptive_cells
@@ -23,6 +24,8 @@ Array = NDArray[np.float64]
 
 _XI, _GAUSS = legendre.leggauss(16)
 _MANY = 200  # quantiles
+_FEW = 300  # points: up to there one call for all degrees is faster than one recurrence over arrays
+_DEGREES = np.arange(17)
 _MODE_DEGREE = 12
 _KINK = 1e-9  # of a log density, that a polynomial leaves out
 _LAST_STEP = 1e-8  # of Newton's method, in units of half a cell
@@ -172,7 +175,7 @@ class Marginal:
     def _integral_and_density(self, cell: NDArray[np.intp], xi: Array) -> tuple[Array, Array]:
         """Mass between the cell's start and xi, and its derivative in xi."""
         # int_-1^xi P_k = (P_k+1 - P_k-1) / (2k + 1), and 1 + xi for k = 0
-        P = legendre.legvander(xi, 16)
+        P = eval_legendre(_DEGREES, xi[..., None]) if xi.size <= _FEW else legendre.legvander(xi, 16)
         coefficients = self.coefficients[cell]
         k = np.arange(1, 16)
         half = 0.5 * (self.edges[cell + 1] - self.edges[cell])

@@ -84,7 +84,7 @@ def test_p_value_and_band_agree():
 def test_p_values_of_uniform_samples_are_nominal():
     """False alarms at level alpha: at most alpha, and not much below (the p-values are discrete)."""
     rng = np.random.default_rng(5)
-    p = np.array([uniformity_pvalue(rng.random(200)) for _ in range(600)])
+    p = np.array([uniformity_pvalue(rng.random(200)) for _ in range(300)])
     for alpha in (0.01, 0.05, 0.1, 0.5):
         error = np.sqrt(alpha * (1 - alpha) / len(p))
         assert (p <= alpha).mean() == pytest.approx(alpha, abs=4 * error + 0.02 * alpha)

@@ -237,7 +237,6 @@ def test_a_noise_prior_in_the_wrong_units_is_found():
 # -- the machinery -------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.xdist_group("processes")  # which start once for all
 def test_results_do_not_depend_on_processes():
     options = {"simulations": 120, "random_state": 16}
     one, two = (sbc((8, 2), n_jobs=k, **options) for k in (1, 2))

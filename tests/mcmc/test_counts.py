@@ -13,7 +13,6 @@ from tests.truth.published import published, table
 
 @pytest.mark.slow
 @pytest.mark.mcmc
-@pytest.mark.xdist_group("mcmc")
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")  # a step of the warm-up overflows exp, and is rejected
 def test_poisson_model_agrees_with_the_engine():
     """Means, sds and quantiles within four Monte Carlo errors; a wrong offset is seen."""
@@ -70,7 +69,6 @@ def furthest(drawn, post, names, scales):
 
 @pytest.mark.slow
 @pytest.mark.mcmc
-@pytest.mark.xdist_group("mcmc")
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")  # a step of the warm-up overflows exp, and is rejected
 def test_negative_binomial_model_agrees_with_the_engine():
     """Another prior of the dispersion is seen."""
@@ -97,7 +95,6 @@ def test_negative_binomial_model_agrees_with_the_engine():
 
 @pytest.mark.slow
 @pytest.mark.mcmc
-@pytest.mark.xdist_group("mcmc")
 def test_robust_model_agrees_with_the_sampler():
     """Degrees of freedom learned; those of four are seen."""
     from bayesridge.models.robust import robust

@@ -18,7 +18,7 @@ from bayesridge.priors import BetaR2, HalfT, Jeffreys, LogNormal
 from bayesridge.priors.groups import ByGroup
 from tests.mcmc.test_models_density import ROUNDING, density_of
 
-pytestmark = [pytest.mark.mcmc, pytest.mark.xdist_group("models")]
+pytestmark = pytest.mark.mcmc
 
 N, SIGMA = 14, 7.0
 

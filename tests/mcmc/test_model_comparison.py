@@ -13,7 +13,7 @@ from bayesridge.posteriors.posterior import infer
 from bayesridge.priors import BetaR2, Jeffreys
 from benchmarks.prior_choice import dense_truth, diabetes, sparse_truth
 
-pytestmark = [pytest.mark.mcmc, pytest.mark.xdist_group("mcmc")]
+pytestmark = pytest.mark.mcmc
 
 SAMPLER = {"name": "pymc", "draws": 250, "tune": 300, "chains": 2, "progressbar": False}
 FEW = {"sampler": SAMPLER, "n_jobs": 1, "random_state": 1}

@@ -35,7 +35,7 @@ from bayesridge.priors import (
     LogNormal,
 )
 
-pytestmark = [pytest.mark.mcmc, pytest.mark.xdist_group("models")]
+pytestmark = pytest.mark.mcmc
 
 N = 12
 # PyTensor takes the logarithm of a constant such as 7.0, which fits single precision, in single precision: 2e-8 a term

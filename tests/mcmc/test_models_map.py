@@ -22,7 +22,6 @@ def problem(name, **options):
 
 
 @pytest.mark.mcmc
-@pytest.mark.xdist_group("models")
 @pytest.mark.parametrize("name", ["diabetes", "longley"])
 @pytest.mark.parametrize("options", [{}, {"unpenalized": [1]}])
 def test_three_ways_to_one_answer(name, options):
@@ -54,7 +53,6 @@ def assert_published(item, values):
 
 
 @pytest.mark.mcmc
-@pytest.mark.xdist_group("models")
 @pytest.mark.parametrize(
     ("item", "columns", "target"),
     [
@@ -78,7 +76,6 @@ def test_published_quadratic_approximations(item, columns, target):
 
 
 @pytest.mark.mcmc
-@pytest.mark.xdist_group("models")
 def test_published_approximation_with_a_prior_on_the_intercept():
     """m5.5d: intercept and slope N(0, 1), columns standardised before incomplete rows are dropped."""
     from bayesridge.models.hierarchical import hierarchical
@@ -142,7 +139,6 @@ def test_marginal_profile_is_the_posterior_density_of_lambda_up_to_a_constant():
 
 
 @pytest.mark.mcmc
-@pytest.mark.xdist_group("models")
 def test_pymc_walks_off_to_the_unbounded_mode():
     """With more columns than rows there is no local mode: find_MAP on the joint model ends at zero coefficients."""
     from bayesridge.models.conjugate import conjugate

@@ -17,7 +17,7 @@ from bayesridge.posteriors.summary import to_record
 from bayesridge.priors import FixedScales
 from tests.mcmc.agreement import assert_agree
 
-pytestmark = [pytest.mark.mcmc, pytest.mark.xdist_group("mcmc")]
+pytestmark = pytest.mark.mcmc
 
 SAMPLER = {"name": "pymc", "draws": 400, "tune": 300, "progressbar": False}
 

@@ -24,7 +24,7 @@ from bayesridge.priors import (
     Jeffreys,
 )
 
-pytestmark = [pytest.mark.mcmc, pytest.mark.xdist_group("models")]
+pytestmark = pytest.mark.mcmc
 
 N, DRAWS = 8, 400
 X = np.random.default_rng(5).standard_normal((N, 3)) * [1.0, 30.0, 0.01]

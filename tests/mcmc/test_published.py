@@ -13,7 +13,7 @@ from bayesridge.priors import FixedTau, HalfCauchy, HalfNormal
 from tests.mcmc.agreement import PYMC
 from tests.truth.published import matrix, published, table
 
-pytestmark = [pytest.mark.mcmc, pytest.mark.xdist_group("mcmc")]
+pytestmark = pytest.mark.mcmc
 
 LIMIT = 4.0  # Monte Carlo standard errors
 

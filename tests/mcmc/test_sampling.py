@@ -21,7 +21,7 @@ from bayesridge.posteriors.posterior import infer
 from bayesridge.priors import BetaR2, Custom, FixedLambda, HalfCauchy, HalfNormal, InverseGamma, Jeffreys
 from tests.mcmc.agreement import PYMC, assert_agree
 
-pytestmark = [pytest.mark.mcmc, pytest.mark.xdist_group("mcmc")]
+pytestmark = pytest.mark.mcmc
 
 
 @pytest.fixture(scope="module")

@@ -22,8 +22,6 @@ from bayesridge.reporting.payload import (
 from tests.reporting.browser.cases import CASES
 from tests.reporting.browser.exact import assert_same, assert_same_intervals
 
-pytestmark = pytest.mark.xdist_group("browser")  # the pages are made once
-
 
 def unpack(text):
     return np.frombuffer(base64.b64decode(text), dtype="<f8")

@@ -28,8 +28,6 @@ from bayesridge.rules.catalogue import pick_rules
 from bayesridge.rules.comparison import compare_lambda
 from tests.reporting.browser.cases import CASES, HOSTILE
 
-pytestmark = pytest.mark.xdist_group("browser")  # the pages are made once
-
 _ROWS = np.random.default_rng(0).standard_normal((12, 3))
 _TARGET = _ROWS @ [1.0, 2.0, 0.0] + np.random.default_rng(1).standard_normal(12)
 VOID = {"meta", "link", "input", "br", "hr", "img"}

@@ -64,7 +64,6 @@ class Moody:
 RULES = (make_rule("reml"), make_rule("gcv"), make_rule("loo"), CrossValidation(4))
 
 
-@pytest.mark.xdist_group("processes")  # which start once for all
 @pytest.mark.parametrize("kind", ["rows", "residuals"])
 def test_the_same_seed_gives_the_same_numbers_whatever_the_number_of_processes(kind):
     problem = _problem()

@@ -9,8 +9,6 @@ from bayesridge import posterior
 from bayesridge.linalg.filters import expected_squares, filter_factors, ridge_path, squared_bias
 from tests.reporting.browser.axe import axe_violations, needs_axe
 
-pytestmark = pytest.mark.xdist_group("browser")
-
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "_static" / "explore.html"
 OUTPUTS = ("strong", "weak", "alone")
 

@@ -15,8 +15,6 @@ from tests.reporting.browser.axe import axe_violations, needs_axe
 from tests.reporting.browser.cases import CASES, HOSTILE
 from tests.reporting.browser.exact import assert_same, assert_same_intervals
 
-pytestmark = pytest.mark.xdist_group("browser")
-
 _STATE = """() => {
   const s = window.bayesridge.state;
   return Object.fromEntries(Object.entries(s).map(([k, v]) => [k, v.length === undefined ? v : Array.from(v)]));
