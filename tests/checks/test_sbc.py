@@ -66,10 +66,10 @@ def test_shipped_priors_are_calibrated_in_full(name, size):
 
 def test_weights_flat_columns_and_no_intercept():
     w = np.array([1.0, 2.0, 0.5, 4.0, 1.0, 0.0, 1.0, 3.0, 0.2, 1.0])
-    found = sbc(X10, simulations=150, weights=w, unpenalized=[1], random_state=5)
+    found = sbc(X10, simulations=100, weights=w, unpenalized=[1], random_state=5)
     assert found.passed, found.verdict
     assert {"x0", "x1", "x2", "intercept"} <= set(found.pits)
-    found = sbc(X10, *PROPER, simulations=150, fit_intercept=False, scale=False, random_state=6)
+    found = sbc(X10, *PROPER, simulations=100, fit_intercept=False, scale=False, random_state=6)
     assert found.passed, found.verdict
     assert "intercept" not in found.pits
 
