@@ -22,7 +22,7 @@ from scipy.special import gammaincc, gammainccinv, gammaln, sici
 from bayesridge.errors import AccuracyWarning, ImproperPosteriorError, PriorError, warn
 from bayesridge.hyper.quadrature import ASKED_ACCURACY, weights_error
 from bayesridge.linalg.factor import Factor
-from bayesridge.linalg.shares import log_growth_at, resolvent, shrunk, shrunk_at
+from bayesridge.linalg.shares import log_growth_at, resolvent, shrunk
 from bayesridge.priors import ScalePrior
 
 Array = NDArray[np.float64]
@@ -76,7 +76,8 @@ class Targets:
         return np.asarray(0.5 * (self.floor[rows, None] + self._excess(rows, log_lam)))
 
     def _excess(self, rows: NDArray[np.intp] | slice, log_lam: Array) -> Array:
-        return np.square(self.z[rows]) @ shrunk_at(self.factor.s2[:, None], log_lam)
+        with np.errstate(over="ignore"):  # of an infinite lambda all is left
+            return np.square(self.z[rows]) @ shrunk(self.factor.s2[:, None], np.exp(log_lam))
 
     def own_squares(self, lam: Array) -> Array:
         """``Q``, or twice the rate of sigma^2, of each target at a lambda of its own, (T,)."""
@@ -87,7 +88,7 @@ class Targets:
 
     def left(self, rows: NDArray[np.intp], log_lam: float) -> tuple[Array, Array]:
         """What a lambda leaves of the targets along the directions, (targets, rank), and its share (rank,)."""
-        g = shrunk_at(self.factor.s2, log_lam)
+        g = shrunk(self.factor.s2, np.exp(log_lam))
         return self.z[rows] * g, g
 
     def resolvent(self, log_lam: Array) -> Array:

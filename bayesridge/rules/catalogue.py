@@ -25,7 +25,7 @@ from bayesridge.rules import criteria
 from bayesridge.rules.cross_validation import CrossValidation
 from bayesridge.rules.duplicates import NearDuplicates
 from bayesridge.rules.fixed_points import expectation_maximization, mackay
-from bayesridge.rules.leave_one_out import loo_log_score, loo_squared
+from bayesridge.rules.leave_one_out import loo_curves, loo_squared
 from bayesridge.rules.problem import (
     Choice,
     LambdaInterval,
@@ -153,10 +153,6 @@ def _mallows_cp(problem: LambdaProblem, sigma: float | None = None) -> Choice:
     return replace(found, note=joined(found.note, f"{noise.source}: {noise.sigma:.4g}"))
 
 
-def _aic(problem: LambdaProblem) -> Choice:
-    return _minimum(problem, partial(criteria.information, price=2.0))
-
-
 def _bic(problem: LambdaProblem) -> Choice:
     return _minimum(problem, partial(criteria.information, price=float(np.log(problem.spectrum.n_obs))))
 
@@ -182,8 +178,8 @@ def _loo(problem: LambdaProblem) -> Choice:
 def _loo_log(problem: LambdaProblem) -> Choice:
     """Leave-one-out log predictive density at fixed lambda, sigma integrated."""
     scan = problem.loo_scan.log_score
-    criterion = partial(loo_log_score, problem.row_basis, problem.spectrum, problem.noise)
-    found = choice_of(minimize(criterion, problem.coarse, scan), sign=-1.0)
+    curves = partial(loo_curves, problem.row_basis, problem.spectrum, problem.noise)
+    found = choice_of(minimize(lambda t: curves(t).log_score, problem.coarse, scan), sign=-1.0)
     return replace(found, note=joined(found.note, problem.noise.note))
 
 
@@ -295,11 +291,7 @@ _CATALOGUE = {
     "gcv": _Entry("GCV", partial(_minimum, criterion=criteria.gcv), "Golub, Heath and Wahba 1979"),
     "rgcv": _Entry("robust GCV", _robust_gcv, "Robinson and Moyeed 1989; Lukas 2006"),
     "cp": _Entry("Mallows Cp (SURE)", _mallows_cp, "Mallows 1973; Stein 1981"),
-    "aic": _Entry(
-        "AIC",
-        _aic,
-        "Akaike 1974; Hastie and Tibshirani 1990",
-    ),
+    "aic": _Entry("AIC", partial(_minimum, criterion=criteria.aic), "Akaike 1974; Hastie and Tibshirani 1990"),
     "aicc": _Entry("AICc", _aicc, "Hurvich, Simonoff and Tsai 1998"),
     "bic": _Entry("BIC", _bic, "Schwarz 1978"),
     "l_curve": _Entry("L-curve corner", _l_curve, "Hansen 1992"),

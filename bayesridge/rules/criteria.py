@@ -7,6 +7,8 @@ the number of observations, T = n - q - sum f the residual degrees of freedom. S
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -89,6 +91,9 @@ def information(terms: SpectralTerms, price: float) -> Curve:
     n = terms.spectrum.n_obs
     value = _deviance(terms) + price * _parameters(terms)
     return Curve(value, n * terms.rss_slope / terms.rss - price * terms.dof_fall)
+
+
+aic = partial(information, price=2.0)
 
 
 def corrected_aic(terms: SpectralTerms) -> Curve:
