@@ -13,7 +13,7 @@ its :class:`Conditional`. Engines whose noise has no sigma have nu = 0 and floor
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -288,3 +288,12 @@ def mixture_moments(mean: Array, variance: Array, weight: Array, noise: Array) -
     seen = weight > 0  # a weight may underflow, and the noise of its node be infinite
     within = np.where(variance[:, seen] > 0, variance[:, seen] * noise[seen], 0.0) @ weight[seen]
     return LinearMoments(centre, within + np.square(mean - centre[:, None]) @ weight)
+
+
+def mixture_covariance(mean: Array, halves: Iterable[Array], weight: Array, noise: Array) -> Array:
+    """Covariance matrix of the mixture over K nodes, (m, m); `halves`: H of each, H'H its covariance over sigma^2."""
+    spread = mean - (mean @ weight)[:, None]
+    total = (spread * weight) @ spread.T
+    for each, half in zip(weight * noise, halves, strict=True):
+        total += each * (half.T @ half)
+    return np.asarray(total)

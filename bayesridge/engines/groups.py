@@ -30,7 +30,14 @@ from scipy.linalg.lapack import dpotrs, dtrtri
 from bayesridge.design.design import Design, State, some_rows
 from bayesridge.design.levels import LevelRows
 from bayesridge.engines.conditional import with_flat_draws
-from bayesridge.engines.engine import CoefficientDraws, Deleted, Engine, LinearMoments, mixture_moments
+from bayesridge.engines.engine import (
+    CoefficientDraws,
+    Deleted,
+    Engine,
+    LinearMoments,
+    mixture_covariance,
+    mixture_moments,
+)
 from bayesridge.engines.schur import LevelEngine, level_engine
 from bayesridge.engines.spectral import SpectralEngine
 from bayesridge.errors import DataError
@@ -116,15 +123,8 @@ class GroupConditional:
 
     def covariance(self, linear: Functionals, weight: Array, noise: Array) -> Array:
         """Covariance matrix of the mixture over the nodes, the flat directions' own share left out, (m, m)."""
-        spread = self.mean(linear)
-        spread = spread - (spread @ weight)[:, None]
-        total = (spread * weight) @ spread.T
-        each = iter(weight * noise)
-        for factors in self._factors():
-            for one in factors.inverse:
-                half = one @ linear.rows.T
-                total += next(each) * (half.T @ half)
-        return np.asarray(total)
+        halves = (one @ linear.rows.T for part in self._factors() for one in part.inverse)
+        return mixture_covariance(self.mean(linear), halves, weight, noise)
 
     def draw(self, sigma: Array, rng: np.random.Generator) -> CoefficientDraws:
         """Coefficients at each theta, given sigma (K,): ``b + sigma L'^-1 eps``."""

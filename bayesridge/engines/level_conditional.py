@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from bayesridge.engines.engine import CoefficientDraws, Deleted, LateMoments, mixture_moments
+from bayesridge.engines.engine import CoefficientDraws, Deleted, LateMoments, mixture_covariance, mixture_moments
 from bayesridge.engines.few_nodes import through_few
 from bayesridge.engines.level_factors import Factors, SparseFunctionals, looked_up, of_few_levels
 from bayesridge.engines.level_system import LevelSystem
@@ -94,14 +94,8 @@ class LevelConditional:
 
     def covariance(self, linear: SparseFunctionals, weight: Array, noise: Array) -> Array:
         """Covariance matrix of the mixture over the nodes, (m, m)."""
-        spread = self.mean(linear)
-        spread = spread - (spread @ weight)[:, None]
-        total = (spread * weight) @ spread.T
-        each = iter(weight * noise)
-        for part in self.factors():
-            for half in part.halves(linear.rows):
-                total += next(each) * (half.T @ half)
-        return np.asarray(total)
+        halves = (half for part in self.factors() for half in part.halves(linear.rows))
+        return mixture_covariance(self.mean(linear), halves, weight, noise)
 
     def draw(self, sigma: Array, rng: np.random.Generator) -> CoefficientDraws:
         """Coefficients at each theta, given sigma (K,): ``b + sigma L'^-1 eps``."""
