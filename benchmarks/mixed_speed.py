@@ -58,10 +58,7 @@ def bayesridge(name: str) -> Callable[[], str]:
 
     def run() -> str:
         post = BayesRidge(formula=formula).fit(table).posterior_
-        _ = post.coefficients.mean, post.coefficients.sd
-        for one in factors:
-            effects = post.levels(one)
-            _ = effects.mean, effects.sd
+        _ = post.coefficients.mean, post.coefficients.sd  # effects of levels among them
         tau = [post.scales[f"tau[{one}]" if len(factors) > 1 else "tau"] for one in factors]
         return ", ".join([f"tau {one.mean:.3f} (sd {one.log_sd * one.mean:.3f})" for one in tau])
 

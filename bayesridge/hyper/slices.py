@@ -94,8 +94,10 @@ class Slices:
         u, log_share = u * np.sqrt(self.variance), np.log(share / share.sum())
 
         def log_density(t: Array) -> Array:
-            at = np.clip(t[:, None] - u, w[-1], w[0])
-            value = self.log_density(back(at)) + np.log(np.abs(back(at, 1)))
+            at = t[:, None] - u
+            inside = np.clip(at, w[-1], w[0])
+            slope = back(inside, 1)  # beyond the ends w is straight: a density that stayed there would have no mean
+            value = self.log_density(back(inside) + (at - inside) * slope) + np.log(np.abs(slope))
             return np.asarray(logsumexp(log_share + value, axis=1))
 
         return marginal(name, log_density, float(w[-1] - u[-1]), float(w[0] + u[-1]), rounding=SPLINE_ERROR)

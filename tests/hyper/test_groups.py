@@ -14,6 +14,7 @@ from bayesridge.design.levels import LevelRows, Levels
 from bayesridge.engines.groups import group_engine
 from bayesridge.errors import DataError, NoSignalWarning, PriorError
 from bayesridge.hyper.filled_lattice import locate
+from bayesridge.hyper.slices import Slices
 from bayesridge.hyper.target import Target
 from bayesridge.posteriors.posterior import infer_groups
 from bayesridge.posteriors.summary import hyper_table, to_record
@@ -352,3 +353,15 @@ def test_the_mode_is_found_where_a_wide_step_meets_no_evidence():
     mode, _ = locate(target)
     around = mode + 0.05 * np.array([[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]])
     assert (target(mode[None])[0] > target(around)[0]).all()
+
+
+def test_tau_of_many_rows_has_moments():
+    """Log lambda normal, sigma nearly known: tau is log-normal. From 2,000 rows on its mean was infinite."""
+    x = np.linspace(-3.0, 3.0, 25)
+    log_p = -0.5 * np.square(x / 0.4) - np.log(0.4 * np.sqrt(2.0 * np.pi))
+    tau = Slices(x, log_p, np.full(25, 0.3), 1e-4).tau_marginal("tau", (0.0, 0.6))
+    variance = 1e-4 + 0.2**2
+    mean = np.exp(0.3 + 0.5 * variance)
+    assert tau.mean == pytest.approx(mean, rel=1e-6)
+    assert tau.sd == pytest.approx(mean * np.sqrt(np.expm1(variance)), rel=1e-5)
+    assert tau.quantile(0.975) == pytest.approx(np.exp(0.3 + 1.959964 * np.sqrt(variance)), rel=1e-6)
