@@ -143,6 +143,7 @@ def main() -> None:
     """Print a line for each contender and table."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--peers", default=sys.executable, help="the Python that has GPBoost and statsmodels")
+    parser.add_argument("--tables", nargs="*", default=list(TABLES))
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--nuts", type=int, default=200, help="draws of NUTS; 0 leaves it out")
     parser.add_argument("--serve", nargs=2, help=argparse.SUPPRESS)
@@ -150,9 +151,9 @@ def main() -> None:
     if asked.serve:
         serve(*asked.serve)
         return
-    for name, (levels, _, _) in TABLES.items():
+    for name in asked.tables:
         print(name, flush=True)
-        who = [one for one in CONTENDERS if one != "statsmodels" or len(levels) == 1]
+        who = [one for one in CONTENDERS if one != "statsmodels" or len(TABLES[name][0]) == 1]
         lines = _in_turn(name, who, asked.peers, asked.rounds)
         ours = float(np.median(lines["bayesridge"][0]))
         for one, (seconds, said) in lines.items():
