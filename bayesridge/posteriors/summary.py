@@ -195,7 +195,7 @@ class ShownPosterior(Shown):
     def terms(self, level: float = 0.95) -> pd.DataFrame:  # noqa: ARG002
         """Refused: there are no penalties on columns whose shares are known."""
         raise DataError(
-            "shares and degrees of freedom by term are of the exact posterior of a Gaussian target, method='posterior', "
+            "shares and degrees of freedom by term are of a Gaussian target's exact posterior, method='posterior', "
             "with penalties on columns"
         )
 
