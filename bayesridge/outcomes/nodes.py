@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +21,7 @@ from scipy.special import logsumexp
 from bayesridge.errors import ImproperPosteriorError
 from bayesridge.hyper.marginal import EXP, Marginal, PointMass, marginal
 from bayesridge.hyper.quadrature import Stretch
-from bayesridge.outcomes.penalized import Bell, penalized_mode
+from bayesridge.outcomes.penalized import Bell, first_guess, penalized_mode
 from bayesridge.outcomes.prior import LogPrior
 from bayesridge.outcomes.problem import Outcome
 from bayesridge.outcomes.propagation import propagate
@@ -28,7 +29,8 @@ from bayesridge.outcomes.propagation import propagate
 Array = NDArray[np.float64]
 
 _CUT = 12.0  # nats below the top: 6e-6 of the posterior
-_FURTHEST = 40.0  # |t| that is looked at
+_FURTHEST = 40.0  # |t| that is looked at, where rows say as much as one number of variance one
+_MOST_TOLD = 1e14  # counts whose likelihood float64 holds
 _BULK = 3.0
 _BESIDE = 6.0  # nats below the top, where Laplace's bell will do among hundreds of nodes
 _FEWEST = 3  # points inside the cut that show the shape
@@ -81,6 +83,11 @@ class _Survey:
     def __post_init__(self) -> None:
         self.found: dict[tuple[int, int], tuple[float, Array]] = {}
         self.rows: dict[int, float] = {}
+
+    @cached_property
+    def furthest(self) -> float:
+        """How far is looked: counts near 1e6 tell coefficients of .001 from none, and the tail begins beyond."""
+        return _FURTHEST + log_information(self.problem)
 
     def all(self) -> _Survey:
         """Look outwards until it no longer counts, more closely where the posterior is narrow."""
@@ -161,8 +168,8 @@ class _Survey:
                 falling = value < line[k - outward]
                 if falling and value < highest - _CUT and value - power * k * step < furthest - _CUT:
                     break
-                if abs(k * step) >= _FURTHEST:
-                    _refuse_endless(value, line[k - outward], highest, outward)
+                if abs(k * step) >= self.furthest:
+                    _refuse_endless(value, line[k - outward], highest, outward, self.furthest)
                     break
 
 
@@ -238,6 +245,14 @@ def _widest_gap(problem: Outcome, nodes: list[Node]) -> float:
     return float(gaps[counts].max(initial=0.0))
 
 
+def log_information(problem: Outcome) -> float:
+    """Log of the precision with which all rows together tell the linear predictor, at least 0."""
+    eta = problem.rows @ first_guess(problem)
+    extras = [None] if problem.family.learns is None else np.exp([-0.5 * _FURTHEST, 0.0, 0.5 * _FURTHEST]).tolist()
+    most = max(float(problem.given(one).slope(eta)[1].sum()) for one in extras)
+    return float(np.log(min(max(most, 1.0), _MOST_TOLD)))
+
+
 def most_evident(problem: Outcome) -> float:
     """Log lambda at which the evidence is largest.
 
@@ -246,7 +261,7 @@ def most_evident(problem: Outcome) -> float:
     ImproperPosteriorError
         If it grows without end towards an end.
     """
-    grid = np.arange(-0.5 * _FURTHEST, 0.5 * _FURTHEST + 1.0)
+    grid = np.arange(-0.5 * _FURTHEST, 0.5 * _FURTHEST + log_information(problem) + 1.0)
     found: list[Bell] = []
     for t in grid[::-1]:  # from the null model, where Newton's method is at home
         found.append(penalized_mode(problem, float(np.exp(t)), found[-1].mean if found else None))
@@ -278,12 +293,12 @@ def _rule(of: tuple[Array, Array], log_prior: LogPrior, finer: int = 1) -> tuple
     return points, log_prior(points) + log_jacobian + np.log(stretch.step)
 
 
-def _refuse_endless(last: float, before: float, top: float, outward: int) -> None:
+def _refuse_endless(last: float, before: float, top: float, outward: int, furthest: float) -> None:
     if last < top - _CUT and last < before:
         return  # proper; moments of coefficients may not exist
     if outward > 0:
         raise ImproperPosteriorError(
-            f"the posterior of lambda = 1/tau² lies, or reaches, beyond {np.exp(_FURTHEST):.0e}: the prior of tau, the "
+            f"the posterior of lambda = 1/tau² lies, or reaches, beyond {np.exp(furthest):.0e}: the prior of tau, the "
             "offset or a weight is too far from the other data to be integrated; change its scale, or fix lambda"
         )
     raise ImproperPosteriorError(

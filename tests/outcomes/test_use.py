@@ -16,9 +16,11 @@ from bayesridge import (
     BetaR2,
     DataError,
     FixedLambda,
+    FixedSigma,
     HalfCauchy,
     HalfT,
     ImproperPosteriorError,
+    NoSignalWarning,
     PriorError,
     load,
     posterior,
@@ -216,6 +218,20 @@ def test_counts_as_large_as_float64_tells_apart(size):
     else:
         found = posterior(X, y, family="poisson").coefficients.mean
         np.testing.assert_allclose(found, [0.5, -0.3, 0.0], atol=1e-4)
+
+
+def test_counts_near_a_million_are_logarithms_with_known_noise():
+    """log y has noise of sd 1/1000, and the Gaussian engine the same posterior; without signal its tail is far out."""
+    rng = np.random.default_rng(3)
+    X = rng.standard_normal((15, 3))
+    y = rng.poisson(np.full(15, 1e6)).astype(float)
+    post = posterior(X, y, family="poisson")
+    with pytest.warns(NoSignalWarning):
+        one = posterior(X, np.log(y), noise_prior=FixedSigma(1e-3), prior=post.prior)
+    sd = one.coefficients.sd
+    np.testing.assert_allclose(post.coefficients.mean, one.coefficients.mean, atol=0.03 * sd.min())
+    np.testing.assert_allclose(post.coefficients.sd, sd, rtol=0.03)
+    assert post.tau.median == pytest.approx(one.tau.median, rel=0.03)
 
 
 def test_a_prior_far_from_the_data_is_named_and_no_separation():
