@@ -101,7 +101,7 @@ FEATURES: dict[str, Callable[[Any, Path], Any]] = {
     "compare_lambda, rules": lambda post, _: compare_lambda(post, progress=False),
     "backtest": lambda post, _: backtest(post, splitter=KFold(2), progress=False),
     "validate": _card,
-    "check: computation (SBC)": lambda post, _: posterior_sbc(post, simulations=10),
+    "check: computation (SBC)": lambda post, _: posterior_sbc(post, simulations=2),
     "check: prior of every direction": lambda post, _: spectral_check(post, simulations=200),
     "check: leave-one-out calibration": lambda post, _: _check(post, "leave-one-out"),
     "check: noise": lambda post, _: _check(post, "noise"),
@@ -139,13 +139,16 @@ OTHERS = {
 
 #: Cells of these features that pass, for a posterior that brings curves over lambda along.
 CURVES = (
-    "compare_lambda, rules", "validate", "check: leave-one-out calibration", "check: noise",
+    "compare_lambda, rules", "validate", "check: computation (SBC)", "check: leave-one-out calibration", "check: noise",
     "check: sensitivity to the prior", "check: influence of rows",
     "plot: lambda_posterior", "plot: ridge_trace", "plot: loo_pit",
 )  # fmt: skip
 
 #: And those that pass from draws alone.
-DRAWS = ("validate", "check: leave-one-out calibration", "check: noise", "plot: loo_pit")
+DRAWS = (
+    "validate", "check: computation (SBC)", "check: leave-one-out calibration", "check: noise",
+    "check: sensitivity to the prior", "check: influence of rows", "plot: loo_pit",
+)  # fmt: skip
 
 #: And those that pass with several penalties, each simulated data set fitted by itself.
 SEVERAL = (

@@ -48,7 +48,7 @@ QUESTIONS = {
 }
 _MOST_COLUMNS = 50  # whose coefficients are calibrated
 _MOST_SCALED = 200  # up to which the sensitivity of each coefficient is looked at
-_FITS = 200  # with several penalties, where every simulation of the computation takes a fit
+_FITS = 200  # with several penalties, and of families, where every simulation of the computation takes a fit
 TESTS = ("computation", "prior", "leave-one-out", "noise")
 
 
@@ -198,7 +198,7 @@ def validate(
         Keys of :data:`QUESTIONS`; all if left out. Each test keeps its share of `alpha` and its seed.
     simulations : int
         Simulated data sets of each test (at least 200: p-values down to alpha / 4 have to be resolved). The
-        computation of several penalties, where each takes a fit of its own, is tested by 200.
+        computation of several penalties and of families, where each takes a fit of its own, is tested by 200.
     splits : int
         Of the nested backtest: 5 folds, ``splits / 5`` times; 0 for none. Where rows repeat others, the folds keep them
         together (50 splits).
@@ -254,8 +254,9 @@ def _questions(
 
     make: dict[str, Callable[[], Finding]] = {
         "computation": lambda: posterior_sbc(
-            post, simulations=_FITS if post.has_terms else simulations, columns=_some_columns(post, random_state),
-            alpha=each, random_state=random_state, n_jobs=n_jobs, progress=progress,
+            post, simulations=_FITS if post.has_terms or post.has_curves else simulations,
+            columns=_some_columns(post, random_state), alpha=each, random_state=random_state, n_jobs=n_jobs,
+            progress=progress,
         ),
         "prior": lambda: spectral_check(
             post, simulations=max(2000, simulations), alpha=each, random_state=random_state

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from bayesridge.checks.calibration import CalibrationResult
 from bayesridge.checks.prior_draws import Reference, check_simulable
+from bayesridge.checks.sbc_outcomes import sbc_of_outcomes
 from bayesridge.checks.sbc_quantities import JOINT
 from bayesridge.checks.sbc_study import (
     BLOCK,
@@ -148,21 +149,21 @@ def posterior_sbc(
     posterior : Posterior
         Of real data, as :func:`bayesridge.posterior` returns it; frequency weights must be whole numbers.
     simulations, draws, columns, joint, alpha, random_state, n_jobs, progress
-        As for :func:`sbc`. With several penalties every simulated data set takes a fit of its own, and of the joint
-        quantities the log likelihood is ranked.
+        As for :func:`sbc`. With several penalties, and for families, every simulated data set takes a fit of its own,
+        and of the joint quantities the log likelihood is ranked.
 
     Returns
     -------
     CalibrationResult
     """
-    if not posterior.has_terms:
+    if not (posterior.has_terms or posterior.has_curves):
         posterior = one_lambda(posterior)
     if posterior.method == "evidence":
         raise DataError("method='evidence' chose lambda from the data: it has no posterior to draw lambda from")
     _check_counts(simulations, draws, alpha)
     seed = seed_sequence(random_state)
-    if posterior.has_terms:
-        return sbc_of_terms(
+    if posterior.has_terms or posterior.has_curves:
+        return (sbc_of_terms if posterior.has_terms else sbc_of_outcomes)(
             posterior, simulations=simulations, draws=draws, columns=columns, alpha=alpha, seed=seed, n_jobs=n_jobs,
             progress=progress,
         )  # fmt: skip

@@ -213,17 +213,16 @@ class Curves:
         return problem.family.log_density(eta + problem.offset[test, None], y, trials)
 
 
-def log_lambda_without(problem: Outcome, draws: Tilted, refits: Mapping[int, Tilted]) -> Array:
-    """E[log lambda | y_-i] of each row, (n_rows,): ``E[t / p(y_i | theta)] / E[1 / p(y_i | theta)]``."""
-    n, planes = problem.design.n_rows, draws.planes
+def log_lambda_without(problem: Outcome, planes: PlaneDraws, t: Array, refits: Mapping[int, float]) -> Array:
+    """E[log lambda | y_-i] of each row, (n_rows,): ``E[t / p(y_i | theta)] / E[1 / p(y_i | theta)]``, or of a refit."""
+    n = problem.design.n_rows
     found = np.empty(n)
     size = max(1, _BLOCK_VALUES // planes.weight.size)
     for part in [slice(k, k + size) for k in range(0, n, size)]:
         log_p, _ = densities(problem, planes, part)
         inverse = planes.weight[..., None] * np.exp(log_p.min(axis=(0, 1)) - log_p)
-        found[part] = np.einsum("rsm,rs->m", inverse, draws.mean_t) / inverse.sum(axis=(0, 1))
-    for i, other in refits.items():
-        found[i] = (other.planes.weight * other.mean_t).sum() / other.planes.weight.sum()
+        found[part] = np.einsum("rsm,rs->m", inverse, t) / inverse.sum(axis=(0, 1))
+    found[list(refits)] = list(refits.values())
     return found
 
 

@@ -317,10 +317,22 @@ class OutcomePosterior(ShownPosterior, Asked):
 
     def log_lambda_without(self) -> tuple[float, float, Array]:
         """Mean and sd of log lambda, and its mean without each row (n_rows,)."""
+        mean, sd = self._of_log_lambda
+        rows = np.flatnonzero(self.loo.refitted).tolist()
+        refits = {i: self.without(i)._of_log_lambda[0] for i in rows}
+        return mean, sd, log_lambda_without(self.rows(), *self._with_logs, refits)
+
+    @property
+    def _of_log_lambda(self) -> tuple[float, float]:
+        """Mean and sd."""
         share = self.draws_.mass.sum(axis=0) / self.draws_.mass.sum()
         mean = float(share @ self.t)
-        found = log_lambda_without(self.rows(), self._tilted, self._refits)
-        return mean, float(np.sqrt(share @ np.square(self.t - mean))), found
+        return mean, float(np.sqrt(share @ np.square(self.t - mean)))
+
+    @property
+    def _with_logs(self) -> tuple[PlaneDraws, Array]:
+        """Draws, and E[log lambda] given each."""
+        return self._tilted.planes, self._tilted.mean_t
 
     def scaled(self, powers: Sequence[float]) -> Scaled:
         """The posterior with the prior, or the likelihood, raised to powers near one."""
@@ -398,6 +410,35 @@ class OutcomePosterior(ShownPosterior, Asked):
         cell = np.minimum((below < u[:, None]).sum(axis=1), len(t) - 1)
         return np.asarray((t[cell] + (t[1] - t[0]) * (rng.random(len(cell)) - 0.5)).reshape(theta.shape[:-1]))
 
+    def _family_at(self, drawn: Draws) -> Family:
+        learned = None if self.extra is None else drawn.extra[str(self.family.extra)][..., None]
+        return self.family.given(learned)
+
+    def _eta(self, drawn: Draws) -> Array:
+        """The linear predictor of all rows of the fit, (chains, draws, n)."""
+        problem = self.rows()
+        return np.asarray(drawn.intercept[..., None] + drawn.coef @ self.design.X.T + problem.offset)
+
+    def simulate(self, drawn: Draws, rng: np.random.Generator) -> Array:
+        """Outcomes at all rows of the fit, (chains, draws, n)."""
+        return self._family_at(drawn).simulate(self._eta(drawn), self.rows().trials, rng)
+
+    def log_likelihood(self, drawn: Draws, targets: Array) -> Array:
+        """Log likelihood of all outcomes (m, n) together, each row m times: (chains, draws)."""
+        problem, eta, family = self.rows(), self._eta(drawn), self._family_at(drawn)
+        each = [family.log_likelihood(eta, y, problem.trials, problem.count) for y in targets]
+        return np.asarray(np.sum(each, axis=0))
+
+    def beside(self, y: Array) -> OutcomePosterior:
+        """Fit all rows twice, the second time with the outcomes y."""
+        return self.infer(self.rows().beside(y), self.prior)
+
+    @property
+    def work(self) -> float:
+        """Multiplications that a fit of twice the rows takes, about; steps of chains evaluate every node."""
+        chains = self.log_evidence is None
+        return 2.0 * self.draws_.node.size * self.rows().rows.size * (len(self.t) if chains else 1.0)
+
     def replicate(self, rows: NDArray[np.intp], draws: int, rng: np.random.Generator) -> Array:
         """Outcomes of data sets the model would make at rows of the fit (indices, (m,)): shape (draws, m)."""
         seen = np.flatnonzero(self.rows().count > 0)
@@ -426,13 +467,10 @@ class OutcomePosterior(ShownPosterior, Asked):
         }  # fmt: skip
 
         def predicted(drawn: Draws, rng: np.random.Generator) -> tuple[Array, Array]:
-            problem, design = self.rows(), self.design
+            problem, eta, family = self.rows(), self._eta(drawn), self._family_at(drawn)
             seen = problem.count > 0
-            trials = None if problem.trials is None else problem.trials[seen]
-            eta = drawn.intercept[..., None] + drawn.coef @ design.X[seen].T + problem.offset[seen]
-            learned = None if self.extra is None else drawn.extra[str(self.family.extra)][..., None]
-            family = self.family.given(learned)
-            return family.simulate(eta, trials, rng), family.log_density(eta, design.y[seen], trials)
+            log_p = family.log_density(eta, self.design.y, problem.trials)
+            return family.simulate(eta, problem.trials, rng)[..., seen], log_p[..., seen]
 
         drawn = self.draw(1000 if draws is None else draws, 4 if chains is None else chains, rng)
         about = OutcomeText(f"linear predictor ({self.family.text})", predicted)

@@ -9,14 +9,15 @@ gamma flat: r = rank coordinates in the place of p, and what is left of beta, ``
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from bayesridge.design.design import Design
-from bayesridge.errors import DataError
+from bayesridge.design.design import Design, some_rows
+from bayesridge.errors import ConstantColumnWarning, DataError
 from bayesridge.linalg.spectrum import factor_of
 from bayesridge.outcomes.family import Family
 
@@ -161,6 +162,15 @@ class Outcome:
         design = replace(self.design, y=self.design.y[at], weights=np.bincount(group.ravel(), self.count[seen]))
         trials = None if self.trials is None else self.trials[at]
         return replace(self, design=design, rows=self.rows[at], offset=self.offset[at], trials=trials)
+
+    def beside(self, y: Array) -> Outcome:
+        """All rows twice, the second time with the outcomes y; scales and coordinates are kept."""
+        twice = np.tile(np.arange(self.design.n_rows), 2)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConstantColumnWarning)  # of which the fit has told
+            design = some_rows(replace(self.design, scaling="given"), twice, np.concatenate([self.design.y, y]))
+        trials = None if self.trials is None else self.trials[twice]
+        return replace(self, design=design, rows=self.rows[twice], offset=self.offset[twice], trials=trials)
 
     def without(self, row: int) -> Outcome:
         """The other rows (one observation less, where a row stands for several); scales and coordinates are kept."""

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from bayesridge.outcomes.curves import Tilted, densities
 from bayesridge.outcomes.prior import density_of_t
 from bayesridge.outcomes.problem import Outcome
+from bayesridge.outcomes.rows import PlaneDraws
 from bayesridge.priors import Prior
 
 Array = NDArray[np.float64]
@@ -77,14 +78,19 @@ def power_scaled(
         mass = np.sum([w @ share for w, share in zip(weight, shares, strict=True)], axis=0)
         return Weighed(planes.coef, intercept, weight, t, mass)
 
-    n = problem.design.n_rows
-    size = max(1, _BLOCK_VALUES // planes.weight.size)
-    log_p = np.zeros(planes.weight.shape)
-    for part in [slice(k, k + size) for k in range(0, n, size)]:
-        log_p += densities(problem, planes, part)[0] @ problem.count[part]
-    log_p -= log_p.mean()
+    log_p = log_likelihoods(problem, planes)
     as_it_is = under(prior)
     return Scaled(
         weighed(as_it_is), {power: weighed(under(prior.power(power))) for power in powers},
         {power: weighed(as_it_is, (power - 1.0) * log_p) for power in powers},
     )  # fmt: skip
+
+
+def log_likelihoods(problem: Outcome, planes: PlaneDraws) -> Array:
+    """Log likelihood of each draw, (R, S), less their mean."""
+    n = problem.design.n_rows
+    size = max(1, _BLOCK_VALUES // planes.weight.size)
+    log_p = np.zeros(planes.weight.shape)
+    for part in [slice(k, k + size) for k in range(0, n, size)]:
+        log_p += densities(problem, planes, part)[0] @ problem.count[part]
+    return np.asarray(log_p - log_p.mean())

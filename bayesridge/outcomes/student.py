@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
@@ -14,11 +14,13 @@ from bayesridge.design.design import Design, State
 from bayesridge.errors import AccuracyWarning, DataError, ModelFileError, PriorError, check_counts, warn
 from bayesridge.hyper.marginal import Marginal, PointMass
 from bayesridge.outcomes.correction import Weighted, joined
-from bayesridge.outcomes.family import Student
+from bayesridge.outcomes.family import Family, Student
 from bayesridge.outcomes.gibbs import CHAINS, Gibbs
 from bayesridge.outcomes.infer import SEED, accuracy_text, judge, outcome_from_state
 from bayesridge.outcomes.posterior import OutcomePosterior
 from bayesridge.outcomes.problem import Outcome, make_outcome
+from bayesridge.outcomes.rows import PlaneDraws
+from bayesridge.outcomes.scaling import Scaled, Weighed, log_likelihoods
 from bayesridge.parallel.runs import generator
 from bayesridge.parallel.threads import threads_for
 from bayesridge.persistence import prior_from_state, prior_state
@@ -34,10 +36,12 @@ Array = NDArray[np.float64]
 
 _REFUSED = (
     "this needs the spectrum of a Gaussian likelihood, or draws over lambda alone, and the noise is Student-t: "
-    "coefficients, scales, predictions, draws and leave-one-out work for it, rules for lambda and the slider do not"
+    "coefficients, scales, predictions, draws, leave-one-out and validate work for it; rules and the slider need the "
+    "evidence at a given lambda, which has no closed form: the posterior of lambda itself is post.lambda_"
 )
 _FIRST = 100  # draws of each chain, twice
 _MOST = 6_400  # of each replicate
+_FOR_ROWS = 1_024  # of each replicate that are weighted anew
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -92,6 +96,47 @@ class StudentPosterior(OutcomePosterior):
     def _tilted(self) -> NoReturn:
         """Refused: sigma stands between lambda and tau."""
         raise DataError(_REFUSED)
+
+    @property
+    def _some(self) -> slice:
+        return slice(None, None, max(1, self.draws_.node.shape[1] // _FOR_ROWS))
+
+    @property
+    def _with_logs(self) -> tuple[PlaneDraws, Array]:
+        """Some of the draws, and log lambda of each."""
+        some, (coef, centre) = self._some, self._drawn
+        planes = PlaneDraws(coef[:, some], centre[:, some], self.draws_.weight[:, some], self._own[..., some])
+        return planes, self.t[self.draws_.node[:, some]]
+
+    def scaled(self, powers: Sequence[float]) -> Scaled:
+        """The posterior with the prior of lambda, or the likelihood, raised to powers near one: its draws weighted."""
+        planes, t = self._with_logs
+        log_sigma = np.log(self._own[0][:, self._some])
+        intercept = planes.centre - planes.coef @ self.design.mean
+        log_p = log_likelihoods(self.rows(), planes)
+        base = self.prior.given_sigma(t, log_sigma, self.design.signal)
+        at = np.searchsorted(self.t, t).ravel()
+
+        def weighed(log_factor: Array) -> Weighed:
+            weight = planes.weight * np.exp(log_factor - log_factor.max())
+            mass = np.bincount(at, weight.ravel(), len(self.t))
+            return Weighed(planes.coef, intercept, weight, self.t, mass)
+
+        def under(power: float) -> Array:
+            return self.prior.power(power).given_sigma(t, log_sigma, self.design.signal) - base
+
+        return Scaled(
+            weighed(np.zeros(t.shape)), {power: weighed(under(power)) for power in powers},
+            {power: weighed((power - 1.0) * log_p) for power in powers},
+        )  # fmt: skip
+
+    def _family_at(self, drawn: Draws) -> Family:
+        return self.family.given(np.stack([drawn.sigma, drawn.noise_df])[..., None])
+
+    @property
+    def work(self) -> float:
+        """Multiplications that a fit of twice the rows takes, about: every sweep factorises anew."""
+        return 2.0 * self.draws_.node.size * self.rows().rows.size * self.rows().rows.shape[1]
 
     def draw(self, draws: int = 1000, chains: int = 4, random_state: int | np.random.Generator | None = None) -> Draws:
         """Draws picked at random, with replacement, from those of the chains: arrays of shape (chains, draws, ...)."""
@@ -199,7 +244,7 @@ def _made(
 
 
 def _again(noise_prior: NoisePrior) -> Callable[[Outcome, Prior], OutcomePosterior]:
-    return lambda problem, prior: _infer(problem, prior, noise_prior)
+    return partial(_infer, noise_prior=noise_prior)
 
 
 def student_from_state(facts: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> StudentPosterior:
