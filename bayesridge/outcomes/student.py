@@ -135,8 +135,9 @@ class StudentPosterior(OutcomePosterior):
 
     @property
     def work(self) -> float:
-        """Multiplications that a fit of twice the rows takes, about: every sweep factorises anew."""
-        return 2.0 * self.draws_.node.size * self.rows().rows.size * self.rows().rows.shape[1]
+        """Multiplications that a fit of twice the rows takes, about: every sweep has an eigendecomposition."""
+        n, d = self.rows().rows.shape
+        return 2.0 * self.draws_.node.size * (n + 10.0 * d) * d**2
 
     def draw(self, draws: int = 1000, chains: int = 4, random_state: int | np.random.Generator | None = None) -> Draws:
         """Draws picked at random, with replacement, from those of the chains: arrays of shape (chains, draws, ...)."""

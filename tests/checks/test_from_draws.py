@@ -11,7 +11,7 @@ from scipy.special import expit
 from scipy.stats import poisson
 from typer.testing import CliRunner
 
-from bayesridge import FixedLambda, posterior, validate
+from bayesridge import BetaR2, FixedLambda, posterior, validate
 from bayesridge.checks.from_draws import draws_sensitivity, outcome_calibration, outcome_checks
 from bayesridge.checks.influence import row_influence
 from bayesridge.checks.sbc import posterior_sbc
@@ -119,7 +119,7 @@ def test_sensitivity_is_that_of_actual_fits(counts):
 def test_student_draws_weighted_anew_are_actual_fits():
     """Row left out, prior and likelihood squared: weights on the draws, and fits (errors of both: .05 sd)."""
     y = X[:60] @ [1.0, -0.5] + RNG.standard_t(4.0, 60)
-    post = posterior(X[:60], y, family="student")
+    post = posterior(X[:60], y, family="student", prior=BetaR2(2.0, 2.0))
     found = row_influence(post)
     row = found.top(1)[0]
     assert found.log_lambda_shift[row] == pytest.approx(
@@ -127,7 +127,7 @@ def test_student_draws_weighted_anew_are_actual_fits():
     )
     scaled = post.scaled([2.0])
     squared = posterior(X[:60], y, family="student", prior=post.prior.power(2.0))
-    twice = posterior(X[:60], y, family="student", weights=np.full(60, 2.0))
+    twice = posterior(X[:60], y, family="student", prior=post.prior, weights=np.full(60, 2.0))
     for weighed, fit in ((scaled.prior[2.0], squared), (scaled.likelihood[2.0], twice)):
         w = weighed.weight / weighed.weight.sum()
         mean = np.einsum("rs,rsj->j", w, weighed.coef)
@@ -161,9 +161,10 @@ def test_what_is_not_judged_says_why():
     assert "several observations" in validate(doubled, checks=["noise"], progress=False)["noise"].text
 
 
-def test_the_command_validates_successes(tmp_path, successes):
+def test_the_command_validates_successes(tmp_path, successes, monkeypatch):
     import pandas as pd
 
+    monkeypatch.setattr("bayesridge.checks.card._FITS", 2)  # of 200
     table = pd.DataFrame(X, columns=["a", "b"]).assign(state=np.where(successes.design.y == 1, "ill", "well"))
     table.to_csv(tmp_path / "t.csv", index=False)
     words = ["validate", str(tmp_path / "t.csv"), "--target", "state", "--family", "binomial", "--positive", "ill",
