@@ -131,13 +131,14 @@ class StudentPosterior(OutcomePosterior):
         )  # fmt: skip
 
     def _family_at(self, drawn: Draws) -> Family:
+        assert drawn.noise_df is not None
         return self.family.given(np.stack([drawn.sigma, drawn.noise_df])[..., None])
 
     @property
     def work(self) -> float:
         """Multiplications that a fit of twice the rows takes, about: every sweep has an eigendecomposition."""
         n, d = self.rows().rows.shape
-        return 2.0 * self.draws_.node.size * (n + 10.0 * d) * d**2
+        return float(2.0 * self.draws_.node.size * (n + 10.0 * d) * d**2)
 
     def draw(self, draws: int = 1000, chains: int = 4, random_state: int | np.random.Generator | None = None) -> Draws:
         """Draws picked at random, with replacement, from those of the chains: arrays of shape (chains, draws, ...)."""
