@@ -11,6 +11,7 @@ import typer
 from bayesridge.cli.choose import choose
 from bayesridge.cli.fit import fit
 from bayesridge.cli.look import look
+from bayesridge.cli.options import one_line_errors
 from bayesridge.cli.predict import predict
 from bayesridge.cli.report import report
 from bayesridge.cli.validate import validate
@@ -61,4 +62,8 @@ def main() -> None:
     """Run the command line."""
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # a name that a terminal cannot show
-    app()
+    try:
+        with one_line_errors():  # before the command's own begin: Ctrl-C while its options are read
+            app()
+    except typer.Exit as ended:
+        sys.exit(ended.exit_code)

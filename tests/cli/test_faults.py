@@ -8,7 +8,7 @@ import threading
 import pytest
 from typer.testing import CliRunner
 
-from bayesridge.cli.main import app
+from bayesridge.cli.main import app, main
 from bayesridge.cli.options import Model
 from bayesridge.datasets import load
 from bayesridge.estimator import batches
@@ -134,3 +134,14 @@ def test_predictions_in_batches_are_complete_or_as_they_were(name, tmp_path, mon
 
 def _raise(fault):
     raise fault
+
+
+@pytest.mark.skipif(
+    threading.current_thread() is not threading.main_thread(), reason="signals are given to the main thread"
+)
+def test_ctrl_c_before_a_command_begins_is_one_line_too(monkeypatch, capsys):
+    monkeypatch.setattr("bayesridge.cli.main.app", lambda: signal.raise_signal(signal.SIGINT))
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 130
+    assert capsys.readouterr().err == "bayesridge: interrupted; no result is half-written\n"
