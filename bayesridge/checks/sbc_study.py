@@ -123,8 +123,8 @@ def make_setup(
 
 
 def new_row(X: Array, rng: np.random.Generator) -> Array:
-    """A new row: the sum of two of X less a third."""
-    a, b, c = rng.choice(len(X), 3, replace=False)
+    """A new row: the sum of two of X less a third (where there are three)."""
+    a, b, c = rng.choice(len(X), 3, replace=len(X) < 3)
     return np.asarray(X[a] + X[b] - X[c])[None, :]
 
 

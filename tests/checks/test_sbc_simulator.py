@@ -6,6 +6,7 @@ from scipy import stats
 
 from bayesridge.checks.prior_draws import Reference, draw_scales
 from bayesridge.checks.sbc_quantities import scale_cdf
+from bayesridge.checks.sbc_study import new_row
 from bayesridge.checks.simulate import Setup, simulate
 from bayesridge.design.design import build_design
 from bayesridge.errors import DataError, PriorError
@@ -163,3 +164,11 @@ def test_fast_cdf_of_scales_is_that_of_the_marginals(size, pair):
         for value in marginal.quantile([0.001, 0.2, 0.9, 0.999]):
             # far below what a rank among thousands of simulations can show
             assert scale_cdf(posterior, name, value) == pytest.approx(float(marginal.cdf(value)), abs=1e-7)
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3])
+def test_a_table_of_two_rows_has_a_new_row_too(rows):
+    X = np.arange(2.0 * rows).reshape(rows, 2)
+    new = new_row(X, np.random.default_rng(0))
+    assert new.shape == (1, 2)
+    assert new[0, 1] == new[0, 0] + 1.0  # as in every row, so in sums of two less a third
