@@ -24,7 +24,7 @@ export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-fast test-kernels study fuzz test-notebooks lint format types bench bench-scale bench-mcmc docs pictures notebooks wheel data requirements clean
+.PHONY: help demo test test-fast test-kernels study fuzz test-notebooks lint format types bench bench-scale bench-mcmc bench-mixed docs pictures notebooks wheel data requirements clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -74,6 +74,11 @@ bench-scale: $(VENV)/.dev ## measure files, sparse and wide tables, many targets
 
 bench-mcmc: $(VENV)/.dev ## measure effective draws per second: exact, NUTS, collapsed NUTS (some minutes)
 	$(BIN)/python -m benchmarks.mcmc $(ARGS)
+
+bench-mixed: $(VENV)/.dev ## measure level effects beside GPBoost, statsmodels and PyMC (fetches the first two)
+	test -x build/peers/bin/python || { $(BIN)/uv venv --quiet build/peers && \
+	  $(BIN)/uv pip install --quiet --python build/peers gpboost==1.8.0 statsmodels==0.15.0; }
+	$(ONE_THREAD) $(BIN)/python -m benchmarks.mixed_speed --peers build/peers/bin/python $(ARGS)
 
 docs: $(VENV)/.dev ## build the documentation into docs/_build/html
 	$(BIN)/python -m sphinx -W -q -b html docs docs/_build/html
