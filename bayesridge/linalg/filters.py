@@ -121,6 +121,10 @@ def along_directions(spectrum: Spectrum, beta: Array) -> Array:
 
 def expected_sizes(spectrum: Spectrum, lam: Array, sigma: Array) -> Array:
     """Standard deviations of ``z = U'y`` with the coefficients from their prior, ``sigma (1 + s^2 / lambda)^(1/2)``."""
+    if not np.all(lam):
+        raise DataError(
+            "lambda = 0 is a flat prior on the coefficients: no data can be simulated from it; give lambda a prior"
+        )
     return np.asarray(sigma[..., None] / np.sqrt(shrinkage(spectrum, lam)))
 
 

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from bayesridge import posterior
+from bayesridge import FixedLambda, posterior
+from bayesridge.checks.loo_calibration import loo_calibration
 from bayesridge.checks.spectral_check import spectral_check
 from bayesridge.errors import DataError
 
@@ -76,3 +77,7 @@ def test_what_cannot_be_checked_is_refused():
     X = rng.standard_normal((20, 4))
     with pytest.raises(DataError, match="at least 100"):
         spectral_check(posterior(X, X.sum(axis=1) + rng.standard_normal(20)), simulations=10)
+    flat = posterior(X, X.sum(axis=1) + rng.standard_normal(20), prior=FixedLambda(0.0))
+    for check in (spectral_check, loo_calibration):  # they were alarms: of NaN
+        with pytest.raises(DataError, match="lambda = 0 is a flat prior"):
+            check(flat)
