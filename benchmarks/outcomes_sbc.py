@@ -65,14 +65,14 @@ def simulate(family: str, shape: tuple[int, int], number: int) -> dict[str, Any]
 
 
 def records(out: Path, cells: Iterable[Cell], simulations: int) -> list[dict[str, Any]]:
-    """Run what the file does not have, all cells in turn, and return what it has of them."""
+    """Run what the file does not have, a cell after the other, and return what it has of them."""
     out.parent.mkdir(parents=True, exist_ok=True)
     out.touch()
     cells = list(cells)
     rows = [json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()]
     done = {(one["family"], *one["shape"], one["number"]) for one in rows}
-    for number in range(simulations):
-        for family, shape in cells:
+    for family, shape in cells:
+        for number in range(simulations):
             if (family, *shape, number) not in done:
                 rows.append(simulate(family, shape, number))
                 with out.open("a", encoding="utf-8") as file:
@@ -111,7 +111,8 @@ def main() -> None:
     parser.add_argument("--simulations", type=int, default=1_000)
     parser.add_argument("--out", type=Path, required=True)
     asked = parser.parse_args()
-    cells = [(family, shape) for family in FAMILIES for shape in SHAPES]
+    # the cheapest first: .1, .3, 1, 1.5 and 1.4, 2.8, 2.4, 11 s of the processor each
+    cells = [(one, shape) for shape in SHAPES for one in ("poisson", "binomial", "negative-binomial", "student")]
     print(summary(records(asked.out, cells, asked.simulations)))
 
 
