@@ -346,7 +346,10 @@ class Marginal:
         if rate < 1e-3:
             return np.inf if near[1] > -600.0 else 0.0
         x = end + outward * 0.5 * (46.0 / rate) * (_XI + 1.0)
-        return float((0.5 * (46.0 / rate) * _GAUSS * np.exp(np.minimum(log_integrand(x), 700.0))).sum())
+        values = log_integrand(x)
+        if values.max() > 700.0:  # it falls so slowly that the scalar leaves float64 first
+            return np.inf
+        return float((0.5 * (46.0 / rate) * _GAUSS * np.exp(values)).sum())
 
 
 def marginal(

@@ -14,6 +14,7 @@ from bayesridge.design.levels import LevelRows, Levels
 from bayesridge.engines.groups import group_engine
 from bayesridge.errors import DataError, NoSignalWarning, PriorError
 from bayesridge.hyper.filled_lattice import locate
+from bayesridge.hyper.marginal import marginal
 from bayesridge.hyper.slices import Slices
 from bayesridge.hyper.target import Target
 from bayesridge.posteriors.posterior import infer_groups
@@ -365,3 +366,10 @@ def test_tau_of_many_rows_has_moments():
     assert tau.mean == pytest.approx(mean, rel=1e-6)
     assert tau.sd == pytest.approx(mean * np.sqrt(np.expm1(variance)), rel=1e-5)
     assert tau.quantile(0.975) == pytest.approx(np.exp(0.3 + 1.959964 * np.sqrt(variance)), rel=1e-6)
+
+
+def test_a_moment_next_to_divergence_is_infinite():
+    """Two levels leave tau a second moment that hardly falls or does not: it was 1e300, where exp(x) leaves float64."""
+    one = marginal("tau", lambda x: np.log(1.0015) - 2.003 * np.abs(x), -20.0, 20.0)
+    assert one.mean == pytest.approx(0.5 * 2.003 * (1 / 1.003 + 1 / 3.003), rel=1e-6)
+    assert one.sd == np.inf
