@@ -30,7 +30,14 @@ from bayesridge import (
 )
 from bayesridge.bundle import Bundle, pack, unpack
 from bayesridge.design.absent import AbsentRows
-from bayesridge.errors import BayesRidgeError, DataError, ModelFileError, PriorError, RowsAbsentError
+from bayesridge.errors import (
+    AccuracyWarning,
+    BayesRidgeError,
+    DataError,
+    ModelFileError,
+    PriorError,
+    RowsAbsentError,
+)
 from bayesridge.mcmc.diagnostics import diagnose
 from bayesridge.mcmc.posterior import SampledPosterior
 
@@ -184,7 +191,8 @@ def test_custom_densities_are_kept_as_numbers(prior, tmp_path):
 
 
 def test_a_density_that_no_table_holds_is_not_saved(tmp_path):
-    rough = BayesRidge(prior=Custom(lambda lam: -lam + 1e-3 * np.sin(1e7 * lam))).fit(X, Y)
+    with pytest.warns(AccuracyWarning, match="the log density is rough"):
+        rough = BayesRidge(prior=Custom(lambda lam: -lam + 1e-3 * np.sin(1e7 * lam))).fit(X, Y)
     with pytest.raises(PriorError, match="too rough"):
         rough.save(tmp_path / "m.bridge")
     assert not any(tmp_path.iterdir())

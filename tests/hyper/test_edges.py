@@ -350,3 +350,14 @@ def test_the_noise_of_counts_far_away():
     X, _ = table(n=60, p=2)
     far = posterior(X, np.random.default_rng(0).poisson(2.0, 60), family="poisson").predict([[1e3, 1.0]])
     assert far.noise_sd == pytest.approx(np.sqrt(far.mean), rel=1e-9)
+
+
+def test_a_target_whose_rounding_moves_coefficients_says_so():
+    """1e8 beside a noise of 1e-6, which is 70 times the last digit of float64 there."""
+    rng = np.random.default_rng(0)
+    X = np.column_stack([np.ones(30), rng.standard_normal(30)])
+    y = X[:, 1] + rng.standard_normal(30)
+    with pytest.warns(AccuracyWarning, match="its rounding moves coefficients by up to .* an intercept"):
+        posterior(X, 1e8 + 1e-6 * y, fit_intercept=False, scale=False)
+    for noise, columns, options in ((1e-6, X[:, 1:], {}), (1.0, X, {"fit_intercept": False, "scale": False})):
+        posterior(columns, 1e8 + noise * y, **options)  # what is advised, and less of it: not a word
