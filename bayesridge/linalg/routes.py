@@ -17,6 +17,7 @@ from bayesridge.design.wide_rows import StandardRows, WideRows
 from bayesridge.errors import AccuracyWarning, DataError, warn
 from bayesridge.linalg.factor import FlatPart, RowSpace
 from bayesridge.linalg.heavy_rows import decompose, digits_lost, eliminate, heaviest_row, rows_on_basis
+from bayesridge.linalg.shares import shrunk
 
 Array = NDArray[np.float64]
 
@@ -289,10 +290,11 @@ def _projected(Q: Array, X: Array) -> Array:
 
 def likely_rest(s: Array, z: Array, r0: float) -> float:
     """Sum of squares left of y; by a lambda in the middle of the spectrum where columns could explain all of it."""
-    middle = float(np.median(s * s)) if len(s) else 1.0
-    with np.errstate(divide="ignore", invalid="ignore"):
-        left = np.where(s > 0, middle / (s * s + middle), 1.0)
-    return r0 or float(z * z @ left)
+    if r0 > 0.0 or not len(s):
+        return r0
+    square = s * s
+    with np.errstate(invalid="ignore"):
+        return float(z * z @ np.where(square > 0, shrunk(square, np.median(square)), 1.0))
 
 
 _MOST_LOST = 1e-8  # posterior sds, without a warning
