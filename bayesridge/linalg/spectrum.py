@@ -230,7 +230,8 @@ def _warn_of_size(design: Design, f: Factors, r0: float) -> None:
     They move by ``A^-1 X'e``, which is at most ``|e| / sigma`` of their sds (Cauchy and Schwarz), and |e| is eps |y|.
     """
     rest = likely_rest(f.s, f.z, r0)
-    lost = float(np.finfo(np.float64).eps * np.sqrt((r0 + float(f.z @ f.z)) * design.nu / rest)) if rest > 0 else 0.0
+    squares = r0 + float(f.z @ f.z) if design.cross is None else float(design.cross[-1, -1])  # with the flat columns'
+    lost = float(np.finfo(np.float64).eps * np.sqrt(squares * design.nu / rest)) if rest > 0 else 0.0
     if lost > _MOST_LOST:
         warn(
             f"{design.target_name} is so large beside its noise, for rows of so much weight, that its rounding moves "

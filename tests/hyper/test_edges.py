@@ -357,7 +357,8 @@ def test_a_target_whose_rounding_moves_coefficients_says_so():
     rng = np.random.default_rng(0)
     X = np.column_stack([np.ones(30), rng.standard_normal(30)])
     y = X[:, 1] + rng.standard_normal(30)
-    with pytest.warns(AccuracyWarning, match="its rounding moves coefficients by up to .* an intercept"):
-        posterior(X, 1e8 + 1e-6 * y, fit_intercept=False, scale=False)
+    for flat in ([], [0]):
+        with pytest.warns(AccuracyWarning, match="its rounding moves coefficients by up to .* an intercept"):
+            posterior(X, 1e8 + 1e-6 * y, fit_intercept=False, scale=False, unpenalized=flat)
     for noise, columns, options in ((1e-6, X[:, 1:], {}), (1.0, X, {"fit_intercept": False, "scale": False})):
         posterior(columns, 1e8 + noise * y, **options)  # what is advised, and less of it: not a word
