@@ -153,6 +153,9 @@ def _student_table(df: float) -> _StudentTable:
     log_bend = -(df + 1.0) * (df - u * u) / (df + u * u) ** 2
     h = _TABLE_STEP
     cubic = h * f, 0.5 * h**2 * f * log_slope, h**3 / 6.0 * f * (log_slope**2 + log_bend)
+    if below[-1] < _NOTHING:  # all further out stands at the ends: a density there, of a spike 1e90 times narrower than
+        for one in cubic:  # the tails it lies in, would be the slope of the whole mixture
+            one[[0, -1]] = 0.0
     return _StudentTable(df, (np.concatenate([below[:0:-1], 1.0 - below]), *cubic))
 
 

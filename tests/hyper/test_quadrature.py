@@ -128,6 +128,14 @@ def test_means_are_infinite_where_they_are():
     assert posterior(problem.X, problem.y, prior=BetaR2(2.5, 0.5)).lambda_.sd < np.inf
 
 
+@pytest.mark.parametrize("df", [5.0, 120.0, np.inf])
+def test_a_spike_without_weight_does_not_hold_quantiles(df):
+    """A prior with heavy tails has nodes at lambda 1e180: 1e-15 of the weight, at scales 1e89 times smaller."""
+    mixture = Mixture(np.array([[2.0, 1.5, 0.0]]), np.array([[1.0, 0.7, 1e-89]]), np.array([0.6, 0.4, 2e-15]), df)
+    for q in (0.025, 0.5, 0.975):
+        assert mixture.cdf(mixture.quantile(q)) == pytest.approx([q], abs=1e-10)
+
+
 @pytest.mark.parametrize("df", [3.0, 7.5, np.inf])
 def test_mixture_against_scipy(df):
     location, scale = np.array([[0.0, 1.0, 5.0], [2.0, 2.0, 2.5]]), np.array([[1.0, 0.3, 0.5], [0.1, 1.0, 3.0]])
