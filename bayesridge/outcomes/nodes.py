@@ -13,7 +13,7 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.interpolate import CubicSpline
+from scipy.interpolate import Akima1DInterpolator, CubicSpline
 from scipy.linalg import solve_triangular
 from scipy.optimize import minimize_scalar
 from scipy.special import logsumexp
@@ -39,6 +39,7 @@ _MOST_STEP = 1.5
 _MOST_GAP = 1.0  # sds of a coefficient from one bell to the next
 _MOST_FINER = 8
 _MOST_NODES = 1_000
+_NOTHING = 1e-10  # of the largest mass
 _COUNTS = 1e-3  # probability of a node that quantiles may hang on
 
 
@@ -112,10 +113,17 @@ class _Survey:
         f = [np.logaddexp.reduce([one[0] for at, one in self.found.items() if at[axis] == k]) for k in keys]
         return (0.0, self.origin)[axis == 0] + np.array(keys) * self.steps[axis], np.array(f)
 
-    def nearest(self, t: float, s: float) -> tuple[float, Array]:
-        """Height and mode at the nearest point."""
-        j = min(self.rows, key=lambda j: abs(j * self.steps[1] - s))
-        return self.found[min((at for at in self.found if at[1] == j), key=lambda at: abs(self.t(at[0]) - t))]
+    def beside(self, t: float, s: float) -> tuple[float, float, Array]:
+        """How high it may be at a point, as such and times tau^2, and the mode at the nearest point of the lattice.
+
+        The heights are those of the four points around: the lines of the survey lie e^2 apart, and the density between
+        two may count where that at the nearer one does not.
+        """
+        rows = sorted(self.rows, key=lambda j: abs(j * self.steps[1] - s))[:2]
+        lines = [sorted((abs(self.t(k) - t), k, j) for k, j in self.found if j == row)[:2] for row in rows]
+        heights = [(self.found[k, j][0], self.t(k)) for line in lines for _, k, j in line]
+        _, k, j = lines[0][0]
+        return max(f for f, _ in heights), max(f - at for f, at in heights), self.found[k, j][1]
 
     def t(self, k: int) -> float:
         """Log lambda of a point."""
@@ -213,8 +221,8 @@ def _bells(survey: _Survey, along: tuple[Array, Array], across: tuple[Array, Arr
         extra = None if problem.family.learns is None else float(np.exp(s))
         here = problem.given(extra)
         for point, of_t in zip(*along, strict=True):
-            height, start = survey.nearest(point, s)
-            if extra is None or height > top - _CUT - 2.0 or height - point > top_weighed - _CUT - 2.0:
+            height, weighed, start = survey.beside(point, s)
+            if extra is None or height > top - _CUT - 2.0 or weighed > top_weighed - _CUT - 2.0:
                 laplace = penalized_mode(here, float(np.exp(point)), start)
                 far = extra is not None and height < top - _BESIDE
                 bell = laplace if far else propagate(here, float(np.exp(point)), laplace)
@@ -323,13 +331,16 @@ def _layout(t: Array, f: Array, finer: int) -> Stretch:
 
 
 def marginal_of_nodes(name: str, logs: Array, mass_of_each: Array) -> Marginal | PointMass:
-    """Posterior of a number by its logarithm at the nodes and their masses, (K,): a spline of the log density."""
+    """Posterior of a number by its logarithm at the nodes and their masses, (K,): the log density by Akima's rule."""
     points, where = np.unique(logs, return_inverse=True)
     if len(points) == 1:
         return PointMass(name, float(np.exp(points[0])))
-    mass = np.maximum(np.bincount(where, mass_of_each), 1e-300)
-    step = np.gradient(points)
-    density = CubicSpline(points, np.log(mass) - np.log(step), bc_type="natural")
+    mass = np.bincount(where, mass_of_each)
+    # logs of masses of nothing are noise, or none; where the density falls steeply a spline would swing, this does not
+    counts = np.flatnonzero(mass > _NOTHING * mass.max())
+    kept = slice(max(min(counts[0], len(points) - 2), 0), max(counts[-1], 1) + 1)
+    points, heights = points[kept], np.log(np.maximum(mass, _NOTHING * mass.max()) / np.gradient(points))[kept]
+    density = Akima1DInterpolator(points, heights, method="makima")
     low, high = float(points[0]), float(points[-1])
     fine = np.linspace(low, high, 4001)
     values = density(fine)

@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 from dense import moments
 from scipy.special import gammaln
-from scipy.stats import kstest, nbinom
+from scipy.stats import kstest, nbinom, norm
 from scipy.stats import t as student
 
 from bayesridge import BayesRidge, DataError, FixedLambda, PriorError, load, posterior
 from bayesridge.outcomes.family import FAMILIES, NegativeBinomial
 from bayesridge.outcomes.hamiltonian import Chains
 from bayesridge.outcomes.infer import _judge, default_prior
-from bayesridge.outcomes.nodes import lay_nodes
+from bayesridge.outcomes.nodes import lay_nodes, marginal_of_nodes
 from bayesridge.outcomes.prior import density_of_t
 from bayesridge.outcomes.rows import CountMixture
 
@@ -57,11 +57,11 @@ def summed(x, y, offset):
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("dispersion", [0.8, 1e-9])
-def test_against_sums_over_a_grid(dispersion):
-    """Clearly dispersed counts, and Poisson ones, whose dispersion reaches to zero."""
-    X, y = table(dispersion=dispersion)
-    offset = np.linspace(-0.3, 0.3, len(y))
+@pytest.mark.parametrize(("dispersion", "seed", "shift"), [(0.3, 22, 0.0), (1e-9, 3, 0.3)])
+def test_against_sums_over_a_grid(dispersion, seed, shift):
+    """Dispersed counts, of a posterior that ends between two nodes, and Poisson ones, whose dispersion reaches zero."""
+    X, y = table(dispersion=dispersion, seed=seed)
+    offset = np.linspace(-shift, shift, len(y))
     post = posterior(X, y, family="negative-binomial", offset=offset)
     centre, beta, s, log_tau, log_evidence = summed(X[:, 0], y, offset)
     for found, truth in ((post.intercept, centre), (post.coefficients, beta)):
@@ -74,6 +74,16 @@ def test_against_sums_over_a_grid(dispersion):
         _, sd, ends = moments(*truth, (0.1, 0.5, 0.9))
         np.testing.assert_allclose(np.log(found.quantile([0.1, 0.5, 0.9])), ends, atol=0.1 * sd)
     assert post.log_marginal_likelihood == pytest.approx(log_evidence, abs=FAR * post.log_evidence[1] + 5e-3)
+
+
+@pytest.mark.parametrize("end", [[], [3e-13], [0.0], [1e-6, 0.0], [0.0, 0.0]])
+def test_a_density_follows_its_nodes_and_nothing_else(end):
+    """Masses of a Gaussian in nodes 1.2 sd apart; where they end in nothing, with or without a steep fall before."""
+    points = np.concatenate([np.arange(-4.8, 1.3, 1.2), 1.2 + 1.2 * np.arange(1.0, len(end) + 1)])
+    mass = np.concatenate([norm.pdf(points[: len(points) - len(end)]), end])
+    found = np.log(marginal_of_nodes("dispersion", points, mass / mass.sum()).quantile([0.1, 0.5, 0.75]))
+    cut = 0.5 * (norm.cdf(1.2) + norm.cdf(2.4 if end else 1.2))  # what lies beyond the last node is not known
+    np.testing.assert_allclose(found, norm.ppf(np.array([0.1, 0.5, 0.75]) * cut), atol=0.15)
 
 
 def test_the_sampler_agrees_with_the_correction():
