@@ -6,7 +6,8 @@ what the data say of theta = (gamma, b) does not depend on lambda, so that with 
     p(theta | y, t) ∝ p(theta | y) N(b; 0, 1/lambda) / m(b),    m(b) = int N(b; 0, exp(-s)) p(s) ds,
     p(y | t) / p(y) = E[ N(b; 0, 1/lambda) / m(b) ],            the expectation over p(theta | y),
 
-which depends on b by its length only. The draws reach every lambda at which these weights keep enough of them.
+which depends on b by its length only. The draws reach every lambda at which these weights keep enough of them. Where
+the noise has a scale sigma that is drawn too, b / sigma stands for b, and the prior of lambda may depend on sigma.
 """
 
 from __future__ import annotations
@@ -65,7 +66,7 @@ class Tilted:
     rank : int
         Directions of b.
     squares : ndarray of shape (R, S)
-        |b|^2.
+        |b|^2, over sigma^2 where there is one.
     log_mixed : ndarray of shape (R, S)
         log m(b), less what does not depend on b.
     mean_t : ndarray of shape (R, S)
@@ -90,15 +91,20 @@ class Tilted:
         return np.exp(log_w - log_w.max(axis=(0, 1)))
 
 
-def tilted(planes: PlaneDraws, theta: Array, n_flat: int, ends: tuple[float, float], log_prior: LogPrior) -> Tilted:
-    """Prepare draws (R, S, d) of a posterior whose log lambda was integrated between `ends`."""
-    b = theta[..., n_flat:]
+def tilted(planes: PlaneDraws, b: Array, ends: tuple[float, float], log_prior: LogPrior) -> Tilted:
+    """Prepare draws (R, S, r) of a posterior whose log lambda was integrated between `ends`.
+
+    Parameters
+    ----------
+    log_prior : callable
+        Log density of T values of log lambda, (T,) or, where it is another for each draw, (R, S, T).
+    """
     squares, rank = np.square(b).sum(axis=-1), b.shape[-1]
     s = np.linspace(*ends, _PRIOR_POINTS)
-    base = log_prior(s) + 0.5 * rank * s + np.log(s[1] - s[0])
+    base = np.broadcast_to(log_prior(s) + 0.5 * rank * s + np.log(s[1] - s[0]), (*squares.shape, len(s)))
     mixed, mean = np.empty((2, *squares.shape))
     for r, one in enumerate(squares):
-        given = base - 0.5 * one[:, None] * np.exp(s)
+        given = base[r] - 0.5 * one[:, None] * np.exp(s)
         top = given.max(axis=1)
         share = np.exp(given - top[:, None])
         mixed[r], mean[r] = top + np.log(share.sum(axis=1)), share @ s / share.sum(axis=1)
@@ -265,11 +271,10 @@ def _modes(problem: Outcome, t: Array) -> tuple[Array, Array, Array, Array]:
     theta, design = np.array([bell.mean for bell in found]), problem.design
     # a mode has nothing in directions that the data never saw
     coef, centre = problem.directions.coefficients(design, theta, np.zeros(len(t)), np.random.default_rng(0))
-    dof = [_dof(bell, problem.n_flat, float(np.exp(one))) for bell, one in zip(found, t, strict=True)]
+    dof = [_dof(bell, problem.precision(float(np.exp(one)))) for bell, one in zip(found, t, strict=True)]
     return coef, centre - coef @ design.mean, -2.0 * problem.log_likelihood(theta), np.array(dof)
 
 
-def _dof(bell: Bell, n_flat: int, lam: float) -> float:
+def _dof(bell: Bell, precision: Array) -> float:
     inverse = solve_triangular(bell.root, np.eye(len(bell.mean)), lower=True)
-    variance = np.square(inverse).sum(axis=0)[n_flat:]
-    return float(np.maximum(1.0 - lam * variance, 0.0).sum())
+    return float(np.maximum(1.0 - precision * np.square(inverse).sum(axis=0), 0.0)[precision > 0.0].sum())

@@ -41,6 +41,11 @@ class Family(ABC):
     extra: ClassVar[str | None] = None
 
     @property
+    def noise(self) -> float:
+        """Scale of the noise, which the prior sd of coefficients is a multiple of; one where there is none."""
+        return 1.0
+
+    @property
     def learns(self) -> str | None:
         """Name of the further parameter, if it is to be learned."""
         return self.extra if self.extra is not None and getattr(self, self.extra) is None else None
@@ -399,6 +404,11 @@ class Student(Family):
     def __post_init__(self) -> None:
         if self.df is not None and not (np.asarray(self.df) > 0).all():
             raise PriorError(f"degrees of freedom must be positive, or None to learn them; got {self.df}")
+
+    @property
+    def noise(self) -> float:
+        """Sigma."""
+        return float(self.scale)
 
     @property
     def in_words(self) -> str:

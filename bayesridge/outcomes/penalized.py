@@ -1,6 +1,6 @@
 r"""The penalised likelihood at a given lambda: Newton's method, damped, and Laplace's approximation to the evidence.
 
-The mode maximises  sum_i w_i log p(y_i | eta_i) - lambda |beta|^2 / 2: scikit-learn's
+The mode maximises  sum_i w_i log p(y_i | eta_i) - lambda |beta|^2 / 2 (over sigma^2, if there is one): scikit-learn's
 ``PoissonRegressor(alpha=lambda/n)`` and ``LogisticRegression(C=1/lambda)`` on standardised columns.
 """
 
@@ -98,12 +98,19 @@ def penalized_mode(problem: Outcome, lam: float, start: Array | None = None) -> 
     H.flat[:: len(P) + 1] += P + _EPS * H.diagonal()
     root = np.linalg.cholesky(H)
     q, r = problem.n_flat, problem.rank
-    log_evidence = value + 0.5 * r * np.log(lam) + 0.5 * q * np.log(2.0 * np.pi) - np.log(root.diagonal()).sum()
+    log_evidence = (
+        value
+        + 0.5 * r * np.log(lam / problem.family.noise**2)
+        + 0.5 * q * np.log(2.0 * np.pi)
+        - np.log(root.diagonal()).sum()
+    )
     return Bell(theta, root, float(log_evidence))
 
 
 def _rounding(problem: Outcome) -> float:
     """What the log likelihood is rounded by: its terms, y eta and log y!, are larger than their sum."""
+    if not problem.family.whole:  # logs of densities, of order one
+        return 64.0 * _EPS * float(problem.count.sum())
     size = problem.design.y if problem.trials is None else problem.trials
     total = float(problem.count @ size)
     if total > _MOST_COUNTED:

@@ -256,8 +256,35 @@ class OutcomePosterior(ShownPosterior, Asked):
     @cached_property
     def _planes(self) -> PlaneDraws:
         """What predictions are made from: at most 8 x 1024 draws."""
-        extra = self.draws_.extra if self.extra is None else self.extra[self.draws_.node]
-        return PlaneDraws(*self._drawn, self.draws_.weight, extra).at_most(_FOR_ROWS)
+        return PlaneDraws(*self._drawn, self.draws_.weight, self._further_drawn).at_most(_FOR_ROWS)
+
+    @property
+    def _further_drawn(self) -> Array | None:
+        """The family's further parameters of each draw, (..., R, S)."""
+        return self.draws_.extra if self.extra is None else self.extra[self.draws_.node]
+
+    @property
+    def _measure(self) -> Array | float:
+        """What tau is measured in, of each draw (R, S): where there is a sigma, it."""
+        return 1.0
+
+    def log_prior(self, t: Array) -> Array:
+        """Log density of log lambda under its prior; where that moves with sigma, at its median."""
+        return density_of_t(self.prior)(t)
+
+    def _log_priors(self, prior: Prior, t: Array, some: slice) -> Array:  # noqa: ARG002
+        """Log density of log lambda (T,) under a prior, of some draws: the same for all, or (R, S, T)."""
+        return density_of_t(prior)(t)
+
+    @property
+    def _usual_prior(self) -> Prior:
+        """That lambda is given where it was known."""
+        return default_prior(self.family, self.design)
+
+    @property
+    def _typical(self) -> Array | float | None:
+        """The further parameters' medians, which penalised fits take as known."""
+        return None if self.extra is None else float(self._further[str(self.family.extra)].median)
 
     def _expected(self, X: ArrayLike, offset: ArrayLike | None, trials: ArrayLike | None) -> ExpectedRows:
         """Check new rows and what goes with them."""
@@ -304,16 +331,14 @@ class OutcomePosterior(ShownPosterior, Asked):
             If no column is penalised.
         """
         if self.method != "posterior":
-            return self.infer(self.rows(), default_prior(self.family, self.design)).curves
-        # penalised fits take a further parameter as known
-        typical = None if self.extra is None else float(self._further[str(self.family.extra)].median)
+            return self.infer(self.rows(), self._usual_prior).curves
         refits: dict[int, Tilted] = {}
         no_loo = ""
         try:
             refits = self._refits
         except DataError as why:
             no_loo = str(why)
-        return curves_of(self.rows().given(typical), self._ends, self._tilted, refits, no_loo)
+        return curves_of(self.rows().given(self._typical), self._ends, self._tilted, refits, no_loo)
 
     def log_lambda_without(self) -> tuple[float, float, Array]:
         """Mean and sd of log lambda, and its mean without each row (n_rows,)."""
@@ -336,7 +361,16 @@ class OutcomePosterior(ShownPosterior, Asked):
 
     def scaled(self, powers: Sequence[float]) -> Scaled:
         """The posterior with the prior, or the likelihood, raised to powers near one."""
-        return power_scaled(self.rows(), self._tilted, self.prior, self._ends, powers)
+
+        def log_prior(prior: Prior, t: Array) -> Array:
+            return self._log_priors(prior, t, self._some)
+
+        return power_scaled(self.rows(), self._tilted, self.prior, log_prior, self._ends, powers)
+
+    @property
+    def _some(self) -> slice:
+        """Of each replicate's draws, those that are weighted anew."""
+        return slice(None, None, max(1, self.draws_.node.shape[1] // _FOR_ROWS))
 
     @property
     def _ends(self) -> tuple[float, float]:
@@ -350,11 +384,11 @@ class OutcomePosterior(ShownPosterior, Asked):
     @cached_property
     def _tilted(self) -> Tilted:
         """Weighted as they are, not resampled: what lies far out in lambda has many draws of little weight."""
-        step = max(1, self.draws_.node.shape[1] // _FOR_ROWS)
-        coef, centre = self._drawn
-        extra = None if self.extra is None else self.extra[self.draws_.node[:, ::step]]
-        planes = PlaneDraws(coef[:, ::step], centre[:, ::step], self.draws_.weight[:, ::step], extra)
-        return tilted(planes, self.draws_.theta[:, ::step], self.design.n_flat, self._ends, density_of_t(self.prior))
+        some, (coef, centre), extra = self._some, self._drawn, self._further_drawn
+        further = None if extra is None else extra[..., some]
+        planes = PlaneDraws(coef[:, some], centre[:, some], self.draws_.weight[:, some], further)
+        b = self.draws_.theta[..., self.design.n_flat :] / np.asarray(self._measure)[..., None]
+        return tilted(planes, b[:, some], self._ends, lambda t: self._log_priors(self.prior, t, some))
 
     def rows(self) -> Outcome:
         """The data.

@@ -126,7 +126,7 @@ class Outcome:
 
     def precision(self, lam: float) -> Array:
         """Prior precision of each coordinate, (d,)."""
-        return np.concatenate([np.zeros(self.n_flat), np.full(self.rank, lam)])
+        return np.concatenate([np.zeros(self.n_flat), np.full(self.rank, lam / self.family.noise**2)])
 
     def log_density(self, eta: Array) -> Array:
         """Log p(y_i | eta_i) of one observation of each row, for eta (..., n) without the offset."""

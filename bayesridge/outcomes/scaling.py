@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bayesridge.outcomes.curves import Tilted, densities
-from bayesridge.outcomes.prior import density_of_t
 from bayesridge.outcomes.problem import Outcome
 from bayesridge.outcomes.rows import PlaneDraws
 from bayesridge.priors import Prior
@@ -48,7 +47,12 @@ class Scaled(NamedTuple):
 
 
 def power_scaled(
-    problem: Outcome, draws: Tilted, prior: Prior, ends: tuple[float, float], powers: Sequence[float]
+    problem: Outcome,
+    draws: Tilted,
+    prior: Prior,
+    log_prior: Callable[[Prior, Array], Array],
+    ends: tuple[float, float],
+    powers: Sequence[float],
 ) -> Scaled:
     """Weight the draws of a posterior anew.
 
@@ -61,10 +65,10 @@ def power_scaled(
 
     def under(prior: Prior) -> tuple[Array, list[Array]]:
         """Log of the change of weights, and p(t | b) of each draw."""
-        base = density_of_t(prior)(t) + 0.5 * draws.rank * t
+        base = np.broadcast_to(log_prior(prior, t) + 0.5 * draws.rank * t, (*planes.weight.shape, len(t)))
         log_w, shares = np.empty(planes.weight.shape), []
         for r, squares in enumerate(draws.squares):
-            given = base - 0.5 * squares[:, None] * np.exp(t)
+            given = base[r] - 0.5 * squares[:, None] * np.exp(t)
             top = given.max(axis=1, keepdims=True)
             share = np.exp(given - top)
             total = share.sum(axis=1, keepdims=True)

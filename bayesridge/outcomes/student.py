@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,8 +19,6 @@ from bayesridge.outcomes.gibbs import CHAINS, Gibbs
 from bayesridge.outcomes.infer import SEED, accuracy_text, judge, outcome_from_state
 from bayesridge.outcomes.posterior import OutcomePosterior
 from bayesridge.outcomes.problem import Outcome, make_outcome
-from bayesridge.outcomes.rows import PlaneDraws
-from bayesridge.outcomes.scaling import Scaled, Weighed, log_likelihoods
 from bayesridge.parallel.runs import generator
 from bayesridge.parallel.threads import threads_for
 from bayesridge.persistence import prior_from_state, prior_state
@@ -34,14 +32,8 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 
-_REFUSED = (
-    "this needs the spectrum of a Gaussian likelihood, or draws over lambda alone, and the noise is Student-t: "
-    "coefficients, scales, predictions, draws, leave-one-out and validate work for it; rules and the slider need the "
-    "evidence at a given lambda, which has no closed form: the posterior of lambda itself is post.lambda_"
-)
 _FIRST = 100  # draws of each chain, twice
 _MOST = 6_400  # of each replicate
-_FOR_ROWS = 1_024  # of each replicate that are weighted anew
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -88,47 +80,23 @@ class StudentPosterior(OutcomePosterior):
         return {"lambda": self.lambda_, "sigma": self.sigma, "tau": self.tau, **learned}
 
     @property
-    def spectrum(self) -> NoReturn:
-        """Refused: the likelihood is not Gaussian."""
-        raise DataError(_REFUSED)
+    def _measure(self) -> Array:
+        return np.asarray(self._own[0])
+
+    def log_prior(self, t: Array) -> Array:
+        """Log density of log lambda under its prior, at the median of sigma where it moves with sigma."""
+        return self.prior.given_sigma(t, np.log(self._typical[0]), self.design.signal)
+
+    def _log_priors(self, prior: Prior, t: Array, some: slice) -> Array:
+        return prior.given_sigma(t, np.log(self._own[0][:, some, None]), self.design.signal)
 
     @property
-    def _tilted(self) -> NoReturn:
-        """Refused: sigma stands between lambda and tau."""
-        raise DataError(_REFUSED)
+    def _usual_prior(self) -> Prior:
+        return BetaR2()
 
     @property
-    def _some(self) -> slice:
-        return slice(None, None, max(1, self.draws_.node.shape[1] // _FOR_ROWS))
-
-    @property
-    def _with_logs(self) -> tuple[PlaneDraws, Array]:
-        """Some of the draws, and log lambda of each."""
-        some, (coef, centre) = self._some, self._drawn
-        planes = PlaneDraws(coef[:, some], centre[:, some], self.draws_.weight[:, some], self._own[..., some])
-        return planes, self.t[self.draws_.node[:, some]]
-
-    def scaled(self, powers: Sequence[float]) -> Scaled:
-        """The posterior with the prior of lambda, or the likelihood, raised to powers near one: its draws weighted."""
-        planes, t = self._with_logs
-        log_sigma = np.log(self._own[0][:, self._some])
-        intercept = planes.centre - planes.coef @ self.design.mean
-        log_p = log_likelihoods(self.rows(), planes)
-        base = self.prior.given_sigma(t, log_sigma, self.design.signal)
-        at = np.searchsorted(self.t, t).ravel()
-
-        def weighed(log_factor: Array) -> Weighed:
-            weight = planes.weight * np.exp(log_factor - log_factor.max())
-            mass = np.bincount(at, weight.ravel(), len(self.t))
-            return Weighed(planes.coef, intercept, weight, self.t, mass)
-
-        def under(power: float) -> Array:
-            return self.prior.power(power).given_sigma(t, log_sigma, self.design.signal) - base
-
-        return Scaled(
-            weighed(np.zeros(t.shape)), {power: weighed(under(power)) for power in powers},
-            {power: weighed((power - 1.0) * log_p) for power in powers},
-        )  # fmt: skip
+    def _typical(self) -> Array:
+        return np.median(self._own, axis=(1, 2))
 
     def _family_at(self, drawn: Draws) -> Family:
         assert drawn.noise_df is not None

@@ -20,6 +20,11 @@ Array = NDArray[np.float64]
 LABEL = "penalty λ = σ²/τ² (log scale)"
 
 
+def axis_label(post: Any) -> str:
+    """What lambda is, under the axis: of outcomes without a sigma, one over tau squared."""
+    return LABEL if "sigma" in post.scales else "penalty λ = 1/τ² (log scale)"
+
+
 def lambda_range(post: Any, include: Array | None = None) -> tuple[float, float]:
     """Return the range of lambda worth looking at: the posterior's, and where the directions are let in.
 

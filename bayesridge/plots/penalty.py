@@ -10,9 +10,8 @@ from numpy.typing import NDArray
 from bayesridge.fit import one_lambda
 from bayesridge.hyper.evidence import profile_log_evidence
 from bayesridge.hyper.prior_of_lambda import prior_density
-from bayesridge.outcomes.prior import density_of_t
 from bayesridge.plots.inputs import expect
-from bayesridge.plots.lambda_axis import LABEL, lambda_range, log_axis, number, percent, state_of_lambda
+from bayesridge.plots.lambda_axis import LABEL, axis_label, lambda_range, log_axis, number, percent, state_of_lambda
 from bayesridge.plots.layout import AxesArray, describe, font_points, legend_below, letters_wide, panels, settle, spread
 from bayesridge.plots.look import BLUE, GREEN, LINES, VERMILION
 from bayesridge.posteriors.posterior import Posterior
@@ -79,7 +78,7 @@ def _of_curves(post: Any, axes: Any, level: float) -> AxesArray:
     bottom.set_ylim(1.05 * max(float((height - height.max()).min()), -_DEEPEST) - 0.02, 0.35)
     log_axis(bottom, low, high)
     describe(top, title=state_of_lambda(post, level), y="" if post.lambda_.known else "density of log₁₀ λ")
-    describe(bottom, x="penalty λ = 1/τ² (log scale)", y="log evidence below its maximum (nats)")
+    describe(bottom, x=axis_label(post), y="log evidence below its maximum (nats)")
     legend_below(bottom, [*handles, *curve], [*labels, "log evidence, coefficients integrated"])
     return drawn
 
@@ -102,7 +101,7 @@ def _draw_densities(ax: Axes, post: Any, grid: Array, level: float) -> tuple[lis
     handles.append(ax.axvline(lam.median, color=BLUE, lw=1.2, ls=LINES[2]))
     labels += ["posterior density", f"{percent(level)} ETI", "posterior median"]
     if post.has_curves:
-        values = np.exp(density_of_t(post.prior)(t)) * np.log(10.0)
+        values = np.exp(post.log_prior(t)) * np.log(10.0)
         handles += ax.plot(grid, values, color=VERMILION, lw=1.4, ls=LINES[1])
         labels.append(f"prior: {post.prior.text}")
         ax.set_ylim(0.0, None)

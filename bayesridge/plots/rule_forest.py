@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayesridge.plots.inputs import expect
-from bayesridge.plots.lambda_axis import LABEL, log_axis
+from bayesridge.plots.lambda_axis import axis_label, log_axis
 from bayesridge.plots.layout import AxesArray, describe, font_points, legend_below, panels, plain, settle, shorten
 from bayesridge.plots.look import COLORS, GREY, LINES, MARKERS
 from bayesridge.rules.comparison import LambdaComparison
@@ -58,7 +58,7 @@ def rules(comparison: LambdaComparison, *, axes: Any = None) -> AxesArray:
                       va="center_baseline", fontsize="x-small", color=GREY)  # fmt: skip
     settle(left)  # names and panels take their places: what is left is the room for labels
     log_axis(left, low, high)
-    describe(left, x=LABEL)
+    describe(left, x=axis_label(comparison.problem.posterior))
     describe(right, x="LOO elpd below the best, ± 1 paired se (nats)")
     legend_below(left, handles, labels, whole=axes is None, lines=right.get_xlabel().count("\n") + 1)
     return np.array([left, right], dtype=object)

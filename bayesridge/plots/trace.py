@@ -11,7 +11,7 @@ from scipy.interpolate import CubicSpline
 
 from bayesridge.linalg.filters import ridge_path
 from bayesridge.plots.inputs import Shown, choose_columns, column_sd, expect, target_unit
-from bayesridge.plots.lambda_axis import LABEL, lambda_grid, log_axis, number, shade_interval, state_of_lambda
+from bayesridge.plots.lambda_axis import axis_label, lambda_grid, log_axis, number, shade_interval, state_of_lambda
 from bayesridge.plots.layout import (
     AxesArray,
     describe,
@@ -99,7 +99,7 @@ def _draw_density(ax: Axes, post: Posterior, grid: Array, level: float) -> None:
         ax.set_ylim(0.0, 1.08 * float(density.max()))
     ax.set_yticks([])
     ax.spines["left"].set_visible(False)
-    name = "penalty λ = 1/τ² (log scale)" if post.has_curves else LABEL
+    name = axis_label(post)
     describe(ax, x=f"{name}\n{state_of_lambda(post, level)}", y="density of λ")
     ax.yaxis.label.set_fontsize("small")
 

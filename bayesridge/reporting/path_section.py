@@ -256,8 +256,8 @@ def _calibration(found: Any) -> str:
     band = simultaneous_band(len(found.left.pit), _BAND)
     picture = pit_ecdf(band.z, ecdf(found.left.pit), band.lower, band.upper)
     caption = (
-        f"Randomised PIT values of rows left out. Band: where {100 * _BAND:g}% of the curves of as many independent "
-        "uniform values stay."
+        f"PIT values of rows left out (randomised within steps). Band: where {100 * _BAND:g}% of the curves of as many "
+        "independent uniform values stay."
     )
     return f'<div class="grid">{svg.figure(picture, caption)}</div>'
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from dense import moments
+from scipy.special import logsumexp
+from scipy.stats import norm
 from scipy.stats import t as student
 
 from bayesridge import (
@@ -65,6 +67,49 @@ def test_against_sums_over_a_grid(on):
         np.testing.assert_allclose(got, ends, atol=2.36 * 0.05 * sd)  # what the certificate promises
     _, sd, ends = moments(*log_sigma, (0.1, 0.5, 0.9))
     np.testing.assert_allclose(np.log(post.sigma.quantile([0.1, 0.5, 0.9])), ends, atol=2.36 * 0.05 * sd)
+
+
+def evidence(t, x, y, df):
+    """Log p(y | lambda) at K values of log lambda, by sums over (centre, beta, log sigma), up to a constant."""
+    centre, beta, s = np.linspace(0.5, 5.5, 41), np.linspace(-3.0, 4.0, 121), np.linspace(-2.5, 2.2, 24)
+    e = np.square(y - centre[:, None, None] - beta[:, None] * x) / df
+    log_p = [-0.5 * (df + 1.0) * np.log1p(e * np.exp(-2.0 * one)).sum(axis=-1) - len(y) * one for one in s]
+    constant = len(y) * student.logpdf(0.0, df)
+    of_beta = norm.logpdf(beta, scale=np.exp(s[:, None] - 0.5 * t[:, None, None]))
+    return constant + logsumexp(np.array(log_p) + of_beta[:, :, None], axis=(1, 2, 3))
+
+
+@pytest.mark.parametrize("on", ["tau/sigma", pytest.param("tau", marks=pytest.mark.slow)])
+def test_over_lambda_against_sums_over_a_grid(on):
+    """Evidence and leave-one-out, the coefficients and sigma integrated; also where the prior moves with sigma."""
+    X, y = table(n=10, seed=8)
+    y[0] -= 6.0
+    curves = posterior(X, y, family=Student(3.0), prior=HalfCauchy(1.0, on=on)).curves
+    t = np.linspace(curves.reach[0], curves.reach[1] - 0.5, 4)
+    truth, (found, error) = evidence(t, X[:, 0], y, 3.0), curves.evidence(t)
+    np.testing.assert_array_less(np.abs(np.diff(found - truth)), FAR * 2.0 * error.max() + 1e-3)
+    assert np.ptp(truth) > 20.0 * error.max()
+    left = curves.loo(t)
+    for i in (0, 5):
+        others = np.arange(len(y)) != i
+        one = truth - evidence(t, X[others, 0], y[others], 3.0)
+        np.testing.assert_allclose(left.pointwise[i], one, atol=FAR * left.mcse.max() + 1e-3)
+
+
+def test_penalised_fits_are_the_modes(fitted):
+    """Of sum log t((y - a - x b) / sigma) - lambda |b|^2 / (2 sigma^2), scaled columns, sigma and df at medians."""
+    est, X, y = fitted
+    post, curves = est.posterior_, est.posterior_.curves
+    sigma, df = curves.problem.family.noise, curves.problem.family.df
+    for k in (0, 20, 40):
+        w = (df + 1.0) / (df + np.square((y - curves.intercept[k] - X @ curves.coef[k]) / sigma))
+        e = w * (y - curves.intercept[k] - X @ curves.coef[k])
+        wanted = np.exp(curves.t[k]) * post.design.scale**2 * curves.coef[k]
+        np.testing.assert_allclose(e.sum(), 0.0, atol=1e-6 * np.abs(e).sum())
+        np.testing.assert_allclose((X - X.mean(axis=0)).T @ e, wanted, atol=1e-6 * np.abs(e).sum())
+        inside = (X - np.average(X, axis=0, weights=w)) / post.design.scale
+        values = np.linalg.eigvalsh((inside.T * w) @ inside)
+        assert curves.dof[k] == pytest.approx((values / (values + np.exp(curves.t[k]))).sum(), rel=1e-5)
 
 
 @pytest.fixture(scope="module")
