@@ -24,6 +24,7 @@ ACCURACY = 0.1 / WITHIN
 LARGEST_K = 0.5
 SMALLEST_SIZE = 5_000.0
 _PROBABILITIES = (0.025, 0.5, 0.975)
+_HALVINGS = 8  # of what the replicates differ by
 
 
 @dataclass(frozen=True)
@@ -95,16 +96,14 @@ class Judged:
 
     def numbers(self) -> Array:
         """Mean and quantiles of each replicate, and (last) of all: (R + 1, 4, m + h)."""
-        R, _, m = self.values.shape
-        each = _of(self.values, self.weight)
-        whole = _of(self.values.reshape(1, -1, m), self.weight.reshape(1, -1))
+        R = len(self.values)
         mass = np.concatenate([self.mass, self.mass.sum(axis=0, keepdims=True)])
         scales = []
         for logs in self.logs.T:
             at, of = np.unique(logs, return_inverse=True)
             share = np.array([np.bincount(of, one) for one in mass])
-            scales.append(_of(np.broadcast_to(at[:, None], (R + 1, len(at), 1)), share))
-        return np.concatenate([np.concatenate([each, whole]), *scales], axis=2)
+            scales.append(_of(np.broadcast_to(at[:, None], (R + 1, len(at), 1)), share)[:-1])
+        return np.concatenate([_of(self.values, self.weight), *scales], axis=2)
 
     def sd(self) -> Array:
         """Standard deviations, (m + h,)."""
@@ -144,14 +143,26 @@ def certify(
 
 
 def _of(values: Array, weight: Array) -> Array:
-    share = weight / weight.sum(axis=1, keepdims=True)
-    out = np.empty((len(values), 1 + len(_PROBABILITIES), values.shape[2]))
-    out[:, 0] = np.einsum("rs,rsm->rm", share, values)
-    for r, w in enumerate(share):
-        for j in range(values.shape[2]):
+    """Mean and quantiles of R replicates (R, S, m), and of all together: (R + 1, 4, m)."""
+    total = weight.sum(axis=1)
+    share, of_all = weight / total[:, None], total / total.sum()
+    R, _, m = values.shape
+    out = np.empty((R + 1, 1 + len(_PROBABILITIES), m))
+    out[:R, 0] = np.einsum("rs,rsm->rm", share, values)
+    out[R, 0] = of_all @ out[:R, 0]
+    for j in range(m):
+        lines = []
+        for r, w in enumerate(share):
             order = np.argsort(values[r, :, j])
-            below = np.cumsum(w[order]) - 0.5 * w[order]
-            out[r, 1:, j] = np.interp(_PROBABILITIES, below, values[r, order, j])
+            lines.append((values[r, order, j], np.cumsum(w[order]) - 0.5 * w[order]))
+            out[r, 1:, j] = np.interp(_PROBABILITIES, lines[r][1], lines[r][0])
+        # the quantile of a mixture lies between those of its parts: halved, instead of sorting all together
+        low, high = out[:R, 1:, j].min(axis=0), out[:R, 1:, j].max(axis=0)
+        for _ in range(_HALVINGS):
+            middle = 0.5 * (low + high)
+            above = of_all @ [np.interp(middle, *line) for line in lines] > _PROBABILITIES
+            low, high = np.where(above, low, middle), np.where(above, middle, high)
+        out[R, 1:, j] = 0.5 * (low + high)
     return out
 
 

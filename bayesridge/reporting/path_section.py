@@ -130,9 +130,11 @@ def checks(content: PathContent, random_state: int) -> str:
 
 def turn(content: PathContent) -> str:
     """What the slider does, and buttons for the choices of the rules."""
+    others = [name for name in content.posterior.scales if name not in ("lambda", "tau")]
+    known = f" ({' and '.join(others)} at the posterior median)" if others else ""
     return (
         '<noscript><p class="note">The slider needs JavaScript; all pictures and the other sections do not.</p>'
-        f'</noscript><p id="path-help">Penalised fits, computed at {len(content.t)} values of λ and interpolated '
+        f'</noscript><p id="path-help">Penalised fits{known}, computed at {len(content.t)} values of λ and interpolated '
         "between them (cubic); leave-one-out and evidence with the coefficients integrated, from the draws of the "
         f"posterior, as far as they reach.</p>{_jumps(content)}"
     )
