@@ -134,7 +134,7 @@ def turn(content: PathContent) -> str:
     known = f" ({' and '.join(others)} at the posterior median)" if others else ""
     return (
         '<noscript><p class="note">The slider needs JavaScript; all pictures and the other sections do not.</p>'
-        f'</noscript><p id="path-help">Penalised fits{known}, computed at {len(content.t)} values of λ and interpolated '
+        f'</noscript><p id="path-help">Penalised fits{known}, computed at {len(content.t)} values of λ, interpolated '
         "between them (cubic); leave-one-out and evidence with the coefficients integrated, from the draws of the "
         f"posterior, as far as they reach.</p>{_jumps(content)}"
     )
