@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.interpolate import CubicSpline
 
 from bayesridge.checks.card import validate
 from bayesridge.checks.ecdf_bands import ecdf, simultaneous_band
@@ -57,7 +58,8 @@ class PathContent(Content):
         """What follows lambda, at each of `t`."""
         curves = self.curves
         evidence, seen = curves.evidence(self.t)[0], curves.problem.count > 0
-        found = {"dof": curves.dof, "evidence": evidence - evidence.max(), "deviance": curves.deviance}
+        best = CubicSpline(self.t, evidence)(np.linspace(self.t[0], self.t[-1], 20 * _POINTS)).max()
+        found = {"dof": curves.dof, "evidence": evidence - best, "deviance": curves.deviance}
         if not curves.no_loo:
             found["elpd"] = curves.problem.count[seen] @ curves.loo(self.t).pointwise[seen]
         return found

@@ -46,7 +46,7 @@ def test_the_numbers_are_those_of_fits_at_these_lambdas(post, record):
     near = int(np.abs(t - np.log(post.lambda_.median)).argmin())
     fixed = posterior(X, Y, family="binomial", prior=FixedLambda(float(np.exp(t[near]))))
     assert record["elpd"][near] == pytest.approx(fixed.loo.elpd_loo, abs=4.0 * fixed.loo.mcse + 0.05)
-    assert max(record["evidence"]) == 0.0
+    assert -0.1 < max(record["evidence"]) <= 1e-9  # below the highest point between them
 
 
 def test_the_page_says_what_it_shows(page, record):
