@@ -108,13 +108,13 @@ class SpectralConditional:
                 return _row_space_moments(linear, self.lam, *shared)
             return _moments(linear, self.spectrum, *shared)
 
-    def covariance(self, linear: AnyLinearMap, within: Array, flat: Array, weight: Array, noise: Array) -> Array:
+    def covariance(self, linear: AnyLinearMap, null: Array, flat: Array, weight: Array, noise: Array) -> Array:
         """Covariance matrix of the mixture of m functionals, (m, m).
 
         Parameters
         ----------
-        within : ndarray of shape (m, m)
-            ``l' l`` of the standardised rows (null directions are what it has beyond the loadings).
+        null : ndarray of shape (m, m)
+            Products of what X never saw of the functionals; its diagonal is theirs.
         flat : ndarray of shape (m, m)
             Covariance over sigma^2 that the flat directions contribute; its diagonal is ``fixed``.
         weight, noise : ndarray of shape (K,)
@@ -132,7 +132,7 @@ class SpectralConditional:
         deviations = L @ spread
         covariance = deviations @ deviations.T + (L * inner.directions) @ L.T + flat * inner.noise
         if self.spectrum.rank < self.spectrum.n_features:
-            covariance += (within - L @ L.T) * inner.null
+            covariance += null * inner.null
         return np.asarray(linear.unit[:, None] * covariance * linear.unit)
 
     def draw(self, sigma: Array, rng: np.random.Generator) -> CoefficientDraws:

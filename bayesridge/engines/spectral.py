@@ -21,6 +21,7 @@ from bayesridge.linalg.filters import shrinkage
 from bayesridge.linalg.maps import (
     AnyLinearMap,
     LinearMap,
+    beyond,
     coefficient_map,
     contrast_map,
     flat_gram,
@@ -221,9 +222,9 @@ class SpectralEngine:
 
     def covariance(self, theta: Array, weight: Array, noise: Array) -> Array:
         """Covariance matrix of the coefficients, the scales integrated, (p, p)."""
-        rows = standardized_rows(self.design, self.spectrum)
-        within, flat = rows @ rows.T, flat_gram(self.design, self.spectrum)
-        return self.at(theta).covariance(self.coefficients(), within, flat, weight, noise)
+        never_seen = beyond(self.spectrum, standardized_rows(self.design, self.spectrum))
+        null, flat = never_seen @ never_seen.T, flat_gram(self.design, self.spectrum)
+        return self.at(theta).covariance(self.coefficients(), null, flat, weight, noise)
 
     def deletion(self) -> SpectralDeletion | BlockedDeletion:
         """Exact leave-one-out from the residuals and leverages of one fit."""

@@ -357,7 +357,10 @@ def _trapezoid(points: Array, values: Array, log_jacobian: Array, stretch: Stret
     rounding = _rounding(float(values.max()))
     error = max(second**1.75, third**2.5) + rounding
     log_total = float(log_sum + np.log(stretch.step))
-    return LineRule(points, values, terms - log_sum, log_total, error, rounding, stretch)
+    # ends may fall like exp(-exp(x)), and nodes without weight may have numbers that leave float64
+    seen = np.flatnonzero(share)
+    part = slice(seen[0], seen[-1] + 1)
+    return LineRule(points[part], values[part], terms[part] - log_sum, log_total, error, rounding, stretch)
 
 
 def _resized(stretch: Stretch, factor: float) -> Stretch:

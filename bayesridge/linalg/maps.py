@@ -9,10 +9,15 @@ A functional ``a0 b0 + a' coef`` in the units of the data becomes, on the standa
 
 with ``fixed`` the flat directions' share (1 / sum w for the intercept), and ``null = |l|^2 - |V'l|^2`` the part of l
 that X never saw, where the prior variance sigma^2 / lambda = tau^2 is untouched. No p x p matrix is formed.
+
+A coefficient of an unpenalised column has the l of what it explains of the others, 1e6 long where one of these is a
+million away from zero and there is no intercept; what is left of 1e12 is rounding then. A prior 1e5 times wider than
+the noise multiplies it by 1e10, so that where little is left it is measured, not subtracted.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -84,7 +89,7 @@ class RowSpaceCoefficients:
     @cached_property
     def null(self) -> Array:
         """What X never saw of each coefficient, shape (p,)."""
-        return _null_of_columns(self.spectrum, self.loadings)
+        return _null_of_columns(self.spectrum, self.loadings, slice(None))
 
     def take(self, index: RowIndex) -> LinearMap:
         """Return a few of the coefficients by their own loadings."""
@@ -106,7 +111,7 @@ def coefficient_map(design: Design, spectrum: Spectrum) -> AnyLinearMap:
     if isinstance(right, RowSpace) and len(design.penalized) == p and 0 < spectrum.rank < p:
         return RowSpaceCoefficients(spectrum, right, 1.0 / design.scale, zero, zero)
     V = spectrum.V
-    null = _null_of_columns(spectrum, V)
+    null = _null_of_columns(spectrum, V, slice(None))
     if len(design.penalized) == p:
         return LinearMap(zero, V, null, zero, 1.0 / design.scale)
     offset, fixed, all_null = np.zeros(p), np.zeros(p), np.zeros(p)
@@ -118,7 +123,7 @@ def coefficient_map(design: Design, spectrum: Spectrum) -> AnyLinearMap:
         offset[a] = spectrum.on_flat
         loadings[a] = -(flat.on_predictors @ V)
         fixed[a] = np.square(flat.root_inverse).sum(axis=1)
-        all_null[a] = outside(np.square(flat.on_predictors).sum(axis=1), loadings[a], spectrum)
+        all_null[a] = _null_of_rows(spectrum, flat.on_predictors, loadings[a])
     return LinearMap(offset, loadings, all_null, fixed, 1.0 / design.scale)
 
 
@@ -191,41 +196,55 @@ def _project(spectrum: Spectrum, of: Functionals) -> LinearMap:
         loadings = (right.turn @ (right.rows @ of.rows.T)).T
     else:
         loadings = of.rows @ right
-    null = outside(np.einsum("ij,ij->i", of.rows, of.rows), loadings, spectrum)
+    null = _null_of_rows(spectrum, of.rows, loadings)
     return LinearMap(of.offset, loadings, null, of.fixed, np.ones(len(of)))
 
 
-def outside(squares: Array, loadings: Array, spectrum: Spectrum) -> Array:
-    """``|l|^2 - |V'l|^2``: exactly zero at full column rank, and what is left below rounding is zero."""
-    if spectrum.rank == spectrum.n_features:
-        return np.zeros(len(squares))
-    rest = squares - np.einsum("ij,ij->i", loadings, loadings)
-    return np.where(rest > 64.0 * np.finfo(np.float64).eps * squares * max(spectrum.rank, 1) ** 0.5, rest, 0.0)
-
-
+_EPS = float(np.finfo(np.float64).eps)
 _CANCELLED, _MOST_WORK = 1e-6, 1e8
 
 
-def _null_of_columns(spectrum: Spectrum, loadings: Array, index: RowIndex = slice(None)) -> Array:
-    """What null directions have of some columns (`loadings` are their rows of V).
+def _null(spectrum: Spectrum, squares: Array, loadings: Array, rows: Callable[[NDArray[np.intp]], Array]) -> Array:
+    """``|l|^2 - |V'l|^2`` of functionals with these squared lengths; `rows` makes the l of some, where it is measured.
 
-    Where one less nearly one says too little it is the length of what V leaves of the column's unit vector: a prior
-    1e5 times wider than the noise multiplies 1e-16 of rounding by 1e10.
+    Exactly zero at full column rank, and where what is left is rounding.
     """
-    null = outside(np.ones(len(loadings)), loadings, spectrum)
-    few = np.flatnonzero(null < _CANCELLED)
-    p, right = spectrum.n_features, spectrum.right
-    if spectrum.rank < p and 0 < len(few) * p * spectrum.rank < _MOST_WORK:
-        rest = np.zeros((p, len(few)))
-        rest[np.arange(p)[index][few], np.arange(len(few))] = 1.0
-        for _ in range(2):  # orthogonal to V to rounding
-            if isinstance(right, RowSpace):
-                rest -= ((right.turn.T @ (right.turn @ (right.rows @ rest))).T @ right.rows).T
-            else:
-                rest -= right @ (right.T @ rest)
-        share = np.square(rest).sum(axis=0)
-        null[few] = np.where(share > (64.0 * np.finfo(np.float64).eps) ** 2, share, 0.0)
-    return null
+    if spectrum.rank == spectrum.n_features:
+        return np.zeros(len(squares))
+    null = squares - np.einsum("ij,ij->i", loadings, loadings)
+    few = np.flatnonzero(null <= _CANCELLED * squares)
+    if len(few) * spectrum.n_features * spectrum.rank < _MOST_WORK:
+        null[few] = np.square(beyond(spectrum, rows(few))).sum(axis=1)
+        least = np.full(len(null), (64.0 * _EPS) ** 2)
+    else:
+        least = np.full(len(null), 64.0 * _EPS * max(spectrum.rank, 1) ** 0.5)
+    return np.where(null > least * squares, null, 0.0)
+
+
+def _null_of_rows(spectrum: Spectrum, rows: Array, loadings: Array) -> Array:
+    return _null(spectrum, np.einsum("ij,ij->i", rows, rows), loadings, lambda few: rows[few])
+
+
+def _null_of_columns(spectrum: Spectrum, loadings: Array, index: RowIndex) -> Array:
+    """What null directions have of some columns (`loadings` are their rows of V)."""
+
+    def unit_vectors(few: NDArray[np.intp]) -> Array:
+        rows = np.zeros((len(few), spectrum.n_features))
+        rows[np.arange(len(few)), np.arange(spectrum.n_features)[index][few]] = 1.0
+        return rows
+
+    return _null(spectrum, np.ones(len(loadings)), loadings, unit_vectors)
+
+
+def beyond(spectrum: Spectrum, rows: Array) -> Array:
+    """Functionals (m x p_penalized) less what V holds of them, which is what X never saw."""
+    right = spectrum.right
+    for _ in range(2):  # orthogonal to V to rounding
+        if isinstance(right, RowSpace):
+            rows = rows - (right.turn.T @ (right.turn @ (right.rows @ rows.T))).T @ right.rows
+        else:
+            rows = rows - (rows @ right) @ right.T
+    return rows
 
 
 def standardized_rows(design: Design, spectrum: Spectrum) -> Array:

@@ -41,8 +41,9 @@ class BetaR2(NamedPrior):
     def log_density(self, log_x: Array, signal: float = 1.0) -> Array:
         """Log density of log lambda."""
         log_w = log_share(log_x, signal)
-        # logaddexp(0, log W) is log(1 + W) without overflow
-        return np.asarray(self.a * log_w - (self.a + self.b) * np.logaddexp(0.0, log_w) - betaln(self.a, self.b))
+        # a log R^2 + b log(1 - R^2): of one sign, so that nothing cancels where a is 1e9 and R^2 nearly one
+        log_r2, log_rest = -np.logaddexp(0.0, -log_w), -np.logaddexp(0.0, log_w)
+        return np.asarray(self.a * log_r2 + self.b * log_rest - betaln(self.a, self.b))
 
     def power(self, power: float) -> BetaR2:
         """Another beta."""

@@ -25,9 +25,8 @@ from bayesridge.design.design import Design
 from bayesridge.errors import DataError
 from bayesridge.hyper.infer import separate
 from bayesridge.hyper.marginal import Marginal
-from bayesridge.linalg.factor import RowSpace
 from bayesridge.linalg.filters import spectral_coefficients
-from bayesridge.linalg.maps import LinearMap, coefficient_map, outside, prediction_functionals
+from bayesridge.linalg.maps import LinearMap, coefficient_map, intercept_map
 from bayesridge.linalg.rows import RowParts, row_parts
 from bayesridge.linalg.spectrum import Spectrum
 from bayesridge.posteriors.posterior import Posterior
@@ -189,7 +188,8 @@ def slider_data(post: Posterior, marks: ArrayLike = ()) -> SliderData:
             chebyshev(lambda t: errors.log_mean_squares(t)[:, 1], low, high),
         )
     return SliderData(
-        post, low, high, columns, coefficient_map(design, spectrum).take(columns), _intercept(design, spectrum), errors,
+        post, low, high, columns, coefficient_map(design, spectrum).take(columns),
+        intercept_map(design, spectrum) if design.fit_intercept else None, errors,
         reason, series,
     )  # fmt: skip
 
@@ -243,17 +243,6 @@ def certain_columns(post: Posterior, most: int = MOST_COLUMNS) -> NDArray[np.int
     mean, sd = post.coefficients.mean, post.coefficients.sd
     size = np.abs(mean) / np.where((sd > 0) & np.isfinite(sd), sd, np.inf)
     return np.sort(np.argsort(-size, kind="stable")[:most])
-
-
-def _intercept(design: Design, spectrum: Spectrum) -> LinearMap | None:
-    """Return the intercept's map; V is not formed for it."""
-    if not design.fit_intercept:
-        return None
-    of, right = prediction_functionals(design, spectrum, np.zeros((1, design.n_columns))), spectrum.right
-    row = of.rows[0]
-    loadings = right.turn @ (right.rows @ row) if isinstance(right, RowSpace) else right.T @ row
-    null = outside(np.array([row @ row]), loadings[None], spectrum)
-    return LinearMap(of.offset, loadings[None], null, of.fixed, np.ones(1))
 
 
 def _row_errors(post: Posterior) -> tuple[RowErrors | None, str]:
