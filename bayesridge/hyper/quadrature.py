@@ -375,6 +375,9 @@ def _resized(stretch: Stretch, factor: float) -> Stretch:
 def adaptive_cells(log_f: LogFunction, edges: Array, tolerance: float = 1e-13) -> tuple[Array, Array, float]:
     """Cut an interval until f is a polynomial of degree 15 on every cell, or there are too many cells.
 
+    Halves of an analytic function's cells leave 1e-5 of what their wholes left, those of a kink or a narrow bell are
+    rough in a few places. Where twice more and more cells leave as much as before f is noise, and no cut finds its end.
+
     Parameters
     ----------
     log_f : callable
@@ -399,6 +402,7 @@ def adaptive_cells(log_f: LogFunction, edges: Array, tolerance: float = 1e-13) -
     done: list[tuple[Array, Array, Array]] = []
     peak, mass, count = -np.inf, 0.0, len(starts)
     shortest = 1e-13 * float(edges[-1] - edges[0])
+    before, spreading = (len(starts), np.inf), 0
     for _ in range(60):
         half = 0.5 * (stops - starts)
         x = 0.5 * (starts + stops)[:, None] + half[:, None] * _XI_AND_ENDS
@@ -415,9 +419,12 @@ def adaptive_cells(log_f: LogFunction, edges: Array, tolerance: float = 1e-13) -
         # a jump between the last Gauss point and the end of the cell shows only at the end
         gap = half * np.abs(np.exp(at_ends - peak) - coefficients @ _AT_ENDS).max(axis=1)
         fine = ((tail <= tolerance * total) & (gap <= 1e3 * tolerance * total)) | (half < shortest)
-        count += 2 * int(np.count_nonzero(~fine))
-        if count > _MOST_CELLS:
-            unresolved = float(np.maximum(tail, gap)[~fine].sum()) / total
+        rough, left = int(np.count_nonzero(~fine)), float(np.maximum(tail, gap)[~fine].sum()) / total
+        count += 2 * rough
+        spreading = spreading + 1 if rough > 1.5 * before[0] and left > 0.5 * before[1] else 0
+        before = rough, left
+        if count > _MOST_CELLS or spreading == 2:
+            unresolved = left
             fine[:] = True
         done.append((starts[fine], stops[fine], values[fine]))
         mass += float(cell_mass[fine].sum())

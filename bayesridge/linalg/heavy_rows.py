@@ -21,7 +21,7 @@ from bayesridge.linalg.shares import resolvent
 Array = NDArray[np.float64]
 
 _EPS = float(np.finfo(np.float64).eps)
-_MOST_REFLECTED = 1000  # columns
+MOST_REFLECTED = 1000  # columns
 _LAMBDAS = 4  # at which coefficients are held against elimination
 _UNEVEN = 1e8  # weights this far apart: their roots take four digits
 
@@ -100,7 +100,7 @@ def rows_on_basis(X: Array) -> tuple[Array, Array]:
 
     Neither is rounded in the size of the largest: columns that are nothing in a heavy row are large once scaled.
     """
-    if X.shape[1] > _MOST_REFLECTED:
+    if X.shape[1] > MOST_REFLECTED:
         basis, upper = np.linalg.qr(X.T)  # rows keep their size; columns far apart do not
         return upper.T, basis
     found = eliminate(X.T, np.eye(X.shape[1]))
@@ -136,6 +136,15 @@ class Decomposed(NamedTuple):
     triangle: Array
 
 
+def by_columns(triangle: Array) -> tuple[Array, Array, Array]:
+    """``U, s, V`` by Jacobi's method, which rounds each column in its own size (Drmac & Veselic, 2008)."""
+    s, U, V, work, _, failed = dgejsv(triangle, joba=0)
+    if failed:
+        U, s, Vt = np.linalg.svd(triangle)
+        return U, s, Vt.T
+    return U, s * (work[0] / work[1]), V
+
+
 def decompose(X: Array, y: Array) -> Decomposed:
     """Decompose an X with at least as many rows as columns, of which some are heavy.
 
@@ -149,12 +158,8 @@ def decompose(X: Array, y: Array) -> Decomposed:
     found = eliminate(X, y[:, None])
     triangle = np.empty((p, p))
     triangle[:, found.order] = found.R
-    s, U, V, work, _, failed = dgejsv(triangle, joba=0)
-    s *= work[0] / work[1]
+    U, s, V = by_columns(triangle)
     both = np.column_stack([triangle, found.on_basis])
-    if failed:
-        U, s, Vt = np.linalg.svd(triangle)
-        V = Vt.T
     if found.rank < p:
         return Decomposed(s, V, U.T @ found.on_basis[:, 0], float(np.square(found.rest).sum()), None, None, both)
     b = found.coefficients[:, 0]

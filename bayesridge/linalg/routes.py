@@ -16,7 +16,15 @@ from bayesridge.design.sparse_rows import SparseRows
 from bayesridge.design.wide_rows import StandardRows, WideRows
 from bayesridge.errors import AccuracyWarning, DataError, warn
 from bayesridge.linalg.factor import FlatPart, RowSpace
-from bayesridge.linalg.heavy_rows import decompose, digits_lost, eliminate, heaviest_row, rows_on_basis
+from bayesridge.linalg.heavy_rows import (
+    MOST_REFLECTED,
+    by_columns,
+    decompose,
+    digits_lost,
+    eliminate,
+    heaviest_row,
+    rows_on_basis,
+)
 from bayesridge.linalg.shares import shrunk
 
 Array = NDArray[np.float64]
@@ -28,6 +36,8 @@ GRAM_CONDITION_LIMIT = 1e3
 FLAT_CONDITION_LIMIT = 30.0
 #: r0 = |yc|^2 - |z|^2 loses log10(1 / share) digits: 4 at this limit.
 GRAM_RESIDUAL_SHARE = 1e-4
+#: Columns this far apart lose four digits of the smaller ones to an SVD, which rounds all in the size of the largest.
+_GRADED = 1e4
 _NOTHING = np.empty(0)
 _ROUNDS_OTHERS = "a row of nearly all weight would round the others"
 _ROUNDING = 16.0 * _EPS  # what a residual can carry, relative to the largest value of y
@@ -263,8 +273,8 @@ def exact_route(design: Design) -> Factors:
     elif n > p + 1:
         # the last column of the triangle holds Q'y, its corner the residual norm: r0 without cancellation
         triangle = np.linalg.qr(np.column_stack([X, y]), mode="r")
-        U, s, Vt = np.linalg.svd(triangle[:p, :p])
-        z, V, r0 = U.T @ triangle[:p, p], Vt.T, float(triangle[p, p] ** 2)
+        U, s, V = _svd(triangle[:p, :p])
+        z, r0 = U.T @ triangle[:p, p], float(triangle[p, p] ** 2)
     else:
         U, s, Vt = np.linalg.svd(X, full_matrices=False)
         left, z, V, r0 = U, U.T @ y, Vt.T, 0.0
@@ -277,6 +287,15 @@ def exact_route(design: Design) -> Factors:
     if size is not None or design.root is not None:
         left = None
     return Factors(s[:rank], z[:rank], V[:, :rank], r0, flat, on_flat, log_det, left, p - rank)
+
+
+def _svd(triangle: Array) -> tuple[Array, Array, Array]:
+    norms = np.sqrt(np.square(triangle).sum(axis=0))
+    seen = norms > 0
+    if seen.any() and norms.max() > _GRADED * norms[seen].min() and len(norms) <= MOST_REFLECTED:
+        return by_columns(triangle)
+    U, s, Vt = np.linalg.svd(triangle)
+    return U, s, Vt.T
 
 
 def _projected(Q: Array, X: Array) -> Array:

@@ -97,8 +97,10 @@ class Gamma(NamedPrior):
 
     def log_density(self, log_x: Array, signal: float = 1.0) -> Array:  # noqa: ARG002
         """Log density of log lambda."""
-        constant = self.shape * np.log(self.rate) - gammaln(self.shape)
-        return np.asarray(constant + self.shape * log_x - self.rate * np.exp(np.minimum(log_x, 700.0)))
+        # relative to the mode, shape / rate, for the same reason as above
+        constant = self.shape * (np.log(self.shape) - 1.0) - gammaln(self.shape)
+        u = log_x + np.log(self.rate) - np.log(self.shape)
+        return np.asarray(constant - self.shape * (np.expm1(np.minimum(u, 700.0)) - u))
 
     def power(self, power: float) -> Any:
         """Another gamma, while there is one."""
