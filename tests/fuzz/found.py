@@ -106,4 +106,27 @@ FOUND = {
         **ORDINARY | {"target": "offset 1e8", "decade_y": 30, "weights": "counts", "intercept": False, "scale": False,
         "unpenalized": (1, 9), "prior": "custom r2", "noise": "fixed", "relation": "order of columns"},
     ),
+    "null directions that hardly touch what an unpenalised column explains": Case(
+        2002466504, 6, ("plain", "zero", "plain", "plain", "heavy tails", "one row", "constant", "offset 1e6",
+        "sum of two"),
+        **ORDINARY | {"target": "noise", "layout": "list", "intercept": False, "unpenalized": (4,),
+        "prior": "half-cauchy", "prior_decade": 7, "noise_decade": -7, "relation": "order of columns"},
+    ),
+    "columns far apart, rounded in the size of the largest": Case(
+        518646900, 12, ("constant", "binary", "tied", "sum of two", "sum of two", "heavy tails", "nearly duplicate",
+        "plain", "tied", "duplicate", "offset 1e6"),
+        **ORDINARY | {"target": "heavy tails", "layout": "integers", "weights": "all 1e12", "intercept": False,
+        "scale": False, "unpenalized": (8,), "prior": "gamma precisions", "noise_decade": -4,
+        "relation": "order of rows"},
+    ),
+    "nodes of no weight whose variances leave float64": Case(
+        373394998, 3, ("offset 1e6", "offset 1e6", "duplicate"),
+        **ORDINARY | {"target": "zero", "decade_x": -8, "decade_y": 8, "layout": "masked", "unpenalized": (2,),
+        "prior": "fixed tau", "prior_decade": -5, "noise_decade": -1, "relation": "sign of y"},
+    ),
+    "a 97.5% point between two sizes of a coefficient": Case(
+        233036979, 40, ("one row", "offset 1e6", "plain", "sum of two", "plain"),
+        **ORDINARY | {"layout": "list", "intercept": False, "scale": False, "prior_decade": -9, "noise": "fixed",
+        "relation": "rows repeated"},
+    ),
 }  # fmt: skip

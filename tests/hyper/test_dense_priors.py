@@ -260,6 +260,15 @@ def test_priors_are_normalised(prior):
     assert total == pytest.approx(1.0, abs=1e-10)
 
 
+def test_priors_with_large_numbers_are_smooth():
+    """Terms of 1e11 that cancel would leave noise of 1e-5, and a fit would take seconds to follow it."""
+    for prior, mode in ((BetaR2(5e9, 2.0), 1e-9), (Gamma(5e9, 1.0), 5e9)):
+        x = np.log(mode) + np.linspace(-1e-5, 1e-5, 201)
+        f = prior.log_density(x)
+        smooth = np.polynomial.Polynomial.fit(x, f, 4)
+        assert np.abs(f - smooth(x)).max() < 1e-9
+
+
 @pytest.mark.parametrize("noise", [name for name in NOISES if name != "jeffreys"])
 def test_noise_priors_are_normalised(noise):
     stated, density = NOISES[noise]
