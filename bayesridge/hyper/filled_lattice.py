@@ -22,6 +22,7 @@ Array = NDArray[np.float64]
 _SIZES = {1: (14.0, 0.8), 2: (14.0, 0.8), 3: (12.0, 1.0), 4: (10.0, 1.0)}
 _HEAVY_SIZES = (8.0, 1.0)
 _MOST_NODES = 60_000
+_COUNTS = 7.0  # nats below the top, where a step has a thousandth of the mass
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +56,17 @@ class Filled:
     def cut(self) -> float:
         """Share of the nodes at the cut, about what lies beyond them."""
         return float(self.weight[self.log_f < self.log_f.max() - self.drop].sum())
+
+    @cached_property
+    def jumps(self) -> bool:
+        """Whether nodes without density lie beside nodes that count: steps see such an end to their own length only."""
+        empty = self.index[np.isneginf(self.log_f)]
+        counted = self.index[self.log_f > self.log_f.max() - _COUNTS]
+        low, shape = self.index.min(axis=0) - 1, tuple(np.ptp(self.index, axis=0) + 3)
+        moves = np.concatenate([np.eye(len(low), dtype=np.intp), -np.eye(len(low), dtype=np.intp)])
+        beside = (counted[:, None] + moves).reshape(-1, len(low)) - low
+        places = [np.ravel_multi_index(tuple(at.T), shape) for at in (beside, empty - low)]
+        return bool(np.isin(*places).any())
 
     def likely(self, own: Array, axes: Array) -> NDArray[np.intp]:
         """Nodes of a lattice with other axes about the same mode whose nearest node in this one counts."""

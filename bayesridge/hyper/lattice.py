@@ -232,7 +232,7 @@ def _log_mixture(u: Array, at: Array, weight: Array, width: float) -> Array:
 
 
 def lattice_posterior(engine: Engine, prior: ScalePrior, noise: ScalePrior) -> LatticePosterior | WeightedPosterior:
-    """Place the nodes; axes whose steps show are halved. Many thetas are sampled instead."""
+    """Place the nodes; axes whose steps show are halved. Many thetas, and densities that jump, are sampled instead."""
     if prior.variable != "lambda" or prior.known is not None:
         raise DataError(f"with several lambdas a prior is of R², lambda or tau/sigma, to be learnt, not {prior.text}")
     if noise.known is None and noise.conjugate is None:
@@ -250,4 +250,4 @@ def lattice_posterior(engine: Engine, prior: ScalePrior, noise: ScalePrior) -> L
         if not coarse.any():
             break
         found = replace(found, axes=found.axes * np.where(coarse, 0.5, 1.0))
-    return found
+    return weighted_posterior(target, mode, axes) if found._filled.jumps else found

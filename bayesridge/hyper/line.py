@@ -105,8 +105,8 @@ class ConjugateLine(Line):
             return tau_along_rows(self._log_joint, self.rule, self.log_sigma_range())
         grid, log_density, rate = fine
 
-        def log_joint(v: Array) -> Array:
-            return log_density + log_density_of_log_sigma(v, self.shape, rate)
+        def log_joint(v: Array, part: slice) -> Array:
+            return log_density[part] + log_density_of_log_sigma(v, self.shape, rate[part])
 
         return tau_from_joint(grid, log_joint, self.log_sigma_range(), self.rule.rounding)
 
@@ -166,40 +166,46 @@ def fine_grid(rule: LineRule, shape: float) -> FineGrid | None:
 _NEGLIGIBLE = 40.0
 _MOST_REFINEMENTS = 6
 _MOST_POINTS = 8_000
-_BLOCK_VALUES = 1 << 20
+_TAUS, _FEW_NODES = 32, 500  # at a time: their nodes of lambda are much the same
 
 
 def tau_from_joint(
     grid: FineGrid,
-    log_joint: Callable[[Array], Array],
+    log_joint: Callable[[Array, slice], Array],
     sigma_range: tuple[float, float],
     rounding: float,
     name: str = "tau",
 ) -> Marginal:
     """Distribution of tau from the joint density of (log lambda, log sigma).
 
-    At fixed tau, ``log sigma = log tau + log(lambda) / 2``, with Jacobian 1: for every tau one sum along lambda.
+    At fixed tau, ``log sigma = log tau + log(lambda) / 2``, with Jacobian 1: for every tau one sum along lambda. Where
+    sigma is so narrow that nodes are many, over those at which it is where its mass is.
 
     Parameters
     ----------
     grid : FineGrid
         k nodes of log lambda.
     log_joint : callable
-        Joint log density at the nodes and v = log sigma of shape (m, k).
+        Joint log density at v = log sigma of shape (m, k) and a slice of k of the nodes.
     sigma_range : tuple of float
         Where log sigma has its mass.
     rounding : float
         Of the joint log density.
     """
-    t = grid.x
-    size = max(1, _BLOCK_VALUES // len(t))
+    t, (low, high) = grid.x, sigma_range
+    first, last = low - 0.5 * float(t[-1]), high - 0.5 * float(t[0])
 
     def log_density(log_tau: Array) -> Array:
-        parts = [log_joint(log_tau[k : k + size, None] + 0.5 * t) for k in range(0, len(log_tau), size)]
-        return np.concatenate([_log_sum(part + grid.log_width) for part in parts])
+        found, order = np.empty(len(log_tau)), np.argsort(log_tau)
+        for few in (order[k : k + _TAUS] for k in range(0, len(order), _TAUS)):
+            near, part = log_tau[few], slice(0, len(t))
+            if len(t) > _FEW_NODES and first < near[0] and near[-1] < last:  # beyond these a tail is followed
+                start, stop = np.searchsorted(t, [2.0 * (low - near[-1]), 2.0 * (high - near[0])])
+                part = slice(max(int(start) - 1, 0), int(stop) + 1)
+            found[few] = _log_sum(log_joint(near[:, None] + 0.5 * t[part], part) + grid.log_width[part])
+        return found
 
-    low, high = sigma_range
-    return marginal(name, log_density, low - 0.5 * float(t.max()), high - 0.5 * float(t.min()), rounding=rounding)
+    return marginal(name, log_density, first, last, rounding=rounding)
 
 
 def tau_along_rows(

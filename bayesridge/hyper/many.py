@@ -33,7 +33,7 @@ _STEP = 0.4
 _TOLERANCE = 1e-10
 _BLOCK = 256  # targets
 _SCANNED = 1 << 17  # numbers of a scan at a time
-_MOST_NODES = 20_000
+_MOST_NODES = 5_000
 _OUTWARD = np.array([12.0, 16.0, 24.0, 32.0, 48.0, 64.0, 96.0, 128.0, 192.0, 256.0, 384.0, 512.0])
 
 
@@ -181,7 +181,7 @@ def integrate_targets(targets: Targets) -> list[Block]:
         count = sum(int((block.error > ASKED_ACCURACY).sum()) for block in blocks)
         warn(
             f"the integral over lambda is right to {worst:.0e} only, not {ASKED_ACCURACY:.0e}, for {count} of "
-            f"{len(order)} targets: the density of the prior is rough",
+            f"{len(order)} targets: the density of the prior is rough; fit these targets one by one",
             AccuracyWarning,
         )
     return blocks
@@ -231,7 +231,7 @@ def _block(targets: Targets, index: NDArray[np.intp], where: _Where, step: float
     low, high = float(where.low[index].min()), float(where.high[index].max())
     bulk = float(where.bulk_low[index].min()), float(where.bulk_high[index].max())
     center, width = 0.5 * (bulk[0] + bulk[1]), bulk[1] - bulk[0]
-    for _ in range(6):
+    while True:
         ends = width * np.arcsinh((np.array([low, high]) - center) / width)
         v = np.arange(ends[0], ends[1] + step, step)
         log_lam, log_slope = center + width * np.sinh(v / width), np.log(np.cosh(v / width))
@@ -242,14 +242,23 @@ def _block(targets: Targets, index: NDArray[np.intp], where: _Where, step: float
         total = weight.sum(axis=1, keepdims=True)
         weight /= total
         rounding = 4.0 * np.finfo(np.float64).eps * (4.0 + np.abs(log_f.max(axis=1)))
-        error = weights_error(weight)
-        if (error <= _TOLERANCE).all() or len(v) > _MOST_NODES:
+        error = weights_error(weight) + _at_ends(log_f, weight)
+        if (error <= _TOLERANCE).all() or 2 * len(v) > _MOST_NODES:
             break
         step *= 0.5
     log_evidence = targets.log_offset(index) + (top + np.log(total))[:, 0] + np.log(step)
     seen = np.flatnonzero((weight > 1e-20).any(axis=0))
     keep = slice(int(seen[0]), int(seen[-1]) + 1)  # the nodes stay equally spaced
     return Block(index, v[keep], log_lam[keep], center, width, weight[:, keep].copy(), log_evidence, error + rounding)
+
+
+def _at_ends(log_f: Array, weight: Array) -> Array:
+    """What nodes beside an end of the density hold: a step sees such an end to its own length only."""
+    zero = np.isneginf(log_f)
+    beside = np.zeros_like(zero)
+    beside[:, 1:] |= zero[:, :-1]
+    beside[:, :-1] |= zero[:, 1:]
+    return np.asarray((weight * beside).sum(axis=1))
 
 
 def sigma_quantile(block: Block, rate: Array, shape: float, q: float) -> Array:

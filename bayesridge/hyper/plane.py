@@ -134,8 +134,9 @@ class Plane(OneLambda):
         t = grid.x
         log_det, excess = self.data.terms(t)
 
-        def log_joint(v: Array) -> Array:
-            return _log_integrand(self.data, self.log_prior, t, log_det, excess, v) - self.rule.log_total
+        def log_joint(v: Array, part: slice) -> Array:
+            value = _log_integrand(self.data, self.log_prior, t[part], log_det[part], excess[part], v)
+            return value - self.rule.log_total
 
         return tau_from_joint(grid, log_joint, self._sigma_range(), self.rule.rounding)
 

@@ -43,6 +43,7 @@ _PROGRESS = 0.3  # of the exponent, of what an analytic function makes
 _MOST_NODES = 20_000
 _MOST_CELLS = 2_048
 _CELLS_OF_NOISE = 64
+_MOST_NOISE = 1e-3  # of the integral: many jumps leave more
 _EPS = float(np.finfo(np.float64).eps)
 
 _ORDER = 16
@@ -375,8 +376,8 @@ def _resized(stretch: Stretch, factor: float) -> Stretch:
 def adaptive_cells(log_f: LogFunction, edges: Array, tolerance: float = 1e-13) -> tuple[Array, Array, float]:
     """Cut an interval until f is a polynomial of degree 15 on every cell, or there are too many cells.
 
-    Halves of an analytic function's cells leave 1e-5 of what their wholes left, those of a kink or a narrow bell are
-    rough in a few places. Where twice more and more cells leave as much as before f is noise, and no cut finds its end.
+    Halves of an analytic function's cells leave 1e-5 of what their wholes left, those of a jump a half. Where twice more
+    and more cells leave little, and most of what was left before, it is noise, and no cut finds its end.
 
     Parameters
     ----------
@@ -421,7 +422,7 @@ def adaptive_cells(log_f: LogFunction, edges: Array, tolerance: float = 1e-13) -
         fine = ((tail <= tolerance * total) & (gap <= 1e3 * tolerance * total)) | (half < shortest)
         rough, left = int(np.count_nonzero(~fine)), float(np.maximum(tail, gap)[~fine].sum()) / total
         count += 2 * rough
-        spreading = spreading + 1 if rough > 1.5 * before[0] and left > 0.5 * before[1] else 0
+        spreading = spreading + 1 if rough > 1.5 * before[0] and 0.6 * before[1] < left < _MOST_NOISE else 0
         before = rough, left
         if count > _MOST_CELLS or spreading == 2:
             unresolved = left

@@ -69,8 +69,8 @@ class Slices:
         rate = np.exp(2.0 * self._centre(grid) + float(digamma(shape)))
         log_p = self.log_density(grid)
 
-        def log_joint(v: Array) -> Array:
-            return log_p + log_density_of_log_sigma(v, shape, rate)
+        def log_joint(v: Array, part: slice) -> Array:
+            return log_p[part] + log_density_of_log_sigma(v, shape, rate[part])
 
         fine = FineGrid(grid, np.full(len(grid), np.log(grid[1] - grid[0])))
         return tau_from_joint(fine, log_joint, sigma_range, SPLINE_ERROR, name)

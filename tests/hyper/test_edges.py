@@ -296,10 +296,10 @@ def test_tau_under_a_fixed_lambda_is_sigma_over_its_root(noise):
     assert post.tau.quantile(P) == pytest.approx(post.sigma.quantile(P) / 2.5, rel=1e-10)
 
 
-def test_noise_without_a_mean_and_nodes_without_weight():
+def test_noise_without_a_mean():
     X, y = table(3, 1)
     post = posterior(X, y, prior=Gamma(1.5, 1e6))
-    assert (post.hyper.nodes.weight == 0).any()
+    assert (post.hyper.nodes.weight > 0).all()  # density falls like exp(-exp(x)), and ends where float64 does
     assert np.isinf(post.predict(X).noise_sd).all()
 
 

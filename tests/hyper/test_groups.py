@@ -7,6 +7,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from scipy.special import betaln, gammaln, logsumexp
+from scipy.stats import beta
 
 from bayesridge import BayesRidge, load, posterior
 from bayesridge.design.design import build_design
@@ -21,6 +22,7 @@ from bayesridge.posteriors.posterior import infer_groups
 from bayesridge.posteriors.summary import hyper_table, to_record
 from bayesridge.priors import (
     BetaR2,
+    Custom,
     FixedLambda,
     FixedSigma,
     HalfCauchy,
@@ -111,6 +113,21 @@ def test_two_groups_against_a_dense_grid():
         density = mass / (grid[g][1] - grid[g][0])
         np.testing.assert_allclose(np.exp(scale.log_pdf_log(grid[g][seen])), density[seen], rtol=0.003)
         assert scale.log_sd == pytest.approx(sd, rel=0.002)
+
+
+def test_two_groups_under_a_prior_that_ends():
+    """Steps see a jump to their own length only, and their own error not at all: such a posterior is sampled."""
+    low, high = 0.02, 0.4  # of R2
+    inside = Custom(lambda r2: np.where((r2 > low) & (r2 < high), beta(0.5, 0.5).logpdf(r2), -np.inf), of="R2")
+    hyper = posterior(*table(), groups=GROUPS, prior=inside).hyper
+    x, share = np.polynomial.legendre.leggauss(16)
+    ends = [np.log(signal * (1.0 / r2 - 1.0)) for signal in (2.0, 3.0) for r2 in (high, low)]
+    grid = [0.5 * (a + b) + 0.5 * (b - a) * x for a, b in (ends[:2], ends[2:])]
+    weight = np.exp((log_p := dense_log_density(grid)) - log_p.max()) * np.outer(share, share)
+    assert "importance sampling" in hyper.check[0]
+    for g, (mean, sd, error) in enumerate(zip(*hyper.moments, hyper.standard_errors, strict=True)):
+        mass = weight.sum(axis=1 - g) / weight.sum()
+        assert mean == pytest.approx(mass @ grid[g], abs=4.0 * error * sd)
 
 
 def test_scales_against_their_draws():
