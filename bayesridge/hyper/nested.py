@@ -48,6 +48,7 @@ _MANY_NODES, _JOINED = 20_000, 0.05  # nodes of (v, lambda), from where on they 
 _MOST = 512  # decompositions, of one v; four times as many of each more
 _NORMAL_95 = 1.959963984540054
 _AGREE, _AGREE_OF_COSTLY = 3e-4, 2e-3  # of the rule of every second node with that of all
+_AGREE_OF_THIRDS = 0.2  # of that of every third: .04 for a normal density at such steps
 _POWER = 1.75  # of that is the error of all: four for a normal density
 _STEP = 0.8
 _COARSE = 1e-3  # error of the steps of a lattice, from which on they are halved
@@ -386,16 +387,20 @@ def _on_a_line(asked: _Asked) -> NestedPosterior:
         _fill(found, ask, stride, drop)
         line = _line(found, stride, drop)
         log_p = np.array([found[k][0] for k in line])
-        total = logsumexp(log_p)
-        halves = [np.exp(logsumexp(log_p[phase::2]) - total) for phase in (0, 1)]
-        off = abs(halves[0] - halves[1])
-        if (off < agree and len(line) >= 7) or stride == 1:
+        off, third = (_apart(np.exp(log_p - logsumexp(log_p)), line // stride, every) for every in (2, 3))
+        # two modes may lie so that every second node has as much of both as the others
+        if (off < agree and third < _AGREE_OF_THIRDS and len(line) >= 7) or stride == 1:
             break
         stride //= 2
     v = np.array([[place(k)] for k in line])
     given = tuple([found[k][1] for k in line])
     error = float(off**_POWER + max(one.error for one in given) + np.exp(-drop))
     return NestedPosterior(asked.theta_names, v, log_p, given, float(np.log(stride * step / 64.0)), error)
+
+
+def _apart(weight: Array, position: NDArray[np.intp], every: int) -> float:
+    """How far the sums over every second (third) position are from that over all."""
+    return float(np.abs(every * np.bincount(position % every, weight, every) - 1.0).max())
 
 
 def _peak(asked: _Asked, at: float, apart: float, widest: float) -> tuple[float, float]:

@@ -376,8 +376,8 @@ def _resized(stretch: Stretch, factor: float) -> Stretch:
 def adaptive_cells(log_f: LogFunction, edges: Array, tolerance: float = 1e-13) -> tuple[Array, Array, float]:
     """Cut an interval until f is a polynomial of degree 15 on every cell, or there are too many cells.
 
-    Halves of an analytic function's cells leave 1e-5 of what their wholes left, those of a jump a half. Where twice more
-    and more cells leave little, and most of what was left before, it is noise, and no cut finds its end.
+    Halves of an analytic function's cells leave 1e-5 of what their wholes left, those of a jump a half. Where more and
+    more cells leave little, and most of what was left before, it is noise, and no cut finds its end.
 
     Parameters
     ----------

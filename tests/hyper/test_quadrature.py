@@ -1,14 +1,17 @@
 """The line rule, marginals and mixtures on functions whose integrals are known."""
 
+from types import SimpleNamespace
+
 import mpmath
 import numpy as np
 import pytest
 from scipy import stats
-from scipy.special import expit, gammaln
+from scipy.special import expit, gammaln, logsumexp
 
 from bayesridge.errors import ImproperPosteriorError, PriorError
 from bayesridge.fit import posterior
 from bayesridge.hyper.marginal import marginal
+from bayesridge.hyper.nested import _on_a_line
 from bayesridge.hyper.quadrature import integrate, refine
 from bayesridge.posteriors.mixture import Mixture
 from bayesridge.priors import BetaR2, Custom, FixedSigma
@@ -221,3 +224,18 @@ def test_the_gauss_rule_of_a_line_has_its_moments():
     for power in range(24):  # of u, which the rule of twelve nodes has exactly up to the 23rd
         all_, few = (w @ expit(0.5 * (mode - at)) ** power for at, w in ((rule.x, rule.weight), (x, weight)))
         assert few == pytest.approx(all_, rel=1e-12)
+
+
+def test_two_modes_that_every_second_node_sees_alike():
+    """At -3 and 3, nodes two apart from zero on: sums over even and odd ones agree, of three phases they do not."""
+    modes = stats.norm([-3.0, 3.0], 0.6)
+
+    def at(v):
+        return float(logsumexp(np.log([0.6, 0.4]) + modes.logpdf(v[0]))), SimpleNamespace(error=0.0)
+
+    nested = SimpleNamespace(spans=np.array([[-8.0, 8.0]]), start=None)
+    found = _on_a_line(SimpleNamespace(centre=np.zeros(1), nested=nested, at=at, theta_names=("v",)))
+    x = np.array([-3.0, 0.0, 2.4])
+    exact = [float(np.dot([0.6, 0.4], modes.cdf(one))) for one in x]
+    assert found.log_marginal == pytest.approx(0.0, abs=1e-6)
+    assert found._own(0).cdf(np.exp(x)) == pytest.approx(exact, abs=1e-6)
