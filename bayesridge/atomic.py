@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from bayesridge.errors import DataError
+from bayesridge.errors import DataError, check_path
 
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -39,10 +39,12 @@ def open_atomically(path: str | Path) -> Iterator[BinaryIO]:
 
     Raises
     ------
+    DataTypeError
+        If `path` is none.
     OSError
         If it cannot be written, as on a full disk.
     """
-    target = Path(path)
+    target = check_path(path)
     mode = _mode(target)
     if mode is not None and not stat.S_ISREG(mode):
         if stat.S_ISDIR(mode):

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesridge.errors import ModelFileError
+from bayesridge.errors import ModelFileError, check_path
 
 _MANIFEST = "manifest.json"
 _EPOCH = (1980, 1, 1, 0, 0, 0)
@@ -67,7 +67,7 @@ def unpack(path: str | Path) -> Bundle:
     OSError
         If it cannot be read.
     """
-    data = Path(path).read_bytes()
+    data = check_path(path).read_bytes()
     try:
         return _unpack(data)
     except ModelFileError as error:

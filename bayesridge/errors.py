@@ -10,6 +10,7 @@ import importlib
 import operator
 import os
 import warnings
+from pathlib import Path
 from types import ModuleType
 
 _PACKAGE = os.path.dirname(__file__)
@@ -131,6 +132,22 @@ def check_counts(*, least: int = 1, **counts: int) -> None:
             raise DataTypeError(f"{name} must be a whole number, got {value!r}")
         if whole < least:
             raise DataError(f"{name} must be at least {least}, got {value}")
+
+
+def check_path(path: str | os.PathLike[str]) -> Path:
+    """Return the path of a file, and refuse by name what is none: a number, None, bytes."""
+    if not isinstance(path, (str, os.PathLike)) or "\0" in os.fspath(path):
+        raise DataTypeError(f"the name of a file is a string or a path, got {path!r}")
+    return Path(path)
+
+
+def check_memory(needed: float, what: str, remedy: str) -> None:
+    """Refuse what takes more bytes than the machine has, before it is begun."""
+    there = float(os.sysconf("SC_PAGE_SIZE")) * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else float("inf")
+    if needed > there:
+        raise DataError(
+            f"{what} take {needed / 1e9:.3g} GB, and this machine has {there / 1e9:.3g} GB of memory: {remedy}"
+        )
 
 
 def require(module: str, extra: str) -> ModuleType:

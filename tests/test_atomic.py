@@ -12,7 +12,7 @@ import pytest
 
 import bayesridge
 from bayesridge.atomic import check_folder, write_atomically, write_folder
-from bayesridge.errors import DataError
+from bayesridge.errors import DataError, DataTypeError
 
 NAMES = {"a.csv", "b.json"}
 
@@ -195,3 +195,9 @@ def test_a_kill_at_any_call_leaves_complete_results(tmp_path):
     # the folder as a whole, and the page by itself
     assert {tuple(one[1:]) for one in found} <= {("old",) * 3, ("new", "new", "old"), ("new",) * 3}
     assert {one[0] for one in found[:-1]} == {"9"}
+
+
+@pytest.mark.parametrize("path", [3, None, b"page.html", "a\0b"])
+def test_what_is_no_path_is_named(path):
+    with pytest.raises(DataTypeError, match="the name of a file is a string or a path, got"):
+        write_atomically(path, "text")

@@ -8,7 +8,6 @@ lose its digits) and none for the others,
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -19,11 +18,12 @@ from numpy.typing import NDArray
 from bayesridge.design.moments import CrossProducts, two_sum
 from bayesridge.design.row_source import RowIndex
 from bayesridge.design.triangle import CrossRoot, cross_root
-from bayesridge.errors import DataError
+from bayesridge.errors import DataError, check_memory
 
 Array = NDArray[np.float64]
 
 _BLOCK_VALUES = 1 << 20  # numbers of a dense block
+_FEWER = "leave out rare columns, or hash them into fewer"
 _OFFSET = 100.0  # squared mean over variance from which a column is shifted: two digits
 
 
@@ -53,7 +53,8 @@ class SparseRows:
             If they do not fit into memory.
         """
         some = self.X[rows]
-        _require_memory(8.0 * some.shape[0] * some.shape[1], f"{some.shape[0]} rows of this sparse table, dense,")
+        needed = 8.0 * some.shape[0] * some.shape[1]
+        check_memory(needed, f"{some.shape[0]} rows of this sparse table, dense,", "take fewer at a time")
         return np.asarray(some.toarray())
 
     def blocks(self) -> Iterator[slice]:
@@ -152,16 +153,9 @@ def sparse_rows(X: Any) -> SparseRows:
         )
     n, p = rows.shape
     if n > p:
-        _require_memory(32.0 * p * p, f"the {p} x {p} cross-products of a sparse table, and their eigenvectors,")
+        what = f"the {p} x {p} cross-products of a sparse table, and their eigenvectors,"
+        check_memory(32.0 * p * p, what, _FEWER)
     else:
-        _require_memory(24.0 * n * p, f"a sparse table with no more rows than columns, which is made dense, {n} x {p},")
+        what = f"a sparse table with no more rows than columns, which is made dense, {n} x {p},"
+        check_memory(24.0 * n * p, what, _FEWER)
     return SparseRows(rows)
-
-
-def _require_memory(needed: float, what: str) -> None:
-    there = float(os.sysconf("SC_PAGE_SIZE")) * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else np.inf
-    if needed > there:
-        raise DataError(
-            f"{what} take {needed / 1e9:.3g} GB, and this machine has {there / 1e9:.3g} GB of memory: leave out rare "
-            "columns, or hash them into fewer"
-        )

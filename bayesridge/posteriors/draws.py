@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from bayesridge.design.design import Design
 from bayesridge.design.row_source import RowIndex
 from bayesridge.engines.engine import Engine
-from bayesridge.errors import check_counts
+from bayesridge.errors import check_counts, check_memory
 from bayesridge.hyper.nodes import HyperPosterior
 from bayesridge.parallel.runs import generator
 
@@ -71,8 +71,12 @@ def draw_posterior(
         Seed.
     """
     check_counts(draws=draws, chains=chains)
+    p = engine.design.n_columns
+    check_memory(
+        32.0 * draws * chains * (p + 4), f"{draws * chains} draws of {p} coefficients", "ask for fewer at a time"
+    )
     rng = generator(random_state)
-    lam, sigma = hyper.draw(draws * chains, rng)
+    lam, sigma = hyper.draw(n, rng)
     return draws_given(engine, lam, sigma, (chains, draws), rng)
 
 

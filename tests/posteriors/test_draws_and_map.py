@@ -72,6 +72,7 @@ def test_same_seed_same_draws() -> None:
         (2.5, "whole number, got 2.5"),
         ("3", "got '3'"),
         (True, "got T"),
+        (10**12, "draws .* GB"),
     ):
         with pytest.raises(DataError, match=said):
             post.draw(count)
