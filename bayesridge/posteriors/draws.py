@@ -71,10 +71,8 @@ def draw_posterior(
         Seed.
     """
     check_counts(draws=draws, chains=chains)
-    p = engine.design.n_columns
-    check_memory(
-        32.0 * draws * chains * (p + 4), f"{draws * chains} draws of {p} coefficients", "ask for fewer at a time"
-    )
+    n, p = draws * chains, engine.design.n_columns
+    check_memory(32.0 * n * (p + 4), f"{n} draws of {p} coefficients", "ask for fewer at a time")
     rng = generator(random_state)
     lam, sigma = hyper.draw(n, rng)
     return draws_given(engine, lam, sigma, (chains, draws), rng)
