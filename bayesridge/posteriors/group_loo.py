@@ -25,6 +25,7 @@ from bayesridge.hyper.nodes import ConjugateNoise, HyperPosterior
 
 Array = NDArray[np.float64]
 
+_MOST_ROUNDING = 1e-6  # of a log density
 _LEAST_EFFECTIVE = 8.0  # nodes that a group's tilted weights rest on
 
 
@@ -73,7 +74,7 @@ def leave_groups_out(engine: Engine, hyper: HyperPosterior, groups: ArrayLike) -
     Warns
     -----
     AccuracyWarning
-        If without a group the posterior of the scales lies where there are few nodes.
+        If without a group the posterior of the scales lies where there are few nodes, or a density is mostly rounding.
     """
     design, nodes = engine.design, hyper.nodes
     names, codes = np.unique(np.asarray(groups), return_inverse=True)
@@ -85,34 +86,48 @@ def leave_groups_out(engine: Engine, hyper: HyperPosterior, groups: ArrayLike) -
     given = deletion.at(nodes.theta, slice(0, design.n_rows))
     root = np.sqrt(deletion.precision)
     density, effective, mean = np.empty(len(names)), np.ones(len(names)), np.empty(design.n_rows)
+    rounding = np.empty(len(names))
     for g, name in enumerate(names):
         rows = np.flatnonzero(codes == g)
         m, e = len(rows), given.residual[rows].T
         D = np.eye(m) - root[rows, None] * _covariances(engine, nodes.theta, rows) * root[rows]
-        if not (np.linalg.eigvalsh(D)[:, 0] > 1e-12).all():
+        smallest = np.linalg.eigvalsh(D)[:, 0]
+        if not (smallest > 1e-12).all():
             raise DataError(f"without the rows of {name} a coefficient has no posterior: penalise its column")
         solved = np.linalg.solve(D, e[..., None])[..., 0]
         fall = 0.5 * np.einsum("km,km->k", e, solved)
+        # D is rounded in the size of one, B and what is taken from it in theirs
+        lost = m / smallest
         terms = 0.5 * np.linalg.slogdet(D)[1] + float(np.log(root[rows]).sum()) - 0.5 * m * np.log(2.0 * np.pi)
         if isinstance(nodes.noise, ConjugateNoise):
             a, B = nodes.noise.shape, nodes.noise.rate
             if a - 0.5 * m <= 0:
                 raise DataError(f"the rows of {name} are so many that the others leave no degree of freedom")
             left = np.maximum(B - fall, 1e-16 * B)
+            lost = lost + (a - 0.5 * m) * (B + fall / smallest) / left
             terms += gammaln(a) - gammaln(a - 0.5 * m) + (a - 0.5 * m) * np.log(left) - a * np.log(B)
         else:
             log_sigma = nodes.noise.log_sigma[:, 0]
             terms += -m * log_sigma - fall * np.exp(-2.0 * log_sigma)
+            lost = lost + fall * np.exp(-2.0 * log_sigma) / smallest
         with np.errstate(divide="ignore"):
             tilted = np.log(nodes.weight) - terms
         density[g] = -logsumexp(tilted)
         share = np.exp(tilted + density[g])
         effective[g] = 1.0 / float(share @ share)
+        rounding[g] = float(share @ lost) * np.finfo(np.float64).eps
         mean[rows] = design.y[rows] - (share @ solved) / root[rows]
     if len(nodes.weight) > 1 and effective.min() < min(_LEAST_EFFECTIVE, 0.5 * len(nodes.weight)):
         worst = names[int(effective.argmin())]
         warn(
             f"without {worst} the scales are known to {effective.min():.1f} nodes only: fit without it", AccuracyWarning
+        )
+    if rounding.max() > _MOST_ROUNDING:
+        worst = names[int(rounding.argmax())]
+        warn(
+            f"the log density of the rows of {worst} is right to {rounding.max():.0e} only, for little is left without "
+            "them of the noise, or of a coefficient: fit without them",
+            AccuracyWarning,
         )
     return LeaveGroupsOut(tuple(names.tolist()), density, mean, effective)
 

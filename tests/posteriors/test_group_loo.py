@@ -7,9 +7,10 @@ import pytest
 from scipy.special import gammaln
 
 from bayesridge import posterior
-from bayesridge.errors import DataError
+from bayesridge.errors import AccuracyWarning, DataError
 from bayesridge.hyper.nodes import ConjugateNoise, Nodes
 from bayesridge.posteriors.group_loo import leave_groups_out
+from bayesridge.priors import FixedLambda
 from tests.engines.test_schur import THETA, engines, problem
 from tests.hyper.test_groups import GROUPS, table
 
@@ -54,3 +55,14 @@ def test_groups_of_one_row_are_leave_one_out():
     np.testing.assert_allclose(one.leave_groups_out(np.arange(40)).log_density, one.loo.pointwise, atol=1e-9)
     with pytest.raises(DataError, match="one label a row"):
         post.leave_groups_out(np.arange(39))
+
+
+def test_what_rounding_leaves_of_a_group_of_outliers_is_said():
+    X, y = table()
+    y = y + 1e6 * (np.arange(40) < 5) * np.resize([1.0, -1.0, 2.0], 40)
+    post = posterior(X, y, prior=FixedLambda(1.0))
+    with pytest.warns(AccuracyWarning, match="rows of 0 is right to") as given:
+        found = post.leave_groups_out(np.arange(40) // 5).log_density[0]
+    rest = posterior(X[5:], y[5:], prior=FixedLambda(1.0), scale=post.design.scale)
+    off = abs(found - (post.log_marginal_likelihood - rest.log_marginal_likelihood))
+    assert 1e-5 < off < float(str(given[0].message).split("right to ")[1].split()[0]) < 0.1
