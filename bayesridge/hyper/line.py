@@ -163,6 +163,7 @@ def fine_grid(rule: LineRule, shape: float) -> FineGrid | None:
     return FineGrid(x, np.full(len(x), np.log(x[1] - x[0])))
 
 
+_OF_PRIOR = 20_001  # points at which a prior of any shape is looked at
 _NEGLIGIBLE = 40.0
 _MOST_REFINEMENTS = 6
 _MOST_POINTS = 8_000
@@ -322,6 +323,19 @@ class SigmaLine(Line):
         return np.exp(self._log_lam(np.log(sigma))), sigma
 
 
+def scan_for(data: Likelihood, prior: ScalePrior) -> Array:
+    """Points that see every feature of the likelihood, and the modes of a prior that may have several of its own."""
+    scan = data.scan()
+    if prior.one_mode or prior.variable != "lambda":
+        return scan
+    x = np.linspace(scan[0], scan[-1], _OF_PRIOR)
+    with np.errstate(all="ignore"):
+        f, known = prior.log_density(x, data.signal), prior.log_density(scan, data.signal)
+    peaks = np.flatnonzero((f[1:-1] > f[:-2]) & (f[1:-1] >= f[2:])) + 1
+    beside = np.searchsorted(scan, x[peaks])
+    return np.union1d(scan, x[peaks[f[peaks] > np.maximum(known[beside - 1], known[beside]) + 1.0]])
+
+
 def conjugate_line(data: Likelihood, prior: ScalePrior, noise: Conjugate) -> ConjugateLine:
     """Place nodes along log lambda, sigma integrated in closed form.
 
@@ -356,7 +370,7 @@ def conjugate_line(data: Likelihood, prior: ScalePrior, noise: Conjugate) -> Con
         return np.asarray(log_det + log_prior(t) - shape * log_growth(floor, excess + more(t)))
 
     constant = data.constant + norm_tau + norm + float(gammaln(shape)) - shape * float(np.log(0.5 * (floor or 1.0)))
-    return ConjugateLine(integrate(log_f, data.scan(), "log lambda"), log_f, constant, shape, rate_at)
+    return ConjugateLine(integrate(log_f, scan_for(data, prior), "log lambda"), log_f, constant, shape, rate_at)
 
 
 def known_sigma_line(data: Likelihood, prior: ScalePrior, log_sigma: float) -> KnownSigmaLine:
@@ -368,4 +382,4 @@ def known_sigma_line(data: Likelihood, prior: ScalePrior, log_sigma: float) -> K
         return np.asarray(log_det - excess * half_precision + prior.given_sigma(t, log_sigma, data.signal))
 
     constant = data.constant - data.nu * log_sigma - data.floor * half_precision
-    return KnownSigmaLine(integrate(log_f, data.scan(), "log lambda"), log_f, float(constant), log_sigma)
+    return KnownSigmaLine(integrate(log_f, scan_for(data, prior), "log lambda"), log_f, float(constant), log_sigma)

@@ -38,6 +38,8 @@ class ScalePrior(ABC):
     proper: ClassVar[bool] = True
     #: Whether its constant of normalisation is known: that of a callable is not.
     normalized: ClassVar[bool] = True
+    #: Whether its density rises, then falls: a mode that is the only one is found however narrow it is.
+    one_mode: ClassVar[bool] = True
     #: Whether it is a prior of sigma as well as of tau; see :meth:`with_noise`.
     states_noise: ClassVar[bool] = False
 

@@ -153,6 +153,7 @@ class Custom(ScalePrior):
             raise PriorError(f"of must be 'lambda', 'tau/sigma', 'R2', 'tau' or 'sigma', got {self.of!r}")
 
     normalized: ClassVar[bool] = False
+    one_mode: ClassVar[bool] = False
 
     @property
     def variable(self) -> Variable:

@@ -15,7 +15,17 @@ from bayesridge.hyper.likelihood import log_density_of_log_sigma
 from bayesridge.hyper.marginal import marginal
 from bayesridge.hyper.quadrature import integrate
 from bayesridge.posteriors.mixture import Mixture
-from bayesridge.priors import BetaR2, FixedLambda, FixedSigma, FixedTau, Gamma, HalfCauchy, HalfNormal, LogNormal
+from bayesridge.priors import (
+    BetaR2,
+    Custom,
+    FixedLambda,
+    FixedSigma,
+    FixedTau,
+    Gamma,
+    HalfCauchy,
+    HalfNormal,
+    LogNormal,
+)
 from bayesridge.rules.leave_one_out import loo_rows
 from bayesridge.rules.problem import LambdaProblem
 
@@ -112,6 +122,20 @@ def test_sigma_found_between_its_prior_and_the_data(prior):
     assert post.tau.quantile(0.9) > 0
     # what the prior adds and the data subtract is 1e10: six digits after the point are left
     assert 1e-8 < post.quadrature_error < 1e-4
+
+
+def test_a_prior_with_two_narrow_modes_is_seen_whole():
+    """Between points half a unit apart; each mode is nearly a known lambda, whose evidence says what it weighs."""
+    X, y = table(12, 2)
+    modes, sd = np.log([0.13, 11.7]), 0.01
+
+    def two(lam):
+        return np.logaddexp.reduce(-0.5 * np.square((np.log(lam)[..., None] - modes) / sd), axis=-1) - np.log(lam)
+
+    known = [posterior(X, y, prior=FixedLambda(float(np.exp(mode)))).log_marginal_likelihood for mode in modes]
+    first = 1.0 / (1.0 + np.exp(known[1] - known[0]))
+    assert 0.01 < first < 0.99
+    assert posterior(X, y, prior=Custom(two)).lambda_.cdf(1.0) == pytest.approx(first, abs=1e-4)
 
 
 def test_a_prior_beyond_float64_is_refused():
