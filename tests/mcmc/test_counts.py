@@ -170,8 +170,10 @@ def test_poisson_model_has_the_density_written_out():
     assert float(found) == pytest.approx(wanted, abs=1e-7)
 
 
-@pytest.mark.parametrize("fit", [pytest.param("fit2", marks=pytest.mark.slow), "fit3"])
-def test_wells_of_rstanarm(fit):
+@pytest.mark.parametrize(
+    ("fit", "loo"), [("fit3", False), *(pytest.param(fit, True, marks=pytest.mark.slow) for fit in ("fit2", "fit3"))]
+)
+def test_wells_of_rstanarm(fit, loo):
     """Medians and leave-one-out of the published fit; its N(0, 2.5) on the centred intercept is flat here."""
     figures = published("wells_logistic")["fits"][fit]
     wells = table("ros/wells.csv")
@@ -181,5 +183,6 @@ def test_wells_of_rstanarm(fit):
     # the largest standard error that the certificate allows is .05 sd
     np.testing.assert_allclose(medians, figures["exact_median"], atol=2.36 * 0.05 * min(figures["exact_mad"]))
     np.testing.assert_allclose(medians, np.array(figures["published"]["coef"])[:, 0], atol=0.012)
-    assert post.loo.elpd_loo == pytest.approx(figures["exact_elpd_loo"], abs=0.02)
-    assert post.loo.p_loo == pytest.approx(figures["exact_p_loo"], abs=0.05)
+    if loo:  # of 3,020 rows: seconds
+        assert post.loo.elpd_loo == pytest.approx(figures["exact_elpd_loo"], abs=0.02)
+        assert post.loo.p_loo == pytest.approx(figures["exact_p_loo"], abs=0.05)

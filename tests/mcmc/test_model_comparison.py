@@ -43,7 +43,8 @@ def test_sparse_truth_the_horseshoe_beats_ridge():
 
 
 def test_dense_truth_ridge_is_no_worse_than_the_lasso():
-    found = compare_priors(dense_truth(rows=60, columns=8), models=("ridge", "lasso"), **FEW)
+    few = FEW | {"sampler": SAMPLER | {"draws": 150, "tune": 150}}
+    found = compare_priors(dense_truth(rows=40, columns=4), models=("ridge", "lasso"), **few)
     assert found.ridge in ("best", "as good")
     assert "ridge" in found.sentence.lower()
     assert found.table["seconds"].gt(0).all()
