@@ -38,31 +38,31 @@ def blocks(page: str) -> list[tuple[str, str]]:
     return found
 
 
-def draw(theme: Any, folder: Path = FOLDER) -> list[Path]:
-    """Draw every picture for a light or a dark page."""
-    folder.mkdir(parents=True, exist_ok=True)
+def draw(theme: Any, wanted: Any = lambda name: True) -> dict[str, Image.Image]:
+    """Run the page for a light or a dark one, and draw those of its pictures that are wanted."""
     names: dict[str, Any] = {}
-    files = []
+    drawn = {}
     with tempfile.TemporaryDirectory() as scratch, contextlib.chdir(scratch), plots.style(theme):
         mpl.rcParams["figure.figsize"] = (WIDTH, 3.4)  # at the width of a phone its text is 10 pixels high
         for code, name in blocks((DOCS / "plots.md").read_text(encoding="utf-8")):
             exec(compile(code, f"<{name or 'set-up'}>", "exec"), names)
+            if name and wanted(name):
+                drawn[name] = _picture(plt.gcf())
             if name:
-                files.append(folder / f"{name}-{theme}.png")
-                _save(plt.gcf(), files[-1])
                 plt.close("all")
-    return files
+    return drawn
 
 
-def _save(figure: Any, file: Path) -> None:
-    """Save on a transparent ground (the page's own), in 256 colours: half the size, and no eye sees the difference."""
+def _picture(figure: Any) -> Image.Image:
+    """On a transparent ground (the page's own), in 256 colours: half the size, and no eye sees the difference."""
     raw = io.BytesIO()
     figure.savefig(raw, dpi=DOTS, transparent=True)
-    image = Image.open(raw).quantize(256, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
-    image.save(file, optimize=True)
+    return Image.open(raw).quantize(256, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
 
 
 if __name__ == "__main__":
     for theme in ("light", "dark"):
-        for file in draw(theme):
+        for name, image in draw(theme).items():
+            file = FOLDER / f"{name}-{theme}.png"
+            image.save(file, optimize=True)
             print(f"{file.stat().st_size / 1024:5.0f} KB  {file.relative_to(DOCS)}")

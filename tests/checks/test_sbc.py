@@ -140,12 +140,12 @@ def _right_sampler(design, spectrum, rng):
 @pytest.mark.filterwarnings("ignore::bayesridge.errors.NoSignalWarning")
 @pytest.mark.parametrize("sampler", [_prior_sampler, _half_of_the_data, _right_sampler])
 def test_only_the_likelihood_tells_the_posterior_from_the_prior(sampler):
-    found = sbc_sampler(X10, sampler, *PROPER, simulations=200, fit_intercept=False, random_state=11)
+    found = sbc_sampler(X10, sampler, *PROPER, simulations=100, fit_intercept=False, random_state=11)
     parameters = [name for name in found.pits if name not in ("log likelihood", "log joint")]
     assert {"lambda", "sigma", "tau", "R2", "x0", "x1", "x2", "new observation", "log prior"} == set(parameters)
     assert not set(parameters) & set(found.failed)
     assert ("log likelihood" in found.failed) == (sampler is not _right_sampler)
-    without = sbc_sampler(X10, sampler, *PROPER, simulations=50, fit_intercept=False, joint=(), random_state=11)
+    without = sbc_sampler(X10, sampler, *PROPER, simulations=25, fit_intercept=False, joint=(), random_state=11)
     assert without.passed
     assert "a posterior that ignores the data would pass" in without.verdict
 
@@ -334,13 +334,13 @@ def test_perfect_fits_among_simulations_are_factorised_anew():
 
 @pytest.mark.mcmc
 def test_nuts_gives_the_same_kind_of_result():
-    """Three data sets with everything but the coefficients fixed; the mechanics, not a study."""
+    """Two data sets with everything but the coefficients fixed; the mechanics, not a study."""
     found = sbc_nuts(
-        X10, FixedScales(1.0, 0.5), simulations=3, draws=20, thin=2, sampler={"tune": 100}, random_state=25,
+        X10, FixedScales(1.0, 0.5), simulations=2, draws=20, thin=2, sampler={"tune": 100}, random_state=25,
     )  # fmt: skip
     assert found.fixed == ("lambda", "sigma", "tau", "R2")
     assert found.how["x0"] == "rank of 20 draws"
-    assert all(((u > 0) & (u < 1)).all() and len(u) == 3 for u in found.pits.values())
+    assert all(((u > 0) & (u < 1)).all() and len(u) == 2 for u in found.pits.values())
     assert "NUTS" in found.what
 
 
@@ -353,12 +353,12 @@ def test_nuts_is_calibrated():
 
 def test_some_coefficients_of_many():
     X = np.random.default_rng(5).standard_normal((12, 40))
-    some = sbc(X, simulations=60, columns=[3, 17, 30], joint=[], random_state=4)
+    some = sbc(X, simulations=30, columns=[3, 17, 30], joint=[], random_state=4)
     assert [name for name in some.pits if name.startswith("x")] == [
         f"x{j}{how}" for how in ("", " (draws)") for j in (3, 17, 30)
     ]
     assert "3 of 40 coefficients" in some.verdict
-    every = sbc(X, simulations=60, joint=[], random_state=4)
+    every = sbc(X, simulations=30, joint=[], random_state=4)
     for name in [name for name, how in some.how.items() if how == "exact cdf"]:
         # the same posteriors, by a contrast instead of all coefficients
         np.testing.assert_allclose(some.pits[name], every.pits[name], rtol=1e-9, atol=1e-12)

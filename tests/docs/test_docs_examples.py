@@ -11,6 +11,7 @@ import io
 import re
 import shlex
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +89,10 @@ def test_examples_print_what_the_page_shows(page: Path, tmp_path: Path, monkeypa
     (tmp_path / "data").symlink_to(ROOT / "data")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "100")
+    if page.name == "pymc.md":  # 2000 draws will do, compiled with C
+        import pymc
+
+        monkeypatch.setattr(pymc, "sample", partial(pymc.sample, draws=500, tune=300, cores=1, backend="c"))
     names: dict[str, Any] = {}
     for example in examples(page.read_text(encoding="utf-8")):
         printed = run(example, names)

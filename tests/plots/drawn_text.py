@@ -19,10 +19,9 @@ def drawn_text(figure: Any, monkeypatch: Any) -> list[tuple[str, Bbox]]:
         if self.get_visible() and self.get_text().strip():
             found.append((self.get_text(), Text.get_window_extent(self, renderer)))
 
-    figure.draw_without_rendering()  # the layout settles
     with monkeypatch.context() as patch:
         patch.setattr(Text, "draw", recording)
-        figure.draw_without_rendering()
+        figure.draw_without_rendering()  # which lays out before it draws
     return found
 
 

@@ -324,7 +324,7 @@ holes = st.lists(st.tuples(st.integers(0, 11), st.sampled_from(["y", "x", "z", "
 
 
 @given(holes=holes, formula=st.sampled_from(FORMULAS), library=st.sampled_from(list(MAKERS)))
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=30)
 def test_a_fit_with_holes_is_the_fit_to_the_complete_rows(
     holes: list[tuple[int, str]], formula: str, library: str
 ) -> None:

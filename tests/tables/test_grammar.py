@@ -232,7 +232,7 @@ def test_any_text_is_a_design_or_an_error_of_ours(parts: list[str], inside: bool
 
 
 @given(text=st.text(max_size=60))
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=30)
 @pytest.mark.filterwarnings("ignore")
 def test_noise_is_a_design_or_an_error_of_ours(text: str) -> None:
     for formula in (text, f"y ~ I({text})", f"y ~ x + `{text}`", f"y ~ Q('{text}')"):
