@@ -17,15 +17,16 @@ NUMERICS = tuple(
     for part in (
         "design", "engines", "linalg", "truth",
         "hyper/test_dense_evidence.py", "hyper/test_edges.py", "posteriors/test_degenerate.py",
-        "posteriors/test_dense_loo.py", "posteriors/test_leave_one_out.py",
-        "posteriors/test_weights.py",
+        "posteriors/test_dense_loo.py", "posteriors/test_weights.py",
     )
 )  # fmt: skip
+#: Among them, but of files, and of what scikit-learn's interface asks.
+NOT_NUMERICS = ("test_accumulate.py", "test_sklearn_suites.py")
 
 
 @cache
 def _numeric(path):
-    return path.name != "test_accumulate.py" and any(path.is_relative_to(part) for part in NUMERICS)  # that is files
+    return path.name not in NOT_NUMERICS and any(path.is_relative_to(part) for part in NUMERICS)
 
 
 def pytest_ignore_collect(collection_path, config):
@@ -36,7 +37,7 @@ def pytest_ignore_collect(collection_path, config):
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
-    """What a file's fixtures make is made in one process only, and so are the pages that tests of the report share.
+    """What a file's fixtures make is made in one process only, and so is what tests of the report, and of plots, share.
 
     `--dist loadgroup` would say it with marks, which xdist 3.8 loses under pytest 9.2 without a word (its issue 1386).
     """
@@ -45,7 +46,7 @@ def pytest_xdist_make_scheduler(config, log):
     class ByFile(LoadFileScheduling):
         def _split_scope(self, nodeid):
             file = super()._split_scope(nodeid)
-            return "tests/reporting" if file.startswith("tests/reporting/") else file
+            return next((folder for folder in ("tests/plots/", "tests/reporting/") if file.startswith(folder)), file)
 
     return ByFile(config, log)
 

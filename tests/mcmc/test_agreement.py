@@ -93,7 +93,7 @@ def test_the_full_model_agrees_with_the_exact_posterior(model, centred):
     """With precision weights and an unpenalised column, which both models take from what all models share."""
     weights = np.random.default_rng(0).uniform(0.2, 4.0, 60)
     design, spectrum = problem("plain", weights=weights, weight_kind="precision", unpenalized=[1])
-    result = check(design, spectrum, *priors(model, design), centred=centred, target_accept=0.95, draws=400, tune=400)
+    result = check(design, spectrum, *priors(model, design), centred=centred, target_accept=0.95, draws=400, tune=300)
     assert result.datatree.attrs["weight_kind"] == "precision"
 
 

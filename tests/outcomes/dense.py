@@ -38,7 +38,7 @@ def integrate(family, X, y, df, scale, offset=0.0, trials=None, points=21, reach
     # turned, so that along no coordinate the points share their values: quantiles see a fine grid
     turn, _ = np.linalg.qr(np.arange(1.0, (p + 1) ** 2 + 1).reshape(p + 1, p + 1) ** 0.5 + np.eye(p + 1))
     z = z @ turn
-    log_taus = np.linspace(np.log(scale) - 9.0, np.log(scale) + 5.0, 71)
+    log_taus = np.linspace(np.log(scale) - 9.0, np.log(scale) + 5.0, 51)
     start = np.zeros(p + 1)
     every, logs, taus = [], [], []
     for log_tau in log_taus:

@@ -13,6 +13,7 @@ from bayesridge.datasets import load_xy
 from bayesridge.errors import BayesRidgeWarning
 from bayesridge.posteriors.posterior import Posterior
 from bayesridge.priors import FixedLambda, HalfNormal, HalfT
+from bayesridge.rules.comparison import LambdaComparison, compare_lambda
 
 
 def _diabetes() -> Posterior:
@@ -126,3 +127,8 @@ FITS: dict[str, Any] = {
 @cache
 def fitted(name: str) -> Posterior:
     return FITS[name]()
+
+
+@cache
+def compared(name: str) -> LambdaComparison:
+    return compare_lambda(fitted(name), progress=False)

@@ -37,8 +37,7 @@ from bayesridge.priors import (
     InverseGamma,
     LogNormal,
 )
-from bayesridge.rules.comparison import compare_lambda
-from tests.plots.fits import fitted
+from tests.plots.fits import compared, fitted
 
 
 @pytest.fixture(autouse=True)
@@ -114,8 +113,7 @@ def test_trace_names_the_largest_of_many_columns() -> None:
 
 
 def test_choices_are_grouped_completely_and_marked_where_they_are() -> None:
-    post = fitted("longley")
-    comparison = compare_lambda(post, progress=False)
+    post, comparison = fitted("longley"), compared("longley")
     groups = group_choices(comparison)
     labels = [label for group in groups for label in group.labels]
     assert sorted(labels) == sorted(row.label for row in comparison.rows if row.key in comparison.choices)
@@ -126,8 +124,7 @@ def test_choices_are_grouped_completely_and_marked_where_they_are() -> None:
 
 
 def test_choices_at_zero_and_infinity_are_arrows_at_the_edge() -> None:
-    post = fitted("no signal")
-    comparison = compare_lambda(post, progress=False)
+    post, comparison = fitted("no signal"), compared("no signal")
     ends = {choice.lam for choice in comparison.choices.values()} & {0.0, np.inf}
     assert ends, "this fit is here because rules choose the ends"
     _, middle, _ = plots.ridge_trace(post, comparison)
@@ -543,7 +540,7 @@ def test_leave_one_out_intervals_are_those_of_refits_and_are_counted() -> None:
 
 
 def test_rules_stand_at_their_lambda_in_order() -> None:
-    comparison = compare_lambda(fitted("longley"), progress=False)
+    comparison = compared("longley")
     left, right = plots.rules(comparison)
     labels = [text.get_text() for text in left.get_yticklabels()]
     assert labels[0].startswith("full posterior")
@@ -560,7 +557,7 @@ def test_rules_stand_at_their_lambda_in_order() -> None:
 
 
 def test_rules_without_an_answer_say_so_and_ends_are_arrows() -> None:
-    comparison = compare_lambda(fitted("300 columns, long names"), progress=False)
+    comparison = compared("300 columns, long names")
     left, _ = plots.rules(comparison)
     silent = sum(not row.available for row in comparison.rows)
     zero = sum(row.lam == 0 for row in comparison.rows)

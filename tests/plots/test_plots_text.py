@@ -22,7 +22,7 @@ from bayesridge.plots.look import COLORS, GREY, line_look
 from bayesridge.rules.catalogue import pick_rules
 from bayesridge.rules.comparison import compare_lambda
 from tests.plots.drawn_text import troubles
-from tests.plots.fits import FITS, fitted
+from tests.plots.fits import FITS, compared, fitted
 
 OF_FIT = {
     "ridge_trace": plots.ridge_trace,
@@ -167,7 +167,7 @@ def test_what_cannot_be_drawn_is_refused_in_words(ask: Any, text: str, pyplot: A
 
 @pytest.mark.parametrize(("name", "width"), [("300 columns, long names", 3.5), ("no signal", 6.4)])
 def test_rules_are_legible(name: str, width: float, pyplot: Any, monkeypatch: Any) -> None:
-    comparison = compare_lambda(fitted(name), progress=False)
+    comparison = compared(name)
     with plots.style(font_size=8 if width < 5 else 10):
         mpl.rcParams["figure.figsize"] = (width, 3.0)
         assert troubles(_one_figure(plots.rules(comparison), pyplot), monkeypatch) == []

@@ -61,7 +61,7 @@ def test_numbers_are_those_of_python_along_the_slider(visit, name):
         seen = [check_state(tab, case.posterior)["lambda"]]
         slider.focus()
         stops = {"Home": 0.0, "End": np.inf}
-        for key in ("Home", "ArrowRight", "PageUp", "PageUp", "ArrowRight", "End", "ArrowLeft", "PageDown"):
+        for key in ("Home", "ArrowRight", "PageUp", "End", "ArrowLeft"):
             slider.press(key)
             if key in stops:
                 assert tab.evaluate("window.bayesridge.state.lambda") == stops[key]
@@ -69,7 +69,7 @@ def test_numbers_are_those_of_python_along_the_slider(visit, name):
                 seen.append(check_state(tab, case.posterior)["lambda"])
         assert len(set(seen)) == len(seen)
         # the ends beside the stops: one step short of them would be off by 1/400 of the range
-        np.testing.assert_allclose(np.log([seen[1], seen[5]]), ends(tab), atol=1e-9)
+        np.testing.assert_allclose(np.log([seen[1], seen[3]]), ends(tab), atol=1e-9)
 
 
 def test_at_its_ends_the_slider_is_least_squares_and_the_mean_alone(visit):
