@@ -10,7 +10,7 @@ COUNT ?= 100000
 
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode
+PIP := $(BIN)/uv pip install --quiet --python $(BIN)/python
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.12 --generate-hashes --no-header $(UPGRADE)
 
 # One thread per test worker: idle BLAS threads spin, and cost more than they bring on small matrices.
@@ -18,6 +18,9 @@ ONE_THREAD := OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 VECLIB_
 # Kernels that can be forced anywhere; SkylakeX needs AVX-512. Forcing Haswell or Zen on a newer Zen crashes OpenBLAS.
 KERNELS := Nehalem Sandybridge Prescott $(shell grep -qs avx512f /proc/cpuinfo && echo SkylakeX)
 PYTEST := $(ONE_THREAD) $(BIN)/python -m pytest -n auto --no-loadscope-reorder
+
+# Of all but the libraries' own tests; some hold files that are no Python, which no one imports.
+BYTE_CODE := $(BIN)/python -m compileall -qq -j 0 -x '/site-packages/.*/tests/' $(VENV)/lib bayesridge models data || true
 
 # Without byte-code every start of Python compiles its libraries again; an empty value means "do write it".
 export PYTHONDONTWRITEBYTECODE :=
@@ -123,11 +126,11 @@ $(VENV)/.bootstrap: requirements/bootstrap.txt
 $(VENV)/.runtime: $(VENV)/.bootstrap requirements/runtime.txt pyproject.toml
 	$(PIP) --require-hashes -r requirements/runtime.txt
 	$(PIP) --no-deps --no-build-isolation --editable .
-	@$(BIN)/python -m compileall -q bayesridge models data
+	@$(BYTE_CODE)
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.bootstrap requirements/dev.txt pyproject.toml
 	$(PIP) --require-hashes -r requirements/dev.txt
 	$(PIP) --no-deps --no-build-isolation --editable .
-	@$(BIN)/python -m compileall -q bayesridge models data
+	@$(BYTE_CODE)
 	@touch $@ $(VENV)/.runtime

@@ -38,7 +38,7 @@ def blocks(page: str) -> list[tuple[str, str]]:
     return found
 
 
-def draw(theme: Any, wanted: Any = lambda name: True) -> dict[str, Image.Image]:
+def draw(theme: Any, wanted: Any = bool) -> dict[str, Image.Image]:
     """Run the page for a light or a dark one, and draw those of its pictures that are wanted."""
     names: dict[str, Any] = {}
     drawn = {}
@@ -46,7 +46,7 @@ def draw(theme: Any, wanted: Any = lambda name: True) -> dict[str, Image.Image]:
         mpl.rcParams["figure.figsize"] = (WIDTH, 3.4)  # at the width of a phone its text is 10 pixels high
         for code, name in blocks((DOCS / "plots.md").read_text(encoding="utf-8")):
             exec(compile(code, f"<{name or 'set-up'}>", "exec"), names)
-            if name and wanted(name):
+            if wanted(name):
                 drawn[name] = _picture(plt.gcf())
             if name:
                 plt.close("all")

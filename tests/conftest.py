@@ -20,8 +20,12 @@ NUMERICS = tuple(
         "posteriors/test_dense_loo.py", "posteriors/test_weights.py",
     )
 )  # fmt: skip
-#: Among them, but of files, and of what scikit-learn's interface asks.
-NOT_NUMERICS = ("test_accumulate.py", "test_sklearn_suites.py")
+#: Among them, but of files, and of what scikit-learn's interface asks; of kernels, what others hold to dense algebra.
+NOT_NUMERICS = (
+    "test_accumulate.py", "test_sklearn_suites.py", "test_functions_are_covered", "test_seams",
+    "test_units_and_weights", "test_many_rows_are_asked_about_a_part_of_them_first",
+    "test_two_length_scales_against_a_dense_grid",
+)  # fmt: skip
 
 
 @cache
@@ -53,5 +57,6 @@ def pytest_xdist_make_scheduler(config, log):
 
 def pytest_collection_modifyitems(items):
     for item in items:
-        if _numeric(item.path) and not (item.get_closest_marker("slow") or item.get_closest_marker("mcmc")):
+        left_out = item.originalname in NOT_NUMERICS or any(map(item.get_closest_marker, ("slow", "mcmc")))
+        if _numeric(item.path) and not left_out:
             item.add_marker(pytest.mark.numerics)
