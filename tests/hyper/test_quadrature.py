@@ -113,7 +113,7 @@ def test_marginals_are_distributions(name):
         for a, b, mass in zip(x, x[1:], np.diff(p), strict=False):
             edges = np.geomspace(a, b, 60)
             half = 0.5 * np.diff(edges)
-            nodes, weights = np.polynomial.legendre.leggauss(8)
+            nodes, weights = np.polynomial.legendre.leggauss(16)
             points = 0.5 * (edges[1:] + edges[:-1])[:, None] + half[:, None] * nodes
             total = (half[:, None] * weights * m.pdf(points)).sum()
             assert total == pytest.approx(mass, abs=1e-8), m.name
