@@ -57,6 +57,7 @@ def pytest_xdist_make_scheduler(config, log):
 
 def pytest_collection_modifyitems(items):
     for item in items:
-        left_out = item.originalname in NOT_NUMERICS or any(map(item.get_closest_marker, ("slow", "mcmc")))
-        if _numeric(item.path) and not left_out:
+        if not _numeric(item.path) or item.originalname in NOT_NUMERICS:
+            continue
+        if not any(map(item.get_closest_marker, ("slow", "mcmc"))):
             item.add_marker(pytest.mark.numerics)
