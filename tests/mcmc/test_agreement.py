@@ -101,7 +101,7 @@ def test_the_full_model_agrees_with_the_exact_posterior(model, centred):
 def test_hard_posteriors_are_flagged_not_passed_over():
     """With more columns than rows the default prior allows a close fit: a funnel that NUTS on the full model misses.
 
-    The diagnostics must not call it good, at a length that is enough for the plain table.
+    The diagnostics must not call it good. (A few draws they never call good, whatever the table.)
     """
     design, spectrum = problem("wide")
     prior, noise = priors("default", design)
