@@ -197,6 +197,7 @@ def test_plugged_in_lambda_is_too_narrow():
     assert "NOT calibrated" in found.verdict
 
 
+@pytest.mark.slow  # above, an intercept drawn with a plugged-in sigma fails
 @pytest.mark.filterwarnings("ignore::bayesridge.errors.NoSignalWarning")
 def test_plugged_in_sigma_is_too_narrow():
     """Student-t tails cut to Gaussian ones: sigma known, but at its own estimate."""

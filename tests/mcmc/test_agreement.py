@@ -74,7 +74,7 @@ def check(design, spectrum, prior, noise, **options):
     return result
 
 
-# -- what CI runs: each way to sample compiled once, where neither collinear columns nor a funnel are in its way -----
+# -- ways to sample, where neither collinear columns nor a funnel are in its way; CI runs the first, and test_nuts_method -
 
 
 def test_the_collapsed_model_agrees_with_the_exact_posterior():
@@ -87,8 +87,9 @@ def test_the_collapsed_model_agrees_with_the_exact_posterior():
 
 @pytest.mark.parametrize(
     ("model", "centred"),
-    [("hierarchical", True), pytest.param("conjugate", False, marks=pytest.mark.slow)],  # forty seconds
+    [("hierarchical", True), ("conjugate", False)],
 )
+@pytest.mark.slow  # the full model of the default priors is held against the posterior in test_nuts_method
 def test_the_full_model_agrees_with_the_exact_posterior(model, centred):
     """With precision weights and an unpenalised column, which both models take from what all models share."""
     weights = np.random.default_rng(0).uniform(0.2, 4.0, 60)

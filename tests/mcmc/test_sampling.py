@@ -265,6 +265,7 @@ def test_no_penalised_columns(problem):
     assert_agree(infer(flat, spectrum, prior, noise), result.datatree)
 
 
+@pytest.mark.slow  # a fixing prior is sampled in test_nuts_method
 def test_lambda_zero_is_least_squares():
     rng = np.random.default_rng(8)  # columns that are not alike: short trajectories
     X = rng.standard_normal((25, 2))
@@ -295,6 +296,7 @@ def test_units_of_y_do_not_matter():
         np.testing.assert_allclose(other.std((0, 1)), drawn[0].std((0, 1)), rtol=0.3)
 
 
+@pytest.mark.slow
 def test_steps_of_the_collapsed_sampler_do_not_grow_with_the_columns():
     """Two nearly independent parameters of unit size whatever the spectrum: trajectories as short, draws as good."""
     steps = []
@@ -334,6 +336,7 @@ def test_prior_of_other_models_is_drawn_where_it_is_proper():
     assert set(proper_prior_draws(design, made, 10, rng)) == {"lambda_", "sigma", "tau", "coef_std", "r2"}
 
 
+@pytest.mark.slow  # the lasso of test_model_comparison takes the same way
 def test_a_model_runs_on_its_own():
     """Import, build, sample: the draws come in the common result type."""
     from bayesridge.models.robust import robust

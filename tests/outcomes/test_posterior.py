@@ -94,6 +94,7 @@ def test_the_probit_and_its_derivatives(eta):
         assert got_second[0] == pytest.approx(second, rel=1e-10, abs=1e-300)
 
 
+@pytest.mark.slow
 def test_standard_errors_are_honest():
     """Of 16 means 95% lie within 2.36 standard errors: fewer than 12 do with probability 1e-3."""
     inside = 0
