@@ -74,7 +74,7 @@ def check(design, spectrum, prior, noise, **options):
     return result
 
 
-# -- ways to sample, where neither collinear columns nor a funnel are in its way; CI runs the first, and test_nuts_method -
+# -- ways to sample, where neither collinear columns nor a funnel are in their way; CI runs the first ------------------
 
 
 def test_the_collapsed_model_agrees_with_the_exact_posterior():
