@@ -323,14 +323,13 @@ class SigmaLine(Line):
         return np.exp(self._log_lam(np.log(sigma))), sigma
 
 
-def scan_for(data: Likelihood, prior: ScalePrior) -> Array:
+def with_modes(scan: Array, prior: ScalePrior, signal: float) -> Array:
     """Points that see every feature of the likelihood, and the modes of a prior that may have several of its own."""
-    scan = data.scan()
     if prior.one_mode or prior.variable != "lambda":
         return scan
     x = np.linspace(scan[0], scan[-1], _OF_PRIOR)
     with np.errstate(all="ignore"):
-        f, known = prior.log_density(x, data.signal), prior.log_density(scan, data.signal)
+        f, known = prior.log_density(x, signal), prior.log_density(scan, signal)
     peaks = np.flatnonzero((f[1:-1] > f[:-2]) & (f[1:-1] >= f[2:])) + 1
     beside = np.searchsorted(scan, x[peaks])
     return np.union1d(scan, x[peaks[f[peaks] > np.maximum(known[beside - 1], known[beside]) + 1.0]])
@@ -370,7 +369,8 @@ def conjugate_line(data: Likelihood, prior: ScalePrior, noise: Conjugate) -> Con
         return np.asarray(log_det + log_prior(t) - shape * log_growth(floor, excess + more(t)))
 
     constant = data.constant + norm_tau + norm + float(gammaln(shape)) - shape * float(np.log(0.5 * (floor or 1.0)))
-    return ConjugateLine(integrate(log_f, scan_for(data, prior), "log lambda"), log_f, constant, shape, rate_at)
+    rule = integrate(log_f, with_modes(data.scan(), prior, data.signal), "log lambda")
+    return ConjugateLine(rule, log_f, constant, shape, rate_at)
 
 
 def known_sigma_line(data: Likelihood, prior: ScalePrior, log_sigma: float) -> KnownSigmaLine:
@@ -382,4 +382,5 @@ def known_sigma_line(data: Likelihood, prior: ScalePrior, log_sigma: float) -> K
         return np.asarray(log_det - excess * half_precision + prior.given_sigma(t, log_sigma, data.signal))
 
     constant = data.constant - data.nu * log_sigma - data.floor * half_precision
-    return KnownSigmaLine(integrate(log_f, scan_for(data, prior), "log lambda"), log_f, float(constant), log_sigma)
+    rule = integrate(log_f, with_modes(data.scan(), prior, data.signal), "log lambda")
+    return KnownSigmaLine(rule, log_f, float(constant), log_sigma)

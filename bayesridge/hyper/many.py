@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from scipy.special import gammaincc, gammainccinv, gammaln, sici
 
 from bayesridge.errors import AccuracyWarning, ImproperPosteriorError, PriorError, warn
+from bayesridge.hyper.line import with_modes
 from bayesridge.hyper.quadrature import ASKED_ACCURACY, weights_error
 from bayesridge.linalg.factor import Factor
 from bayesridge.linalg.shares import log_growth_at, resolvent, shrunk
@@ -199,6 +200,7 @@ def _where_the_mass_is(targets: Targets, low: float, high: float, step: float) -
     """Ends of the mass and of its bulk for each target, from a coarse scan of its log density."""
     inner = np.arange(low - 10.0, high + 10.0 + step, step)
     x = np.concatenate([inner[0] - _OUTWARD[::-1], inner, inner[-1] + _OUTWARD])
+    x = with_modes(x, targets.prior, targets.factor.signal)
     found = [_mass(x, targets.log_f(part, x)) for part in _parts(len(targets.floor), len(x))]
     return _Where(*(np.concatenate(values) for values in zip(*found, strict=True)))
 

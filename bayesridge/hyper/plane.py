@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayesridge.hyper.likelihood import Likelihood
-from bayesridge.hyper.line import fine_grid, scan_for, tau_along_rows, tau_from_joint
+from bayesridge.hyper.line import fine_grid, tau_along_rows, tau_from_joint, with_modes
 from bayesridge.hyper.marginal import Marginal, marginal, marginal_of_rule
 from bayesridge.hyper.nodes import KnownNoise, Nodes, OneLambda
 from bayesridge.hyper.quadrature import ASKED_ACCURACY, LineRule, integrate, refine
@@ -198,7 +198,7 @@ def plane_posterior(data: Likelihood, prior: ScalePrior, noise: ScalePrior) -> P
     def log_f(t: Array) -> Array:
         return integrate_sigma(data, log_prior, t).log_total
 
-    scan = scan_for(data, prior)
+    scan = with_modes(data.scan(), prior, data.signal)
     inner = integrate_sigma(data, log_prior, scan)
     with np.errstate(invalid="ignore"):  # zero everywhere: refused below
         share = np.exp(inner.log_total - inner.log_total.max())

@@ -14,6 +14,7 @@ from bayesridge.fit import posterior
 from bayesridge.hyper.likelihood import log_density_of_log_sigma
 from bayesridge.hyper.marginal import marginal
 from bayesridge.hyper.quadrature import integrate
+from bayesridge.posteriors.many import infer_many
 from bayesridge.posteriors.mixture import Mixture
 from bayesridge.priors import (
     BetaR2,
@@ -24,6 +25,7 @@ from bayesridge.priors import (
     Gamma,
     HalfCauchy,
     HalfNormal,
+    Jeffreys,
     LogNormal,
 )
 from bayesridge.rules.leave_one_out import loo_rows
@@ -135,7 +137,10 @@ def test_a_prior_with_two_narrow_modes_is_seen_whole():
     known = [posterior(X, y, prior=FixedLambda(float(np.exp(mode)))).log_marginal_likelihood for mode in modes]
     first = 1.0 / (1.0 + np.exp(known[1] - known[0]))
     assert 0.01 < first < 0.99
-    assert posterior(X, y, prior=Custom(two)).lambda_.cdf(1.0) == pytest.approx(first, abs=1e-4)
+    post = posterior(X, y, prior=Custom(two))
+    assert post.lambda_.cdf(1.0) == pytest.approx(first, abs=1e-4)
+    shared = infer_many(post.design, np.column_stack([y, y]), Custom(two), Jeffreys())
+    assert shared.lambda_.quantile(0.3) == pytest.approx(np.full(2, post.lambda_.quantile(0.3)), rel=1e-8)
 
 
 def test_a_prior_beyond_float64_is_refused():
