@@ -18,7 +18,7 @@ from scipy.optimize import brentq, minimize_scalar
 from scipy.special import eval_legendre
 
 from bayesridge.errors import AccuracyWarning, DataError, warn
-from bayesridge.hyper.quadrature import ASKED_ACCURACY, TO_LEGENDRE, LineRule, LogFunction, adaptive_cells
+from bayesridge.hyper.quadrature import ASKED_ACCURACY, TO_LEGENDRE, LineRule, LogFunction, adaptive_cells, around_peaks
 
 Array = NDArray[np.float64]
 
@@ -27,6 +27,7 @@ _MANY = 200  # quantiles
 _FEW = 300  # points: up to there one call for all degrees is faster than one recurrence over arrays
 _DEGREES = np.arange(17)
 _MODE_DEGREE = 12
+_MOST_MISSING = 0.05  # of all probability: what is cut, or sampled, is less
 _KINK = 1e-9  # of a log density, that a polynomial leaves out
 _LAST_STEP = 1e-8  # of Newton's method, in units of half a cell
 
@@ -367,13 +368,30 @@ def marginal(
     AccuracyWarning
         If the density is too rough for the cells it may take.
     """
+    found = _cells(log_density, low, high, rounding)
+    if not abs(found.mass.sum() - 1.0) < _MOST_MISSING:  # narrower than all cells, it lay between their points
+        found = _cells(log_density, *around_peaks(log_density, np.linspace(low, high, 401), name), rounding)
+    if found.unresolved > ASKED_ACCURACY:
+        warn(f"probabilities of {name} are right to {found.unresolved:.0e} only: its density is rough", AccuracyWarning)
+    if not abs(found.mass.sum() - 1.0) < _MOST_MISSING:
+        text = f"the distribution of {name} is wrong: its probabilities add up to {found.mass.sum():.2g}"
+        warn(f"{text}, for prior and data are too far apart for it", AccuracyWarning)
+    return Marginal(name, log_density, found.edges, found.coefficients, found.density, found.mass, link)
+
+
+class _Cells(NamedTuple):
+    edges: Array
+    coefficients: Array
+    density: Array
+    mass: Array
+    unresolved: float
+
+
+def _cells(log_density: LogFunction, low: float, high: float, rounding: float) -> _Cells:
     edges, values, unresolved = adaptive_cells(log_density, np.linspace(low, high, 25), 1e-13 + rounding)
-    if unresolved > ASKED_ACCURACY:
-        warn(f"probabilities of {name} are right to {unresolved:.0e} only: its density is rough", AccuracyWarning)
     density = np.exp(values)
     coefficients = density @ TO_LEGENDRE
-    mass = np.diff(edges) * coefficients[:, 0]
-    return Marginal(name, log_density, edges, coefficients, density, mass, link)
+    return _Cells(edges, coefficients, density, np.diff(edges) * coefficients[:, 0], unresolved)
 
 
 @dataclass(frozen=True, eq=False)

@@ -316,6 +316,12 @@ def _zoom(log_f: LogFunction, x: Array, f: Array, what: str) -> tuple[Array, Arr
     return x, f, min([sd for _, sd in peaks if sd > 0], default=0.1)
 
 
+def around_peaks(log_f: LogFunction, x: Array, what: str) -> tuple[float, float]:
+    """Ends of what counts of a function, zoomed into from points that may lie far from it."""
+    x, f, _ = _zoom(log_f, x, _check(log_f(x), x, what), what)
+    return _crossings(x, f, float(f.max()) - _CUT)
+
+
 def _spacing(x: Array, i: int) -> float:
     return float(max(x[i] - x[i - 1], x[i + 1] - x[i]))
 
@@ -420,7 +426,8 @@ def adaptive_cells(log_f: LogFunction, edges: Array, tolerance: float = 1e-13) -
         # a jump between the last Gauss point and the end of the cell shows only at the end
         gap = half * np.abs(np.exp(at_ends - peak) - coefficients @ _AT_ENDS).max(axis=1)
         fine = ((tail <= tolerance * total) & (gap <= 1e3 * tolerance * total)) | (half < shortest)
-        rough, left = int(np.count_nonzero(~fine)), float(np.maximum(tail, gap)[~fine].sum()) / total
+        rough = int(np.count_nonzero(~fine))
+        left = float(np.maximum(tail, gap)[~fine].sum()) / total if rough else 0.0  # the total may be zero, too
         count += 2 * rough
         spreading = spreading + 1 if rough > 1.5 * before[0] and 0.6 * before[1] < left < _MOST_NOISE else 0
         before = rough, left

@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 from scipy.special import expit, gammaln, logsumexp
 
-from bayesridge.errors import ImproperPosteriorError, PriorError
+from bayesridge.errors import AccuracyWarning, ImproperPosteriorError, PriorError
 from bayesridge.fit import posterior
 from bayesridge.hyper.marginal import marginal
 from bayesridge.hyper.nested import _on_a_line
@@ -94,6 +94,16 @@ def test_marginal_of_a_log_normal():
     assert m.sd == pytest.approx(exact.std(), rel=1e-10)
     assert m.mode == pytest.approx(2.0 * np.exp(-0.64), rel=1e-6)
     assert m.log_mode == pytest.approx(2.0, rel=1e-6)
+
+
+def test_a_distribution_narrower_than_all_cells_is_found():
+    """Between the points of all of them there was nothing, and any number was a quantile."""
+    for centre, sd in ((0.123, 1e-4), (-31.3, 1e-3)):
+        normal = stats.norm(centre, sd)
+        found = marginal("x", normal.logpdf, -40.0, 47.0)
+        assert np.log(found.quantile(0.975)) == pytest.approx(normal.ppf(0.975), abs=1e-9 * sd + 1e-14)
+    with pytest.warns(AccuracyWarning, match="add up to 0.4"):
+        marginal("x", lambda x: stats.norm.logpdf(x) + np.log(0.4), -9.0, 9.0)
 
 
 def test_cdf_of_a_number():
