@@ -19,8 +19,9 @@ ONE_THREAD := OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 VECLIB_
 KERNELS := Nehalem Sandybridge Prescott $(shell grep -qs avx512f /proc/cpuinfo && echo SkylakeX)
 PYTEST := $(ONE_THREAD) $(BIN)/python -m pytest -n auto --no-loadscope-reorder
 
-# Of all but the libraries' own tests; some hold files that are no Python, which no one imports.
-BYTE_CODE := $(BIN)/python -m compileall -qq -j 0 -x '/site-packages/.*/tests/' $(VENV)/lib bayesridge models data || true
+# Of all but the libraries' own tests, and libraries of which little or nothing is imported; some hold files that are no
+# Python.
+BYTE_CODE := $(BIN)/python -m compileall -qq -j 0 -x '/site-packages/(jax|jaxlib|keras|sqlalchemy|pip|playwright|debugpy|.*/tests)/' $(VENV)/lib bayesridge models data || true
 
 # Without byte-code every start of Python compiles its libraries again; an empty value means "do write it".
 export PYTHONDONTWRITEBYTECODE :=

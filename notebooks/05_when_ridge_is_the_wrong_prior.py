@@ -29,8 +29,8 @@ from bayesridge.mcmc.comparison import compare_priors
 
 COLORS = {"ridge": "#0072b2", "lasso": "#d55e00", "horseshoe": "#009e73"}
 STYLES = {"ridge": "-", "lasso": "--", "horseshoe": ":"}
-SHIFTS = {"ridge": -0.25, "lasso": 0.0, "horseshoe": 0.25}
-MARKERS = {"ridge": "o", "lasso": "s", "horseshoe": "^"}
+SHIFTS = {"ridge": -0.2, "horseshoe": 0.2}
+MARKERS = {"ridge": "o", "horseshoe": "^"}
 
 # %% [markdown]
 # ## Three shapes of belief
@@ -86,8 +86,8 @@ def compare(truth, seed, *others):
 
 
 found = {
-    "sparse truth": (sparse, compare(sparse, 11, "lasso", "horseshoe")),
-    "dense truth": (dense, compare(dense, 12, "horseshoe")),  # each model takes a quarter of a minute to compile
+    "sparse truth": (sparse, compare(sparse, 11, "horseshoe")),  # each model takes a quarter of a minute to compile
+    "dense truth": (dense, compare(dense, 12, "horseshoe")),
 }
 for name, (_, comparison) in found.items():
     print(f"{name}: {comparison.sentence}\n")
@@ -135,7 +135,6 @@ for row, (_, comparison) in enumerate(found.values()):
             gain,
             height=0.2,
             color=COLORS[name],
-            hatch="//" if name == "lasso" else None,
             label=name if row == 0 else None,
         )
         ax.annotate(f"{gain:+.1f}", (gain, row + shift), xytext=(4 if gain >= 0 else -4, 0), textcoords="offset points",

@@ -91,7 +91,7 @@ def grown(fits):
 
 def test_memory_stays_flat():
     grown(16)  # tables of the t distributions, imports
-    assert grown(32) < 32 * 500  # one array of ten columns kept a fit would be more
+    assert grown(16) < 16 * 500  # one array of ten columns kept a fit would be more
 
 
 @pytest.mark.slow

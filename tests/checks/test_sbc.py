@@ -333,6 +333,7 @@ def test_perfect_fits_among_simulations_are_factorised_anew():
 # -- NUTS ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.mcmc
 def test_nuts_gives_the_same_kind_of_result():
     """Two data sets with everything but the coefficients fixed; the mechanics, not a study."""

@@ -42,6 +42,7 @@ def test_sparse_truth_the_horseshoe_beats_ridge():
     assert zero < 0.7 * np.abs(found.trees["ridge"]["posterior"]["coef"].values[..., 3:]).mean()
 
 
+@pytest.mark.slow
 def test_dense_truth_ridge_is_no_worse_than_the_lasso():
     few = FEW | {"sampler": SAMPLER | {"draws": 150, "tune": 150}}
     found = compare_priors(dense_truth(rows=40, columns=4), models=("ridge", "lasso"), **few)

@@ -69,6 +69,7 @@ def test_result_has_the_groups_variables_and_dims_of_the_exact_one(problem, draw
         assert list(back["diagnostics"]["verdict"].values) == list(result.diagnostics["verdict"])
 
 
+@pytest.mark.slow
 def test_arviz_treats_exact_and_sampled_draws_alike(tmp_path):
     import arviz as az
 
@@ -167,6 +168,7 @@ CHILD = """
 """
 
 
+@pytest.mark.slow  # the same without processes above
 def test_control_c_in_the_middle_of_sampling():
     """A real signal to a real process, chains in parallel: it goes on with what was drawn and says so."""
     done = subprocess.run(

@@ -151,6 +151,7 @@ def test_time_ordered_splits():
     assert "TimeSeriesSplit" in found.how
 
 
+@pytest.mark.slow  # the runner is that of test_sbc
 def test_numbers_do_not_depend_on_the_number_of_processes():
     X, y = _data()
     one, two = (_run(X, y, (make_rule("gcv"), CrossValidation(3)), n_jobs=jobs) for jobs in (1, 2))
