@@ -40,6 +40,7 @@ _PILOT_STEP, _PILOT_REACH = 0.5, 60.0
 _STEP = 0.6
 _CUT = 14.0
 _SIGMAS = 801
+_ROUNDED = 1e4 * float(np.finfo(np.float64).eps)  # of y: residuals have four digits there
 _DFS = 61
 
 
@@ -73,17 +74,23 @@ class Ridge:
         return self.r0[:, None] + (shrink @ (np.square(self.z) / self.values)[..., None])[..., 0], -0.5 * log_det
 
 
-def ridge(D: Array, y: Array, weights: Array, q: int) -> Ridge:
+def ridge(D: Array, y: Array, weights: Array, q: int, about: Array) -> Ridge:
     """Factorise C weighted regressions of y on D, whose first q columns are flat.
+
+    Written for ``e = y - D about``, where squares do not cancel: with b = V c the right side is ``z = z_e + l c``, and
+    ``r0`` is that of e.
 
     Parameters
     ----------
     weights : ndarray of shape (C, n)
+    about : ndarray of shape (C, d)
+        Coordinates near those that the weights come from.
     """
+    e = y - about @ D.T
     weighted = weights[:, :, None] * D
     H = D.T @ weighted
-    side = y @ weighted
-    total = weights @ np.square(y)
+    side = (e[:, None, :] @ weighted)[:, 0]
+    total = (weights * np.square(e)).sum(axis=1)
     root = np.linalg.cholesky(H[:, :q, :q]) if q else np.empty((len(weights), 0, 0))
     half = np.linalg.solve(root, np.concatenate([H[:, :q, q:], side[:, :q, None]], axis=2))
     cross, half_side = half[..., :-1], half[..., -1:]
@@ -95,7 +102,9 @@ def ridge(D: Array, y: Array, weights: Array, q: int) -> Ridge:
     z = np.where(tiny, 0.0, (rest[:, None, :] @ V)[:, 0])
     left = total - np.square(half_side[..., 0]).sum(axis=1) - (np.square(z) / values).sum(axis=1)
     r0 = np.maximum(left, len(D) * np.finfo(np.float64).eps * total)
-    return Ridge(values, V, z, r0, root, half_side[..., 0], cross)
+    z = z + np.where(tiny, 0.0, values * (about[:, None, q:] @ V)[:, 0])
+    flat = half_side + root.swapaxes(1, 2) @ about[:, :q, None] + cross @ about[:, q:, None]
+    return Ridge(values, V, z, r0, root, flat[..., 0], cross)
 
 
 class Gibbs:
@@ -119,6 +128,7 @@ class Gibbs:
         self.centre = float(np.median(y[self.seen])) if problem.design.fit_intercept else 0.0
         self.y, self.D = y[self.seen] - self.centre, problem.rows[self.seen]
         self.unit = float(np.sqrt(np.mean(np.square(self.y)))) or 1.0
+        self.least = _ROUNDED * (float(np.median(np.abs(self.y))) or self.unit)
         self.nu0 = float(self.count.sum()) - problem.n_flat
         if self.nu0 <= 0:
             raise ImproperPosteriorError(
@@ -132,7 +142,8 @@ class Gibbs:
         self.g = np.tile(self.count, (C, 1)) * rng.gamma(4.0, 0.25, (C, len(self.y)))
         self.sigma = np.full(C, self.unit)
         known = prior.known
-        first = ridge(self.D, self.y, self.g, problem.n_flat)
+        self.theta = np.zeros((C, self.D.shape[1]))
+        first = ridge(self.D, self.y, self.g, problem.n_flat, self.theta)
         middle = float(np.median(np.log(first.values[:, -1]))) if first.values.shape[1] else 0.0
         pilot = np.arange(middle - _PILOT_REACH, middle + _PILOT_REACH, _PILOT_STEP)
         self.t = np.array([np.log(known)]) if known is not None else pilot
@@ -177,15 +188,15 @@ class Gibbs:
     def _move(self) -> tuple[Array, Array]:
         """One sweep; returns the probabilities of the nodes, (C, K), and the coordinates, (C, d)."""
         q, rng, C = self.problem.n_flat, self.rng, REPLICATES * CHAINS
-        given = ridge(self.D, self.y, self.g, q)
+        given = ridge(self.D, self.y, self.g, q, self.theta)
         with np.errstate(divide="ignore", invalid="ignore"):
             share = self._lambda_and_sigma(given)
-        # squares are rounded by n eps: below four roots of that residuals are rounding
-        if not (self.sigma > 4.0 * np.sqrt(len(self.y) * np.finfo(np.float64).eps) * self.unit).all():
+        if not (self.sigma > self.least).all():
             raise ImproperPosteriorError(
-                f"the scale of the noise runs to zero: so many rows of {self.problem.design.target_name} are fitted "
-                f"exactly (equal values, or columns that make them) that there is no posterior under {self.noise.text}"
-                "; give a noise_prior that keeps sigma from zero, as InverseGamma(2, scale)"
+                f"the scale of the noise runs to zero (below {self.least:.1g}): so many rows of "
+                f"{self.problem.design.target_name} are fitted exactly (equal values, or columns that make them) that "
+                f"there is no posterior under {self.noise.text}, or none that float64 can tell from it; give a "
+                "noise_prior that keeps sigma from zero, as InverseGamma(2, scale)"
             )
         lam = np.exp(self.t[self.node])[:, None]
         variance = resolvent(given.values, lam)
@@ -195,7 +206,7 @@ class Gibbs:
             given.flat_side - (given.cross @ b[..., None])[..., 0] + self.sigma[:, None] * rng.standard_normal((C, q))
         )
         gamma = np.linalg.solve(given.flat_root.swapaxes(1, 2), side[..., None])[..., 0]
-        theta = np.concatenate([gamma, b], axis=1)
+        self.theta = theta = np.concatenate([gamma, b], axis=1)
         squares = np.square((self.y - theta @ self.D.T) / self.sigma[:, None])
         if len(self.log_df) > 1:
             self._choose_df(squares)

@@ -230,6 +230,15 @@ def test_rows_that_are_fitted_exactly(y):
     assert np.isfinite(posterior(X, y, family="student", noise_prior=InverseGamma(2.0, 1.0)).coefficients.sd).all()
 
 
+def test_a_row_far_away_and_noise_far_below():
+    """Squares of y would be rounded by 1e7 here, and the noise is 1e-6: it is known as if the row were not there."""
+    X, y = table(n=20)
+    noise = y - 3.0 - 0.8 * X[:, 0]
+    post = posterior(X, np.r_[1e12, (X[:, 0] + 1e-6 * noise)[1:]], family="student")
+    assert 0.2 < post.sigma.median / 1e-6 < 1.5
+    assert abs(post.coefficients.mean[0] - 1.0) < 4.0 * post.coefficients.sd[0] < 2e-6
+
+
 def test_no_degrees_of_freedom():
     with pytest.raises(PriorError, match="must be positive"):
         Student(-1.0)
