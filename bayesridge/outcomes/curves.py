@@ -35,6 +35,7 @@ _BEYOND = 3.0  # units of log lambda that the fits go on where the posterior end
 _FEWEST = 200.0  # effective draws at a lambda that is reached
 _BLOCK_VALUES = 1 << 22
 _PRIOR_POINTS = 401
+_SMALL = 1e-250
 
 
 class LooAt(NamedTuple):
@@ -179,26 +180,32 @@ class Curves:
         problem, planes = self.problem, self.draws.planes
         n, K, R = problem.design.n_rows, len(t), len(planes.weight)
         weight = self.draws.weights(t)
-        own = np.log(weight.sum(axis=1))  # (R, K)
+        with np.errstate(divide="ignore"):
+            own = np.log(weight.sum(axis=1))  # (R, K)
         pointwise, mean, each = np.empty((n, K)), np.empty((n, K)), np.zeros((R, K))
         size = max(1, _BLOCK_VALUES // planes.weight.size)
+        apart = set(self.refits)
         for part in [slice(k, k + size) for k in range(0, n, size)]:
             log_p, expected = densities(problem, planes, part)
             least = log_p.min(axis=(0, 1))
             inverse = np.exp(least - log_p)
             total = np.einsum("rsk,rsm->rmk", weight, inverse, optimize=True)
-            mean[part] = np.einsum("rsk,rsm->mk", weight, inverse * expected, optimize=True) / total.sum(axis=0)
-            pointwise[part] = np.logaddexp.reduce(own, axis=0) - np.log(total.sum(axis=0)) + least[:, None]
-            mine = own[:, None] - np.log(total) + least[:, None]  # (R, m, K)
-            mine[:, [i - part.start for i in self.refits if part.start <= i < part.start + size]] = 0.0
+            # weights and densities of hundreds of nats: the product may be zero where neither counts for nothing
+            apart |= {part.start + int(i) for i in np.flatnonzero(total.min(axis=(0, 2)) < _SMALL)}
+            with np.errstate(divide="ignore", invalid="ignore"):
+                mean[part] = np.einsum("rsk,rsm->mk", weight, inverse * expected, optimize=True) / total.sum(axis=0)
+                pointwise[part] = np.logaddexp.reduce(own, axis=0) - np.log(total.sum(axis=0)) + least[:, None]
+                mine = own[:, None] - np.log(total) + least[:, None]  # (R, m, K)
+            mine[:, [i - part.start for i in apart if i >= part.start]] = 0.0
             each += np.einsum("rmk,m->rk", mine, problem.count[part])
-        for i, other in self.refits.items():
-            w = other.weights(t)
-            log_p, expected = densities(problem, other.planes, slice(i, i + 1))
-            p = np.exp(log_p)
-            pointwise[i] = np.log(np.einsum("rsk,rsm->k", w, p)) - np.log(w.sum(axis=(0, 1)))
-            mean[i] = np.einsum("rsk,rsm->k", w, expected) / w.sum(axis=(0, 1))
-            each += problem.count[i] * np.log(np.einsum("rsk,rsm->rk", w, p) / w.sum(axis=1))
+        for i in apart:
+            draws = self.refits.get(i, self.draws)
+            log_p, expected = densities(problem, draws.planes, slice(i, i + 1))
+            log_w = draws.log_weights(t) - (0.0 if i in self.refits else log_p)  # of the posterior without the row
+            whole, both = (np.logaddexp.reduce(terms, axis=1) for terms in (log_w, log_w + log_p))  # (R, K)
+            pointwise[i] = np.logaddexp.reduce(both, axis=0) - np.logaddexp.reduce(whole, axis=0)
+            mean[i] = np.einsum("rsk,rsm->k", np.exp(log_w - np.logaddexp.reduce(whole, axis=0)), expected)
+            each += problem.count[i] * (both - whole)
         unseen = problem.count == 0
         pointwise[unseen] = mean[unseen] = np.nan
         return LooAt(pointwise, mean, np.asarray(each.std(axis=0, ddof=1) / np.sqrt(R)))

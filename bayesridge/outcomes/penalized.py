@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import cho_factor, cho_solve
+from scipy.linalg import cho_solve
 
 from bayesridge.errors import AccuracyWarning, DataError, warn
 from bayesridge.outcomes.problem import Outcome
@@ -65,14 +65,15 @@ def penalized_mode(problem: Outcome, lam: float, start: Array | None = None) -> 
     def height(at: Array) -> float:
         return float(problem.log_likelihood(at) - 0.5 * P @ np.square(at))
 
-    rounding = _rounding(problem)
+    counted = _rounding(problem)
     value = height(theta)
+    size = np.abs(problem.offset) + (0.0 if problem.family.whole else np.abs(problem.design.y))
     for _ in range(_MOST_STEPS):
-        first, second = problem.slope(D @ theta)
+        eta = D @ theta
+        first, second = problem.slope(eta)
         gradient = D.T @ first - P * theta
-        H = (D.T * second) @ D
-        H.flat[:: len(P) + 1] += P + _EPS * H.diagonal()
-        step = cho_solve(cho_factor(H, lower=True, check_finite=False), gradient, check_finite=False)
+        step = cho_solve((_root(D, second, P, problem), True), gradient, check_finite=False)
+        rounding = counted + 8.0 * _EPS * float(np.abs(first) @ (np.abs(eta) + size))
         gain = float(gradient @ step)
         if gain <= 4.0 * _EPS:
             break
@@ -93,10 +94,7 @@ def penalized_mode(problem: Outcome, lam: float, start: Array | None = None) -> 
         value = height(theta)
     else:
         warn(f"Newton's method made {_MOST_STEPS} steps at lambda = {lam:.3g} and is not there yet", AccuracyWarning)
-    _, second = problem.slope(D @ theta)
-    H = (D.T * second) @ D
-    H.flat[:: len(P) + 1] += P + _EPS * H.diagonal()
-    root = np.linalg.cholesky(H)
+    root = _root(D, problem.slope(D @ theta)[1], P, problem)
     q, r = problem.n_flat, problem.rank
     log_evidence = (
         value
@@ -105,6 +103,21 @@ def penalized_mode(problem: Outcome, lam: float, start: Array | None = None) -> 
         - np.log(root.diagonal()).sum()
     )
     return Bell(theta, root, float(log_evidence))
+
+
+def _root(D: Array, second: Array, P: Array, problem: Outcome) -> Array:
+    """Lower Cholesky factor of ``D' diag(second) D + diag(P)``."""
+    H = (D.T * second) @ D
+    H.flat[:: len(P) + 1] += P + _EPS * H.diagonal()
+    try:
+        return np.linalg.cholesky(H)
+    except np.linalg.LinAlgError as error:
+        rows = [int(problem.design.input_rows[i]) for i in (np.argmin(second), np.argmax(second))]
+        raise DataError(
+            f"rows {rows[0]} and {rows[1]} differ so much in what their outcomes weigh ({second.min():.1g} and "
+            f"{second.max():.1g}) that float64 cannot add them: look at the offset (the log of an exposure) and at "
+            "columns far from all others"
+        ) from error
 
 
 def _rounding(problem: Outcome) -> float:

@@ -295,7 +295,7 @@ class OutcomePosterior(ShownPosterior, Asked):
             if not self.family.takes_trials:
                 raise DataError(f"{self.family.text} have no trials; exposure is an offset")
             m = per_row(trials, len(rows), "trials", needed=True)
-            if not ((m >= 1) & (m == np.rint(m))).all():
+            if not ((m >= 1) & (m == np.rint(m)) & np.isfinite(m)).all():
                 raise DataError("trials must be whole numbers, 1 or more")
         labels = tuple([str(i) for i in range(len(rows))])
         return ExpectedRows(labels, self.family, self._planes, rows - self.design.mean, shift, m)

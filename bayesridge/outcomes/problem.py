@@ -209,7 +209,7 @@ def make_outcome(
         if not family.takes_trials:
             raise DataError(f"trials are for family='binomial', and this is {family.name}; exposure is an offset")
         m = _column(trials, design.n_rows, "trials")
-        _refuse(~((m >= 1) & (m == np.rint(m))), m, design, "trials must be whole numbers, 1 or more")
+        _refuse(~((m >= 1) & (m == np.rint(m)) & np.isfinite(m)), m, design, "trials must be whole numbers, 1 or more")
     wrong, expected = family.wrong(design.y, m)
     _refuse(wrong, design.y, design, expected)
     factor = factor_of(design)

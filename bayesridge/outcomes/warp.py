@@ -20,6 +20,7 @@ from scipy.linalg import qr, solve_triangular
 from scipy.special import ndtri
 
 from bayesridge.outcomes.nodes import Node
+from bayesridge.outcomes.penalized import Bell
 from bayesridge.outcomes.problem import Outcome
 
 Array = NDArray[np.float64]
@@ -28,6 +29,7 @@ _S = np.linspace(-6.0, 6.0, 97)
 _GAP = _S[1] - _S[0]
 _ROUNDS = 3
 _LEAST = 1e-280
+_SPANS = 1e-9
 _LEAST_SKEW = 1e-3  # rows without any may be needed too
 
 
@@ -77,14 +79,19 @@ class Warps:
         skew = np.abs(T[-1] + T[0] - 2.0 * T[len(_S) // 2]) / (T[-1] - T[0])
         A = solve_triangular(best.bell.root, problem.rows.T, lower=True)
         A *= (skew + _LEAST_SKEW) / np.linalg.norm(A, axis=0)
-        self.at: NDArray[np.intp] = np.sort(qr(A, mode="r", pivoting=True)[1][: A.shape[0]])
-        self.rows = problem.rows[self.at]
+        R, order = qr(A, mode="r", pivoting=True)
+        size = np.abs(R.diagonal())
+        self.at: NDArray[np.intp] = np.sort(order[: np.count_nonzero(size > _SPANS * size[0])])
+        # what the rows do not span (a row was left out of a wide table) has the prior alone, and stays as it is
+        others = qr(A[:, self.at])[0][:, len(self.at) :]
+        self.rows = np.concatenate([problem.rows[self.at], (best.bell.root @ others).T])
         self.inverse = np.linalg.inv(self.rows)
         self._made: dict[int, Warp] = {}
 
     def __getitem__(self, k: int) -> Warp:
         if k not in self._made:
-            bell, T = self.nodes[k].bell, self._quantiles(self.nodes[k], self.at)
+            bell, bent = self.nodes[k].bell, self._quantiles(self.nodes[k], self.at)
+            T = np.column_stack([bent, _straight(bell, self.rows[len(self.at) :])])
             rise = np.maximum(np.diff(T, axis=0), 1e-12 * (T[-1] - T[0]))
             T = T[0] + np.concatenate([np.zeros((1, T.shape[1])), np.cumsum(rise, axis=0)])
             inner = 2.0 * rise[1:] * rise[:-1] / (rise[1:] + rise[:-1])
@@ -96,11 +103,9 @@ class Warps:
 
     def _quantiles(self, node: Node, at: NDArray[np.intp]) -> Array:
         """Of each row's eta at the normal scores s, (97, rows): integrals on points that move to where they count."""
-        rows = self.problem.rows[at]
-        sd = np.linalg.norm(solve_triangular(node.bell.root, rows.T, lower=True), axis=0)
-        T = rows @ node.bell.mean + _S[:, None] * sd
+        T = _straight(node.bell, self.problem.rows[at])
         if node.bell.cavity is None:  # Laplace's: as it is
-            return np.asarray(T)
+            return T
         centre, variance = (one[at] for one in node.bell.cavity)
         one = self.problem.given(node.extra)
         trials = None if one.trials is None else one.trials[at]
@@ -117,6 +122,12 @@ class Warps:
             score = np.where(below < above, 1.0, -1.0) * ndtri(np.maximum(least, _LEAST))
             T = np.array([_read(score[:, i], T[:, i]) for i in range(len(at))]).T
         return np.asarray(T)
+
+
+def _straight(bell: Bell, rows: Array) -> Array:
+    """Of each row's eta under the bell itself."""
+    sd = np.linalg.norm(solve_triangular(bell.root, rows.T, lower=True), axis=0)
+    return np.asarray(rows @ bell.mean + _S[:, None] * sd)
 
 
 def _fall(inner: Array, end: Array, width: Array) -> Array:

@@ -309,8 +309,8 @@ def why_no_loo(design: Design, df: float | None = None) -> str:
     """
     if (df is not None and df - 1.0 <= 0) or design.nu < 2:
         return (
-            f"leave-one-out needs at least 2 residual degrees of freedom, got {design.nu:g}: without a row nothing is "
-            "left to estimate the noise"
+            f"leave-one-out needs at least 2 residual degrees of freedom, got {design.nu:g}: without a row too few "
+            "are left"
         )
     w = design.weights
     if w is not None and design.weight_kind == "frequency" and (design.survey or (w != np.round(w)).any()):

@@ -17,7 +17,7 @@ from scipy.interpolate import CubicSpline
 from scipy.special import ndtri
 
 from bayesridge.design.design import Design
-from bayesridge.errors import DataError
+from bayesridge.errors import DataError, ImproperPosteriorError
 from bayesridge.linalg.optimum import Optimum, minimize_values
 from bayesridge.linalg.search_range import SearchRange
 from bayesridge.rules.catalogue import CatalogueRule, posterior_rules
@@ -154,7 +154,7 @@ class CurveProblem:
         for k, (train, test) in enumerate(splits, start=1):
             try:
                 held_out = curves.held_out(train, test)
-            except DataError as error:
+            except (DataError, ImproperPosteriorError) as error:
                 raise NotAvailableError(f"training fold {k} ({len(train)} rows): {error}") from error
             seen = curves.problem.count[test]
             total, count = total - seen @ held_out, count + float(seen.sum())

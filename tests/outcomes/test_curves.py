@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.special import logsumexp
 from sklearn.linear_model import LogisticRegression, PoissonRegressor
 from typer.testing import CliRunner
 
 from bayesridge import DataError, FixedLambda, compare_lambda, posterior
 from bayesridge.cli.main import app
+from bayesridge.design.design import build_design
 from bayesridge.outcomes import loo
+from bayesridge.outcomes.curves import Curves, Tilted, densities
+from bayesridge.outcomes.family import FAMILIES
+from bayesridge.outcomes.problem import make_outcome
+from bayesridge.outcomes.rows import PlaneDraws
 from bayesridge.rules.cross_validation import CrossValidation
+from bayesridge.rules.curve_problem import CurveProblem
+from bayesridge.rules.problem import NotAvailableError
 
 RNG = np.random.default_rng(3)
 X = RNG.standard_normal((40, 3)) * [1.0, 5.0, 0.2]
@@ -68,6 +77,35 @@ def test_held_out_rows_are_those_of_scikit_learns_fit_to_the_others():
     theirs = LogisticRegression(C=1.0 / lam, solver="newton-cholesky", tol=1e-12).fit(Z[train], y[train])
     log_p = theirs.predict_log_proba(Z[test])[np.arange(10), y[test].astype(int)]
     np.testing.assert_allclose(curves.held_out(train, test)[:, k], log_p, atol=1e-6)
+
+
+def test_leave_one_out_where_densities_are_hundreds_of_nats_apart():
+    """Against sums of logarithms: of a row that the draws know, one whose densities underflow, one fitted without."""
+    rng = np.random.default_rng(0)
+    problem = make_outcome(FAMILIES["poisson"], build_design(Z[:3, :1], np.array([2.0, 1e5, 3e5])))
+    one, other = (
+        Tilted(PlaneDraws(b[..., None], b + 2.0, np.full((8, 60), 1 / 480)), 1, 1e3 * b**2, 0.0 * b, b)
+        for b in rng.normal(0.0, 3.0, (2, 8, 60))
+    )
+    t = np.array([-2.0, 1.0])
+    nothing = np.zeros(1)
+    found = Curves(problem, t, nothing, nothing, nothing, nothing, one, {2: other}, "").loo(t)
+    for i, draws in enumerate((one, one, other)):
+        log_p = densities(problem, draws.planes, slice(i, i + 1))[0]
+        with_it = draws.log_weights(t) - (0.0 if i == 2 else log_p)
+        expected = logsumexp(with_it + log_p, axis=(0, 1)) - logsumexp(with_it, axis=(0, 1))
+        np.testing.assert_allclose(found.pointwise[i], expected, rtol=1e-12)
+    assert np.isfinite(found.mean).all()
+    assert np.isfinite(found.mcse).all()
+
+
+def test_a_fold_without_any_event_has_no_fit(post, monkeypatch):
+    """The rule is not available, and the others are."""
+    only = replace(post.curves.problem.design, y=np.where(np.arange(40) == 5, 1.0, 0.0))
+    curves = replace(post.curves, problem=replace(post.curves.problem, design=only))
+    monkeypatch.setitem(vars(post), "curves", curves)
+    with pytest.raises(NotAvailableError, match="separated by the intercept"):
+        CurveProblem(post).cross_validate(CrossValidation(4, loss="log"))
 
 
 def test_every_rule_that_makes_sense(post, comparison):

@@ -170,6 +170,7 @@ def edited(row, value):
         (COUNTS, {"family": "binomial"}, DataError, "successes must be 0 or 1"),
         (COUNTS, {"family": "binomial", "trials": 2.0}, DataError, "from 0 to the number of trials"),
         (COUNTS, {"family": "binomial", "trials": np.r_[0.0, np.full(19, 20.0)]}, DataError, "trials must be whole"),
+        (COUNTS, {"family": "binomial", "trials": np.inf}, DataError, "trials must be whole"),
         (COUNTS, {"family": "gamma"}, DataError, "family must be 'gaussian', 'poisson', 'negative-bin"),
         (COUNTS, {"family": "gaussian", "trials": np.ones(20)}, DataError, "trials are of successes"),
         (COUNTS, {"weights": np.ones(20), "weight_kind": "precision"}, DataError, "precision weights"),
