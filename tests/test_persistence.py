@@ -145,6 +145,13 @@ def test_a_posterior_is_saved_too_and_loaded_as_an_estimator(tmp_path):
     np.testing.assert_array_equal(est.fit(X, Y).coef_, post.coefficients.mean)
 
 
+def test_a_folder_is_read_for_the_model_in_it(saved, tmp_path):
+    with pytest.raises(ModelFileError, match=r"is a folder that holds no model\.bridge"):
+        load(tmp_path)
+    (tmp_path / "model.bridge").write_bytes(saved.read_bytes())
+    assert load(tmp_path).lambda_ == load(saved).lambda_
+
+
 def test_the_rows_are_not_in_the_file(tmp_path):
     path = BayesRidge().fit(X, Y).save(tmp_path / "m.bridge")
     data = path.read_bytes()

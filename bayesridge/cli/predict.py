@@ -92,7 +92,7 @@ class _Asked(NamedTuple):
     def load(self) -> Fitted:
         from bayesridge.estimator.files import load
 
-        return load(self.model / "model.bridge" if self.model.is_dir() else self.model)
+        return load(self.model)
 
 
 def _in_memory(asked: _Asked, read: Callable[[], pd.DataFrame], *, as_json: bool) -> None:

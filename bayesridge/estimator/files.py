@@ -9,7 +9,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from bayesridge.errors import BayesRidgeError, ModelFileError
+from bayesridge.errors import BayesRidgeError, ModelFileError, check_path
 from bayesridge.estimator.classifier import BayesRidgeClassifier
 from bayesridge.estimator.kernel import BayesKernelRidge
 from bayesridge.estimator.regressor import BayesRidge
@@ -39,7 +39,7 @@ def load(path: str | Path) -> BayesRidge | BayesRidgeClassifier | BayesKernelRid
     Parameters
     ----------
     path : str or Path
-        Written by ``save``, or by ``bayesridge fit --out``.
+        Written by ``save``; or the folder that ``bayesridge fit --out`` wrote, whose ``model.bridge`` is read.
 
     Returns
     -------
@@ -54,6 +54,9 @@ def load(path: str | Path) -> BayesRidge | BayesRidgeClassifier | BayesKernelRid
     OSError
         If it cannot be read.
     """
+    if (folder := check_path(path)).is_dir():
+        if not (path := folder / "model.bridge").is_file():
+            raise ModelFileError(f"{folder} is a folder that holds no model.bridge: name the file of the model")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # they were given when the model was fitted
