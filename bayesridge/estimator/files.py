@@ -54,9 +54,10 @@ def load(path: str | Path) -> BayesRidge | BayesRidgeClassifier | BayesKernelRid
     OSError
         If it cannot be read.
     """
-    if (folder := check_path(path)).is_dir():
-        if not (path := folder / "model.bridge").is_file():
-            raise ModelFileError(f"{folder} is a folder that holds no model.bridge: name the file of the model")
+    given = check_path(path)
+    path = given / "model.bridge" if given.is_dir() else given
+    if given.is_dir() and not path.is_file():
+        raise ModelFileError(f"{given} is a folder that holds no model.bridge: name the file of the model")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # they were given when the model was fitted

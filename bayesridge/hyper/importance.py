@@ -162,6 +162,13 @@ class WeightedPosterior:
         at, sd = mean + shrink * (x - mean), float(np.sqrt(shrink**2 * width2 + variance))
         at, log_w = _binned(at, w, 0.2 * sd)
         log_w = log_w - 0.5 * np.log(2.0 * np.pi) - np.log(sd)
+        ends = float(at.min() - 7.0 * sd), float(at.max() + 7.0 * sd)
+        if not variance:  # a prior may end: what the kernel puts beyond the outermost points is folded back
+            ends = float(x[w > 0.0].min()), float(x[w > 0.0].max())
+            at = np.concatenate([at, 2.0 * ends[0] - at, 2.0 * ends[1] - at])
+            log_w = np.tile(log_w, 3)
+            near = (at > ends[0] - 7.0 * sd) & (at < ends[1] + 7.0 * sd)
+            at, log_w = at[near], log_w[near]
 
         def log_density(v: Array) -> Array:
             flat = np.ravel(v)
@@ -171,7 +178,6 @@ class WeightedPosterior:
             ]
             return np.concatenate(found).reshape(np.shape(v))
 
-        ends = float(at.min() - 7.0 * sd), float(at.max() + 7.0 * sd)
         if of_correlation:
             return correlation(name, log_density, ends)
         return marginal(name, log_density, *ends, rounding=_ROUGH)
