@@ -176,7 +176,8 @@ class WeightedPosterior:
                 logsumexp(log_w - 0.5 * np.square((part[:, None] - at) / sd), axis=1)
                 for part in np.array_split(flat, max(1, flat.size * len(at) >> 20))
             ]
-            return np.concatenate(found).reshape(np.shape(v))
+            within = (flat >= ends[0]) & (flat <= ends[1])
+            return np.where(within, np.concatenate(found), -np.inf).reshape(np.shape(v))
 
         if of_correlation:
             return correlation(name, log_density, ends)

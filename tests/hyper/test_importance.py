@@ -11,7 +11,7 @@ from bayesridge.design.levels import LevelRows, Levels
 from bayesridge.engines.groups import group_engine
 from bayesridge.errors import DataError
 from bayesridge.hyper import importance
-from bayesridge.hyper.importance import _slices, _two_sided, weighted_posterior
+from bayesridge.hyper.importance import WeightedPosterior, _slices, _two_sided, weighted_posterior
 from bayesridge.posteriors.posterior import infer_groups
 from bayesridge.priors import Jeffreys, by_group
 from tests.hyper.test_groups import GROUPS, table, two_groups
@@ -67,6 +67,18 @@ def test_scales_and_coefficients_of_sampled_nodes(monkeypatch):
     drawn = found.draw(500, 4, 1)
     assert abs(np.log(drawn.sigma).mean() - np.log(exact.sigma.median)) < 0.1 * exact.sigma.log_sd
     assert np.abs(found.loo.pointwise - exact.loo.pointwise).max() < 0.02
+
+
+def test_sampled_scales_end_where_their_prior_does():
+    """Log-uniform on [.5, 20]: quantiles, and the mean, for nothing is folded or carried over the ends."""
+    low, high = np.log([0.5, 20.0])
+    x = np.linspace(low, high, 4096)
+    found = WeightedPosterior(None, x[:, None], np.zeros(4096), x, "slice sampling", np.nan)._smooth("lambda", x, 0.0)
+    q = np.array([1e-6, 0.01, 0.3, 0.99, 1 - 1e-6])
+    # the kernel draws points together by 2%, so that it leaves their variance as it is
+    np.testing.assert_allclose(np.log(found.quantile(q)), low + q * (high - low), atol=0.02)
+    assert 0.5 <= found.interval(0.999999).lower < found.interval(0.999999).upper <= 20.0 * (1 + 1e-12)
+    assert found.mean == pytest.approx(19.5 / (high - low), rel=0.02)
 
 
 def test_six_groups_take_samples():
