@@ -45,7 +45,7 @@ BLUE, ORANGE, GREEN, GREY = "#0072b2", "#d55e00", "#009e73", "0.55"
 # less what it should be; the band holds all of the line with probability 95%.
 
 # %%
-SIZE, RUNS = (15, 4), 300
+SIZE, RUNS = (15, 4), 200
 COMMON = {"simulations": RUNS, "random_state": 1}
 studies = {
     "exact posterior": sbc(SIZE, BetaR2(1, 1), **COMMON),

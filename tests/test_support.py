@@ -73,16 +73,21 @@ def _save_and_load(post: Any, folder: Path) -> None:
     np.testing.assert_allclose(found.coefficients.mean, post.coefficients.mean, rtol=1e-9)
 
 
+@cache
+def _validated(post: Any) -> Any:
+    made = [key for key in QUESTIONS if key not in ("computation", "backtest")]  # these have cells of their own
+    return validate(post, checks=made, simulations=200, progress=False)
+
+
 def _card(post: Any, _: Path) -> None:
     """A card on which nothing could be tested says why in its verdict."""
-    made = [key for key in QUESTIONS if key not in ("computation", "backtest")]  # these have cells of their own
-    card = validate(post, checks=made, simulations=200, progress=False)
+    card = _validated(post)
     if all(entry.status == "not judged" for entry in card.entries if entry.key in TESTS):
         raise DataError(card.verdict)
 
 
 def _check(post: Any, key: str) -> None:
-    entry = validate(post, checks=[key], simulations=200, progress=False)[key]
+    entry = _validated(post)[key]
     if entry.status == "not judged":
         raise DataError(entry.text)
 

@@ -25,7 +25,7 @@ PAGES = sorted(
     if "_build" not in path.parts and "notebooks" not in path.parts and re.search(r"```(python|sh)\n", path.read_text())
     and path.name != "plots.md"  # test_plots_gallery runs it, for its pictures
 )  # fmt: skip
-#: Pages whose examples sample with PyMC; the first compiles two models for half a minute, which tests/mcmc do too.
+#: Pages whose examples sample with PyMC; the first two compile models for most of a minute, which tests/mcmc do too.
 SAMPLING = {"howto/nuts.md", "coming_from/pymc.md", "models.md"}
 
 _FENCE = re.compile(r"^```(python|sh)\n(.*?)^```\n(?:\n?^```text\n(.*?)^```$)?", re.DOTALL | re.MULTILINE)
@@ -79,7 +79,7 @@ def _same(printed: str) -> list[str]:
 def _parameter(path: Path) -> Any:
     name = path.relative_to(DOCS).as_posix()
     marks = [pytest.mark.mcmc] if name in SAMPLING else []
-    if name == "howto/nuts.md":
+    if name in ("howto/nuts.md", "coming_from/pymc.md"):
         marks.append(pytest.mark.slow)
     return pytest.param(path, id=name, marks=marks)
 

@@ -104,12 +104,9 @@ def test_zarr_round_trip(problem, tmp_path):
 
 
 def test_a_seed_gives_the_same_draws(problem, drawn):
-    one, two, other = (
-        result.datatree["posterior"]
-        for result in (drawn, collapsed(problem, **FEW), collapsed(problem, **FEW, random_state=8))
-    )
-    np.testing.assert_array_equal(one["coef"].values, two["coef"].values)
-    assert not np.array_equal(one["coef"].values, other["coef"].values)
+    one, two = (result.datatree["posterior"]["coef"].values for result in (drawn, collapsed(problem, **FEW)))
+    np.testing.assert_array_equal(one, two)
+    assert not np.array_equal(one[0], one[1])  # chains have seeds of their own
 
 
 class InterruptAt:
