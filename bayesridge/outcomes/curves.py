@@ -36,6 +36,7 @@ _FEWEST = 200.0  # effective draws at a lambda that is reached
 _BLOCK_VALUES = 1 << 22
 _PRIOR_POINTS = 401
 _SMALL = 1e-250
+_STARTS = 400
 
 
 class LooAt(NamedTuple):
@@ -156,7 +157,7 @@ class Curves:
 
     def on(self, t: Array) -> Curves:
         """The same with the penalised fits at other values of log lambda."""
-        coef, intercept, deviance, dof = _modes(self.problem, t)
+        coef, intercept, deviance, dof = _modes(self.problem, t, self.draws.planes)
         return replace(self, t=t, coef=coef, intercept=intercept, deviance=deviance, dof=dof)
 
     def evidence(self, t: Array) -> tuple[Array, Array]:
@@ -219,7 +220,7 @@ class Curves:
         count[train] = self.problem.count[train]
         part = replace(self.problem, design=replace(self.problem.design, weights=count))
         refuse_flat_separation(part)
-        eta = self.problem.rows[test] @ np.array([bell.mean for bell in fits(part, self.t)]).T
+        eta = self.problem.rows[test] @ np.array([bell.mean for bell in fits(part, self.t, self.draws.planes)]).T
         problem = self.problem
         trials = None if problem.trials is None else problem.trials[test, None]
         y = problem.design.y[test, None]
@@ -248,12 +249,37 @@ def densities(problem: Outcome, planes: PlaneDraws, part: slice) -> tuple[Array,
     return family.log_density(eta, design.y[part], trials), family.mean(eta, trials)
 
 
-def fits(problem: Outcome, t: Array) -> list[Bell]:
-    """Penalised fits at values of log lambda, from the largest down, where Newton's method is at home."""
+def fits(problem: Outcome, t: Array, planes: PlaneDraws) -> list[Bell]:
+    """Penalised fits at values of log lambda, from the largest down, where Newton's method is at home.
+
+    A density that is not log-concave may have several modes: each fit is made from the best of the posterior's draws,
+    too, and the higher one is kept.
+    """
     found: list[Bell] = []
+    starts, problem = _starts(problem, planes), problem.merged()
     for one in t[::-1]:
-        found.append(penalized_mode(problem, float(np.exp(one)), found[-1].mean if found else None))
+        lam = float(np.exp(one))
+        known = penalized_mode(problem, lam, found[-1].mean if found else None)
+        if len(starts):
+            other = penalized_mode(problem, lam, starts[_heights(problem, lam, starts).argmax()])
+            first, second = _heights(problem, lam, np.array([known.mean, other.mean]))
+            known = other if second > first else known
+        found.append(known)
     return found[::-1]
+
+
+def _heights(problem: Outcome, lam: float, theta: Array) -> Array:
+    return problem.log_likelihood(theta) - 0.5 * np.square(theta) @ problem.precision(lam)
+
+
+def _starts(problem: Outcome, planes: PlaneDraws) -> Array:
+    """Coordinates (S, d) of some draws; none where a fit is the only one."""
+    if problem.family.one_mode:
+        return np.empty((0, problem.rows.shape[1]))
+    step = max(1, planes.weight.size // _STARTS)
+    coef, centre = planes.coef.reshape(planes.weight.size, -1)[::step], planes.centre.ravel()[::step]
+    eta = centre[:, None] + coef @ (problem.design.X - problem.design.mean).T
+    return np.asarray(np.linalg.lstsq(problem.rows, eta.T)[0].T)
 
 
 def curves_of(
@@ -269,12 +295,12 @@ def curves_of(
     if problem.rank == 0:
         raise DataError("no column is penalised (or none has spread): no lambda does anything")
     t = np.linspace(ends[0] - _BEYOND, ends[1] + _BEYOND, _POINTS)
-    return Curves(problem, t, *_modes(problem, t), draws, refits, no_loo)
+    return Curves(problem, t, *_modes(problem, t, draws.planes), draws, refits, no_loo)
 
 
-def _modes(problem: Outcome, t: Array) -> tuple[Array, Array, Array, Array]:
+def _modes(problem: Outcome, t: Array, planes: PlaneDraws) -> tuple[Array, Array, Array, Array]:
     """Coefficients, intercept, deviance and effective degrees of freedom of the penalised fits."""
-    found = fits(problem.merged(), t)
+    found = fits(problem, t, planes)
     theta, design = np.array([bell.mean for bell in found]), problem.design
     # a mode has nothing in directions that the data never saw
     coef, centre = problem.directions.coefficients(design, theta, np.zeros(len(t)), np.random.default_rng(0))

@@ -37,6 +37,8 @@ class Family(ABC):
     takes_trials: ClassVar[bool] = False
     #: Whether outcomes are whole numbers.
     whole: ClassVar[bool] = True
+    #: Whether its density is log-concave in eta, so that there is one penalised fit.
+    one_mode: ClassVar[bool] = True
     #: The field with the further parameter.
     extra: ClassVar[str | None] = None
 
@@ -400,6 +402,7 @@ class Student(Family):
     ratio: ClassVar[str | None] = None
     unit: ClassVar[float] = 1.0
     whole: ClassVar[bool] = False
+    one_mode: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         if self.df is not None and not (np.asarray(self.df) > 0).all():

@@ -90,6 +90,9 @@ def penalized_mode(problem: Outcome, lam: float, start: Array | None = None) -> 
                 break
         if share < 1e-10:  # there, to the rounding of the likelihood
             break
+        # a curvature that is a bound (that of rows' weights) makes steps that are too short
+        while not problem.family.one_mode and height(theta + 2.0 * share * step) > height(theta + share * step):
+            share *= 2.0
         theta = theta + share * step
         value = height(theta)
     else:
