@@ -162,7 +162,6 @@ REFUSED = {
     ("check: sensitivity to the prior", "lambda plugged in"): "needs a prior on lambda",
     ("check: influence of rows", "lambda plugged in"): "only where it is inferred",
     ("log p(y)", "sampled"): "the exact one has",
-    ("log p(y)", "Student-t noise"): "no marginal likelihood",
     ("plot: predicted_observed", "sampled"): "the exact posterior of the same model",
     ("DataTree with predictive groups", "kernel"): "draws of slopes",
     ("plot: scales", "counts (Poisson)"): "no noise sd sigma",

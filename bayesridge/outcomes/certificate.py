@@ -138,7 +138,7 @@ def certify(
     if weighted:
         k, size = pareto_k(log_weight), effective_size(after.weight / after.weight.sum())
     else:  # of the means: 1 / (standard error in sds)^2
-        k, size = -np.inf, float(1.0 / np.median(np.square(error[0])))
+        k, size = -np.inf, float(1.0 / np.median(np.square(error[0][np.isfinite(sd)])))
     return Certificate(k, size, float(error.max()), float(shift.max()), labels[at])
 
 

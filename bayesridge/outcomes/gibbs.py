@@ -73,6 +73,30 @@ class Ridge:
         log_det, shrink = growth_and_shrunk(self.values[:, None, :], t[:, None])
         return self.r0[:, None] + (shrink @ (np.square(self.z) / self.values)[..., None])[..., 0], -0.5 * log_det
 
+    def coordinates(self, u: Array, lam: Array, sigma: Array) -> Array:
+        """Coordinates (N, d) given lambda and sigma (N,), of standard normal u (N, d); N is C, where C is not one."""
+        q = u.shape[1] - self.values.shape[1]
+        variance, sd = resolvent(self.values, lam[:, None]), sigma[:, None]
+        along = self.z * variance + sd * u[:, q:] * np.sqrt(variance)
+        b = (self.V @ along[..., None])[..., 0]
+        side = self.flat_side - (self.cross @ b[..., None])[..., 0] + sd * u[:, :q]
+        return np.concatenate([np.linalg.solve(self.flat_root.swapaxes(1, 2), side[..., None])[..., 0], b], axis=1)
+
+    def whitened(self, theta: Array, lam: Array, sigma: Array) -> Array:
+        """Undo :meth:`coordinates`: u (N, d) of theta."""
+        q = theta.shape[1] - self.values.shape[1]
+        gamma, b = theta[:, :q, None], theta[:, q:, None]
+        variance = resolvent(self.values, lam[:, None])
+        along = (self.V.swapaxes(1, 2) @ b)[..., 0] - self.z * variance
+        flat = (self.flat_root.swapaxes(1, 2) @ gamma + self.cross @ b)[..., 0] - self.flat_side
+        return np.concatenate([flat, along / np.sqrt(variance)], axis=1) / sigma[:, None]
+
+    def log_volume(self, lam: Array, sigma: Array) -> Array:
+        """Log determinant of :meth:`coordinates`, (N,)."""
+        log_sd = np.log(sigma)[:, None] + 0.5 * np.log(resolvent(self.values, lam[:, None]))
+        log_root = np.log(np.diagonal(self.flat_root, axis1=1, axis2=2))
+        return np.asarray(log_sd.sum(axis=1) + log_root.shape[1] * np.log(sigma) - log_root.sum(axis=1))
+
 
 def ridge(D: Array, y: Array, weights: Array, q: int, about: Array) -> Ridge:
     """Factorise C weighted regressions of y on D, whose first q columns are flat.
@@ -198,15 +222,9 @@ class Gibbs:
                 f"there is no posterior under {self.noise.text}, or none that float64 can tell from it; give a "
                 "noise_prior that keeps sigma from zero, as InverseGamma(2, scale)"
             )
-        lam = np.exp(self.t[self.node])[:, None]
-        variance = resolvent(given.values, lam)
-        along = given.z * variance + self.sigma[:, None] * rng.standard_normal(variance.shape) * np.sqrt(variance)
-        b = (given.V @ along[..., None])[..., 0]
-        side = (
-            given.flat_side - (given.cross @ b[..., None])[..., 0] + self.sigma[:, None] * rng.standard_normal((C, q))
-        )
-        gamma = np.linalg.solve(given.flat_root.swapaxes(1, 2), side[..., None])[..., 0]
-        self.theta = theta = np.concatenate([gamma, b], axis=1)
+        along, flat = rng.standard_normal(given.values.shape), rng.standard_normal((C, q))
+        theta = given.coordinates(np.concatenate([flat, along], axis=1), np.exp(self.t[self.node]), self.sigma)
+        self.theta = theta
         squares = np.square((self.y - theta @ self.D.T) / self.sigma[:, None])
         if len(self.log_df) > 1:
             self._choose_df(squares)
@@ -217,31 +235,33 @@ class Gibbs:
 
     def _lambda_and_sigma(self, given: Ridge) -> Array:
         C = len(self.sigma)
-        signal = self.problem.design.signal
         Q, det = given.along(self.t)
         if self.joint:
             a, b, _ = self.noise.conjugate  # type: ignore[misc]
             shape, rate = a + 0.5 * self.nu0, b + 0.5 * Q
-            of_prior = 0.0 if self.prior.known is not None else self.prior.log_density(self.t, signal)
-            share = self._choose(of_prior + det - shape * np.log(rate))
+            share = self._choose(self._log_prior(self.t, 0.0) + det - shape * np.log(rate))
             self.sigma = np.sqrt(rate[np.arange(C), self.node] / self.rng.gamma(shape, size=C))
             return share
         for _ in range(3):
             log_s = np.log(self.sigma)[:, None]
-            share = self._choose(
-                self.prior.given_sigma(self.t, log_s, signal) + det - 0.5 * Q / self.sigma[:, None] ** 2
-            )
+            share = self._choose(self._log_prior(self.t, log_s) + det - 0.5 * Q / self.sigma[:, None] ** 2)
             Qk = Q[np.arange(C), self.node][:, None]
             if self.noise.known is not None:
                 self.sigma = np.full(C, self.noise.known)
                 continue
             width = 14.0 / np.sqrt(2.0 * self.nu0)
             grid = 0.5 * np.log(Qk / self.nu0) + np.linspace(-width, width, _SIGMAS)
-            log_p = self.noise.log_density(grid) + self.prior.given_sigma(self.t[self.node][:, None], grid, signal)
+            log_p = self.noise.log_density(grid) + self._log_prior(self.t[self.node][:, None], grid)
             log_p = log_p - self.nu0 * grid - 0.5 * Qk * np.exp(-2.0 * grid)
             at = _pick(np.exp(log_p - log_p.max(axis=1, keepdims=True)), self.rng)
             self.sigma = np.exp(grid[np.arange(C), at] + (self.rng.random(C) - 0.5) * (grid[:, 1] - grid[:, 0]))
         return share
+
+    def _log_prior(self, t: Array, log_sigma: Array | float) -> Array:
+        """Of log lambda given sigma; a known one has none."""
+        if self.prior.known is not None:
+            return np.zeros(1)
+        return self.prior.given_sigma(t, log_sigma, self.problem.design.signal)
 
     def _choose(self, log_p: Array) -> Array:
         share = np.exp(log_p - logsumexp(log_p, axis=1, keepdims=True))

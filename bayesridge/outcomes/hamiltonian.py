@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesridge.outcomes.correction import REPLICATES, Weighted
+from bayesridge.outcomes.bridge import bridged
+from bayesridge.outcomes.correction import REPLICATES, Weighted, log_joint
 from bayesridge.outcomes.nodes import Node
 from bayesridge.outcomes.problem import Outcome
 
@@ -78,6 +79,17 @@ class Chains:
         chosen = node.reshape(count, REPLICATES, CHAINS).transpose(1, 0, 2).reshape(REPLICATES, -1)
         of_nodes = mass.T.reshape(REPLICATES, CHAINS, -1).sum(axis=1) / mass.sum()
         return Weighted(shaped, chosen, np.zeros(chosen.shape), of_nodes)
+
+    def log_evidence(self, draws: Weighted) -> tuple[float, float] | None:
+        """Log p(y) and its standard error by bridge sampling, u being nearly normal; None where draws do not tell."""
+        roots = np.array([node.bell.root for node in self.nodes])
+        log_root = np.log(np.diagonal(roots, axis1=1, axis2=2)).sum(axis=1)
+        u = [self._whitened(theta - self._m[k], k, roots) for theta, k in zip(draws.theta, draws.node, strict=True)]
+
+        def log_p(u: Array, k: NDArray[np.intp]) -> Array:
+            return log_joint(self.problem, self.nodes, self._theta(u, k), k) - log_root[k]
+
+        return bridged(np.array(u), draws.node, draws.mass, log_p, self.rng)
 
     def _theta(self, u: Array, k: NDArray[np.intp]) -> Array:
         return np.asarray(self._m[k] + self._whitened(u, k, self._A.swapaxes(1, 2)))

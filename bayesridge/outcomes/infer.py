@@ -79,7 +79,7 @@ def infer_problem(problem: Outcome, prior: Prior, *, plugged_in: bool = False) -
     step = max(1, int(np.ceil(found.draws.node.size * problem.design.n_columns / _MOST_KEPT)))
     all_of = found.draws
     kept = Weighted(all_of.theta[:, ::step], all_of.node[:, ::step], all_of.log_weight[:, ::step], all_of.mass)
-    evidence = None if found.evidence is None else (found.evidence[0] + _units(problem.design), found.evidence[1])
+    evidence = None if found.evidence is None else (found.evidence[0] + problem.log_units, found.evidence[1])
     of_lambda = "integrated" if fixed is None else "plugged in" if plugged_in else "given"
     return OutcomePosterior(
         problem.family, problem.design, problem.directions, prior, kept, np.array([node.t for node in nodes]),
@@ -135,11 +135,6 @@ def _extra(nodes: list[Node]) -> Array | None:
     return None if nodes[0].extra is None else np.array([node.extra for node in nodes])
 
 
-def _units(design: Design) -> float:
-    """Flat priors have density one in the units of the data, and the coordinates are scaled."""
-    return float(-np.log(design.scale[design.unpenalized]).sum())
-
-
 class _Found(NamedTuple):
     draws: Weighted
     certificate: Certificate
@@ -193,7 +188,7 @@ def _chains(problem: Outcome, nodes: list[Node], refused: Certificate) -> _Found
     if not verdict.passed:
         warn(accuracy_text(verdict), AccuracyWarning)
     how = "Hamiltonian sampling in whitened coordinates"
-    return _Found(draws, verdict, how, None, refused)
+    return _Found(draws, verdict, how, chains.log_evidence(draws), refused)
 
 
 def accuracy_text(verdict: Certificate) -> str:

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from bayesridge.design.design import Design, State
 from bayesridge.errors import BayesRidgeWarning, DataError, ImproperPosteriorError, RowsAbsentError, check_counts
 from bayesridge.hyper.marginal import Link, Marginal, PointMass, transformed
+from bayesridge.outcomes.bridge import LARGEST_ERROR
 from bayesridge.outcomes.correction import Weighted
 from bayesridge.outcomes.curves import Curves, Tilted, curves_of, log_lambda_without, tilted
 from bayesridge.outcomes.family import Family
@@ -71,7 +72,7 @@ class OutcomePosterior(ShownPosterior, Asked):
     check : tuple of str
         What that is worth, a sentence each.
     log_evidence : tuple of float or None
-        Log p(y) and its standard error; None where the draws are of chains.
+        Log p(y) and its standard error; None where draws of chains do not tell it.
     asks : tuple of str
         Which of "offset" and "trials" the model was fitted with, so that predictions need them.
     infer : callable
@@ -99,6 +100,7 @@ class OutcomePosterior(ShownPosterior, Asked):
     plugged_in: bool = False
 
     has_curves: ClassVar[bool] = True
+    improper_noise: ClassVar[bool] = False
 
     @property
     def method(self) -> str:
@@ -209,10 +211,13 @@ class OutcomePosterior(ShownPosterior, Asked):
     def log_marginal_likelihood(self) -> float:
         """Log p(y) in nats; its standard error is ``log_evidence[1]``."""
         if self.log_evidence is None:
-            raise DataError("this posterior was sampled (see `check`), and chains have no marginal likelihood")
+            raise DataError(
+                "this posterior was sampled (see `check`), and its draws are too far from a Gaussian for a marginal "
+                f"likelihood: bridge sampling leaves a standard error of more than {LARGEST_ERROR:g} nats"
+            )
         return self.log_evidence[0]
 
-    def log_bayes_factor(self, other: OutcomePosterior) -> float:
+    def log_bayes_factor(self, other: Any) -> float:
         """Log Bayes factor against another family or another model of the same data: positive favours this one.
 
         Its standard error is that of both evidences, ``log_evidence[1]``.
@@ -220,7 +225,7 @@ class OutcomePosterior(ShownPosterior, Asked):
         Raises
         ------
         DataError
-            If the data or the flat priors differ, or one was sampled by chains.
+            If the data or the flat priors differ, or one has no evidence.
         """
         return log_bayes_factor(self, other)
 
@@ -470,7 +475,7 @@ class OutcomePosterior(ShownPosterior, Asked):
     @property
     def work(self) -> float:
         """Multiplications that a fit of twice the rows takes, about; steps of chains evaluate every node."""
-        chains = self.log_evidence is None
+        chains = not self.draws_.log_weight.any()
         return 2.0 * self.draws_.node.size * self.rows().rows.size * (len(self.t) if chains else 1.0)
 
     def replicate(self, rows: NDArray[np.intp], draws: int, rng: np.random.Generator) -> Array:

@@ -107,6 +107,11 @@ class Outcome:
         weights = self.design.weights
         return np.ones(self.design.n_rows) if weights is None else weights
 
+    @property
+    def log_units(self) -> float:
+        """Flat priors have density one in the units of the data, and the coordinates are scaled."""
+        return float(-np.log(self.design.scale[self.design.unpenalized]).sum())
+
     @cached_property
     def judged(self) -> NDArray[np.intp]:
         """Penalised coefficients that accuracy is judged by, spread over all."""

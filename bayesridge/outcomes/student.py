@@ -13,12 +13,13 @@ from numpy.typing import ArrayLike, NDArray
 from bayesridge.design.design import Design, State
 from bayesridge.errors import AccuracyWarning, DataError, ModelFileError, PriorError, check_counts, warn
 from bayesridge.hyper.marginal import Marginal, PointMass
-from bayesridge.outcomes.correction import Weighted, joined
+from bayesridge.outcomes.correction import joined
 from bayesridge.outcomes.family import Family, Student
 from bayesridge.outcomes.gibbs import CHAINS, Gibbs
 from bayesridge.outcomes.infer import SEED, accuracy_text, judge, outcome_from_state
 from bayesridge.outcomes.posterior import OutcomePosterior
 from bayesridge.outcomes.problem import Outcome, make_outcome
+from bayesridge.outcomes.student_evidence import student_evidence
 from bayesridge.parallel.runs import generator
 from bayesridge.parallel.threads import threads_for
 from bayesridge.persistence import prior_from_state, prior_state
@@ -52,6 +53,11 @@ class StudentPosterior(OutcomePosterior):
     def prior_texts(self) -> tuple[str, str]:
         """The priors, and what the noise is, in words."""
         return self.prior.text, f"{self.family.in_words}; {self.noise_prior.text}"
+
+    @property
+    def improper_noise(self) -> bool:  # type: ignore[override]
+        """Whether sigma's prior has an arbitrary constant; that of a Gaussian's sigma is the same."""
+        return not self.noise_prior.proper
 
     @property
     def _own(self) -> Array:
@@ -189,7 +195,8 @@ def infer_student(
 
 def _infer(problem: Outcome, prior: Prior, noise_prior: NoisePrior) -> StudentPosterior:
     with threads_for(max(problem.rows.shape[1], 32)):
-        gibbs = Gibbs(problem, prior, noise_prior, np.random.default_rng(SEED))
+        rng = np.random.default_rng(SEED)
+        gibbs = Gibbs(problem, prior, noise_prior, rng)
         draws, logs = gibbs.run(_FIRST), {"log lambda": gibbs.t}
         while True:
             count = draws.node.shape[1] // CHAINS
@@ -197,19 +204,13 @@ def _infer(problem: Outcome, prior: Prior, noise_prior: NoisePrior) -> StudentPo
             verdict = judge(problem, logs, before, draws, weighted=False)
             if verdict.passed or draws.node.shape[1] >= _MOST:
                 break
+        evidence = student_evidence(problem, prior, noise_prior, draws, gibbs.t, rng)
     if not verdict.passed:
         warn(accuracy_text(verdict), AccuracyWarning)
-    said = (f"accuracy: {verdict.sentence}",)
-    how = "collapsed Gibbs sampling: weights of the rows, then lambda, sigma and coefficients jointly given them"
-    return _made(problem, prior, noise_prior, draws, gibbs.t, how, said)
-
-
-def _made(
-    problem: Outcome, prior: Prior, noise_prior: NoisePrior, draws: Weighted, t: Array, how: str, said: tuple[str, ...]
-) -> StudentPosterior:
     return StudentPosterior(
-        problem.family, problem.design, problem.directions, prior, draws, t, np.zeros(len(t)), None, how, said, None,
-        problem.asks, _again(noise_prior), problem, False, noise_prior,
+        problem.family, problem.design, problem.directions, prior, draws, gibbs.t, np.zeros(len(gibbs.t)), None,
+        "collapsed Gibbs sampling: weights of the rows, then lambda, sigma and coefficients jointly given them",
+        (f"accuracy: {verdict.sentence}",), evidence, problem.asks, _again(noise_prior), problem, False, noise_prior,
     )  # fmt: skip
 
 

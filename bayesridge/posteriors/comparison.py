@@ -144,7 +144,7 @@ def log_bayes_factor(one: Any, other: Any) -> float:
     Raises
     ------
     DataError
-        If the data or the flat priors of the two differ, or lambda was chosen from the data.
+        If the data or the flat priors (sigma's among them) of the two differ, or lambda was chosen from the data.
     """
     if differs(one.design, other.design):
         raise DataError(
@@ -157,7 +157,14 @@ def log_bayes_factor(one: Any, other: Any) -> float:
         )
     if "evidence" in (one.method, other.method):
         raise DataError("method='evidence' chose lambda from the data: its evidence is a maximum, not a marginal")
-    return float(one.log_marginal_likelihood - other.log_marginal_likelihood)
+    difference = float(one.log_marginal_likelihood - other.log_marginal_likelihood)
+    if ("sigma" in one.scales) != ("sigma" in other.scales):
+        raise DataError("one model gives densities of a measured target, the other probabilities of counts")
+    if one.improper_noise != other.improper_noise:
+        raise DataError("one model has the improper noise prior 1/sigma² and the other has not: give both a proper one")
+    if 0.0 in (one.prior.known, other.prior.known):
+        raise DataError("lambda = 0 is a flat prior on the coefficients: it has no marginal likelihood to compare")
+    return difference
 
 
 def _same_data(named: Mapping[str, AnyPosterior]) -> None:

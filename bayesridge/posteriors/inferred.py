@@ -173,8 +173,10 @@ class Inferred:
         """Estimated relative error of the integral over lambda."""
         return self.hyper.error
 
-    def log_bayes_factor(self, other: Inferred) -> float:
+    def log_bayes_factor(self, other: Any) -> float:
         """Log Bayes factor of this model against another fitted to the same data: positive favours this one.
+
+        The other may have Student-t noise; ``log_evidence[1]`` is the standard error of its log p(y).
 
         Raises
         ------
@@ -182,17 +184,12 @@ class Inferred:
             If the targets, rows or weights differ, or the models differ in a part whose prior is improper, whose
             arbitrary constant would then decide.
         """
-        if _improper_noise(self) != _improper_noise(other):
-            raise DataError(
-                "one model has the improper noise prior 1/sigma² and the other has not: give both a proper one"
-            )
-        if self.prior.known == 0.0 or other.prior.known == 0.0:
-            raise DataError("lambda = 0 is a flat prior on the coefficients: it has no marginal likelihood to compare")
         return log_bayes_factor(self, other)
 
-
-def _improper_noise(posterior: Inferred) -> bool:
-    return not posterior.prior.with_noise(posterior.noise_prior)[1].proper
+    @property
+    def improper_noise(self) -> bool:
+        """Whether sigma's prior has an arbitrary constant."""
+        return not self.prior.with_noise(self.noise_prior)[1].proper
 
 
 def warn_without_signal(design: Design, spectrum: Spectrum) -> None:

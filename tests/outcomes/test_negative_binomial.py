@@ -99,6 +99,8 @@ def test_the_sampler_agrees_with_the_correction():
     beta = draws.theta[..., 1] * problem.directions.V[0, 0] / scale[0]
     error = beta.mean(axis=1).std(ddof=1) / np.sqrt(8)
     assert abs(beta.mean() - post.coefficients.mean[0]) < FAR * np.hypot(error, post.coefficients.mcse[0])
+    bridge = chains.log_evidence(draws)
+    assert abs(bridge[0] - post.log_evidence[0]) < FAR * np.hypot(bridge[1], post.log_evidence[1]) < 0.05
     log_phi = np.log([node.extra for node in nodes])
     each = draws.mass @ log_phi / draws.mass.sum(axis=1)
     of_post = post.draws_.mass.sum(axis=0) @ np.log(post.extra)

@@ -151,6 +151,8 @@ def test_chains_agree_with_the_correction():
     gap = coef.mean(axis=(0, 1)) - post.coefficients.mean
     error = coef.mean(axis=1).std(axis=0, ddof=1) / np.sqrt(8)
     assert (np.abs(gap) < FAR * np.hypot(error, post.coefficients.mcse)).all()
+    bridge = chains.log_evidence(draws)
+    assert abs(bridge[0] - post.log_evidence[0]) < FAR * np.hypot(bridge[1], post.log_evidence[1]) < 0.05
     t = np.array([node.t for node in nodes])
     share = draws.mass.sum(axis=0) / draws.mass.sum()
     assert share @ t == pytest.approx(np.log(post.lambda_.quantile(np.linspace(0.005, 0.995, 100))).mean(), abs=0.1)

@@ -13,6 +13,7 @@ from bayesridge import (
     BayesRidge,
     DataError,
     FixedLambda,
+    FixedSigma,
     FixedTau,
     HalfCauchy,
     ImproperPosteriorError,
@@ -23,6 +24,7 @@ from bayesridge import (
     posterior,
 )
 from bayesridge.design.design import build_design
+from bayesridge.outcomes.bridge import bridged
 from bayesridge.outcomes.curves import fits
 from bayesridge.outcomes.family import Student
 from bayesridge.outcomes.penalized import penalized_mode
@@ -42,7 +44,7 @@ def table(n=12, seed=2, p=1):
 
 
 def summed(x, y, df, on):
-    """Grids and weights of (centre, beta, log sigma), under a half-Cauchy(1) of tau / sigma, or of tau."""
+    """Grids and weights of (centre, beta, log sigma), and log p(y), under a half-Cauchy(1) of tau (/ sigma)."""
     centre, u, s = np.linspace(0.8, 5.2, 61), np.linspace(-6.6, 6.6, 180), np.linspace(-2.5, 2.2, 36)
     beta, width = 6e-3 * np.sinh(u), 6e-3 * np.cosh(u)  # dense around 0, where the prior is infinite, and integrable
     log_r = np.linspace(-14.0, 9.0, 400)
@@ -54,8 +56,13 @@ def summed(x, y, df, on):
         of_beta = np.exp(-0.5 * np.square(beta[:, None] / tau)) / tau @ (np.exp(log_r) / (1.0 + np.exp(2.0 * log_r)))
         w[..., k] = -0.5 * (df + 1.0) * np.log1p(e * e / df).sum(axis=-1)
         w[..., k] += np.log(of_beta * width) - len(y) * log_sigma
-    w = np.exp(w - w.max())
-    return (centre, w.sum(axis=(1, 2))), (beta, w.sum(axis=(0, 2))), (s, w.sum(axis=(0, 1)))
+    top = w.max()
+    w = np.exp(w - top)
+    # of the densities: Student's, the normal's and the half-Cauchy's of log tau, and 1 / sigma^2 of sigma^2
+    constant = len(y) * student.logpdf(0.0, df) + np.log(2.0 / np.pi / np.sqrt(2.0 * np.pi) * 2.0)
+    cell = np.log([g[1] - g[0] for g in (centre, u, s, log_r)]).sum()
+    total = top + np.log(w.sum()) + constant + cell
+    return (centre, w.sum(axis=(1, 2))), (beta, w.sum(axis=(0, 2))), (s, w.sum(axis=(0, 1))), total
 
 
 @pytest.mark.parametrize("on", ["tau/sigma", pytest.param("tau", marks=pytest.mark.slow)])
@@ -63,7 +70,9 @@ def test_against_sums_over_a_grid(on):
     """Lambda and sigma drawn jointly, and in turn where the prior of lambda moves with sigma."""
     X, y = table()
     post = posterior(X, y, family=Student(3.0), prior=HalfCauchy(1.0, on=on))
-    centre, beta, log_sigma = summed(X[:, 0], y, 3.0, on)
+    centre, beta, log_sigma, log_evidence = summed(X[:, 0], y, 3.0, on)
+    assert post.log_marginal_likelihood == pytest.approx(log_evidence, abs=FAR * post.log_evidence[1] + 5e-4)
+    assert post.log_evidence[1] < 0.01
     for found, (points, w) in ((post.intercept, centre), (post.coefficients, beta)):
         mean, sd, ends = moments(points, w, (0.025, 0.5, 0.975))
         assert abs(found.mean[0] - mean) < FAR * found.mcse[0] + 1e-3 * sd
@@ -178,6 +187,7 @@ def test_saved_and_loaded(fitted, tmp_path):
     again = load(fit.save(tmp_path / "a.bridge", rows=True))
     np.testing.assert_array_equal(again.predict(X), fit.predict(X))
     assert again.sigma_ == fit.sigma_
+    assert again.posterior_.log_evidence == fit.posterior_.log_evidence
     assert again.posterior_.loo.elpd_loo == pytest.approx(fit.posterior_.loo.elpd_loo, abs=1e-9)
     np.testing.assert_allclose(again.summary().to_numpy(), fit.summary().to_numpy())
     tree = again.posterior_.to_datatree(20, 2, 0, predictive=True)
@@ -192,6 +202,8 @@ def test_frequency_weights_are_repeated_rows():
     gap = np.abs(one.coefficients.mean - two.coefficients.mean)
     assert (gap < FAR * np.hypot(one.coefficients.mcse, two.coefficients.mcse)).all()
     assert one.sigma.median == pytest.approx(two.sigma.median, rel=0.05)
+    gap = abs(one.log_marginal_likelihood - two.log_marginal_likelihood)
+    assert gap < FAR * np.hypot(one.log_evidence[1], two.log_evidence[1])
 
 
 def test_units_do_not_matter(fitted):
@@ -203,12 +215,15 @@ def test_units_do_not_matter(fitted):
 
 def test_many_degrees_of_freedom_are_normal_noise():
     rng = np.random.default_rng(1)
-    X = rng.standard_normal((20, 4))
+    X = rng.standard_normal((20, 4)) * [1.0, 1.0, 1.0, 30.0]
     y = X[:, 0] - X[:, 1] + rng.standard_normal(20)
-    one, exact = posterior(X, y, family=Student(1e6)), posterior(X, y)
+    one, exact = posterior(X, y, family=Student(1e8), unpenalized=[3]), posterior(X, y, unpenalized=[3])
     assert (np.abs(one.coefficients.mean - exact.coefficients.mean) < FAR * one.coefficients.mcse).all()
     np.testing.assert_allclose(one.coefficients.sd, exact.coefficients.sd, rtol=0.1)
     assert np.log(one.lambda_.median) == pytest.approx(np.log(exact.lambda_.median), abs=0.3)
+    factor, error = one.log_bayes_factor(exact), one.log_evidence[1]
+    assert abs(factor) < FAR * error < 0.02
+    assert exact.log_bayes_factor(one) == -factor
 
 
 def test_degrees_of_freedom_are_learned():
@@ -227,6 +242,9 @@ def test_a_known_lambda_and_another_noise_prior():
     assert known.method == "fixed"
     tight = posterior(X, y, family="student", noise_prior=InverseGamma(1e4, 1e4))
     assert tight.sigma.median == pytest.approx(1.0, abs=0.05)
+    both = posterior(X, y, family=Student(1e8), prior=FixedLambda(2.0), noise_prior=FixedSigma(1.2))
+    exact = posterior(X, y, prior=FixedLambda(2.0), noise_prior=FixedSigma(1.2))
+    assert both.log_marginal_likelihood == pytest.approx(exact.log_marginal_likelihood, abs=1e-3)
 
 
 @pytest.mark.parametrize(
@@ -270,8 +288,40 @@ def test_no_degrees_of_freedom():
         Student(-1.0)
 
 
-def test_it_has_no_marginal_likelihood_and_no_spectrum(fitted):
-    post = fitted[0].posterior_
-    for ask in (lambda: post.spectrum, lambda: post.log_marginal_likelihood):
-        with pytest.raises(DataError):
-            ask()
+def test_it_has_no_spectrum(fitted):
+    with pytest.raises(DataError):
+        _ = fitted[0].posterior_.spectrum
+
+
+def test_bayes_factors_against_normal_noise(fitted):
+    est, X, y = fitted
+    found = compare({"student": est.posterior_, "normal": posterior(X, y)})
+    assert found.table.loc["normal", "log_bayes_factor"] < -2.0  # noise of df 2, and an outlier
+    assert "log_marginal_likelihood_se" in est.posterior_.facts()
+    for other, said in (
+        (posterior(X, y, noise_prior=InverseGamma(2.0, 1.0)), "improper noise prior"),
+        (posterior(X, y, unpenalized=[1]), "flat"),
+        (posterior(X, y, prior=FixedLambda(0.0)), "lambda = 0"),
+    ):
+        with pytest.raises(DataError, match=said):
+            est.posterior_.log_bayes_factor(other)
+
+
+@pytest.mark.parametrize("apart", [0.0, 60.0])
+def test_bridge_sampling_of_a_known_integral(apart):
+    """exp(x - exp(x)) of two coordinates, nodes of 1/4 and 3/4; replicates that saw places far apart tell nothing."""
+    rng = np.random.default_rng(4)
+    node = (rng.random((8, 500)) < 0.75).astype(np.intp)
+    away = apart * np.arange(8)[:, None, None]
+    x = np.log(rng.gamma(1.0, size=(8, 500, 2))) + away
+
+    def log_p(x, node):
+        at = x if not apart else x - apart * np.clip(np.rint(x / apart), 0, 7)
+        return 3.0 + np.log(np.where(node == 1, 0.75, 0.25)) + (at - np.exp(at)).sum(axis=1)
+
+    mass = np.array([np.bincount(k, minlength=2) for k in node]) / node.size
+    found = bridged(x, node, mass, log_p, rng)
+    if apart:
+        assert found is None
+    else:
+        assert abs(found[0] - 3.0) < FAR * found[1] < 0.1
