@@ -87,7 +87,7 @@ class Chains:
         u = [self._whitened(theta - self._m[k], k, roots) for theta, k in zip(draws.theta, draws.node, strict=True)]
 
         def log_p(u: Array, k: NDArray[np.intp]) -> Array:
-            return log_joint(self.problem, self.nodes, self._theta(u, k), k) - log_root[k]
+            return np.asarray(log_joint(self.problem, self.nodes, self._theta(u, k), k) - log_root[k])
 
         return bridged(np.array(u), draws.node, draws.mass, log_p, self.rng)
 
