@@ -1,6 +1,7 @@
 r"""Log p(y) under Student-t noise: the row weights integrated, everything else by bridge sampling.
 
-    p(y, theta, sigma, df, lambda) = prod t(y_i; eta_i, sigma, df)^w_i N(b; 0, sigma^2 / lambda) p(sigma) p(lambda) p(df)
+    p(y, theta, sigma, df, lambda)
+        = prod t(y_i; eta_i, sigma, df)^w_i  N(b; 0, sigma^2 / lambda)  p(sigma) p(lambda) p(df)
 
 Given lambda and sigma, the weighted ridge regression with the weights' posterior means whitens theta, and its residual
 sum of squares is about what sigma^2 is proportional to: in these coordinates the funnel of (b, sigma, lambda) is gone.
