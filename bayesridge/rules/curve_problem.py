@@ -159,7 +159,15 @@ class CurveProblem:
             seen = curves.problem.count[test]
             total, count = total - seen @ held_out, count + float(seen.sum())
         found = self.minimum(curves.t, total / count)
-        return replace(found, note=joined("score: mean negative log density of held-out rows", found.note))
+        note = joined("score: mean negative log density of held-out rows", self.plugged_in)
+        return replace(found, note=joined(note, found.note))
+
+    @property
+    def plugged_in(self) -> str:
+        """What penalised fits take as known, though it was learned with lambda ("" if nothing)."""
+        scales = self.posterior.scales.items()
+        names = [name for name, one in scales if name not in ("lambda", "tau") and not one.known]
+        return f"{' and '.join(names)} at the posterior median{'s' * (len(names) > 1)}" if names else ""
 
     # -- what choices mean ---------------------------------------------------------------------------------------------
 
@@ -242,7 +250,8 @@ def _information(problem: CurveProblem, *, bic: bool) -> Choice:
     """Deviance + price x (effective dof of the penalised fit + flat directions)."""
     curves = problem.posterior.curves
     price = float(np.log(curves.problem.count.sum())) if bic else 2.0
-    return problem.minimum(curves.t, curves.deviance + price * (curves.dof + problem.design.n_flat))
+    found = problem.minimum(curves.t, curves.deviance + price * (curves.dof + problem.design.n_flat))
+    return replace(found, note=joined(problem.plugged_in, found.note))
 
 
 def _reached(curves: Any) -> Array:

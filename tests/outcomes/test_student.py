@@ -20,6 +20,7 @@ from bayesridge import (
     InverseGamma,
     PriorError,
     compare,
+    compare_lambda,
     load,
     posterior,
 )
@@ -124,6 +125,7 @@ def test_penalised_fits_are_the_modes(fitted):
         inside = (X - np.average(X, axis=0, weights=w)) / post.design.scale
         values = np.linalg.eigvalsh((inside.T * w) @ inside)
         assert curves.dof[k] == pytest.approx((values / (values + np.exp(curves.t[k]))).sum(), rel=1e-5)
+    assert "sigma at the posterior median" in compare_lambda(post, rules=["aic"]).row("aic").note
 
 
 @pytest.fixture(scope="module")
