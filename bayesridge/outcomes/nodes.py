@@ -113,17 +113,22 @@ class _Survey:
         f = [np.logaddexp.reduce([one[0] for at, one in self.found.items() if at[axis] == k]) for k in keys]
         return (0.0, self.origin)[axis == 0] + np.array(keys) * self.steps[axis], np.array(f)
 
-    def beside(self, t: float, s: float) -> tuple[float, float, Array]:
-        """How high it may be at a point, as such and times tau^2, and the mode at the nearest point of the lattice.
+    def beside(self, t: Array, s: float) -> tuple[Array, Array, list[Array]]:
+        """How high it may be at points, as such and times tau^2, and the modes at the nearest points of the lattice.
 
         The heights are those of the four points around: the lines of the survey lie e^2 apart, and the density between
         two may count where that at the nearer one does not.
         """
         rows = sorted(self.rows, key=lambda j: abs(j * self.steps[1] - s))[:2]
-        lines = [sorted((abs(self.t(k) - t), k, j) for k, j in self.found if j == row)[:2] for row in rows]
-        heights = [(self.found[k, j][0], self.t(k)) for line in lines for _, k, j in line]
-        _, k, j = lines[0][0]
-        return max(f for f, _ in heights), max(f - at for f, at in heights), self.found[k, j][1]
+        heights, weighed, starts = [], [], []
+        for j in rows:
+            line = np.sort([k for k, row in self.found if row == j])
+            at, f = self.origin + line * self.steps[0], np.array([self.found[k, j][0] for k in line])
+            near = np.argsort(np.abs(at - t[:, None]), axis=1, kind="stable")[:, :2]
+            heights.append(f[near].max(axis=1))
+            weighed.append((f - at)[near].max(axis=1))
+            starts.append([self.found[k, j][1] for k in line[near[:, 0]]])
+        return np.max(heights, axis=0), np.max(weighed, axis=0), starts[0]
 
     def t(self, k: int) -> float:
         """Log lambda of a point."""
@@ -220,8 +225,7 @@ def _bells(survey: _Survey, along: tuple[Array, Array], across: tuple[Array, Arr
     for s, of_s in zip(*across, strict=True):
         extra = None if problem.family.learns is None else float(np.exp(s))
         here = problem.given(extra)
-        for point, of_t in zip(*along, strict=True):
-            height, weighed, start = survey.beside(point, s)
+        for point, of_t, height, weighed, start in zip(*along, *survey.beside(along[0], s), strict=True):
             if extra is None or height > top - _CUT - 2.0 or weighed > top_weighed - _CUT - 2.0:
                 laplace = penalized_mode(here, float(np.exp(point)), start)
                 far = extra is not None and height < top - _BESIDE
