@@ -201,7 +201,8 @@ class OutcomePosterior(InferredOutcome, ShownPosterior, Asked):
             If no column is penalised.
         """
         if self.method != "posterior":
-            return self.infer(self.rows(), self._usual_prior).curves
+            learned: OutcomePosterior = self.infer(self.rows(), self._usual_prior)
+            return learned.curves
         refits: dict[int, Tilted] = {}
         no_loo = ""
         try:
@@ -262,7 +263,8 @@ class OutcomePosterior(InferredOutcome, ShownPosterior, Asked):
 
     def beside(self, y: Array) -> OutcomePosterior:
         """Fit all rows twice, the second time with the outcomes y."""
-        return self.infer(self.rows().beside(y), self.prior)
+        twice: OutcomePosterior = self.infer(self.rows().beside(y), self.prior)
+        return twice
 
     @property
     def work(self) -> float:
