@@ -232,9 +232,11 @@ def log_lambda_without(problem: Outcome, planes: PlaneDraws, t: Array, refits: M
     n = problem.design.n_rows
     found = np.empty(n)
     size = max(1, _BLOCK_VALUES // planes.weight.size)
+    with np.errstate(divide="ignore"):
+        log_w = np.log(planes.weight)[..., None]
     for part in [slice(k, k + size) for k in range(0, n, size)]:
-        log_p, _ = densities(problem, planes, part)
-        inverse = planes.weight[..., None] * np.exp(log_p.min(axis=(0, 1)) - log_p)
+        log_inverse = log_w - densities(problem, planes, part)[0]
+        inverse = np.exp(log_inverse - log_inverse.max(axis=(0, 1)))
         found[part] = np.einsum("rsm,rs->m", inverse, t) / inverse.sum(axis=(0, 1))
     found[list(refits)] = list(refits.values())
     return found

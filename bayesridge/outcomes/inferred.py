@@ -117,6 +117,8 @@ class InferredOutcome:
     @cached_property
     def lambda_(self) -> Marginal | PointMass:
         """Posterior of lambda = 1 / tau^2."""
+        if self.prior.variable == "lambda" and self.prior.known is not None:
+            return PointMass("lambda", self.prior.known)  # exp(log x) is not x
         return self._scalar("lambda", self.t)
 
     @cached_property

@@ -78,7 +78,9 @@ def power_scaled(
 
     def weighed(found: tuple[Array, list[Array]], log_factor: Array | float = 0.0) -> Weighed:
         log_w, shares = found
-        weight = planes.weight * np.exp(log_w - log_w.max() + log_factor)
+        with np.errstate(divide="ignore"):  # draws of no weight may lie thousands of nats away
+            log_weight = np.log(planes.weight) + log_w + log_factor
+        weight = np.exp(log_weight - log_weight.max())
         mass = np.sum([w @ share for w, share in zip(weight, shares, strict=True)], axis=0)
         return Weighed(planes.coef, intercept, weight, t, mass)
 

@@ -12,14 +12,16 @@ from scipy.special import logsumexp
 from sklearn.linear_model import LogisticRegression, PoissonRegressor
 from typer.testing import CliRunner
 
-from bayesridge import DataError, FixedLambda, compare_lambda, posterior
+from bayesridge import DataError, FixedLambda, HalfT, compare_lambda, posterior
 from bayesridge.cli.main import app
 from bayesridge.design.design import build_design
 from bayesridge.outcomes import loo
-from bayesridge.outcomes.curves import Curves, Tilted, densities
+from bayesridge.outcomes.curves import Curves, Tilted, densities, log_lambda_without, tilted
 from bayesridge.outcomes.family import FAMILIES
+from bayesridge.outcomes.prior import density_of_t
 from bayesridge.outcomes.problem import make_outcome
 from bayesridge.outcomes.rows import PlaneDraws
+from bayesridge.outcomes.scaling import power_scaled
 from bayesridge.rules.cross_validation import CrossValidation
 from bayesridge.rules.curve_problem import CurveProblem
 from bayesridge.rules.problem import NotAvailableError
@@ -97,6 +99,23 @@ def test_leave_one_out_where_densities_are_hundreds_of_nats_apart():
         np.testing.assert_allclose(found.pointwise[i], expected, rtol=1e-12)
     assert np.isfinite(found.mean).all()
     assert np.isfinite(found.mcse).all()
+    inverse = np.log(one.planes.weight)[..., None] - densities(problem, one.planes, slice(0, 3))[0]
+    share = np.exp(inverse - logsumexp(inverse, axis=(0, 1)))
+    mean = np.einsum("rsm,rs->m", share, one.mean_t)
+    np.testing.assert_allclose(log_lambda_without(problem, one.planes, one.mean_t, {}), mean, rtol=1e-10)
+
+
+def test_draws_without_weight_may_lie_anywhere():
+    """The likelihood to a power below one, where it is thousands of nats lower: it was NaN."""
+    problem = make_outcome(FAMILIES["poisson"], build_design(Z[:3, :1], np.array([2.0, 1e5, 3e5])))
+    b = np.zeros((8, 20))
+    b[:, 0] = -3.0
+    planes = PlaneDraws(b[..., None], b + 12.0, np.where(b < 0, 0.0, 1 / 152))
+    prior = HalfT(4.0, 1.0, on="tau")
+    draws = tilted(planes, b[..., None], (-2.0, 2.0), density_of_t(prior))
+    given = power_scaled(problem, draws, prior, lambda one, t: density_of_t(one)(t), (-2.0, 2.0), [0.98])
+    for weighed in (given.base, given.likelihood[0.98]):
+        np.testing.assert_allclose(weighed.weight / weighed.weight.sum(), planes.weight, rtol=1e-9)
 
 
 def test_a_fold_without_any_event_has_no_fit(post, monkeypatch):
