@@ -25,6 +25,7 @@ Nodes = NDArray[np.intp]
 #: Standard error of log p(y) beyond which it is none: 2.36 of them are half a nat.
 LARGEST_ERROR = 0.2
 _EVEN = 1e-3  # of q's probability, over all nodes
+_MOST = 4_096  # draws of each replicate; chains remember, and more of them tell little
 _BEYOND = 40.0  # nats, where a sum is all or nothing
 
 
@@ -42,13 +43,14 @@ def bridged(
     log_p : callable
         Log density of x (N, m) at nodes (N,), not normalised.
     """
-    R = len(x)
+    R, S = node.shape
+    some = slice(None, None, int(np.ceil(S / _MOST)))
     found = []
     for fit, use in ((slice(R // 2, R), range(R // 2)), (slice(R // 2), range(R // 2, R))):
         q = _Gaussian(x[fit].reshape(-1, x.shape[2]), mass[fit].sum(axis=0))
         for r in use:
-            proposal = q.draw(x.shape[1], rng)
-            ratios = [log_p(*one) - q.log_density(*one) for one in ((x[r], node[r]), proposal)]
+            chain = x[r, some], node[r, some]
+            ratios = [log_p(*one) - q.log_density(*one) for one in (chain, q.draw(len(chain[0]), rng))]
             found.append(_meeting(*ratios))
     value, error = float(np.mean(found)), float(np.std(found, ddof=1) / np.sqrt(R))
     return (value, error) if error <= LARGEST_ERROR else None
@@ -74,6 +76,7 @@ class _Gaussian:
 
 def _meeting(chain: Array, proposed: Array) -> float:
     """Log Z of log ratios l under p and under q: where the two sums, one falling and one rising in Z, are equal."""
+    proposed = np.where(np.isnan(proposed), -np.inf, proposed)  # beyond float64, where p has nothing
     both = np.concatenate([chain, proposed[np.isfinite(proposed)]])
 
     def surplus(log_z: float) -> float:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from dense import moments
@@ -290,9 +292,12 @@ def test_no_degrees_of_freedom():
         Student(-1.0)
 
 
-def test_it_has_no_spectrum(fitted):
+def test_it_has_no_spectrum_and_may_have_no_evidence(fitted):
+    post = fitted[0].posterior_
     with pytest.raises(DataError):
-        _ = fitted[0].posterior_.spectrum
+        _ = post.spectrum
+    with pytest.raises(DataError, match="more than 0.2 nats"):
+        _ = replace(post, log_evidence=None).log_marginal_likelihood
 
 
 def test_bayes_factors_against_normal_noise(fitted):
