@@ -62,7 +62,10 @@ class _Gaussian:
     def __init__(self, x: Array, mass: Array) -> None:
         self.chance = (1.0 - _EVEN) * mass / mass.sum() + _EVEN / len(mass)
         self.mean = x.mean(axis=0)
-        self.root = np.linalg.cholesky((x - self.mean).T @ (x - self.mean) / len(x))
+        covariance = (x - self.mean).T @ (x - self.mean) / len(x)
+        # shrunk as if there were one draw more for each coordinate, uncorrelated: many coordinates have few draws each
+        covariance.flat[:: len(covariance) + 1] *= 1.0 + len(covariance) / len(x)
+        self.root = np.linalg.cholesky(covariance)
 
     def draw(self, count: int, rng: np.random.Generator) -> tuple[Array, Nodes]:
         node = rng.choice(len(self.chance), count, p=self.chance)
