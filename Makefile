@@ -18,6 +18,7 @@ ONE_THREAD := OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 VECLIB_
 # Kernels that can be forced anywhere; SkylakeX needs AVX-512. Forcing Haswell or Zen on a newer Zen crashes OpenBLAS.
 KERNELS := Nehalem Sandybridge Prescott $(shell grep -qs avx512f /proc/cpuinfo && echo SkylakeX)
 PYTEST := $(ONE_THREAD) $(BIN)/python -m pytest -n auto --no-loadscope-reorder
+TESTS := $(PYTEST) -p no:nbmake
 
 # Of all but the libraries' own tests, and libraries of which little or nothing is imported; some hold files that are no
 # Python.
@@ -37,19 +38,19 @@ demo: $(VENV)/.runtime ## fit the diabetes table from the command line
 	$(BIN)/bayesridge fit data/diabetes.csv --target progression
 
 test: $(VENV)/.dev ## run the tests (all but those marked slow)
-	$(PYTEST) $(ARGS)
+	$(TESTS) $(ARGS)
 
 test-fast: $(VENV)/.dev ## run the numerics, under a minute: what one runs while working
-	$(PYTEST) -m "numerics and not slow" $(ARGS)
+	$(TESTS) -m "numerics and not slow" $(ARGS)
 
 test-kernels: $(VENV)/.dev ## run them under the BLAS kernels of other processors
 	for kernel in $(KERNELS); do \
-	  echo "=== OPENBLAS_CORETYPE=$$kernel"; OPENBLAS_CORETYPE=$$kernel $(PYTEST) -q -m "numerics and not slow" $(ARGS) || exit 1; \
+	  echo "=== OPENBLAS_CORETYPE=$$kernel"; OPENBLAS_CORETYPE=$$kernel $(TESTS) -q -m "numerics and not slow" $(ARGS) || exit 1; \
 	done
 
 study: $(VENV)/.dev ## run the long studies (marked slow) and record what took how long in build/study.xml
 	mkdir -p build
-	$(PYTEST) -m slow --durations=0 --junit-xml=build/study.xml $(ARGS)
+	$(TESTS) -m slow --durations=0 --junit-xml=build/study.xml $(ARGS)
 	$(ONE_THREAD) $(BIN)/python -m benchmarks.inverse > build/inverse.md
 	$(ONE_THREAD) $(BIN)/python -m benchmarks.runge > build/runge.md
 
