@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.undone import MENDS
+
 PACKAGE = Path(__file__).resolve().parents[1] / "bayesridge"
 
 #: From the ground up; what stands on one floor does not import one another, nor what stands above.
@@ -157,3 +159,8 @@ def test_the_algebra_of_lambda_is_written_once():
 )  # fmt: skip
 def test_the_search_for_it_finds_it(text):
     assert any(writes_the_algebra(node) for node in ast.walk(ast.parse(text)))
+
+
+def test_mends_that_are_undone_to_try_their_tests_stand_where_it_is_said():
+    assert [one.what for one in MENDS if one.now not in (PACKAGE / one.file).read_text(encoding="utf-8")] == []
+    assert [one.what for one in MENDS if not (PACKAGE.parent / "tests" / one.tests).is_file()] == []
