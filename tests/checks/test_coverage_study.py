@@ -56,7 +56,9 @@ class Constant:
 # -- against exact coverages ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("scenario", [DENSE, Scenario(n=12, p=4, r2=0.9, correlation=0.9, nonzero=0.5)])
+@pytest.mark.parametrize(
+    "scenario", [DENSE, pytest.param(Scenario(n=12, p=4, r2=0.9, correlation=0.9, nonzero=0.5), marks=pytest.mark.slow)]
+)
 def test_least_squares_covers_95_percent_exactly(scenario):
     """Student-t intervals cover 95% whatever X and the coefficients are; length E[2 t s sqrt(v)] is known too."""
     table = coverage_study([scenario], [LeastSquares()], replications=150, new=4).iloc[0]
@@ -176,6 +178,7 @@ def test_measures_of_a_made_up_answer():
     assert np.isnan(bare[:6]).all()
 
 
+@pytest.mark.slow
 def test_no_rule_beats_the_oracle():
     rules = [ByRule(Constant(lam, key=f"c{lam:g}")) for lam in (0.0, 0.3, 10.0, np.inf)]
     table = coverage_study([Scenario(15, 6, 0.5), Scenario(10, 25, 0.3)], rules, replications=30)

@@ -111,7 +111,9 @@ def test_cdf_of_a_number():
     assert float(post.lambda_.cdf(1.0)) == float(post.lambda_.cdf([1.0])[0])
 
 
-@pytest.mark.parametrize("name", ["tall", "tiny", "wide", "rank 3 of 5"])
+@pytest.mark.parametrize(
+    "name", ["tiny", "rank 3 of 5", *[pytest.param(name, marks=pytest.mark.slow) for name in ("tall", "wide")]]
+)
 def test_marginals_are_distributions(name):
     post = problems()[name].infer("svd")
     p = np.array([0.001, 0.05, 0.5, 0.95, 0.999])

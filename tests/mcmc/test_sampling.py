@@ -130,7 +130,7 @@ class InterruptAt:
 original = bayesridge.mcmc.chains._StopAllChains
 
 
-@pytest.mark.parametrize(("chain", "kept"), [(0, (1, 60)), (3, (3, 200))])
+@pytest.mark.parametrize(("chain", "kept"), [(0, (1, 60)), pytest.param(3, (3, 200), marks=pytest.mark.slow)])
 def test_interrupting_keeps_what_was_drawn(problem, monkeypatch, chain, kept):
     """Stopped 60 draws into a chain: most draws are kept, and no further chain is begun."""
     monkeypatch.setattr(bayesridge.mcmc.chains, "_StopAllChains", InterruptAt(chain, 100 + 59))

@@ -158,6 +158,7 @@ def test_predictions_draws_and_files(tmp_path):
     assert tree["log_likelihood"]["y"].values[0, 0, rows[0]] == pytest.approx(wanted, rel=1e-9)
 
 
+@pytest.mark.slow  # test_use has the same of counts without dispersion
 def test_leave_one_out_is_the_fit_without_the_row():
     X, y = table(n=16, seed=9, dispersion=0.3)
     y[4] = 60.0

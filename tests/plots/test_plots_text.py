@@ -90,6 +90,7 @@ def test_text_is_legible_in_one_column(plot: str, name: str, pyplot: Any, monkey
         assert troubles(figure, monkeypatch) == []
 
 
+@pytest.mark.slow  # in one column it is harder to be
 @pytest.mark.parametrize("plot", OF_FIT)
 def test_text_is_legible_at_the_default_size(plot: str, pyplot: Any, monkeypatch: Any) -> None:
     assert troubles(_one_figure(OF_FIT[plot](fitted("300 columns, long names")), pyplot), monkeypatch) == []

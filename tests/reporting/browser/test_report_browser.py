@@ -53,7 +53,12 @@ def ends(tab):
     )
 
 
-@pytest.mark.parametrize("name", ["wide unpenalized", "plane", "series precision", "frequency", "evidence", "hostile"])
+# the numbers of all are held to Python's without a browser in test_report_numbers
+@pytest.mark.parametrize(
+    "name",
+    ["wide unpenalized", "series precision", "hostile"]
+    + [pytest.param(name, marks=pytest.mark.slow) for name in ("plane", "frequency", "evidence")],
+)
 def test_numbers_are_those_of_python_along_the_slider(visit, name):
     case = CASES[name]
     with visit(case.page) as tab:
