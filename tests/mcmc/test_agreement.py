@@ -74,9 +74,10 @@ def check(design, spectrum, prior, noise, **options):
     return result
 
 
-# -- ways to sample, where neither collinear columns nor a funnel are in their way; CI runs the first ------------------
+# -- ways to sample, where neither collinear columns nor a funnel are in their way -------------------------------------
 
 
+@pytest.mark.slow  # its density is held to the evidence in test_models_density
 def test_the_collapsed_model_agrees_with_the_exact_posterior():
     design, spectrum = problem("wide")
     result = check(design, spectrum, *priors("default", design), collapsed=True, draws=500, tune=500)

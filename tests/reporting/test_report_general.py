@@ -136,7 +136,10 @@ def test_hostile_names_do_nothing():
     "words",
     [
         ["--formula", "claims ~ age + power", "--family", "poisson", "--offset", "log(years)"],
-        ["--target", "won", "--drop", "claims", "--family", "binomial", "--trials", "n", "--level", "0.8"],
+        pytest.param(
+            ["--target", "won", "--drop", "claims", "--family", "binomial", "--trials", "n", "--level", "0.8"],
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_command_writes_the_page_and_the_code_on_it_makes_it_again(tmp_path, monkeypatch, words):

@@ -486,6 +486,7 @@ def test_policy_stops_what_would_leave_the_page(browser, tmp_path):
     tab.close()
 
 
+@pytest.mark.slow  # a matter of speed
 def test_many_columns_and_rows_stay_quick(visit):
     """A step of the slider is O(rank) for each number shown: less than a frame of the screen."""
     rng = np.random.default_rng(0)
