@@ -28,6 +28,7 @@ from bayesridge.checks.calibration import MonteCarloTest, found_by, monte_carlo_
 from bayesridge.checks.own_scales import own_scales
 from bayesridge.errors import DataError, check_counts
 from bayesridge.linalg.filters import expected_sizes
+from bayesridge.linalg.spectrum import Spectrum, aligned
 from bayesridge.parallel.runs import generator
 from bayesridge.posteriors.posterior import Posterior
 from bayesridge.posteriors.shown import Finding
@@ -45,7 +46,7 @@ class SpectralCheck(Finding):
     Attributes
     ----------
     s, z : ndarray of shape (rank,)
-        Singular values and projections ``U'y``.
+        Singular values and projections ``U'y``; directions of equal s, and signs, are those of columns (`aligned`).
     expected : ndarray of shape (rank, 3)
         Standard deviation the model gives each z: 2.5%, 50% and 97.5% posterior quantiles.
     standardized : ndarray of shape (rank,)
@@ -149,13 +150,14 @@ def spectral_check(
         raise DataError(f"the target is {_DEGENERATE[spectrum.degenerate]}: its directions cannot be checked")
     check_counts(least=100, simulations=simulations)  # to judge a p-value
     rng = generator(random_state)
+    spectrum = aligned(spectrum)
     lam, sigma = posterior.hyper.draw(simulations, rng)
     size, (s, own_z, own_r0) = expected_sizes(spectrum, lam, sigma), spectrum.coordinates
     z = np.vstack([own_z, size * rng.standard_normal(size.shape)])
     left = max(spectrum.nu - spectrum.rank, 0.0)
     chi2 = rng.chisquare(left, simulations) if left > 0 else np.zeros(simulations)
     r0 = np.append(own_r0, sigma**2 * chi2)
-    u, noise = _standardized(posterior, z, r0, left)
+    u, noise = _standardized(posterior, spectrum, z, r0, left)
     statistics = _statistics(u, noise, np.log(s))
     tests = monte_carlo_tests(
         {name: float(values[0]) for name, values in statistics.items()},
@@ -166,21 +168,22 @@ def spectral_check(
     return SpectralCheck(
         s=s, z=own_z, expected=np.quantile(size, [0.025, 0.5, 0.975], axis=0).T, standardized=u[0],
         band=np.quantile(np.sort(u[1:], axis=1), [0.025, 0.975], axis=0).T, tests=tests,
-        outliers=tuple(outliers.tolist()), columns=tuple([_columns(posterior, int(j)) for j in outliers]),
-        simulations=simulations, alpha=alpha,
+        outliers=tuple(outliers.tolist()), simulations=simulations, alpha=alpha,
+        columns=tuple([_columns(posterior, spectrum.shares(int(j))) for j in outliers]),
     )  # fmt: skip
 
 
+_SAME = 1e-9  # of log s: singular values that are one have no trend
 _DEGENERATE = {"perfect": "a linear function of the columns to rounding", "constant": "constant to rounding"}
 
 
-def _standardized(posterior: Posterior, z: Array, r0: Array, left: float) -> tuple[Array, Array]:
+def _standardized(posterior: Posterior, spectrum: Spectrum, z: Array, r0: Array, left: float) -> tuple[Array, Array]:
     """Standardise many data sets on the same columns, each by its own estimate of the scales.
 
     Returns u of shape (m, rank) and log(residual variance / sigma^2), shape (m,).
     """
     scales = own_scales(posterior, z, r0)
-    u = z / expected_sizes(posterior.spectrum, scales.lam, np.sqrt(scales.variance))
+    u = z / expected_sizes(spectrum, scales.lam, np.sqrt(scales.variance))
     return u, np.log(r0 / left / scales.variance) if left > 0 else np.zeros(len(z))
 
 
@@ -204,7 +207,7 @@ def _trend(u: Array, x: Array) -> Array:
     """Score for variances proportional to exp(gamma x): positive where large directions hold more than expected."""
     centred = x - x.mean()
     scale = np.sqrt(2.0 * centred @ centred)
-    return np.asarray((np.square(u) - 1.0) @ centred / scale if scale > 0 else np.zeros(len(u)))
+    return np.asarray((np.square(u) - 1.0) @ centred / scale if scale > _SAME else np.zeros(len(u)))
 
 
 def _reading(name: str, high: bool) -> str:
@@ -219,8 +222,7 @@ def _reading(name: str, high: bool) -> str:
     return f"the residual variance is {side} than the noise that the directions show"
 
 
-def _columns(posterior: Posterior, direction: int, most: int = 3) -> tuple[tuple[str, float], ...]:
-    share = posterior.spectrum.shares(direction)
+def _columns(posterior: Posterior, share: Array, most: int = 3) -> tuple[tuple[str, float], ...]:
     names = [posterior.design.directions[j] for j in posterior.design.penalized]
     return tuple([(names[k], float(share[k])) for k in np.argsort(-share, kind="stable")[:most]])
 

@@ -38,6 +38,7 @@ Kind = Literal["REML", "ML"]
 
 _ABSENT = 50.0  # nats of log lambda beyond the signal: tau / sigma is 1e-11 of what would be half the variance
 _PERFECT = 25.0  # nats below it: the noise is nothing beside the effects
+_NO_NOISE = 0.1  # of a deviance: less does not tell noise from none, and in what is flat rounding finds the minimum
 _AT_BOUNDARY = 1e-7  # of a deviance: what tau is worth at the least
 _LEAST = -36.0  # log signal - log lambda of the smallest tau that a profile looks at
 
@@ -239,7 +240,7 @@ def estimate(engine: Engine, kind: Kind = "REML") -> Estimate:
     Raises
     ------
     ImproperPosteriorError
-        If it has no minimum: the columns can fit y exactly, and sigma goes to zero.
+        If nothing tells sigma from zero: the columns can fit y exactly.
     """
     deviance = Deviance(engine, kind)
     of_tau, signals = of_scales(engine), positive_signals(engine)
@@ -265,9 +266,11 @@ def estimate(engine: Engine, kind: Kind = "REML") -> Estimate:
         absent[int(np.argmin(np.where(gone, without, np.inf)))] = True
         theta = np.where(absent, top, theta)
     criterion, log_sigma = (float(part[0]) for part in deviance.best(theta[None]))
-    if not criterion < 1e12 or (of_tau & (theta < lowest + 1.0)).any():
+    live = of_tau & ~absent
+    noiseless = theta - live * (theta - lowest)[live].min(initial=_PERFECT + _ABSENT)
+    if not criterion < 1e12 or (live.any() and float(value(noiseless[None])[0]) <= criterion + _NO_NOISE):
         raise ImproperPosteriorError(
-            f"the {kind} criterion falls without end as sigma goes to zero: the columns can fit y exactly; "
+            f"the {kind} criterion is as low where sigma is zero: the columns can fit y exactly; "
             "method='posterior' averages over the scales instead"
         )
     return Estimate(deviance, theta, absent, criterion, log_sigma)

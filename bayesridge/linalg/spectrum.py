@@ -16,7 +16,7 @@ Several ways lead there; which one ran, and why, is reported:
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from bayesridge.design.design import Design
 from bayesridge.errors import AccuracyWarning, ConstantTargetWarning, DataError, PerfectFitWarning, warn
-from bayesridge.linalg.factor import Factor
+from bayesridge.linalg.factor import Factor, RowSpace
 from bayesridge.linalg.routes import (
     Factors,
     degrees_of_rows,
@@ -42,6 +42,8 @@ Array = NDArray[np.float64]
 
 Degenerate = Literal["", "perfect", "constant"]
 _MOST_LOST = 1e-3  # posterior sds
+_TIED = 1e-9  # of a singular value: what rounding leaves of the directions of two so near is any rotation of them
+_AS_LARGE = 1e-6  # of two sizes: which of them is the larger must not hang on rounding either
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,6 +113,40 @@ def without_target(factor: Factor) -> Spectrum:
     """A factor with a target of zeros: functionals of the coefficients, and what is free of y, depend on no target."""
     u = 0 if factor.flat is None else len(factor.flat.on_predictors)
     return join(factor, np.zeros(factor.rank), 1.0, np.zeros(u))
+
+
+def aligned(spectrum: Spectrum) -> Spectrum:
+    """The same spectrum with the directions that no data determine settled by the columns, not by rounding.
+
+    Directions of equal singular values, as in an orthogonal experiment, may be turned among themselves: each in turn
+    is the one nearest to the column that the others leave most of, so that orthogonal columns are their own directions.
+    The sign of a direction is that of its columns' sum, the k-th counting 1 / k.
+    """
+    ends = np.flatnonzero(spectrum.s[:-1] - spectrum.s[1:] > _TIED * spectrum.s[:-1]) + 1
+    if len(ends) < spectrum.rank - 1:
+        s, V, z = spectrum.s.copy(), np.array(spectrum.V), spectrum.z.copy()
+        for tied in np.split(np.arange(len(s)), ends):
+            turn = _towards_columns(V[:, tied]) if len(tied) > 1 else np.ones((1, 1))
+            V[:, tied], z[tied] = V[:, tied] @ turn, turn.T @ z[tied]
+            s[tied] = np.sqrt(np.square(s[tied]).mean())
+        spectrum = replace(spectrum, s=s, right=V, z=z, left=None)
+    right, left = spectrum.right, spectrum.left
+    first = 1.0 / np.arange(1, spectrum.n_features + 1)
+    along = right.turn @ (right.rows @ first) if isinstance(right, RowSpace) else first @ right
+    sign = np.where(along < 0.0, -1.0, 1.0)
+    turned = replace(right, left=right.left * sign) if isinstance(right, RowSpace) else right * sign
+    return replace(spectrum, right=turned, z=spectrum.z * sign, left=None if left is None else left * sign)
+
+
+def _towards_columns(V: Array) -> Array:
+    """A rotation of orthonormal directions, (p, k), that takes each to the largest of the rows that are left."""
+    rest, turn = V.copy(), np.empty((V.shape[1], V.shape[1]))
+    for k in range(V.shape[1]):
+        squares = np.square(rest).sum(axis=1)
+        row = int(np.argmax(squares >= (1.0 - _AS_LARGE) * squares.max()))
+        turn[:, k] = rest[row] / np.sqrt(squares[row])
+        rest -= np.outer(rest @ turn[:, k], turn[:, k])
+    return turn
 
 
 def factorize(design: Design, route: Literal["auto", "gram", "svd", "dual"] = "auto") -> Spectrum:

@@ -1,12 +1,17 @@
 """The spectral check: right sizes when the prior is right, and an alarm when the signal sits elsewhere."""
 
+from itertools import combinations, product
+
 import numpy as np
 import pytest
 
-from bayesridge import FixedLambda, posterior
+from bayesridge import BetaR2, FixedLambda, Jeffreys, posterior
 from bayesridge.checks.loo_calibration import loo_calibration
 from bayesridge.checks.spectral_check import spectral_check
+from bayesridge.design.design import build_design
 from bayesridge.errors import DataError
+from bayesridge.linalg.spectrum import factorize
+from bayesridge.posteriors.posterior import infer
 
 
 def collinear(rng, n=100, p=40):
@@ -58,6 +63,53 @@ def test_one_dominant_direction_is_named_with_its_columns():
     share = np.square(np.linalg.svd((X - X.mean(axis=0)) / X.std(axis=0), full_matrices=False)[2][10])
     assert names == [f"x{j}" for j in np.argsort(-share)[:3]]
     assert check.table["outlier"].to_numpy().nonzero()[0].tolist() == [10]
+
+
+def factorial(rng):
+    """Fifteen effects of four factors in 32 runs, all of one singular value; one effect is large."""
+    factors = np.array(list(product((-1.0, 1.0), repeat=4)) * 2)
+    X = np.column_stack(
+        [factors[:, list(some)].prod(axis=1) for k in range(1, 5) for some in combinations(range(4), k)]
+    )
+    return X, 6.0 * X[:, 6] + X @ (0.1 * rng.standard_normal(15)) + rng.standard_normal(32)
+
+
+def test_effects_of_an_orthogonal_experiment_are_their_own_directions():
+    X, y = factorial(np.random.default_rng(5))
+    check = spectral_check(posterior(X, y), simulations=400)
+    np.testing.assert_allclose(check.z, X.T @ y / np.sqrt(32), rtol=1e-9)
+    assert check.outliers == (6,)
+    (named,) = check.columns
+    assert named[0][0] == "x6"
+    assert named[0][1] == pytest.approx(1.0, abs=1e-9)
+    trend = next(test for test in check.tests if test.name == "trend")
+    assert trend.observed == 0.0
+    assert trend.p == 1.0
+
+
+def alike(rng):
+    """Two columns that are nearly one: a direction that holds both alike, and one that sets them against each other."""
+    X = rng.standard_normal((30, 3)) @ np.array([[1.0, 0.9, 0.0], [0.0, 0.5, 0.0], [0.0, 0.0, 1.0]])
+    return X, X[:, 0] + rng.standard_normal(30)
+
+
+def wide(rng):
+    X = rng.standard_normal((20, 50))
+    return X, X @ rng.standard_normal(50) + rng.standard_normal(20)
+
+
+@pytest.mark.parametrize("make", [factorial, alike, wide])
+def test_rounding_has_no_say_in_what_directions_are(make):
+    rng = np.random.default_rng(8)
+    X, y = make(rng)
+    found = []
+    for route in ("svd", "dual" if make is wide else "gram"):
+        for order in (np.arange(len(X)), rng.permutation(len(X))):
+            design = build_design(X[order], y[order])
+            found.append(spectral_check(infer(design, factorize(design, route), BetaR2(), Jeffreys()), simulations=100))
+    for check in found[1:]:
+        np.testing.assert_allclose(check.z, found[0].z, atol=1e-8 * np.abs(found[0].z).max())  # 1e-16 over gaps of s
+        np.testing.assert_allclose(check.standardized, found[0].standardized, atol=1e-7)
 
 
 def test_units_do_not_matter():

@@ -424,9 +424,12 @@ def test_rows_of_no_weight_are_rows_that_are_not_there():
     kernel = RBF(0.5, "fixed")
     with_them = BayesKernelRidge(kernel=kernel, scale=np.ones(1)).fit(x, y, sample_weight=w)
     without = BayesKernelRidge(kernel=kernel, scale=np.ones(1)).fit(x[w > 0], y[w > 0], sample_weight=w[w > 0])
-    np.testing.assert_allclose(with_them.predict(NEW), without.predict(NEW), rtol=1e-8)
     found, wanted = with_them.posterior_, without.posterior_
-    np.testing.assert_allclose(found.predict(NEW).sd, wanted.predict(NEW).sd, rtol=1e-8)
+    # a direction is left out below 1e-13 of the variance, in one fit perhaps and not in the other: beyond the rows, at
+    # 1.4, it may be a root of that, 3e-7, of tau
+    room = 3.2e-7 * wanted.tau.median
+    np.testing.assert_allclose(with_them.predict(NEW), without.predict(NEW), rtol=1e-8, atol=room)
+    np.testing.assert_allclose(found.predict(NEW).sd, wanted.predict(NEW).sd, rtol=1e-8, atol=room)
     assert found.log_marginal_likelihood == pytest.approx(wanted.log_marginal_likelihood, abs=1e-8)
 
 

@@ -188,9 +188,10 @@ def _compare(found, other, *, order=slice(None), factor=1.0, coef=1.0, evidence=
     # quantile, at least the distance of the two: between two sizes of coefficients 97.5% is 1e7 quartiles away
     gaps = np.diff(found["quantiles"], axis=0)
     width = np.maximum(gaps[[0, 0, 1, 2, 3]], gaps[[0, 1, 2, 3, 3]])
-    same = SAME + found["carried"]
+    finite = np.isfinite(sd)
     likely = SAME + found["carried"] * found["depth"]
-    room = same * np.minimum(np.where(np.isfinite(sd), sd, np.inf), width) + 1e-12 * np.abs(found["mean"])
+    room = SAME * np.minimum(np.where(finite, sd, np.inf), width) + 1e-12 * np.abs(found["mean"])
+    room += found["carried"] * np.where(finite, sd, width)  # rounded rows move the mean, and all quantiles with it
     got = other["quantiles"][:, order] / coef
     require(
         np.abs(got - found["quantiles"]) <= 3 * room,
