@@ -189,16 +189,19 @@ def _check(formula: str, columns: tuple[str, ...], shown: str) -> None:
 
 
 def _refuse_groups(tokens: list[Any], formula: str, shown: str) -> None:
-    """Find ``(x | g)`` where it is no summand: a bar within brackets."""
-    opened: list[int] = []
+    """Find ``(x | g)`` where it is no summand, a bar within brackets; and brackets that do not match."""
+    opened: list[Any] = []
     bar = False
     for token in tokens:
         if token.kind is token.Kind.CONTEXT and token.token in "([":
-            opened.append(token.source_start)
+            opened.append(token)
         elif token.kind is token.Kind.CONTEXT and opened:
             start = opened.pop()
+            within = formula[start.source_start : token.source_end + 1]
+            if start.token + token.token not in ("()", "[]"):
+                raise FormulaError(f"The formula {shown} cannot be read: the brackets of {within!r} do not match.")
             if bar:
-                _refuse_special("|", formula[start : token.source_end + 1], shown)
+                _refuse_special("|", within, shown)
         elif token.kind is token.Kind.OPERATOR and "|" in token.token and opened:
             bar = True
 

@@ -240,6 +240,12 @@ def test_noise_is_a_design_or_an_error_of_ours(text: str) -> None:
             FormulaSpec.fit(formula, frame())
 
 
+@pytest.mark.parametrize("formula", ["[)", "y ~ (x]", "y ~ [(x])"])
+def test_brackets_that_do_not_match_are_named(formula: str) -> None:
+    with pytest.raises(FormulaError, match="do not match"):
+        FormulaSpec.fit(formula, frame())
+
+
 @pytest.mark.parametrize(
     "term",
     ["z:(1 | site)", "-(1 | site)", "((1 | site))", "(1 | site):z", "log(s(x))", "I(offset(x))", "s(x)*z"],
