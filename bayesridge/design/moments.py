@@ -192,7 +192,7 @@ def _accumulate(X: Array, y: Array, root: Array | None, shift: Array) -> tuple[A
 def _block_sum(X: Array, y: Array, root: Array | None, shift: Array, blocks: list[slice]) -> tuple[Array, Array]:
     p = X.shape[1]
     longest = max(rows.stop - rows.start for rows in blocks)
-    buffer = np.empty((longest, p + 1))
+    buffer = np.empty((longest, p + 1), order="F" if X.flags.f_contiguous else "C")  # as X: no turning on the way
     cross: Array | None = None
     product = np.empty((p + 1, p + 1) if len(blocks) > 1 else 0)
     sums = np.zeros(p + 1)
