@@ -45,10 +45,13 @@ test: $(VENV)/.dev ## run the tests (all but those marked slow)
 test-fast: $(VENV)/.dev ## run the numerics, under a minute: what one runs while working
 	$(TESTS) -m "numerics and not slow" $(ARGS)
 
-test-kernels: $(VENV)/.dev ## run them under the BLAS kernels of other processors; OF="not slow" runs all tests
-	for kernel in $(KERNELS); do \
-	  echo "=== OPENBLAS_CORETYPE=$$kernel"; OPENBLAS_CORETYPE=$$kernel $(TESTS) -q -m "$(OF)" $(ARGS) || exit 1; \
-	done
+test-kernels: $(KERNELS:%=on-%) ## run them under the BLAS kernels of other processors (-j: at once); OF="not slow": all tests
+
+on-%: $(VENV)/.dev
+	@mkdir -p build
+	@OPENBLAS_CORETYPE=$* $(ONE_THREAD) $(BIN)/python -m pytest -p no:nbmake -q -m "$(OF)" $(ARGS) > build/on-$*.log 2>&1 \
+	  || { cat build/on-$*.log; exit 1; }
+	@echo "$*: $$(tail -n 1 build/on-$*.log)"
 
 study: $(VENV)/.dev ## run the long studies (marked slow) and record what took how long in build/study.xml
 	mkdir -p build
