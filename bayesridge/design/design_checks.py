@@ -96,7 +96,7 @@ def check_units(
     of_y = float(deviation[-1])
     low, high = (of_y / _LARGEST_RATIO, of_y * _LARGEST_RATIO) if of_y > 0 else (0.0, np.inf)
     low, high = max(low, 1.0 / _LARGEST_UNIT), min(high, _LARGEST_UNIT)
-    for j in np.flatnonzero(~((deviation > low) & (deviation < high))).tolist():
+    for j in (~((deviation > low) & (deviation < high))).nonzero()[0].tolist():
         if tally is not None:
             values, y = np.array([tally.low[j], tally.high[j]]), np.array([tally.low[-1], tally.high[-1]])
         else:

@@ -365,7 +365,7 @@ def _trapezoid(points: Array, values: Array, log_jacobian: Array, stretch: Stret
     error = max(second**1.75, third**2.5) + rounding
     log_total = float(log_sum + np.log(stretch.step))
     # ends may fall like exp(-exp(x)), and nodes without weight may have numbers that leave float64
-    seen = np.flatnonzero(share)
+    seen = share.nonzero()[0]
     part = slice(seen[0], seen[-1] + 1)
     return LineRule(points[part], values[part], terms[part] - log_sum, log_total, error, rounding, stretch)
 
