@@ -325,7 +325,8 @@ _ADVICE = {
     "computation": "do not use these posteriors, and report the case as a defect",
     "prior": "compare other priors (lasso, horseshoe, R2D2: bayesridge.mcmc.comparison)",
     "leave-one-out": "do not rely on the level of predictive intervals",
-    "noise": "try the robust model, weights, a transformed target or further terms before trusting intervals",
+    "noise": "try other noise (family='student' is robust), weights, a transformed target or further terms before "
+    "trusting intervals",
 }
 
 

@@ -34,6 +34,7 @@ _TAIL = 1.0 / 4000.0
 _POWERS = (0.99, 1.01)
 _BAND = 0.95
 _BLOCK_VALUES = 1 << 22
+_DIGITS = 2.0**52  # beyond it every float64 is a whole number
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,6 +62,11 @@ class LeftOut:
         """Whether every outcome is one of two, as in single trials: then its mean says all of its distribution."""
         every = np.concatenate([self.y, self.simulated.ravel()])
         return bool(((every == 0) | (every == 1)).all())
+
+    @cached_property
+    def whole(self) -> bool:
+        """Whether outcomes are counts: what is drawn from a density is no whole number, unless it is too large."""
+        return bool(((self.simulated == np.rint(self.simulated)) & (np.abs(self.simulated) < _DIGITS)).all())
 
 
 def left_out(post: Any, simulations: int, rng: np.random.Generator) -> LeftOut:
@@ -123,7 +129,8 @@ class OutcomeCalibration(Finding):
         left = self.left
         if self.recalibrated is None:
             if self.passed:
-                return f"leave-one-out predictions look calibrated (randomised PIT uniform, p {self.p_value:.2g})"
+                how = "randomised PIT" if left.whole else "PIT"
+                return f"leave-one-out predictions look calibrated ({how} uniform, p {self.p_value:.2g})"
             return f"leave-one-out predictions are off (p {self.p_value:.2g}; PIT values {shape_of(left.pit)})"
         shares = f"{left.y.mean():.3g} of the rows seen, {left.mean.mean():.3g} predicted"
         if self.passed:
@@ -155,7 +162,7 @@ class OutcomeCalibration(Finding):
 def outcome_calibration(
     post: Any, *, simulations: int = 500, alpha: float = 0.05, random_state: int | np.random.Generator | None = 0
 ) -> OutcomeCalibration:
-    """Judge the predictions of rows left out: of successes by their reliability, of counts by randomised PIT values.
+    """Judge predictions of rows left out: successes by their reliability, others by PIT values, of counts randomised.
 
     Reliability: how much of the Brier score is miscalibration, the score less that of the predictions recalibrated by
     isotonic regression (Dimitriadis, Gneiting & Jordan 2021); its p-value is where simulated data sets have it.
@@ -183,7 +190,7 @@ def outcome_calibration(
 def outcome_checks(
     post: Any, *, simulations: int = 1000, alpha: float = 0.05, random_state: int | np.random.Generator | None = 0
 ) -> PredictiveChecks:
-    """Compare counts with what the other rows predict: dispersion, zeros, outliers, neighbouring rows.
+    """Compare outcomes with what the other rows predict: dispersion, outliers, neighbouring rows, zeros of counts.
 
     Of outcomes that are one of two, whose mean says all of their spread, only neighbouring rows.
     """
@@ -195,6 +202,7 @@ def outcome_checks(
     if not left.binary:
         found["dispersion"] = np.square(z).mean(axis=1)
         found["outlier"] = np.square(z).max(axis=1)
+    if left.whole and not left.binary:
         found["zeros"] = (every == 0).mean(axis=1)
     if not found:
         raise DataError("one row that is one of two outcomes has nothing to be compared in")

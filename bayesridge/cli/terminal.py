@@ -205,9 +205,7 @@ def _leave_one_out(loo: Mapping[str, Any]) -> str:
     if "rmse" in loo:
         rmse = f", RMSE {'infinite' if loo['rmse'] is None else number(loo['rmse'])}"
     elpd, se = ("infinite" if loo[name] is None else f"{loo[name]:.2f}" for name in ("elpd_loo", "se"))
-    how = "exact, lambda integrated"
-    if "bad_rows" in loo:
-        how = f"importance sampling, {loo['bad_rows']} rows not to be trusted"
+    how = f"importance sampling, {loo['bad_rows']} rows not to be trusted" if "bad_rows" in loo else loo["how"]
     return f"elpd {elpd} (se {se}), p_loo {_short(loo['p_loo'])}{rmse}; {how}"
 
 

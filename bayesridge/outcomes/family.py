@@ -416,7 +416,7 @@ class Student(Family):
     @property
     def in_words(self) -> str:
         """With what is known of the degrees of freedom."""
-        return f"{self.text}, degrees of freedom " + ("Gamma(2, 0.1)" if self.df is None else f"{np.max(self.df):g}")
+        return "Student-t, degrees of freedom " + ("Gamma(2, 0.1)" if self.df is None else f"{np.max(self.df):g}")
 
     def given(self, value: Array | float | None) -> Self:
         """Return the family at values of its scale and degrees of freedom, stacked."""

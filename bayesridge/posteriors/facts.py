@@ -63,4 +63,10 @@ def loo_facts(posterior: Any) -> dict[str, Any]:
         loo = posterior.loo
     except DataError as why:
         return {"no_loo": str(why)}
-    return {"loo": {"elpd_loo": loo.elpd_loo, "se": loo.se, "p_loo": loo.p_loo, "rmse": loo.rmse}}
+    how = loo.accuracy.replace(loo.how, f"{loo.how}, {_OF_LAMBDA[posterior.method]}", 1)
+    return {"loo": {"elpd_loo": loo.elpd_loo, "se": loo.se, "p_loo": loo.p_loo, "rmse": loo.rmse, "how": how}}
+
+
+_OF_LAMBDA = {
+    "posterior": "lambda integrated", "evidence": "at the lambda plugged in", "fixed": "at the lambda given",
+}  # fmt: skip

@@ -123,9 +123,12 @@ def describe_data(posterior: AnyPosterior) -> str:
     flat = f", {len(design.unpenalized)} unpenalised" if len(design.unpenalized) else ""
     constant = f", {len(design.constant)} without spread left out" if len(design.constant) else ""
     rows = f"{design.n_rows} rows" if design.n_obs == design.n_rows else f"{design.n_rows} rows, n = {design.n_obs:g}"
-    own = single_columns(design)  # effects of levels have a line of their own
+    own = single_columns(design)  # terms that are many columns are named
     count = len(design.penalized) if isinstance(own, slice) else int(np.isin(design.penalized, own).sum())
-    return f"{design.target_name}: {rows}, {count} penalised columns{flat}{constant}{weights}{dropped}"
+    terms = " and ".join([block.name for block in design.blocks])
+    columns = f", {count} penalised columns" if count or not terms else ""
+    columns += f", penalised effects of {terms}" if terms else ""
+    return f"{design.target_name}: {rows}{columns}{flat}{constant}{weights}{dropped}"
 
 
 def describe_model(posterior: AnyPosterior) -> str:
