@@ -96,7 +96,7 @@ class LooCalibration(Finding):
         last = self.coverage[-1]
         counts = (
             f"{last.inside} of {last.rows} rows lie in their {100 * last.level:g}% leave-one-out interval "
-            f"({last.expected[0]} to {last.expected[1]} expected)"
+            f"(95% of simulated data sets: {last.expected[0]} to {last.expected[1]})"
         )
         if self.passed:
             return f"leave-one-out predictions look calibrated (p {self.p_value:.2g}): {counts}"
