@@ -343,6 +343,13 @@ def test_page_never_scrolls_sideways_and_tables_do(visit, name, width):
             .map(e => e.outerHTML.slice(0, 80))""", width) == []  # fmt: skip
 
 
+@pytest.mark.parametrize("width", [320, 390, 480, 768])
+def test_no_table_is_squeezed_beside_a_picture(visit, width):
+    with visit(CASES["diabetes"].page, viewport={"width": width, "height": 800}) as tab:
+        wide = tab.evaluate("[...document.querySelectorAll('.scroll')].map(e => e.clientWidth)")
+        assert min(wide) >= 200
+
+
 @pytest.mark.parametrize("name", ["longley", "wide", "plane"])
 def test_labels_in_pictures_do_not_overlap_and_are_not_cut(visit, name):
     with visit(CASES[name].page, viewport={"width": 360, "height": 800}) as tab:
