@@ -77,7 +77,7 @@ def scales(
     )  # fmt: skip
     from matplotlib.lines import Line2D
 
-    labels = [f"{_greek(name)}: regions of 50% and 95%, and draws" for name in names]
+    labels = [f"σ and {_greek(name)}: regions of 50% and 95%, and draws" for name in names]
     line = Line2D([], [], color=GREY, lw=0.9)
     legend_below(ax, [*handles, line], [*labels, "λ = σ²/τ² as written beside the line"])
     return ax
@@ -141,7 +141,7 @@ def _frame(ax: Axes, sigma: Array, tau: Array) -> None:
 
 
 def _equal_lambda(ax: Axes) -> None:
-    """Draw lines of equal lambda, their values where they meet the frame."""
+    """Draw lines of equal lambda, their values where they meet the frame, and none without its value."""
     (left, right), (bottom, top) = np.log10(ax.get_xlim()), np.log10(ax.get_ylim())
     lowest, highest = 2.0 * (left - top), 2.0 * (right - bottom)
     steps = (1.0, 2.0, 5.0) if highest - lowest < 3.0 else (1.0,)
@@ -149,16 +149,24 @@ def _equal_lambda(ax: Axes) -> None:
     decades = range(int(np.floor(lowest)), int(np.ceil(highest)) + 1)
     lambdas = [step * 10.0**decade for decade in decades if decade % every == 0 for step in steps]
     size = font_points("x-small")
-    high = float(settle(ax)[1]) * 72.0
+    wide, high = (72.0 * float(side) for side in settle(ax))
+    rise = (size + 2.0) * (wide / (right - left)) / (high / (top - bottom))  # so far aside at the height of a label
     for lam in lambdas:
         shift = 0.5 * np.log10(lam)  # tau = sigma / sqrt(lambda): in logs, down by this
         ends = np.array([max(left, bottom + shift), min(right, top + shift)])
         if ends[1] <= ends[0]:
             continue
+        (x0, x1), (y0, y1) = (ends - left) / (right - left), (ends - shift - bottom) / (top - bottom)
+        if x1 > 0.999 and y1 * high < high - 2.0 * size:
+            place, off, side, edge = (1.0, y1), (-2.0, 2.0), "right", "bottom"
+        elif x0 < 0.001 and y0 * high > 2.0 * size:  # it leaves through the top, where its value would meet the title
+            place, off, side, edge = (0.0, y0), (2.0, -2.0), "left", "top"
+        elif y0 < 0.001 and (1.0 - x0) * wide > rise + 6.0 * size:
+            place, off, side, edge = (x0, 0.0), (rise + 2.0, 2.0), "left", "bottom"
+        else:
+            continue
         ax.plot(10.0**ends, 10.0 ** (ends - shift), color=GREY, lw=0.7, alpha=0.8, zorder=0, scaley=False, scalex=False)
-        x, y = (ends[1] - left) / (right - left), (ends[1] - shift - bottom) / (top - bottom)
-        if x > 0.999 and y * high < high - 2.0 * size:  # those that leave through the top would meet the title
-            ax.annotate(
-                plain(f"λ = {number(lam)}"), (1.0, y), xycoords="axes fraction", xytext=(-2.0, 2.0),
-                textcoords="offset points", ha="right", va="bottom", fontsize=size, color=GREY,
-            )  # fmt: skip
+        ax.annotate(
+            plain(f"λ = {number(lam)}"), place, xycoords="axes fraction", xytext=off, textcoords="offset points",
+            ha=side, va=edge, fontsize=size, color=GREY,
+        )  # fmt: skip

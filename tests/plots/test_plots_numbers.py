@@ -672,6 +672,7 @@ def test_regions_of_sigma_and_tau_hold_what_they_say_and_lines_are_of_equal_lamb
         assert (sigma[0] / tau[0]) ** 2 == pytest.approx((sigma[1] / tau[1]) ** 2, rel=1e-9)
     texts = {text.get_text() for text in ax.texts}
     assert all(text.startswith("λ = ") for text in texts)
+    assert len(texts) == len(lines)  # each has its value beside it
     low, high = post.tau.interval()
     assert f"{low:.0f} to {high:.0f}" in _title(plots.scales(post))
     # every group of columns has a tau of its own
@@ -679,7 +680,7 @@ def test_regions_of_sigma_and_tau_hold_what_they_say_and_lines_are_of_equal_lamb
     rng = np.random.default_rng(2)
     X = rng.standard_normal((30, 3))
     ax = plots.scales(posterior(X, X[:, 0] + rng.standard_normal(30), groups=groups))
-    assert [text.split(":")[0] for text in _legend(ax)[:2]] == ["τ[first]", "τ[second]"]
+    assert [text.split(":")[0] for text in _legend(ax)[:2]] == ["σ and τ[first]", "σ and τ[second]"]
 
 
 def test_bands_of_paths_are_t_intervals_at_that_lambda_and_the_edge_is_the_posterior() -> None:
