@@ -61,7 +61,8 @@ def loo_pit(
     check_level(level)
     ax = one_axes(ax, 3.8)
     if post.has_curves:
-        return _outcomes(ax, outcome_calibration(post, simulations=simulations, random_state=random_state), level)
+        outcomes = outcome_calibration(post, simulations=simulations, random_state=random_state)
+        return _outcomes(ax, outcomes, level, " randomised," if post.family.whole else "")  # type: ignore[attr-defined]
     found = loo_calibration(post, simulations=simulations, alpha=1.0 - level, random_state=random_state)
     handles = [_difference(ax, found.z, found.ecdf, color=BLUE, lw=1.8)]
     handles.append(_band(ax, found.z, found.lower, found.upper))
@@ -73,15 +74,15 @@ def loo_pit(
     return ax
 
 
-def _outcomes(ax: Axes, found: OutcomeCalibration, level: float) -> Axes:
-    """Of counts their randomised PIT values; of outcomes that are one of two, what says more, the reliability."""
+def _outcomes(ax: Axes, found: OutcomeCalibration, level: float, how: str) -> Axes:
+    """PIT values, of counts randomised; of outcomes that are one of two, what says more, the reliability."""
     outcome = "no departure found" if found.p_value >= 1.0 - level else "not calibrated"
     said = f"of {len(found.left.y)} rows: {outcome} (p {found.p_value:.2g})"
     if found.recalibrated is None or found.lower is None or found.upper is None:
         band = simultaneous_band(len(found.left.pit), level)
         handles = [_difference(ax, band.z, ecdf(found.left.pit), color=BLUE, lw=1.8)]
         handles.append(_band(ax, band.z, band.lower, band.upper))
-        describe(ax, title=f"LOO-PIT, randomised, {said}", x="PIT = P(new y ≤ observed y | other rows)",
+        describe(ax, title=f"LOO-PIT,{how} {said}", x="PIT = P(new y ≤ observed y | other rows)",
                  y="ECDF − diagonal")  # fmt: skip
         ax.set_xlim(0.0, 1.0)
         legend_below(ax, handles, ["LOO-PIT values", f"{percent(level)} simultaneous band (independent values)"])

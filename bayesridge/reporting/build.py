@@ -138,7 +138,9 @@ def _general_parts(
     content = path or Content(post, level, _own_columns(post))
     about = f"# {describe_data(post)}\n# prior: {content.prior}\n"
     python = f'from bayesridge import report\n\n{about}report(post, "report.html")\n'
-    terms = scales_section.terms(content)
+    terms, computed = scales_section.terms(content), scales_section.computation(content)
+    if path is None:  # whose checks have the picture
+        computed += scales_section.calibration(content)
     sections = [
         ("answer", "Answer", "The answer", scales_section.answer(content, "" if path else why)),
         *([] if path is None else path_section.sections(path, random_state)),
@@ -146,7 +148,7 @@ def _general_parts(
         *([("terms", "Terms", "What is each term worth?", terms)] if terms else []),
         ("scales", "Scales", "Scales", scales_section.scales(content)),
         ("predictions", "Predictions", "How well does it predict?", predictions(content)),
-        ("checks", "Computation", "How was it computed, and how exactly?", scales_section.computation(content)),
+        ("checks", "Computation", "How was it computed, and how exactly?", computed),
         ("data", "Data", "Data and model", back_matter.data_and_model(content)),
         ("reproduce", "", "How to make this page again", back_matter.reproduce(source, python, "")),
     ]

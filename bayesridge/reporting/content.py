@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,11 +62,17 @@ class Content:
     @property
     def predicted(self) -> str:
         """How each row was predicted from the others."""
+        drawn = " (drawn at random within the probability of the number itself)" if self.discrete else ""
         return (
             f"Each row is predicted by the posterior given all other rows ({self.posterior.loo.accuracy}). PIT values, "
-            "the probabilities of no more than was observed, are uniform where predictions are honest (for counts, "
-            "drawn at random within the probability of the count itself)."
+            f"the probabilities of no more than was observed, are uniform where predictions are honest{drawn}."
         )
+
+    @property
+    def discrete(self) -> bool:
+        """Whether targets are whole numbers, so that PIT values have steps."""
+        post: Any = self.posterior
+        return bool(post.has_curves and post.family.whole)
 
     def inside(self, level: float) -> str:
         """Name the share of rows that were not far off."""

@@ -7,8 +7,8 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+from numpy.polynomial import Polynomial
 from numpy.typing import NDArray
-from scipy.interpolate import CubicSpline
 
 from bayesridge.checks.card import validate
 from bayesridge.checks.ecdf_bands import ecdf, simultaneous_band
@@ -58,8 +58,7 @@ class PathContent(Content):
         """What follows lambda, at each of `t`."""
         curves = self.curves
         evidence, seen = curves.evidence(self.t)[0], curves.problem.count > 0
-        best = CubicSpline(self.t, evidence)(np.linspace(self.t[0], self.t[-1], 20 * _POINTS)).max()
-        found = {"dof": curves.dof, "evidence": evidence - best, "deviance": curves.deviance}
+        found = {"dof": curves.dof, "evidence": evidence - _highest(evidence), "deviance": curves.deviance}
         if not curves.no_loo:
             found["elpd"] = curves.problem.count[seen] @ curves.loo(self.t).pointwise[seen]
         return found
@@ -74,14 +73,31 @@ class PathContent(Content):
         """The common horizontal axis."""
         return svg.x_axis(float(self.t[0]), float(self.t[-1]), log=True)
 
+    @property
+    def start(self) -> float:
+        """Lambda where the slider opens: the posterior median, as far as there are fits."""
+        return float(np.clip(self.posterior.lambda_.median, *np.exp(self.t[[0, -1]])))
+
     def payload(self) -> str:
         """The numbers that the page's script interpolates."""
         record = {
-            "t": self.t.tolist(), "coef": self.coef.T.tolist(),
+            "start": self.start, "t": self.t.tolist(), "coef": self.coef.T.tolist(),
             "unit": self.posterior.design.scale[self.columns].tolist(),
             **{name: values.tolist() for name, values in self.numbers.items()},
         }  # fmt: skip
         return data_script("path-data", record)
+
+
+def _highest(values: Array) -> float:
+    """Return the highest point of what the page's script draws: between two values the cubic through four."""
+    best, last = float(values.max()), len(values) - 1
+    for k in range(last):
+        first = min(max(k - 1, 0), last - 3)
+        cubic = Polynomial.fit(np.arange(4), values[first : first + 4], 3)
+        turns = cubic.deriv().roots()
+        here = turns[np.isreal(turns)].real
+        best = float(np.append(cubic(here[(here >= k - first) & (here <= k + 1 - first)]), best).max())
+    return best
 
 
 def sections(content: PathContent, random_state: int) -> list[tuple[str, str, str, str]]:
@@ -127,7 +143,7 @@ def checks(content: PathContent, random_state: int) -> str:
     lines = [Check(name, card[key].question, STATES[card[key].status], card[key].text) for key, name in names.items()]
     found = {entry.key: entry.finding for entry in card.entries if entry.finding is not None}
     seen = Checks(tuple(lines), None, None, found.get("noise"), found.get("influence"))  # type: ignore[arg-type]
-    return _calibration(found.get("leave-one-out")) + back_matter.diagnostics(seen)
+    return _calibration(content, found.get("leave-one-out")) + back_matter.diagnostics(seen)
 
 
 def turn(content: PathContent) -> str:
@@ -145,7 +161,7 @@ def turn(content: PathContent) -> str:
 def bar(content: PathContent) -> str:
     """The slider with lambda, degrees of freedom and leave-one-out: in view wherever the reader is."""
     low, high = float(content.t[0]), float(content.t[-1])
-    at = float(np.clip(np.log(content.posterior.lambda_.median), low, high))
+    at = float(np.log(content.start))
     figures = "".join(
         [definition(name, f'<span data-follows="{key}">–</span>') for name, key in
          (("λ", "lambda"), ("dof", "dof"), ("elpd", "elpd")) if key == "lambda" or key in content.numbers]
@@ -246,8 +262,8 @@ def _coefficients(content: PathContent) -> str:
     return table("The penalised fit at the slider's λ, beside the posterior", head, rows, attributes=attributes)
 
 
-def _calibration(found: Any) -> str:
-    """Reliability with its band, or randomised PIT values."""
+def _calibration(content: PathContent, found: Any) -> str:
+    """Reliability with its band, or PIT values."""
     if found is None:
         return ""
     if found.recalibrated is not None:
@@ -259,9 +275,10 @@ def _calibration(found: Any) -> str:
         return f'<div class="grid">{svg.figure(_reliability(found), caption)}</div>'
     band = simultaneous_band(len(found.left.pit), _BAND)
     picture = pit_ecdf(band.z, ecdf(found.left.pit), band.lower, band.upper)
+    steps = " (randomised within steps)" if content.discrete else ""
     caption = (
-        f"PIT values of rows left out (randomised within steps). Band: where {100 * _BAND:g}% of the curves of as many "
-        "independent uniform values stay."
+        f"Leave-one-out PIT values{steps}. Band: where {100 * _BAND:g}% of the curves of as many independent uniform "
+        "values stay; those of rows left out depend on each other a little."
     )
     return f'<div class="grid">{svg.figure(picture, caption)}</div>'
 

@@ -130,10 +130,10 @@ def computation(content: Content) -> str:
         worst = float((part.mcse[drawn] / part.sd[drawn]).max())
         facts.append(("largest standard error of a coefficient's mean, posterior sds", number(worst)))
     listed = "".join([definition(name, value) for name, value in facts])
-    return f'<dl class="facts wide">{listed}</dl>{_calibration(content)}'
+    return f'<dl class="facts wide">{listed}</dl>'
 
 
-def _calibration(content: Content) -> str:
+def calibration(content: Content) -> str:
     """PIT values of the rows left out, where there are such."""
     if content.loo_problem:
         return ""

@@ -74,14 +74,63 @@ def test_without_leave_one_out_the_slider_shows_the_rest():
     assert "There is no leave-one-out here" in found
 
 
-def test_the_slider_moves_in_a_browser(page, record, browser, tmp_path):
-    """Between the values it is the cubic through four of them: fits there are met to a thousandth."""
-    (tmp_path / "page.html").write_text(page, encoding="utf-8")
-    tab = browser.new_page()
+@pytest.fixture
+def opened(browser, tmp_path):
+    """Open a page of such a posterior; nothing may complain."""
+    tab = browser.new_page(viewport={"width": 1300, "height": 900})
     complaints: list[str] = []
     tab.on("console", lambda message: complaints.append(message.text))
     tab.on("pageerror", lambda error: complaints.append(str(error)))
-    tab.goto((tmp_path / "page.html").as_uri())
+
+    def open_(page):
+        (tmp_path / "page.html").write_text(page, encoding="utf-8")
+        tab.goto((tmp_path / "page.html").as_uri())
+        return tab
+
+    yield open_
+    assert not complaints
+    tab.close()
+
+
+def test_the_slider_opens_at_the_posterior_median_itself_and_its_button_says_so(post, page, record, opened):
+    tab = opened(page)
+    assert record["start"] == post.lambda_.median
+    pressed = tab.locator(".jumps [aria-pressed=true]")
+    assert pressed.count() == 1
+    assert pressed.text_content().startswith("posterior median")
+    assert tab.inner_text('[data-follows="lambda"]') == f"{post.lambda_.median:.4g}"
+
+
+def test_the_evidence_that_is_shown_is_never_above_its_maximum(page, record, opened):
+    tab = opened(page)
+    fine = np.exp(np.linspace(record["t"][0], record["t"][-1], 20001)).tolist()
+    found = tab.evaluate("all => all.map(lambda => bayesridgePath.at(lambda).evidence)", fine)
+    assert max(found) == pytest.approx(0.0, abs=1e-6)  # the maximum is that of the curve drawn
+    assert max(found) < 1e-12
+    tab.get_by_role("button", name="evidence maximum").click()
+    assert tab.inner_text('[data-follows="evidence"]') == "0.00"
+
+
+def test_what_the_residuals_say_stays_within_its_table(opened):
+    rng = np.random.default_rng(3)
+    rates = np.exp(X["age"].to_numpy() + 1.5 * rng.standard_normal(60))
+    tab = opened(report_html(posterior(X, rng.poisson(rates).astype(float), family="poisson")))
+    cell = tab.locator("#trust td:last-child", has_text="vary more than")
+    assert cell.first.evaluate("e => getComputedStyle(e).textAlign") == "left"
+    assert tab.evaluate("[...document.querySelectorAll('#trust .scroll')].every(e => e.scrollWidth <= e.clientWidth)")
+
+
+@pytest.mark.parametrize(("family", "drawn"), [("poisson", True), ("student", False)])
+def test_only_of_whole_numbers_pit_values_are_said_to_be_randomised(family, drawn):
+    page = report_html(posterior(X, np.random.default_rng(5).poisson(3.0, 60).astype(float), family=family))
+    assert ("drawn at random within" in page) == drawn
+    assert ("randomised within steps" in page) == drawn
+    assert page.count("Leave-one-out PIT values") == 1
+
+
+def test_the_slider_moves_in_a_browser(page, record, opened):
+    """Between the values it is the cubic through four of them: fits there are met to a thousandth."""
+    tab = opened(page)
     before = tab.inner_text('[data-follows="elpd"]')
     tab.evaluate("""() => {
       const range = document.getElementById("path-range");
@@ -95,5 +144,3 @@ def test_the_slider_moves_in_a_browser(page, record, browser, tmp_path):
     theirs = LogisticRegression(C=1.0 / lam, solver="newton-cholesky", tol=1e-12).fit(Z, Y)
     np.testing.assert_allclose(got["coefficients"] * X.std(ddof=0), theirs.coef_[0], atol=1e-3)
     tab.click("button[data-path]")
-    assert not complaints
-    tab.close()

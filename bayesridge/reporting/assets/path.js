@@ -24,6 +24,8 @@
     return text.replaceAll("-", "−");
   };
 
+  const nats = (value) => value.toFixed(2).replace(/^-(?=0\.00$)/, "").replace("-", "−");
+
   const range = document.getElementById("path-range");
   const cursors = [...document.querySelectorAll("line.cursor")];
   const rows = [...document.querySelectorAll('tr[data-follows="column"]')];
@@ -37,7 +39,7 @@
   const show = (x) => {
     const found = { lambda: Math.exp(x) };
     for (const name of known) found[name] = between(record[name], x);
-    for (const [name, elements] of Object.entries(outs)) for (const one of elements) one.textContent = format(found[name]);
+    for (const [name, elements] of Object.entries(outs)) for (const one of elements) one.textContent = (name === "evidence" ? nats : format)(found[name]);
     rows.forEach((row, k) => {
       const value = between(record.coef[k], x);
       row.querySelector('[data-follows="coefficient"]').textContent = format(value);
@@ -55,17 +57,17 @@
 
   const place = () => t[0] + (Number(range.value) / Number(range.max)) * (t[last] - t[0]);
   range.addEventListener("input", () => show(place()));
-  for (const button of jumps) {
-    button.addEventListener("click", () => {
-      const x = Math.log(Number(button.dataset.path));
-      range.value = String(Math.round((Number(range.max) * (x - t[0])) / (t[last] - t[0])));
-      show(x);
-    });
-  }
+  // to lambda itself, which may lie between two steps of the slider
+  const go = (lambda) => {
+    const x = Math.log(lambda);
+    range.value = String(Math.round((Number(range.max) * (x - t[0])) / (t[last] - t[0])));
+    show(x);
+  };
+  for (const button of jumps) button.addEventListener("click", () => go(Number(button.dataset.path)));
   window.bayesridgePath = { at: (lambda) => ({
     ...Object.fromEntries(known.map((name) => [name, between(record[name], Math.log(lambda))])),
     coefficients: record.coef.map((c) => between(c, Math.log(lambda))),
   }) };
   document.documentElement.classList.add("live");
-  show(place());
+  go(record.start);
 })();
