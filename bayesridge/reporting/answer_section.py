@@ -94,14 +94,15 @@ def _prediction_sentence(content: LambdaContent) -> str:
 
 def columns_sentence(content: Content) -> str:
     """Say which coefficients' intervals exclude zero."""
-    ends, names = content.ends, content.posterior.design.names
-    away = np.flatnonzero((ends[:, 0] > 0) | (ends[:, 1] < 0))
-    p = len(ends)
+    own, names = content.own, content.posterior.design.names
+    ends, p = content.ends[own], len(own)
+    away = own[(ends[:, 0] > 0) | (ends[:, 1] < 0)]
+    apart = " (effects of levels and bases of curves not counted)" if p < len(names) else ""
     if not len(away):
-        return f"No coefficient's {content.interval} excludes zero."
+        return f"No coefficient's {content.interval} excludes zero{apart}."
     shown = ", ".join(text(names[j]) for j in away[:6]) + (f" and {len(away) - 6} more" if len(away) > 6 else "")
     verb = "excludes" if len(away) == 1 else "exclude"
-    return f"The {content.interval} of {len(away)} of {p} coefficients {verb} zero: {shown}."
+    return f"The {content.interval} of {len(away)} of {p} coefficients {verb} zero{apart}: {shown}."
 
 
 def predictions(content: Content) -> str:

@@ -19,12 +19,11 @@ from bayesridge.posteriors.contract import AnyPosterior, require_posterior
 from bayesridge.posteriors.posterior import Posterior
 from bayesridge.posteriors.quantity import check_level
 from bayesridge.posteriors.summary import describe_data
-from bayesridge.posteriors.terms import single_columns
 from bayesridge.reporting import back_matter, path_section, scales_section
 from bayesridge.reporting.answer_section import answer, predictions
 from bayesridge.reporting.back_matter import Source
 from bayesridge.reporting.checks import run_checks
-from bayesridge.reporting.content import Content, LambdaContent
+from bayesridge.reporting.content import Content, LambdaContent, own_columns
 from bayesridge.reporting.html import asset, data_script, template, text
 from bayesridge.reporting.path_section import PathContent
 from bayesridge.reporting.payload import MOST_COLUMNS, certain_columns, slider_data, to_json
@@ -161,10 +160,8 @@ def _general_parts(
 
 def _own_columns(post: Any) -> NDArray[np.intp]:
     """Columns with a row in the table of coefficients; effects of levels and bases of curves have a section."""
-    columns, own = certain_columns(post), single_columns(post.design)
-    if isinstance(own, slice) or not len(own):
-        return columns
-    return own if len(own) <= MOST_COLUMNS else np.intersect1d(columns, own)
+    own = own_columns(post.design)
+    return own if len(own) <= MOST_COLUMNS else np.intersect1d(certain_columns(post), own)
 
 
 def _path(post: Any, comparison: LambdaComparison | None, level: float) -> PathContent | None:

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bayesridge.design.design import Design
 from bayesridge.errors import BayesRidgeError
 from bayesridge.posteriors.posterior import Posterior
+from bayesridge.posteriors.terms import single_columns
 from bayesridge.reporting.html import number, percent, scale_number
 from bayesridge.reporting.payload import SliderData
 from bayesridge.reporting.pictures import LambdaPictures
@@ -29,6 +31,13 @@ def averaged(post: Posterior) -> str:
         return "λ integrated, σ known" if known else "λ and σ integrated"
     held = "λ plugged in (its uncertainty ignored)" if post.method == "evidence" else "λ fixed"
     return held.replace("λ", "λ and σ", 1) if post.sigma.known else f"{held}, σ integrated"
+
+
+def own_columns(design: Design) -> NDArray[np.intp]:
+    """Columns with coefficients of their own: all, where there is nothing but effects of levels and bases of curves."""
+    every = np.arange(len(design.names))
+    own = every[single_columns(design)]
+    return own if len(own) else every
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,6 +95,11 @@ class Content:
         except BayesRidgeError:
             return None
 
+    @cached_property
+    def own(self) -> NDArray[np.intp]:
+        """Columns with coefficients of their own, whether they are shown or not."""
+        return own_columns(self.posterior.design)
+
     @property
     def interval(self) -> str:
         """Name of the intervals, as "95% ETI"."""
@@ -124,6 +138,11 @@ class LambdaContent(Content):
 
     comparison: LambdaComparison
     data: SliderData
+
+    @cached_property
+    def own(self) -> NDArray[np.intp]:
+        """All columns: effects of levels have no other section here."""
+        return np.arange(self.posterior.design.n_columns)
 
     @cached_property
     def pictures(self) -> LambdaPictures:

@@ -13,12 +13,13 @@ from bayesridge.reporting import svg
 from bayesridge.reporting.answer_section import columns_sentence, key_figure
 from bayesridge.reporting.back_matter import columns_left_out
 from bayesridge.reporting.content import Content
-from bayesridge.reporting.html import definition, number, table, text
+from bayesridge.reporting.html import definition, number, rounded, scale_number, table, text
 from bayesridge.reporting.row_pictures import pit_ecdf
 
 _MOST_FIGURES = 6  # scales with large digits; the table has all
 _BAND = 0.95
 _MOST_PICTURES = 4
+_MOST_NAMED = 40  # levels with a row each
 
 
 def cautions(post: Any) -> list[str]:
@@ -40,7 +41,7 @@ def answer(content: Content, why: str) -> str:
     post = content.posterior
     lambdas = [name for name in post.scales if name.startswith("lambda")]
     sentences = [
-        *(text(lambda_sentence(post, content.level, name)) + "." for name in lambdas),
+        *(_lambda_sentence(content, name) for name in lambdas),
         columns_sentence(content),
     ]
     figures = [
@@ -60,11 +61,26 @@ def answer(content: Content, why: str) -> str:
     )
 
 
+def _lambda_sentence(content: Content, name: str) -> str:
+    """Say what a lambda is, with the digits of its key figure."""
+    lam = content.posterior.scales[name]
+    if lam.known:
+        return text(lambda_sentence(content.posterior, content.level, name)) + "."
+    ends = lam.interval(content.level)
+    median, *shown = (scale_number(value, ends) for value in (lam.median, *ends))
+    return f"{text(name)} = {median} (posterior median; {content.interval} {' to '.join(shown)})."
+
+
 def scales(content: Content) -> str:
     """Every scale, as :func:`bayesridge.posteriors.summary.hyper_table` has it."""
     found = hyper_table(content.posterior, content.level)
     rows = [[text(name), *map(number, row)] for name, row in zip(found.index, found.to_numpy(), strict=True)]
     note = "Mean and sd are left out (–) where they may be infinite."
+    if "HDI" in found.columns[1]:
+        note += (
+            " HDI: the shortest interval, which may reach down to tau = 0; an equal-tailed one (ETI), as in the "
+            "answer, never does. That of a lambda is from the shortest interval of 1/√lambda."
+        )
     if "effective dof" in found.index:
         note += " Effective dof: intercept not counted."
     return table("Posterior of the scales", ["scale", *map(text, found.columns)], rows) + f'<p class="note">{note}</p>'
@@ -78,22 +94,34 @@ def terms(content: Content) -> str:
     found = post.terms(content.level)
     rows = [[text(name), *map(number, row)] for name, row in zip(found.index, found.to_numpy(), strict=True)]
     shown = [one for one in post.design.blocks if one.kind == "levels"][:_MOST_PICTURES]
-    pictures = "".join([_caterpillar(content, one.name, one.parts) for one in shown])
+    pictures = "".join([_levels(content, one.name, one.parts) for one in shown])
     note = (
-        "Tau: posterior median and shortest interval. Share: of the variance that is no fixed effect's, posterior mean "
-        "and sd. Effective dof: posterior mean and sd; intercept and fixed effects not counted."
+        "Tau: posterior median and shortest interval (HDI). Share: of the variance that is no fixed effect's, "
+        "posterior mean and sd. Effective dof: posterior mean and sd; intercept and fixed effects not counted."
     )
-    grid = f'<div class="grid">{pictures}</div>' if pictures else ""
-    return table("Terms", ["term", *map(text, found.columns)], rows) + f'<p class="note">{note}</p>{grid}'
+    return table("Terms", ["term", *map(text, found.columns)], rows) + f'<p class="note">{note}</p>{pictures}'
 
 
-def _caterpillar(content: Content, name: str, parts: int) -> str:
-    """Effects of a factor's levels, by rank, on the band of a new level."""
+def _levels(content: Content, name: str, parts: int) -> str:
+    """Effects of a factor's levels in their order, on the band of a new level: by name, of many by rank."""
     post: Any = content.posterior
     found = post.levels(name)
-    mean, ends = found.mean[::parts], found.interval(content.level)[::parts]
+    mean, sd, ends = found.mean[::parts], found.sd[::parts], found.interval(content.level)[::parts]
     order = np.argsort(mean[:-1], kind="stable")
     count = len(order)
+    title = f"Effects of {count} levels of {name}{', the first of the correlated ones' if parts > 1 else ''}"
+    kind = content.interval
+    band = f"Band: {kind} of the effect of a level without rows."
+    if count <= _MOST_NAMED:
+        frame, rows = svg.span(ends, [0.0]), []
+        new = (float(ends[-1, 0]), float(ends[-1, 1]))
+        for k in order:
+            own = (float(ends[k, 0]), float(ends[k, 1]))
+            picture = svg.strip(*frame, interval=own, point=float(mean[k]), zero=0.0, band=new)
+            shown = [rounded(float(value), float(sd[k])) for value in (mean[k], sd[k], *own)]
+            rows.append([text(found.labels[parts * k]), picture, *shown])
+        head = ["level", f"mean, {kind}", "mean", "sd", f"{kind} low", f"{kind} high"]
+        return table(title, head, rows, left=2) + f'<p class="note">In units of the target. {band}</p>'
     x, y = svg.x_axis(0.0, count + 1.0), svg.y_axis(*svg.span(ends))
     at, sides = x(1.0 + np.arange(count)), np.array(x([0.0, count + 1.0]))
     low, high = (y(np.full(2, end)) for end in ends[-1])
@@ -106,11 +134,8 @@ def _caterpillar(content: Content, name: str, parts: int) -> str:
     picture = svg.chart(
         f"effects of the levels of {name} by rank", x, y, "levels by rank", f"effect, {content.units}", body
     )
-    caption = (
-        f"Effects of {count} levels of {text(name)}{', the first of the correlated ones' if parts > 1 else ''}: means "
-        f"and {content.interval}. Band: {content.interval} of the effect of a level without rows."
-    )
-    return svg.figure(picture, caption)
+    caption = f"{text(title)}: means and {kind}. {band}"
+    return f'<div class="grid">{svg.figure(picture, caption)}</div>'
 
 
 def computation(content: Content) -> str:

@@ -126,7 +126,8 @@ def _slider_pictures(content: LambdaContent) -> str:
     if errors:
         names = svg.legend([("c1", "leave-one-out"), ("c3 dash2", "within the sample")])
         made.append(svg.figure(errors, f"Error of predictions. {band}", names))
-    made.append(svg.figure(pictures.evidence(), f"How well each λ explains the data, all else integrated out. {band}"))
+    how = "How well each λ explains the data, coefficients integrated out, σ at its best for that λ (REML)."
+    made.append(svg.figure(pictures.evidence(), f"{how} {band}"))
     trace, names = pictures.trace()
     made.append(svg.figure(trace, f"Ridge trace: coefficients shrink as λ grows. {band}", names))
     lost = (

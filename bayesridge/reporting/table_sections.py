@@ -55,18 +55,20 @@ def _ratios_table(content: Content) -> str:
 def _coefficient_cells(name: str, picture: str, part: Quantity, j: int, ends: Array) -> list[str]:
     sd = float(part.sd[j])
     shown = [rounded(float(value), sd) for value in (part.mean[j], ends[j, 0], ends[j, 1])]
-    return [text(name), picture, shown[0], number(sd, 2), *shown[1:], probability(float(part.prob_positive[j]))]
+    return [text(name), picture, shown[0], rounded(sd, sd), *shown[1:], text(probability(float(part.prob_positive[j])))]
 
 
 def columns_note(content: Content) -> str:
     """Say which columns are shown where not all are."""
-    p, shown = content.posterior.design.n_columns, len(content.columns)
-    if shown == p:
+    own, shown = len(content.own), len(content.columns)
+    others = content.posterior.design.n_columns - own
+    if shown < own:
+        said = f"{shown} of {own} columns: those with the largest |mean| / sd."
+    elif others:
+        said = f"The other {others} coefficients are effects of levels and bases of curves."
+    else:
         return ""
-    return (
-        f'<p class="note">{shown} of {p} columns: those with the largest |mean| / sd. '
-        "All of them: <code>bayesridge fit … --out DIR</code> writes coefficients.csv.</p>"
-    )
+    return f'<p class="note">{said} All of them: <code>bayesridge fit … --out DIR</code> writes coefficients.csv.</p>'
 
 
 def rules(content: LambdaContent) -> str:

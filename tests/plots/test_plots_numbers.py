@@ -455,6 +455,14 @@ def test_loo_pit_curve_is_the_share_below_less_the_diagonal() -> None:
     assert f"{len(pit)} rows" in _title(ax)
 
 
+@pytest.mark.parametrize(("family", "drawn"), [("poisson", True), ("student", False)])
+def test_loo_pit_is_randomised_only_of_whole_numbers(family: str, drawn: bool) -> None:
+    rng = np.random.default_rng(4)
+    X = rng.standard_normal((30, 2))
+    ax = plots.loo_pit(posterior(X, rng.poisson(3.0, 30).astype(float), family=family), simulations=50)
+    assert ("randomised" in _title(ax)) == drawn
+
+
 def test_loo_pit_says_what_the_calibration_finds() -> None:
     rng = np.random.default_rng(8)
     X = rng.standard_normal((100, 3))

@@ -61,7 +61,7 @@ def test_numbers_on_the_page_are_those_of_the_posterior(post, page):
     assert found["column"][3:5] == ["90% ETI low", "90% ETI high"]
     for j, name in enumerate(part.labels):
         mean, *interval = (rounded(float(v), float(part.sd[j])) for v in (part.mean[j], *ends[j]))
-        assert found[name][1:5] == [mean, number(part.sd[j], 2), *interval]
+        assert found[name][1:5] == [mean, rounded(part.sd[j], part.sd[j]), *interval]
     scales, ends = (
         rows(page, "Posterior of the scales"),
         hyper_table(post, 0.9),
@@ -171,7 +171,33 @@ def test_terms_and_effects_of_levels_are_on_the_page():
     found, wanted = rows(page, "Terms"), mixed.terms(0.9)
     assert found["term"] == list(wanted.columns)
     assert found["<shop>"] == [number(value) for value in wanted.loc["<shop>"]]
-    part = section(page, "terms")
-    assert part.count("<figure>") == 2
-    assert "Effects of 6 levels of &lt;shop&gt;" in part
-    assert part.count("h0") == 11  # a dot for each level
+    effects = mixed.levels("<shop>")
+    found, ends = rows(page, "Effects of 6 levels of &lt;shop&gt;"), effects.interval(0.9)
+    for k in range(6):
+        sd = float(effects.sd[k])
+        assert found[effects.labels[k]][1:] == [rounded(float(v), sd) for v in (effects.mean[k], sd, *ends[k])]
+    assert [float(found[one][1].replace("−", "-")) for one in found if one != "level"] == sorted(
+        round(value, 1 - int(np.floor(np.log10(sd)))) for value, sd in zip(effects.mean[:6], effects.sd, strict=False)
+    )
+    assert "HDI" in section(page, "scales")
+    assert "of 1 coefficients" in section(page, "answer")  # x; levels have a table of their own
+    assert "other 13 coefficients" in section(page, "coefficients")
+
+
+def test_many_levels_are_ranks():
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"x": rng.standard_normal(100), "shop": np.arange(100) % 45, "day": np.arange(100) % 3})
+    frame["y"] = frame.x + rng.standard_normal(45)[frame.shop] + 0.5 * rng.standard_normal(100)
+    part = section(report_html(posterior(frame, formula="y ~ x + (1 | shop) + (1 | day)")), "terms")
+    assert part.count("<figure>") == 1
+    assert part.count("h0") == 45  # a dot for each level
+    assert "Effects of 3 levels of day" in part
+
+
+def test_levels_under_one_lambda_are_coefficients_like_others():
+    frame = pd.DataFrame({"x": np.arange(30.0) % 7, "shop": np.arange(30) % 5})
+    frame["y"] = frame.x + frame.shop + np.sin(np.arange(30.0))
+    page = report_html(posterior(frame, formula="y ~ x + (1 | shop)"))
+    assert "of 7 coefficients" in section(page, "answer")  # a new level is one, too
+    assert "other" not in section(page, "coefficients")
+    assert "shop[4]" in rows(page, "Coefficients, units of the data")
