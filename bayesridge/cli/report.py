@@ -53,7 +53,7 @@ def report(
 
     warned: list[str] = []
     with collected_warnings(warned):
-        data, _ = with_classes(model.read(trials=trials), family, positive)
+        data, classes = with_classes(model.read(trials=trials), family, positive)
         post = posterior(**data, family=family, offset=offset)
     # what the rules have to say of these data stands in their own table
     with collected_warnings([]):
@@ -71,7 +71,7 @@ def report(
             level=level,
             random_state=seed,
             warnings=warned,
-            source=_source(model, own),
+            source=_source(model, own, labels=classes is not None),
         )
     for message in warned:
         typer.echo(f"warning: {message}", err=True)
@@ -91,7 +91,7 @@ def _comparison(post: AnyPosterior, level: float) -> LambdaComparison | None:
     return compare_lambda(one, level=level, progress=sys.stderr.isatty())
 
 
-def _source(model: Model, own: Mapping[str, Any]) -> Source:
+def _source(model: Model, own: Mapping[str, Any], *, labels: bool) -> Source:
     """Write down how the page is made again, in a terminal and in Python."""
     from bayesridge.reporting.back_matter import Source
 
@@ -104,14 +104,17 @@ def _source(model: Model, own: Mapping[str, Any]) -> Source:
             words.append(flag)
         elif value is not None:
             words += [word for one in (value if isinstance(value, list) else [value]) for word in (flag, str(one))]
-    return Source(own["title"] or "", tuple(words), _python(model, own), own["date"] or "")
+    return Source(own["title"] or "", tuple(words), _python(model, own, labels=labels), own["date"] or "")
 
 
-def _python(model: Model, own: Mapping[str, Any]) -> str:
-    """Return code that writes the same page (without the command's title and date)."""
+def _python(model: Model, own: Mapping[str, Any], *, labels: bool) -> str:
+    """Return code that writes the same page (without the command's title and date), `labels` turned into 0 and 1."""
     lines = ["from bayesridge import posterior, report", "from bayesridge.tables.files import read_table"]
     readers = [name for name, used in (("parse_noise", model.noise), ("parse_prior", model.prior)) if used]
     lines += [f"from bayesridge.cli.prior_text import {', '.join(readers)}"] if readers else []
+    named = model.target is not None and "~" not in (model.formula or "")
+    if labels:
+        lines.append(f"from bayesridge.tables.labels import {'read_labels' if named else 'read_labels, split_target'}")
     reading = {"encoding": model.encoding, "decimal": model.decimal, "drop": model.drop or None}
     how = "".join(f", {name}={value!r}" for name, value in reading.items() if value is not None)
     lines += ["", f"table = read_table({str(model.table)!r}{how})"]
@@ -120,9 +123,14 @@ def _python(model: Model, own: Mapping[str, Any]) -> str:
     arguments = ["table"]
     if model.weights is not None:
         lines.append(f"weights = table.pop({model.weights!r})")
-    if model.target is not None and "~" not in (model.formula or ""):
+    if named:
         lines.append(f"y = table.pop({model.target!r})")
-        arguments.append("y")
+    elif labels:
+        lines.append(f"formula, table, y = split_target({model.formula!r}, table, None)")
+    arguments += ["y"] if named or labels else []
+    if labels:
+        lines.append(f"labels = read_labels(y, {own['positive']!r})")
+        lines.append("y = type(y)(labels.codes, index=y.index, name=labels.name)")
     chosen = {
         "formula": model.formula, "unpenalized": model.unpenalized or None,
         "weight_kind": None if model.weight_kind == "frequency" else model.weight_kind,
@@ -130,6 +138,8 @@ def _python(model: Model, own: Mapping[str, Any]) -> str:
         "scale": False if model.no_scale else None, "fit_intercept": False if model.no_intercept else None,
     }  # fmt: skip
     arguments += [f"{name}={value!r}" for name, value in chosen.items() if value is not None]
+    if labels and not named:  # the target is no longer in it
+        arguments[arguments.index(f"formula={model.formula!r}")] = "formula=formula"
     arguments += [f"{name}={own[name]!r}" for name in ("family", "offset") if own[name] is not None]
     arguments += ["trials=trials"] if own["trials"] is not None else []
     arguments += ["weights=weights"] if model.weights is not None else []

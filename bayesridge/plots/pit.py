@@ -61,8 +61,7 @@ def loo_pit(
     check_level(level)
     ax = one_axes(ax, 3.8)
     if post.has_curves:
-        outcomes = outcome_calibration(post, simulations=simulations, random_state=random_state)
-        return _outcomes(ax, outcomes, level, " randomised," if post.family.whole else "")  # type: ignore[attr-defined]
+        return _outcomes(ax, outcome_calibration(post, simulations=simulations, random_state=random_state), level)
     found = loo_calibration(post, simulations=simulations, alpha=1.0 - level, random_state=random_state)
     handles = [_difference(ax, found.z, found.ecdf, color=BLUE, lw=1.8)]
     handles.append(_band(ax, found.z, found.lower, found.upper))
@@ -74,7 +73,7 @@ def loo_pit(
     return ax
 
 
-def _outcomes(ax: Axes, found: OutcomeCalibration, level: float, how: str) -> Axes:
+def _outcomes(ax: Axes, found: OutcomeCalibration, level: float) -> Axes:
     """PIT values, of counts randomised; of outcomes that are one of two, what says more, the reliability."""
     outcome = "no departure found" if found.p_value >= 1.0 - level else "not calibrated"
     said = f"of {len(found.left.y)} rows: {outcome} (p {found.p_value:.2g})"
@@ -82,7 +81,8 @@ def _outcomes(ax: Axes, found: OutcomeCalibration, level: float, how: str) -> Ax
         band = simultaneous_band(len(found.left.pit), level)
         handles = [_difference(ax, band.z, ecdf(found.left.pit), color=BLUE, lw=1.8)]
         handles.append(_band(ax, band.z, band.lower, band.upper))
-        describe(ax, title=f"LOO-PIT,{how} {said}", x="PIT = P(new y ≤ observed y | other rows)",
+        how = "LOO-PIT, randomised," if found.left.whole else "LOO-PIT"
+        describe(ax, title=f"{how} {said}", x="PIT = P(new y ≤ observed y | other rows)",
                  y="ECDF − diagonal")  # fmt: skip
         ax.set_xlim(0.0, 1.0)
         legend_below(ax, handles, ["LOO-PIT values", f"{percent(level)} simultaneous band (independent values)"])

@@ -136,6 +136,8 @@ def test_hostile_names_do_nothing():
     "words",
     [
         ["--formula", "claims ~ age + power", "--family", "poisson", "--offset", "log(years)"],
+        ["--target", "state", "--drop", "won", "--family", "binomial", "--positive", "ill"],
+        ["--formula", "state ~ age + power", "--family", "binomial"],
         pytest.param(
             ["--target", "won", "--drop", "claims", "--family", "binomial", "--trials", "n", "--level", "0.8"],
             marks=pytest.mark.slow,
@@ -148,6 +150,7 @@ def test_command_writes_the_page_and_the_code_on_it_makes_it_again(tmp_path, mon
     frame = pd.DataFrame(rng.standard_normal((40, 2)), columns=["age", "power"])
     frame["years"] = rng.uniform(0.2, 3.0, 40)
     frame["claims"], frame["n"] = rng.poisson(frame["years"]), rng.integers(1, 9, 40)
+    frame["state"] = np.where(rng.random(40) < 0.4, "ill", "well")
     frame.assign(won=rng.binomial(frame["n"], 0.4)).to_csv("t.csv", index=False)
     app = typer.Typer()
     app.command()(report)
