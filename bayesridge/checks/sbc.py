@@ -158,6 +158,11 @@ def posterior_sbc(
     """
     if not (posterior.has_terms or posterior.has_curves):
         posterior = one_lambda(posterior)
+        if posterior.spectrum.degenerate:
+            raise DataError(
+                "the target is constant, or a linear function of the columns, to rounding: what is drawn from a bound "
+                "on its noise is no data like these"
+            )
     if posterior.method == "evidence":
         raise DataError("method='evidence' chose lambda from the data: it has no posterior to draw lambda from")
     _check_counts(simulations, draws, alpha)

@@ -110,6 +110,17 @@ def tested_columns(design: Design, wanted: Sequence[int] | None) -> NDArray[np.i
 # -- exact cdfs ----------------------------------------------------------------------------------------------------
 
 
+_NEAR_ONE = 1e-8
+
+
+def _pit_of_r2(posterior: Posterior, lam: float) -> float:
+    """Of R² at a lambda; where it is one to half its digits, as P(lambda is larger)."""
+    r2 = explained(posterior.spectrum.signal, np.asarray(lam))
+    if 1.0 - float(r2) < _NEAR_ONE:
+        return 1.0 - float(posterior.lambda_.cdf(lam))
+    return float(posterior.r2.cdf(r2))
+
+
 def exact_pit(
     posterior: Posterior,
     quantities: Quantities,
@@ -127,7 +138,7 @@ def exact_pit(
         "lambda": lambda: float(posterior.lambda_.cdf(lam)),
         "sigma": lambda: scale_cdf(posterior, "sigma", sigma),
         "tau": lambda: scale_cdf(posterior, "tau", tau),
-        "R2": lambda: float(posterior.r2.cdf(explained(posterior.spectrum.signal, np.asarray(lam)))),
+        "R2": lambda: _pit_of_r2(posterior, lam),
     }
     out += [scales[name]() for name in SCALES if name in quantities.exact]
     out += _coefficient_pit(posterior, columns, truth.coef[i])

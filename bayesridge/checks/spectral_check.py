@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import log_ndtr
+from scipy.special import erf, log_ndtr
 
 from bayesridge.checks.calibration import MonteCarloTest, found_by, monte_carlo_tests
 from bayesridge.checks.own_scales import own_scales
@@ -173,7 +173,7 @@ def spectral_check(
     )  # fmt: skip
 
 
-_SAME = 1e-9  # of log s: singular values that are one have no trend
+_LEAST = -700.0  # log of what is no float64 any more
 _DEGENERATE = {"perfect": "a linear function of the columns to rounding", "constant": "constant to rounding"}
 
 
@@ -188,26 +188,29 @@ def _standardized(posterior: Posterior, spectrum: Spectrum, z: Array, r0: Array,
 
 
 def _statistics(u: Array, noise: Array, log_s: Array) -> dict[str, Array]:
-    statistics = {"shape": _anderson_darling(u), "trend": _trend(u, log_s)}
-    statistics["largest"] = np.abs(u).max(axis=1)
+    statistics = {"shape": _anderson_darling(u), "largest": np.abs(u).max(axis=1)}
+    if np.ptp(log_s) > 0.0:
+        statistics["trend"] = _trend(u, log_s)
     if noise.any():
         statistics["noise"] = noise
     return statistics
 
 
 def _anderson_darling(u: Array) -> Array:
-    """Anderson-Darling distance of each row from the standard normal distribution (all parameters given)."""
-    x = np.sort(u, axis=1)
+    """Anderson-Darling distance of each row's |u| from the half-normal distribution; a sign is the column's."""
+    x = np.sort(np.abs(u), axis=1)
     m = x.shape[1]
     odd = 2.0 * np.arange(1, m + 1) - 1.0
-    return np.asarray(-m - ((log_ndtr(x) + log_ndtr(-x[:, ::-1])) @ odd) / m)
+    with np.errstate(divide="ignore"):
+        below, beyond = np.log(erf(x / np.sqrt(2.0))), np.log(2.0) + log_ndtr(-x)
+    return np.asarray(-m - ((np.maximum(below, _LEAST) + beyond[:, ::-1]) @ odd) / m)
 
 
 def _trend(u: Array, x: Array) -> Array:
     """Score for variances proportional to exp(gamma x): positive where large directions hold more than expected."""
     centred = x - x.mean()
     scale = np.sqrt(2.0 * centred @ centred)
-    return np.asarray((np.square(u) - 1.0) @ centred / scale if scale > _SAME else np.zeros(len(u)))
+    return np.asarray((np.square(u) - 1.0) @ centred / scale)
 
 
 def _reading(name: str, high: bool) -> str:

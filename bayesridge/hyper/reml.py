@@ -26,7 +26,7 @@ from scipy.optimize import brentq, minimize
 from scipy.stats import chi2, norm
 
 from bayesridge.engines.engine import Engine
-from bayesridge.errors import DataError, ImproperPosteriorError, NoSignalWarning, warn
+from bayesridge.errors import AccuracyWarning, DataError, ImproperPosteriorError, NoSignalWarning, warn
 from bayesridge.hyper.infer import infer_hyper
 from bayesridge.hyper.marginal import Marginal, PointMass, Scalar
 from bayesridge.hyper.nodes import ConjugateNoise, Nodes
@@ -37,7 +37,13 @@ Array = NDArray[np.float64]
 Kind = Literal["REML", "ML"]
 
 _ABSENT = 50.0  # nats of log lambda beyond the signal: tau / sigma is 1e-11 of what would be half the variance
-_PERFECT = 25.0  # nats below it: the noise is nothing beside the effects
+_PERFECT = 32.0  # nats below it: the noise is 1e-7 of the effects, and no less is told from none in float64
+_FEW_DIGITS = 3e-5  # of noise beside effects
+_NOISELESS, _DEEPER = (
+    25.0,
+    4.0,
+)  # nats below the signal where noise is none, and below an estimate that is there already
+_LOOKS, _LOWER, _MOST_VALLEYS = 97, 1e-6, 8  # along each scale, for a lower deviance
 _NO_NOISE = 0.1  # of a deviance: less does not tell noise from none, and in what is flat rounding finds the minimum
 _AT_BOUNDARY = 1e-7  # of a deviance: what tau is worth at the least
 _LEAST = -36.0  # log signal - log lambda of the smallest tau that a profile looks at
@@ -255,7 +261,7 @@ def estimate(engine: Engine, kind: Kind = "REML") -> Estimate:
     theta = start[int(np.argmin(value(start)))]
     absent = np.zeros(len(theta), dtype=bool)
     for _ in range(2 * len(theta) + 1):
-        theta = _descend(value, theta, ~absent, lowest, top)
+        theta = _lowest_near(value, theta, ~absent, lowest, top)
         here = float(value(theta[None])[0])
         without = np.array(
             [float(value(np.where(np.arange(len(theta)) == g, top, theta)[None])[0]) for g in range(len(theta))]
@@ -267,13 +273,44 @@ def estimate(engine: Engine, kind: Kind = "REML") -> Estimate:
         theta = np.where(absent, top, theta)
     criterion, log_sigma = (float(part[0]) for part in deviance.best(theta[None]))
     live = of_tau & ~absent
-    noiseless = theta - live * (theta - lowest)[live].min(initial=_PERFECT + _ABSENT)
+    depth = (theta - np.log(signals))[live].min(initial=_ABSENT) + _NOISELESS
+    noiseless = np.maximum(theta - live * max(depth, _DEEPER), lowest)
     if not criterion < 1e12 or (live.any() and float(value(noiseless[None])[0]) <= criterion + _NO_NOISE):
         raise ImproperPosteriorError(
-            f"the {kind} criterion is as low where sigma is zero: the columns can fit y exactly; "
-            "method='posterior' averages over the scales instead"
+            f"the {kind} criterion is as low where sigma is zero: the columns fit y exactly, or to 1e-7 of what they "
+            "explain; method='posterior' averages over the scales instead"
+        )
+    ratio = float(np.exp(0.5 * (theta - np.log(signals))[live].min(initial=0.0)))
+    if ratio < _FEW_DIGITS:
+        warn(
+            f"the noise is {ratio:.0e} of the effects: rounding leaves few digits of its size, and of lambda "
+            "(a thousandth at 1e-5, a third at 1e-6)",
+            AccuracyWarning,
         )
     return Estimate(deviance, theta, absent, criterion, log_sigma)
+
+
+def _lowest_near(
+    value: Callable[[Array], Array], theta: Array, free: NDArray[np.bool_], low: Array, high: Array
+) -> Array:
+    """Descend; where a scale may vary alone and get lower, go there and descend again.
+
+    Where one tau is as good as zero the criterion is flat, and a descent that starts there stays: a valley in that
+    scale is seen by looking along it.
+    """
+    for _ in range(_MOST_VALLEYS):
+        theta = _descend(value, theta, free, low, high)
+        here, best = float(value(theta[None])[0]), theta
+        for g in np.flatnonzero(free):
+            line = np.tile(theta, (_LOOKS, 1))
+            line[:, g] = np.linspace(low[g], high[g], _LOOKS)
+            found = value(line)
+            if found.min() < here - _LOWER:
+                here, best = float(found.min()), line[int(found.argmin())]
+        if best is theta:
+            break
+        theta = best
+    return theta
 
 
 def _descend(value: Callable[[Array], Array], theta: Array, free: NDArray[np.bool_], low: Array, high: Array) -> Array:

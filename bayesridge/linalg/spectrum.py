@@ -42,7 +42,7 @@ Array = NDArray[np.float64]
 
 Degenerate = Literal["", "perfect", "constant"]
 _MOST_LOST = 1e-3  # posterior sds
-_TIED = 1e-9  # of a singular value: what rounding leaves of the directions of two so near is any rotation of them
+_TIED = 1e-4  # of a singular value: z is expected to be as large, and digits of a file turn directions so near
 _AS_LARGE = 1e-6  # of two sizes: which of them is the larger must not hang on rounding either
 
 
@@ -122,20 +122,30 @@ def aligned(spectrum: Spectrum) -> Spectrum:
     is the one nearest to the column that the others leave most of, so that orthogonal columns are their own directions.
     The sign of a direction is that of its columns' sum, the k-th counting 1 / k.
     """
-    ends = np.flatnonzero(spectrum.s[:-1] - spectrum.s[1:] > _TIED * spectrum.s[:-1]) + 1
-    if len(ends) < spectrum.rank - 1:
-        s, V, z = spectrum.s.copy(), np.array(spectrum.V), spectrum.z.copy()
-        for tied in np.split(np.arange(len(s)), ends):
-            turn = _towards_columns(V[:, tied]) if len(tied) > 1 else np.ones((1, 1))
-            V[:, tied], z[tied] = V[:, tied] @ turn, turn.T @ z[tied]
-            s[tied] = np.sqrt(np.square(s[tied]).mean())
-        spectrum = replace(spectrum, s=s, right=V, z=z, left=None)
-    right, left = spectrum.right, spectrum.left
+    s, z, right = spectrum.s.copy(), spectrum.z.copy(), spectrum.right
+    vectors = right.left.copy() if isinstance(right, RowSpace) else np.array(right)
+    for tied in _ties(s):
+        own = vectors[:, tied]  # of the rows, or of the columns
+        turn = _towards_columns(((own / s[tied]).T @ right.rows).T if isinstance(right, RowSpace) else own)
+        vectors[:, tied], z[tied] = vectors[:, tied] @ turn, turn.T @ z[tied]
+        s[tied] = np.sqrt(np.square(s[tied]).mean())
+    right = replace(right, left=vectors, s=s) if isinstance(right, RowSpace) else vectors
     first = 1.0 / np.arange(1, spectrum.n_features + 1)
     along = right.turn @ (right.rows @ first) if isinstance(right, RowSpace) else first @ right
     sign = np.where(along < 0.0, -1.0, 1.0)
-    turned = replace(right, left=right.left * sign) if isinstance(right, RowSpace) else right * sign
-    return replace(spectrum, right=turned, z=spectrum.z * sign, left=None if left is None else left * sign)
+    turned = replace(right, left=vectors * sign) if isinstance(right, RowSpace) else vectors * sign
+    return replace(spectrum, s=s, right=turned, z=z * sign, left=None)
+
+
+def _ties(s: Array) -> list[slice]:
+    """Where several singular values, decreasing, are one for all that a model could tell of them."""
+    ties, first = [], 0
+    for k in range(1, len(s) + 1):
+        if k == len(s) or s[k] < s[first] * (1.0 - _TIED):
+            if k - first > 1:
+                ties.append(slice(first, k))
+            first = k
+    return ties
 
 
 def _towards_columns(V: Array) -> Array:

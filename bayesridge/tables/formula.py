@@ -14,6 +14,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -317,7 +318,7 @@ class _Side:
     categories: Mapping[str, tuple[Any, ...]]  # expression -> its categories, if it has any
     has_intercept: bool
 
-    @property
+    @cached_property
     def names(self) -> tuple[str, ...]:
         return tuple(name for owned in self.terms.values() for name in owned)
 

@@ -14,7 +14,7 @@ from bayesridge.tables.grammar import SPECIALS, Checker, parse_expression, read_
 from bayesridge.tables.specials import LONGEST, Effects, Ridge, Smooth, read_specials, take_specials, variables_of
 
 _HIGHEST = 20  # power of terms, (a + b) ** 2
-_MOST_WORK = 2_000_000  # of expanding terms; about a microsecond each
+_MOST_WORK = 3_000_000  # of expanding terms; some microseconds each
 
 
 class Parsed(NamedTuple):
@@ -247,5 +247,5 @@ def _work(tree: Any, n_columns: int) -> float:
         else:
             made = sum(parts)
         size[id(node)] = made
-        work += made + 20.0 * product
+        work += made + 120.0 * product
     return work

@@ -249,3 +249,15 @@ def test_normal_scores_have_the_probability_of_the_t_values(df):
     np.testing.assert_allclose(stats.norm.logcdf(-np.abs(found[inside])), expected, atol=1e-6)
     np.testing.assert_array_equal(np.sign(found), np.sign(t))
     assert (np.diff(found[inside]) > 0).all()
+
+
+def test_what_the_design_makes_a_constant_is_not_judged():
+    """Residuals in pairs have a skewness of zero, but for the rounding of a large y, which no simulated one has."""
+    rng = np.random.default_rng(4)
+    X = np.column_stack([rng.standard_normal((20, 3)), np.repeat(np.eye(10), 2, axis=0)[:, 1:]])
+    y = X[:, 0] + rng.standard_normal(20)
+    for level in (0.0, 1e6):
+        post = posterior(X, y + level, unpenalized=list(range(3, 12)))
+        skewness = next(test for test in predictive_checks(post, simulations=200).tests if test.name == "skewness")
+        assert abs(skewness.observed) < 1e-6
+        assert skewness.p == 1.0

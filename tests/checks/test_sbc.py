@@ -16,7 +16,7 @@ from bayesridge.checks.sbc_of_chains import sbc_nuts, sbc_sampler
 from bayesridge.checks.simulate import Setup, simulate
 from bayesridge.datasets import load_xy
 from bayesridge.design.design import build_design
-from bayesridge.errors import ConstantColumnWarning, DataError, PerfectFitWarning, PriorError
+from bayesridge.errors import ConstantColumnWarning, ConstantTargetWarning, DataError, PerfectFitWarning, PriorError
 from bayesridge.fit import posterior
 from bayesridge.linalg.spectrum import factorize
 from bayesridge.linalg.targets import with_target
@@ -366,3 +366,20 @@ def test_some_coefficients_of_many():
         np.testing.assert_allclose(some.pits[name], every.pits[name], rtol=1e-9, atol=1e-12)
     with pytest.raises(DataError, match="counts from 0 to 39"):
         sbc(X, simulations=10, columns=[40])
+
+
+@pytest.mark.parametrize("noise", [1e-8, 1e-11])
+def test_r_squared_is_ranked_where_it_is_one_to_most_digits(noise):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((50, 5))
+    y = X @ rng.standard_normal(5) + noise * rng.standard_normal(50)
+    assert posterior_sbc(posterior(X, y), simulations=200, random_state=1).passed
+
+
+def test_a_target_without_noise_is_no_data_to_draw():
+    X = np.random.default_rng(0).standard_normal((20, 2))
+    for y, category in ((np.full(20, 3.0), ConstantTargetWarning), (X[:, 0], PerfectFitWarning)):
+        with pytest.warns(category):
+            post = posterior(X, y)
+        with pytest.raises(DataError, match="a bound on its noise"):
+            posterior_sbc(post, simulations=100)

@@ -1,9 +1,11 @@
 """REML and ML against published mixed models: criteria, estimates, profiles; the boundary; components against zero."""
 
 import pickle
+import warnings
 from functools import cache
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.special import gammaln
 from scipy.stats import chi2
@@ -121,6 +123,26 @@ def test_a_perfect_fit_has_no_estimate(seed):
     groups = {"a": [f"x{j}" for j in range(20)], "b": [f"x{j}" for j in range(20, 40)]}
     with pytest.raises(ImproperPosteriorError, match="as low where sigma is zero"):
         posterior(X, X @ rng.standard_normal(40), method="evidence", groups=groups)
+
+
+@pytest.mark.parametrize(("seed", "noise"), [(3, 0.1), (13, 0.01), (8, 0.001), (0, 1e-4), (0, 1e-5)])
+def test_a_spread_that_is_as_good_as_none_to_the_descent_is_found(seed, noise):
+    """Balanced crossed effects, where REML is the analysis of variance; from tau = 0 on the criterion is flat."""
+    rng = np.random.default_rng(seed)
+    a, b = np.divmod(np.arange(16), 4)
+    y = rng.normal(size=4)[a] + 0.0 * rng.normal(size=4)[b] + noise * rng.normal(size=16)
+    if noise < 1e-3:
+        y += rng.normal(size=4)[b]
+    Y = y.reshape(4, 4)
+    rows, columns = Y.mean(axis=1) - Y.mean(), Y.mean(axis=0) - Y.mean()
+    rest = np.square(Y - Y.mean() - rows[:, None] - columns).sum() / 9.0
+    wanted = [4.0 * rest / (4.0 * np.square(one).sum() / 3.0 - rest) for one in (rows, columns)]
+    frame = {"y": y, "a": [f"a{i}" for i in a], "b": [f"b{i}" for i in b]}
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        found = BayesRidge(formula="y ~ (1 | a) + (1 | b)", method="evidence").fit(pd.DataFrame(frame))
+    np.testing.assert_allclose(found.lambda_, wanted, rtol=1e-4 if noise > 1e-4 else 1e-2)
+    assert any("rounding leaves few digits" in str(one.message) for one in said) == (noise < 1e-4)
 
 
 def test_sleepstudy_with_correlated_slopes():

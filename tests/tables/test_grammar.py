@@ -333,3 +333,9 @@ def test_codings_of_categories_are_formulaics(coding: str) -> None:
     expected = formulaic.model_matrix(f"C(site, {coding})", frame()).drop(columns="Intercept")
     np.testing.assert_allclose(made.columns.values, expected.to_numpy(dtype=float), atol=1e-15)
     assert made.columns.names == tuple(expected.columns)
+
+
+def test_products_of_many_factors_are_refused_before_they_are_written_out() -> None:
+    table = pd.DataFrame(np.random.default_rng(0).standard_normal((9, 16)), columns=list("abcdefghijklmnop"))
+    with pytest.raises(FormulaError, match="too many terms"):
+        FormulaSpec.fit("a ~ " + "*".join("bcdefghijklmnop"), table)
