@@ -15,7 +15,6 @@ lie there, and is then reported as zero, without an interval by curvature.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
@@ -27,6 +26,7 @@ from scipy.stats import chi2, norm
 
 from bayesridge.engines.engine import Engine
 from bayesridge.errors import AccuracyWarning, DataError, ImproperPosteriorError, NoSignalWarning, warn
+from bayesridge.hyper.descent import lowest_near
 from bayesridge.hyper.infer import infer_hyper
 from bayesridge.hyper.marginal import Marginal, PointMass, Scalar
 from bayesridge.hyper.nodes import ConjugateNoise, Nodes
@@ -39,11 +39,8 @@ Kind = Literal["REML", "ML"]
 _ABSENT = 50.0  # nats of log lambda beyond the signal: tau / sigma is 1e-11 of what would be half the variance
 _PERFECT = 32.0  # nats below it: the noise is 1e-7 of the effects, and no less is told from none in float64
 _FEW_DIGITS = 3e-5  # of noise beside effects
-_NOISELESS, _DEEPER = (
-    25.0,
-    4.0,
-)  # nats below the signal where noise is none, and below an estimate that is there already
-_LOOKS, _LOWER, _MOST_VALLEYS = 97, 1e-6, 8  # along each scale, for a lower deviance
+_NOISELESS = 25.0  # nats below the signal, where noise is none
+_DEEPER = 4.0  # nats below an estimate that is there already
 _NO_NOISE = 0.1  # of a deviance: less does not tell noise from none, and in what is flat rounding finds the minimum
 _AT_BOUNDARY = 1e-7  # of a deviance: what tau is worth at the least
 _LEAST = -36.0  # log signal - log lambda of the smallest tau that a profile looks at
@@ -261,7 +258,7 @@ def estimate(engine: Engine, kind: Kind = "REML") -> Estimate:
     theta = start[int(np.argmin(value(start)))]
     absent = np.zeros(len(theta), dtype=bool)
     for _ in range(2 * len(theta) + 1):
-        theta = _lowest_near(value, theta, ~absent, lowest, top)
+        theta = lowest_near(value, theta, ~absent, lowest, top)
         here = float(value(theta[None])[0])
         without = np.array(
             [float(value(np.where(np.arange(len(theta)) == g, top, theta)[None])[0]) for g in range(len(theta))]
@@ -288,67 +285,6 @@ def estimate(engine: Engine, kind: Kind = "REML") -> Estimate:
             AccuracyWarning,
         )
     return Estimate(deviance, theta, absent, criterion, log_sigma)
-
-
-def _lowest_near(
-    value: Callable[[Array], Array], theta: Array, free: NDArray[np.bool_], low: Array, high: Array
-) -> Array:
-    """Descend; where a scale may vary alone and get lower, go there and descend again.
-
-    Where one tau is as good as zero the criterion is flat, and a descent that starts there stays: a valley in that
-    scale is seen by looking along it.
-    """
-    for _ in range(_MOST_VALLEYS):
-        theta = _descend(value, theta, free, low, high)
-        here, best = float(value(theta[None])[0]), theta
-        for g in np.flatnonzero(free):
-            line = np.tile(theta, (_LOOKS, 1))
-            line[:, g] = np.linspace(low[g], high[g], _LOOKS)
-            found = value(line)
-            if found.min() < here - _LOWER:
-                here, best = float(found.min()), line[int(found.argmin())]
-        if best is theta:
-            break
-        theta = best
-    return theta
-
-
-def _descend(value: Callable[[Array], Array], theta: Array, free: NDArray[np.bool_], low: Array, high: Array) -> Array:
-    """Quasi-Newton, then Newton's steps, over the free ones."""
-    index = np.flatnonzero(free)
-    if not len(index):
-        return theta
-    unit = np.eye(len(theta))[index]
-
-    def slope(at: Array, h: float) -> tuple[float, Array]:
-        found = value(np.concatenate([at[None], at + h * unit, at - h * unit]))
-        return float(found[0]), (found[1 : len(index) + 1] - found[len(index) + 1 :]) / (2.0 * h)
-
-    def part(x: Array) -> tuple[float, Array]:
-        at = theta.copy()
-        at[index] = x
-        return slope(at, 1e-4)
-
-    bounds = list(zip(low[index], high[index], strict=True))
-    found = minimize(part, theta[index], jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 200})
-    theta = theta.copy()
-    theta[index] = found.x
-    for _ in range(4):
-        h = 1e-3
-        here, gradient = slope(theta, h)
-        hessian = np.array([slope(theta + h * e, h)[1] - slope(theta - h * e, h)[1] for e in unit]) / (2.0 * h)
-        values, vectors = np.linalg.eigh(0.5 * (hessian + hessian.T))
-        if values[0] < 1e-6 * max(values[-1], 1.0):
-            break  # flat towards the boundary
-        moved = theta.copy()
-        moved[index] -= vectors @ ((vectors.T @ gradient) / values)
-        if not (np.abs(moved - theta) < 1.0).all() or float(value(moved[None])[0]) > here:
-            break
-        theta = moved
-    return theta
-
-
-# -- the scales plugged in --------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, eq=False)
