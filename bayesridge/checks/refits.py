@@ -52,6 +52,8 @@ class Residuals:
 
 def no_residuals(posterior: Posterior) -> str:
     """Say whether the target is "constant" or fitted without an error ("perfect"), to rounding; otherwise nothing."""
+    if not posterior.has_terms:
+        return posterior.spectrum.degenerate
     y = posterior.design.y
     if np.ptp(y) <= _ROUNDING * np.abs(y).max(initial=0.0):
         return "constant"

@@ -46,7 +46,7 @@ def check_rows(posterior: Posterior) -> NDArray[np.intp]:
         If rows stand for several observations of one and the same value, or leave nothing to estimate the noise.
     """
     design = posterior.design
-    degenerate = no_residuals(posterior) if posterior.has_terms else posterior.spectrum.degenerate
+    degenerate = no_residuals(posterior)
     if degenerate:
         what = "a linear function of the columns" if degenerate == "perfect" else "constant"
         raise DataError(f"the target is {what} to rounding: there are no residuals to check")

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from bayesridge.checks.calibration import CalibrationResult
 from bayesridge.checks.prior_draws import Reference, check_simulable
+from bayesridge.checks.refits import no_residuals
 from bayesridge.checks.sbc_outcomes import sbc_of_outcomes
 from bayesridge.checks.sbc_quantities import JOINT
 from bayesridge.checks.sbc_study import (
@@ -158,11 +159,11 @@ def posterior_sbc(
     """
     if not (posterior.has_terms or posterior.has_curves):
         posterior = one_lambda(posterior)
-        if posterior.spectrum.degenerate:
-            raise DataError(
-                "the target is constant, or a linear function of the columns, to rounding: what is drawn from a bound "
-                "on its noise is no data like these"
-            )
+    if not posterior.has_curves and no_residuals(posterior):
+        raise DataError(
+            "the target is constant, or a linear function of the columns, to rounding: what is drawn from a bound on "
+            "its noise is no data like these"
+        )
     if posterior.method == "evidence":
         raise DataError("method='evidence' chose lambda from the data: it has no posterior to draw lambda from")
     _check_counts(simulations, draws, alpha)
